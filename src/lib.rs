@@ -1,0 +1,1 @@
+//! A Kubernetes operator for redundant Chainlink nodes.

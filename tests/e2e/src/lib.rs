@@ -1,0 +1,1 @@
+//! The operator tried on a real cluster.
