@@ -1,0 +1,163 @@
+//! The life of a node, in the order of the real one: configuration, lock, boot, duty, end.
+
+mod boot;
+mod files;
+mod poll;
+mod stop;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::cli::{Cli, StartFiles};
+use crate::config::Config;
+use crate::duty::{Kind, Recorder};
+use crate::exit::Exit;
+use crate::http;
+use crate::lock::{Held, Taker};
+use crate::log::{Logger, lines};
+use crate::pg::{Database, QUERY_TIMEOUT, Session};
+use crate::settings::Settings;
+use crate::signals::Stop;
+use crate::version::NodeVersion;
+
+/// From the lock to `Listening`, unless a test wants another (real nodes: 0.7 s to more than 10 s).
+const BOOT: Duration = Duration::from_millis(700);
+
+pub(crate) struct Node {
+    config: Config,
+    version: NodeVersion,
+    settings: Arc<Settings>,
+    log: Logger,
+    database: Database,
+    recorder: Rc<Recorder>,
+    stop: Stop,
+    app_id: String,
+    password: String,
+    credentials: Option<String>,
+    started: Instant,
+}
+
+pub(crate) async fn run(cli: &Cli, start: &StartFiles, version: &NodeVersion) -> Result<u8, Exit> {
+    let started = Instant::now();
+    let settings = Arc::new(Settings::from_env(&version.semver.to_string()));
+    let config = Config::read(cli, version)?;
+    let database = Database::parse(&config.database_url);
+    if let Ok(database) = &database {
+        poll::first_look(database, &settings).await;
+    }
+    let log = Logger::new(config.log_level, config.log_json, version, settings.clone());
+    if settings.fault("crash-at-start").is_some() {
+        return Err(Exit::failed("fault on request: crash-at-start"));
+    }
+    let password = files::password(start, &config)?;
+    let credentials = files::credentials(start)?;
+    files::root_dir(&config, version)?;
+    let locks_first = version.locks_before_starting();
+    if !locks_first {
+        config.validate(version)?;
+    }
+    let database = database
+        .map_err(|error| Exit::failed(format!("opening db: failed to open db: {error}")))?;
+    tokio::task::spawn_local(poll::keep_looking(database.clone(), settings.clone()));
+
+    let app_id = uuid::Uuid::new_v4().to_string();
+    let number = version.semver.to_string();
+    let recorder = Rc::new(Recorder::new(&database, settings.clone(), &app_id, &number));
+    let stop = Stop::listen(log.clone(), settings.clone())
+        .map_err(|error| Exit::failed(format!("cannot handle signals: {error}")))?;
+    let node = Node {
+        database: database.named(&format!("Chainlink {number} |App|{app_id}")),
+        version: version.clone(),
+        config,
+        settings,
+        log,
+        recorder,
+        stop,
+        app_id,
+        password,
+        credentials,
+        started,
+    };
+    node.live(locks_first).await
+}
+
+impl Node {
+    async fn live(&self, locks_first: bool) -> Result<u8, Exit> {
+        if !locks_first {
+            self.announce();
+        }
+        let session = self.open().await?;
+        let held = match self.take_lock(session).await {
+            Ok(held) => held,
+            Err(exit) => {
+                self.log.graceful_shutdown_time(Duration::from_micros(107));
+                return Err(exit);
+            }
+        };
+        let booted = self.boot(locks_first).await;
+        let server = match booted {
+            Ok(server) => server,
+            Err(exit) => {
+                held.release().await;
+                self.recorder.flush().await;
+                return Err(exit);
+            }
+        };
+        self.recorder.record(Kind::Listening);
+        tokio::select! {
+            () = self.recorder.tick() => {}
+            () = self.stop.requested() => {}
+        }
+        self.recorder.record(Kind::Stopping);
+        drop(server);
+        Ok(self.shut_down(held).await)
+    }
+
+    fn announce(&self) {
+        for complaint in &self.config.complaints {
+            self.log.log(&lines::complaint(complaint));
+        }
+        self.log.log(&lines::configuration(&self.config));
+        self.log.log(&lines::starting(&self.version));
+    }
+
+    /// One try: a database that cannot be reached ends the node before the lock.
+    async fn open(&self) -> Result<Session, Exit> {
+        let session = tokio::select! {
+            session = self.database.connect(QUERY_TIMEOUT) => session,
+            () = self.stop.requested() => return Err(Exit::failed("opening db: stopped")),
+        };
+        session.map_err(|error| Exit::failed(format!("opening db: failed to open db: {error}")))
+    }
+
+    async fn take_lock(&self, session: Session) -> Result<Held, Exit> {
+        self.log.log(&lines::stat_reporter());
+        self.log
+            .log(&lines::locking_mode(self.config.lock_mode.as_str()));
+        if self.settings.fault("never-wait").is_some() {
+            self.stop.requested().await;
+            return Err(Exit::failed("opening db: stopped"));
+        }
+        let mode = match self.settings.fault("ignore-lock") {
+            Some(_) => crate::config::LockMode::None,
+            None => self.config.lock_mode,
+        };
+        let taker = Taker {
+            config: &self.config,
+            database: &self.database,
+            log: &self.log,
+            recorder: &self.recorder,
+            app_id: &self.app_id,
+            logs_swallowed_errors: self.version.logs_swallowed_errors(),
+        };
+        taker.take(mode, session, &self.stop).await
+    }
+
+    /// The real server, or none where the port is taken: the node works without.
+    fn listen(&self) -> Rc<http::Server> {
+        self.log
+            .log(&lines::listening(&self.version, self.config.http_port));
+        http::serve(&self.config, &self.version, &self.settings, &self.log)
+    }
+}

@@ -1,0 +1,193 @@
+//! From the lock to `Listening`.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{BOOT, Node};
+use crate::database::{self, Progress};
+use crate::exit::Exit;
+use crate::http::{self, Server};
+use crate::log::lines;
+use crate::pg::{QUERY_TIMEOUT, Session};
+use crate::version::Generation;
+
+impl Node {
+    /// Interrupted by a request to stop, it ends with the error of the step it was in.
+    pub(super) async fn boot(&self, locks_first: bool) -> Result<Rc<Server>, Exit> {
+        let progress = Progress::default();
+        tokio::select! {
+            booted = self.boot_steps(locks_first, &progress) => booted,
+            () = self.stop.requested() => {
+                if self.version.has_startup_health_report() && progress.current().is_some() {
+                    self.log.log(&lines::report_done());
+                }
+                self.log.graceful_shutdown_time(Duration::from_micros(13_784));
+                Err(Exit::failed(match progress.current() {
+                    // Measured on 2.18.
+                    Some(number) => format!(
+                        "fatal error instantiating application: initializeORM#Migrate: partial migration error \
+                         (type:sql,version:{number}): timeout: context canceled; sql: transaction has already been \
+                         committed or rolled back"
+                    ),
+                    None => "error starting app: aborting start: context canceled".to_owned(),
+                }))
+            }
+        }
+    }
+
+    async fn boot_steps(&self, locks_first: bool, progress: &Progress) -> Result<Rc<Server>, Exit> {
+        self.crash_after_takeover();
+        let boot = self.settings.duration("boot", BOOT);
+        let temporary = self.version.has_startup_health_report();
+        let server = if temporary {
+            self.log.log(&lines::report_starting());
+            http::temporary(self.config.http_port).await
+        } else {
+            None
+        };
+        let prepared = self.prepare_database(boot / 7, progress).await;
+        drop(server);
+        if temporary {
+            self.log.log(&lines::report_done());
+        }
+        let session = prepared
+            .map_err(|why| Exit::failed(format!("fatal error instantiating application: {why}")))?;
+        if locks_first {
+            self.announce();
+            self.config.validate(&self.version)?;
+        }
+        self.log.log(&lines::nurse_disabled());
+        if self.config.backup_on_upgrade.is_none() {
+            self.log
+                .log(&lines::backups_disabled(self.config.from_toml));
+        }
+        let slow = self
+            .settings
+            .fault_duration("slow-boot", Duration::from_secs(20))
+            .unwrap_or_default();
+        self.unlock(&session, boot * 4 / 7 + slow).await?;
+        self.start_services();
+        tokio::time::sleep(boot / 7).await;
+        self.log
+            .log(&lines::booted(self.started.elapsed(), &self.app_id));
+        Ok(self.listen())
+    }
+
+    /// After a delay the process ends as if it had run into a panic: without releasing anything.
+    fn crash_after_takeover(&self) {
+        if let Some(delay) = self
+            .settings
+            .fault_duration("crash-after-takeover", Duration::ZERO)
+        {
+            let log = self.log.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                log.plain("panic: fault on request: crash-after-takeover");
+                std::process::exit(2);
+            });
+        }
+    }
+
+    /// Version guard, backup, migrations, version note: what the temporary server covers.
+    async fn prepare_database(
+        &self,
+        pause: Duration,
+        progress: &Progress,
+    ) -> Result<Session, String> {
+        // The pool's next connection: the lock keeps its own.
+        let session = self
+            .database
+            .connect(QUERY_TIMEOUT)
+            .await
+            .map_err(|error| error.to_string())?;
+        let skip = self.version.may_skip_version_check()
+            && std::env::var("CL_SKIP_APP_VERSION_CHECK").is_ok_and(|value| value == "true");
+        let before = match database::check_version(&session, &self.version).await {
+            Err(_) if skip => None,
+            checked => checked?,
+        };
+        let upgrade = before.is_some_and(|before| before < self.version.semver);
+        if upgrade && self.config.backup_on_upgrade == Some(true) {
+            self.back_up().await?;
+        }
+        tokio::time::sleep(pause).await;
+        if self.config.migrate {
+            let extra = self.settings.duration("migration", Duration::ZERO);
+            let extra = extra
+                + self
+                    .settings
+                    .fault_duration("slow-migration", Duration::from_secs(20))
+                    .unwrap_or_default();
+            database::migrate(&session, &self.version, &self.log, extra, progress)
+                .await
+                .map_err(|error| format!("initializeORM#Migrate: {error}"))?;
+        }
+        database::note_version(&session, &self.version)
+            .await
+            .map_err(|error| format!("UpsertNodeVersion: {error}"))?;
+        Ok(session)
+    }
+
+    async fn back_up(&self) -> Result<(), String> {
+        let server = if self.version.has_backup_health_report() {
+            http::temporary(self.config.http_port).await
+        } else {
+            None
+        };
+        self.log
+            .log(&lines::backup("Upgrade backup: starting pg_dump"));
+        if self.settings.fault("backup-fails").is_some() {
+            return Err("initializeORM#RunBackup: pg_dump failed: exec: \"pg_dump\": executable file not found in $PATH"
+                .to_owned());
+        }
+        tokio::time::sleep(self.settings.duration("backup", Duration::from_millis(300))).await;
+        self.log.log(&lines::backup("Upgrade backup: completed"));
+        drop(server);
+        Ok(())
+    }
+
+    async fn unlock(&self, session: &Session, pause: Duration) -> Result<(), Exit> {
+        let keys = database::keys(session, &self.password)
+            .await
+            .map_err(Exit::failed)?;
+        if keys.created {
+            self.log.log(&lines::created_p2p_key(&keys.p2p));
+        }
+        tokio::time::sleep(pause).await;
+        if keys.created {
+            self.log.log(&lines::created_csa_key(&keys.csa));
+        } else {
+            self.log.log(&lines::unlocked_csa_key(&keys.csa));
+            self.log.log(&lines::unlocked_p2p_key(&keys.p2p));
+        }
+        let user = database::user(session, self.credentials.as_deref())
+            .await
+            .map_err(Exit::failed)?;
+        // 1.11 says it at the first boot too, and twice at later ones.
+        let first_generation = self.version.generation() == Generation::V1_11;
+        let times = usize::from(!user.created) + usize::from(first_generation);
+        for _ in 0..times {
+            self.log.log(&lines::assumed_api_user(&user.email));
+        }
+        self.log.log(&lines::api_exposed(&user.email));
+        Ok(())
+    }
+
+    fn start_services(&self) {
+        let generation = self.version.generation();
+        match generation {
+            Generation::V1_11 => {}
+            Generation::V1_13 => self.log.log(&lines::no_feeds_error()),
+            _ => self.log.log(&lines::no_feeds()),
+        }
+        if self.config.evm_off_by_env || generation == Generation::V2_1 {
+            self.log.log(&lines::evm_disabled());
+        }
+        if generation == Generation::V2_18 {
+            lines::services_started().for_each(|line| self.log.log(&line));
+        }
+        if generation != Generation::V1_11 {
+            self.log.log(&lines::runs_pruned());
+        }
+    }
+}

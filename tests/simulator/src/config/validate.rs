@@ -1,0 +1,65 @@
+//! What is wrong with a configuration that reads well.
+
+use std::collections::BTreeMap;
+
+use super::{Config, LockMode, duration, legacy};
+use crate::version::NodeVersion;
+
+pub(super) fn errors(
+    config: &Config,
+    version: &NodeVersion,
+    environment: &BTreeMap<String, String>,
+) -> Vec<String> {
+    if !config.from_toml {
+        return Vec::new();
+    }
+    let mut errors = legacy::errors(environment);
+    if config.lock_mode == LockMode::Lease && config.lease_refresh > config.lease_duration / 2 {
+        errors.push(format!(
+            "Database.Lock.LeaseRefreshInterval: invalid value ({}): must be less than or equal to half of \
+             LeaseDuration ({})",
+            duration::print(config.lease_refresh),
+            duration::print(config.lease_duration)
+        ));
+    }
+    if config.database_url.is_empty() {
+        errors.push("Database.URL: empty: must be provided and non-empty".to_owned());
+    } else if config.simple_passwords {
+        errors.push("Database.AllowSimplePasswords: invalid value (true): insecure configs are not allowed on secure builds".to_owned());
+    } else if !database_password_is_long(&config.database_url) {
+        errors.push("Database.URL: invalid value (*****): missing or insufficiently complex password: DB URL must be authenticated; password must be at least 16 characters".to_owned());
+    }
+    if config.keystore_password.as_deref() == Some("") && !version.is_v1() {
+        errors.push("Password.Keystore: empty: must be provided and non-empty".to_owned());
+    }
+    errors
+}
+
+/// Sixteen characters, unless the URL contains `_test` (read and measured).
+fn database_password_is_long(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let credentials = authority
+        .rsplit_once('@')
+        .map_or("", |(credentials, _)| credentials);
+    let password = credentials
+        .split_once(':')
+        .map_or("", |(_, password)| password);
+    url.contains("_test") || password.chars().count() >= 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_database_passwords_block_the_boot() {
+        assert!(database_password_is_long(
+            "postgresql://u:ThisIsALongPassword@h:5432/d?sslmode=disable"
+        ));
+        assert!(database_password_is_long(
+            "postgresql://u:short@h:5432/d_test"
+        ));
+        assert!(!database_password_is_long("postgresql://u:short@h:5432/d"));
+        assert!(!database_password_is_long("postgresql://h:5432/d"));
+    }
+}
