@@ -1,0 +1,26 @@
+# Images come from files: no registry is asked.
+
+# load_archives ARCHIVE...: imports image archives in every node, all nodes at the same time.
+load_archives() {
+    local archive node imports=() import
+    for archive in "$@"; do
+        [[ -r $archive ]] || refuse "there is no image archive at $archive."
+        for node in "${nodes[@]}"; do
+            [[ $(node_presence "$node") != frozen ]] || refuse "$node is frozen: 'recover $node' before loading images."
+            runtime "$node" images import --no-progress - <"$archive" >>"$state/logs/images.log" 2>&1 &
+            imports+=("$!")
+        done
+        for import in "${imports[@]}"; do
+            wait "$import" || refuse "importing $archive failed; see $state/logs/images.log."
+        done
+        imports=()
+        say "loaded $archive in ${#nodes[@]} nodes"
+    done
+}
+
+load_pause_image() {
+    local archive=$state/pause.tar
+    if runtime "${nodes[-1]}" images list --quiet | grep -qx "$pause_image"; then return; fi
+    python3 "$here/image.py" --out "$archive" --name "$pause_image" --user 65535 --entrypoint /pause "$tools/pause:/pause"
+    load_archives "$archive"
+}
