@@ -1,0 +1,43 @@
+{{- /*
+All that the operator may do, wherever it watches. No Secret can be read: nodes take theirs from the kubelet.
+*/}}
+{{- define "chainlink-operator.rules" -}}
+- apiGroups: [chainlink-operator.dev]
+  resources: [chainlinknodes]
+  verbs: [get, list, watch]
+- apiGroups: [chainlink-operator.dev]
+  resources: [chainlinknodes/status]
+  verbs: [get, update, patch]
+# Owner references that block their owner's deletion need this where OwnerReferencesPermissionEnforcement is on.
+- apiGroups: [chainlink-operator.dev]
+  resources: [chainlinknodes/finalizers]
+  verbs: [update]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, create, patch, delete]
+# The readiness gate, and what is known of a pod: that it waits for the lock, that it took it.
+- apiGroups: [""]
+  resources: [pods/status]
+  verbs: [patch]
+# The waiting line.
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch, delete]
+# The node's files, each revision's own; and those that the user refers to.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [controllerrevisions]
+  verbs: [get, list, watch, create, patch, delete]
+# Why the kubelet or the scheduler could not start a pod.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
