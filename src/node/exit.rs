@@ -1,0 +1,249 @@
+//! Why a node exited, as far as its exit code and its last words tell.
+
+/// What an exit means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExitKind {
+    /// Asked to stop, stopped in order: exit 0.
+    CleanStop,
+    /// Asked to stop while it waited for the lock: exit 1 in 10 ms (upstream issue 6205).
+    StoppedStandby,
+    /// Asked to stop between the lock and the end of its boot: exit 1, nothing lost.
+    StoppedStarting,
+    /// Asked to stop, and the end of its services or the release of the lease took too long:
+    /// exit 255 after 9 to 10 s. The lease runs out by itself within 10 s.
+    StopTimedOut,
+    /// The database was out of reach or took no connections. Says nothing about the node.
+    DatabaseAway,
+    /// The database answered and refused the node: password, database name, rights, TLS, a pooler
+    /// in transaction mode.
+    DatabaseRefused,
+    /// Another node took the lock from it. Says nothing about the node.
+    Deposed,
+    /// The database was migrated by a newer version.
+    VersionOlderThanDatabase {
+        /// The version of this node.
+        application: String,
+        /// The version that the database needs.
+        database: String,
+    },
+    /// The configuration is invalid.
+    Configuration,
+    /// The keystore password or the API credentials are wrong or missing.
+    Credentials,
+    /// The root folder can't be made or written.
+    RootDir,
+    /// Killed by SIGKILL: out of memory, or its grace period was over.
+    Killed,
+    /// Nothing that is known.
+    Unknown,
+}
+
+/// Words of [`ExitKind::StoppedStandby`]. Lease and dual, then advisory (measured on 1.11.0).
+const STOPPED_STANDBY: [&str; 2] = [
+    "failed to take initial lease on database: stopped",
+    "error acquiring lock: stopped",
+];
+
+/// Measured on 2.18.0: a stop during migrations, or before the web server listens.
+const STOPPED_STARTING: [&str; 3] = [
+    "aborting start: context canceled",
+    "timeout: context canceled",
+    "context canceled",
+];
+
+/// A server that can't be reached, or that takes no connections now: socket errors as Go words
+/// them, and `PostgreSQL`'s codes of class 08, 53 and 57P.
+const DATABASE_AWAY: [&str; 22] = [
+    "connection refused",
+    "connection reset by peer",
+    "no such host",
+    "server misbehaving",
+    "hostname resolving error",
+    "no route to host",
+    "network is unreachable",
+    "i/o timeout",
+    "context deadline exceeded",
+    "connection timed out",
+    "unexpected eof",
+    "broken pipe",
+    "bad connection",
+    "connection is already closed",
+    "too many clients already",
+    "too many connections",
+    "remaining connection slots are reserved",
+    "the database system is starting up",
+    "the database system is shutting down",
+    "the database system is in recovery mode",
+    "terminating connection due to",
+    "sqlstate 57p",
+];
+
+/// A server that answers and says no.
+const DATABASE_REFUSED: [&str; 12] = [
+    "password authentication failed",
+    "no pg_hba.conf entry",
+    "does not exist (sqlstate 3d000)",
+    "sqlstate 28",
+    "sqlstate 42501",
+    "permission denied for ",
+    "permission denied to ",
+    "read-only transaction",
+    "already exists (sqlstate 42p05)",
+    "server refused tls",
+    "tls error",
+    "x509: ",
+];
+
+const CREDENTIALS: [&str; 7] = [
+    "unable to decrypt encrypted key ring",
+    "could not decrypt key",
+    "api credentials must be supplied",
+    "keystore password",
+    "error authenticating keystore",
+    "error reading api credentials",
+    "initializing api credentials",
+];
+
+const CONFIGURATION: [&str; 10] = [
+    "invalid configuration",
+    "invalid environment",
+    "invalid secrets",
+    "failed to decode config toml",
+    "failed to decode secrets toml",
+    "failed to read config file",
+    "failed to read secrets file",
+    "must not be set: unsupported",
+    "flag provided but not defined",
+    "failed to parse toml",
+];
+
+/// What an exit with this code and these [last words](super::last_words) means.
+///
+/// `exit_code` is the container's: 128 and the signal's number for a killed process.
+#[must_use]
+pub fn classify_exit(exit_code: i32, last_words: Option<&str>) -> ExitKind {
+    if exit_code == 0 {
+        return ExitKind::CleanStop;
+    }
+    let words = last_words.unwrap_or_default();
+    match by_words(words) {
+        ExitKind::Unknown => match exit_code {
+            137 => ExitKind::Killed,
+            // Asked to stop before the node had a handler for it.
+            130 | 143 => ExitKind::StoppedStarting,
+            255 if words.is_empty() => ExitKind::StopTimedOut,
+            _ => ExitKind::Unknown,
+        },
+        kind => kind,
+    }
+}
+
+fn by_words(words: &str) -> ExitKind {
+    let lower = words.to_lowercase();
+    let says = |any: &[&str]| any.iter().any(|known| lower.contains(known));
+    if let Some((application, database)) = older_than_database(words) {
+        ExitKind::VersionOlderThanDatabase {
+            application,
+            database,
+        }
+    } else if says(&STOPPED_STANDBY) {
+        ExitKind::StoppedStandby
+    } else if lower.starts_with("shutdown grace period of ") {
+        ExitKind::StopTimedOut
+    } else if lower.starts_with("another node has taken the ") {
+        ExitKind::Deposed
+    } else if says(&["failed to create root directory", "rootdir"]) {
+        ExitKind::RootDir
+    } else if says(&CREDENTIALS) {
+        ExitKind::Credentials
+    } else if says(&CONFIGURATION) {
+        ExitKind::Configuration
+    } else if says(&DATABASE_REFUSED) {
+        ExitKind::DatabaseRefused
+    } else if says(&DATABASE_AWAY) {
+        ExitKind::DatabaseAway
+    } else if says(&STOPPED_STARTING) {
+        ExitKind::StoppedStarting
+    } else {
+        ExitKind::Unknown
+    }
+}
+
+/// `Application version (2.1.1) is older than database version (2.15.0). …` up to 2.1.1,
+/// `lower than` from 2.4 on.
+fn older_than_database(words: &str) -> Option<(String, String)> {
+    let (_, rest) = words.split_once("Application version (")?;
+    let (application, rest) = rest.split_once(')')?;
+    let (_, rest) = rest.split_once("than database version (")?;
+    let (database, _) = rest.split_once(')')?;
+    Some((application.to_owned(), database.to_owned()))
+}
+
+impl ExitKind {
+    /// The exit says nothing against the node, its version or its settings: the same pod is worth
+    /// starting again.
+    #[must_use]
+    pub fn means_nothing(&self) -> bool {
+        match self {
+            Self::CleanStop
+            | Self::StoppedStandby
+            | Self::StoppedStarting
+            | Self::StopTimedOut
+            | Self::DatabaseAway
+            | Self::Deposed => true,
+            Self::DatabaseRefused
+            | Self::VersionOlderThanDatabase { .. }
+            | Self::Configuration
+            | Self::Credentials
+            | Self::RootDir
+            | Self::Killed
+            | Self::Unknown => false,
+        }
+    }
+
+    /// The database is the reason, or stands in the way.
+    #[must_use]
+    pub fn is_database(&self) -> bool {
+        matches!(self, Self::DatabaseAway | Self::DatabaseRefused)
+    }
+
+    /// What to do about it, in one sentence; nothing where there is nothing to do.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::CleanStop | Self::StoppedStandby | Self::StoppedStarting | Self::Deposed => None,
+            Self::StopTimedOut => Some(
+                "Look for what held the database up; the lease it left behind runs out by itself.",
+            ),
+            Self::DatabaseAway => Some(
+                "Check that the database in spec.database.url is up, reachable from the pods and \
+                 has connections left; the node is started again by itself.",
+            ),
+            Self::DatabaseRefused => Some(
+                "Check user, password, database name, rights and TLS of the URL in the Secret \
+                 that spec.database.url names, and that a pooler runs in session mode.",
+            ),
+            Self::VersionOlderThanDatabase { .. } => Some(
+                "Set spec.version to the database's version or a later one, or restore the backup \
+                 that was taken before the upgrade.",
+            ),
+            Self::Configuration => Some(
+                "Correct the setting that the message names in spec.config; `chainlink node -c … \
+                 -s … validate` checks it without a database.",
+            ),
+            Self::Credentials => Some(
+                "Check the Secrets that spec.credentials names: the keystore password must be the \
+                 one the keys were encrypted with, and an empty database needs apiCredentials.",
+            ),
+            Self::RootDir => Some(
+                "Leave the root folder to the operator: the node must own it, so it can't be a \
+                 mounted volume itself.",
+            ),
+            Self::Killed => Some(
+                "Give the pod more memory if it ran out of it (a first boot needs 1 GiB and more), \
+                 or look at why it did not stop within its grace period.",
+            ),
+            Self::Unknown => Some("Read the pod's previous log for what came before."),
+        }
+    }
+}

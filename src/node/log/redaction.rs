@@ -1,0 +1,103 @@
+//! Taking passwords out of what is shown to people.
+//!
+//! Postgres drivers and `chainlink node db migrate` print the database URL with its password.
+
+/// What stands in place of a secret.
+const HIDDEN: &str = "xxxxx";
+
+/// Names whose value is a secret, in `key=value` and in a URL's query.
+const SECRET_NAMES: [&str; 6] = [
+    "password",
+    "passwd",
+    "pwd",
+    "sslpassword",
+    "token",
+    "secret",
+];
+
+/// The text without the passwords of its URLs (`postgres://user:password@host`) and without the
+/// values of `password=` and the like.
+#[must_use]
+pub fn redact(text: &str) -> String {
+    hide_values(&hide_userinfo(text))
+}
+
+/// `scheme://user:password@host`: all between the first `:` of the user part and the last `@`
+/// before the host ends, as a password may hold `@` and `:` unescaped.
+fn hide_userinfo(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        clean.push_str(before);
+        let end = after
+            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>'))
+            .unwrap_or(after.len());
+        let (url, tail) = after.split_at(end);
+        clean.push_str(&hide_in_authority(url));
+        rest = tail;
+    }
+    clean.push_str(rest);
+    clean
+}
+
+fn hide_in_authority(url: &str) -> String {
+    // Up to the last `@` that no query precedes: a password with `/` in it is hidden whole.
+    let authority = &url[..url.find('?').unwrap_or(url.len())];
+    let Some(at) = authority.rfind('@') else {
+        return url.to_owned();
+    };
+    let (userinfo, host) = url.split_at(at);
+    match userinfo.split_once(':') {
+        Some((user, _)) => format!("{user}:{HIDDEN}{host}"),
+        // A token alone, as RPC URLs have it.
+        None => format!("{HIDDEN}{host}"),
+    }
+}
+
+/// `password=secret`, `password = 'se cret'`, `password: secret`; the name may be part of a longer
+/// one (`PGPASSWORD`).
+fn hide_values(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let mut clean = String::with_capacity(text.len());
+    let mut from = 0;
+    while let Some((start, end)) = next_value(text, &lower, from) {
+        clean.push_str(&text[from..start]);
+        clean.push_str(HIDDEN);
+        from = end;
+    }
+    clean.push_str(&text[from..]);
+    clean
+}
+
+/// Where the next secret value starts and ends.
+fn next_value(text: &str, lower: &str, mut from: usize) -> Option<(usize, usize)> {
+    loop {
+        let name_end = SECRET_NAMES
+            .iter()
+            .filter_map(|name| lower[from..].find(name).map(|at| from + at + name.len()))
+            .min()?;
+        if let Some(span) = value_after(text, name_end) {
+            return Some(span);
+        }
+        from = name_end;
+    }
+}
+
+fn value_after(text: &str, name_end: usize) -> Option<(usize, usize)> {
+    let after = text[name_end..].trim_start_matches(['"', '\'']);
+    let value = after.trim_start().strip_prefix('=')?.trim_start();
+    let start = text.len() - value.len();
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let (start, value) = match quote {
+        Some(_) => (start + 1, &value[1..]),
+        None => (start, value),
+    };
+    let end = value
+        .find(|c: char| match quote {
+            Some(quote) => c == quote,
+            None => c.is_whitespace() || matches!(c, '&' | ',' | ';' | '"' | '\'' | '`' | ')'),
+        })
+        .unwrap_or(value.len());
+    (end > 0).then_some((start, start + end))
+}

@@ -1,0 +1,23 @@
+//! What a Chainlink node is and says: its versions, its database locks, its log, its exits, its
+//! HTTP answers, the settings that the operator needs in it.
+//!
+//! Pure knowledge. No Kubernetes types, no clients, no files, no clock may enter here: text and
+//! numbers come in, meaning goes out. Every fact names its source: the upstream release and file
+//! it was read in, or the releases it was measured on.
+
+pub mod exit;
+pub mod http;
+pub mod legacy;
+pub mod lock;
+pub mod log;
+pub mod settings;
+pub mod version;
+
+pub use exit::{ExitKind, classify_exit};
+pub use http::Answer;
+pub use legacy::is_legacy_variable;
+pub use lock::LockMode;
+pub use log::{LogEvent, LogLine, LogReader, LogSummary, Milestone, TakeoverSign, WaitingFor};
+pub use log::{last_words, read_line, redact};
+pub use settings::{Finding, OperatorSettings};
+pub use version::{ConfigStyle, NodeVersion, VersionError};

@@ -1,0 +1,49 @@
+//! The settings that the operator needs in a node, and what of the user's would contradict them.
+//!
+//! * [`own`](self::own): what the operator sets, in either style of configuration.
+//! * [`reserved`](self::reserved): environment variables that a user may not set.
+//! * [`check_toml`](self::check_toml()), [`check_environment`](self::check_environment()): what is
+//!   wrong with the user's own settings.
+//!
+//! The user's text is never edited. What the operator sets is applied after it.
+
+mod duration;
+mod environment_check;
+mod own;
+mod reserved;
+mod toml_check;
+
+pub use environment_check::{check_environment, check_environment_value};
+pub use own::{HTTP_PORT, HTTPS_PORT, OperatorSettings, ROOT_DIR, ROOT_MOUNT};
+pub use reserved::reserved_variable;
+pub use toml_check::{check_toml, sets_tls};
+
+/// Something about a user's settings that a person should know.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Finding {
+    /// It can't run like this. Says what to write instead.
+    Refused(String),
+    /// It runs, but the operator's value wins. Says which.
+    Overridden(String),
+}
+
+impl Finding {
+    /// The sentence for a person.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Refused(message) | Self::Overridden(message) => message,
+        }
+    }
+
+    /// Whether the settings can't run like this.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+}
+
+/// Log levels that still print the waiting line, which the node prints at INFO.
+fn shows_waiting_line(level: &str) -> bool {
+    matches!(level.to_ascii_lowercase().as_str(), "" | "debug" | "info")
+}

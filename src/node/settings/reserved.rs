@@ -1,0 +1,147 @@
+//! Environment variables that a user may not set: the operator sets them itself, or they would
+//! override what it sets, or the node would refuse to start.
+
+use crate::node::legacy::is_legacy_variable;
+use crate::node::version::{ConfigStyle, NodeVersion};
+
+const DATABASE_URL: &str =
+    "name the Secret that holds the database's URL in spec.database.url instead";
+const ROOT: &str =
+    "leave it out: the operator sets the root folder, every pod has its own at /chainlink/root";
+const PORT: &str = "leave it out: the operator sets the port, it is always 6688";
+const LOCK: &str = "set spec.database.lock.mode instead";
+const LOG_FILE: &str =
+    "leave it out: the operator turns the log file off, read the pod's log instead";
+
+/// Why a user may not set this environment variable, and what to write instead; `None` for one
+/// that is theirs to set.
+#[must_use]
+pub fn reserved_variable(
+    name: &str,
+    version: &NodeVersion,
+    style: ConfigStyle,
+) -> Option<&'static str> {
+    match style {
+        ConfigStyle::Toml => with_toml(name),
+        ConfigStyle::Environment => with_environment(name, version),
+    }
+    .or_else(|| in_any_style(name))
+}
+
+fn in_any_style(name: &str) -> Option<&'static str> {
+    Some(match name {
+        // Applied after every file: it could switch the lock off or move the port.
+        "CL_CONFIG" => "put the TOML into spec.config.files instead",
+        "CL_DATABASE_URL" => DATABASE_URL,
+        "CL_PASSWORD_KEYSTORE" => {
+            "name the Secret that holds the keystore password in \
+             spec.credentials.keystorePassword instead"
+        }
+        _ => return None,
+    })
+}
+
+fn with_toml(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "DATABASE_URL" => DATABASE_URL,
+        "ROOT" => ROOT,
+        "CHAINLINK_PORT" | "CHAINLINK_TLS_PORT" => PORT,
+        "DATABASE_LOCKING_MODE" => LOCK,
+        _ if is_legacy_variable(name) => {
+            "write the setting as TOML in spec.config.files instead: it is a variable of \
+             Chainlink 1, and a node with TOML configuration does not start while it is set"
+        }
+        _ => return None,
+    })
+}
+
+fn with_environment(name: &str, version: &NodeVersion) -> Option<&'static str> {
+    Some(match name {
+        "DATABASE_URL" => DATABASE_URL,
+        "ROOT" => ROOT,
+        "CHAINLINK_PORT" => PORT,
+        "CHAINLINK_TLS_PORT" => {
+            "leave it out: HTTPS is on port 6689 when TLS_CERT_PATH and TLS_KEY_PATH are set, \
+             else off"
+        }
+        "DATABASE_LOCKING_MODE" if version.knows_locking_mode() => LOCK,
+        "DATABASE_LOCKING_MODE" => {
+            "leave it out: this version knows no other lock than advisorylock"
+        }
+        // Every node of one database must ask for the same lock.
+        "ADVISORY_LOCK_ID" => {
+            "leave it out: all nodes of one database must use the same lock, the default one"
+        }
+        "LOG_FILE_MAX_SIZE" | "LOG_TO_DISK" => LOG_FILE,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ConfigStyle::{Environment, Toml};
+
+    fn reserved(name: &str, version: &str, style: ConfigStyle) -> Option<&'static str> {
+        reserved_variable(name, &version.parse().unwrap(), style)
+    }
+
+    #[test]
+    fn what_would_override_the_operator_names_the_field_to_use() {
+        for (name, field) in [
+            ("CL_CONFIG", "spec.config.files"),
+            ("CL_DATABASE_URL", "spec.database.url"),
+            ("CL_PASSWORD_KEYSTORE", "spec.credentials.keystorePassword"),
+            ("DATABASE_URL", "spec.database.url"),
+            ("DATABASE_LOCKING_MODE", "spec.database.lock.mode"),
+        ] {
+            for style in [Environment, Toml] {
+                let sentence = reserved(name, "1.13.3", style).unwrap();
+                assert!(sentence.contains(field), "{name}: {sentence}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_variable_that_the_operator_sets_is_reserved() {
+        use super::super::OperatorSettings;
+        use crate::node::LockMode;
+
+        for text in ["1.0.1", "1.2.0", "1.13.3"] {
+            let version: NodeVersion = text.parse().unwrap();
+            let settings = OperatorSettings {
+                lock: LockMode::Advisory,
+                https_off: true,
+            };
+            for (name, _) in settings.environment(&version) {
+                assert!(
+                    reserved_variable(name, &version, Environment).is_some(),
+                    "{text}: {name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_variable_of_version_1_is_refused_beside_toml_in_every_version() {
+        for version in ["1.11.0", "2.29.0"] {
+            let sentence = reserved("ETH_URL", version, Toml).unwrap();
+            assert!(sentence.contains("spec.config.files"), "{sentence}");
+        }
+        assert_eq!(reserved("ETH_URL", "1.11.0", Environment), None);
+    }
+
+    #[test]
+    fn the_users_own_variables_are_free() {
+        for name in [
+            "HTTPS_PROXY",
+            "CL_LOG_COLOR",
+            "CL_PASSWORD_VRF",
+            "CL_PROMETHEUS_AUTH_TOKEN",
+            "CL_DATABASE_ALLOW_SIMPLE_PASSWORDS",
+            "TZ",
+        ] {
+            assert_eq!(reserved(name, "2.29.0", Toml), None, "{name}");
+        }
+    }
+}

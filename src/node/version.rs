@@ -1,0 +1,406 @@
+//! Chainlink's version, and what follows from it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use semver::{BuildMetadata, Prerelease, Version};
+use serde::{Deserialize, Serialize};
+
+use super::lock::LockMode;
+
+/// Chainlink's version: semver, without a leading `v`.
+///
+/// Ordered as semver orders it, which is also how the node compares itself with its database
+/// (patch releases and pre-releases included).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NodeVersion(Version);
+
+/// How a node is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ConfigStyle {
+    /// By environment variables alone: before 2.0.
+    Environment,
+    /// By TOML files: from 1.11 on, and the only way from 2.0 on.
+    Toml,
+}
+
+/// Why a text is not a version, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VersionError {
+    /// A leading `v`, as tags and git have it.
+    #[error("`{text}` starts with `v`: write `{instead}`")]
+    LeadingV { text: String, instead: String },
+    /// `latest` and other words.
+    #[error(
+        "`{0}` is not a version: write the release in full, such as `2.29.0` \
+         (a floating tag would change what a pod runs without anyone asking)"
+    )]
+    NotAVersion(String),
+    /// `2.29`: which patch release is not said.
+    #[error("`{0}` is not a full version: write all three numbers, such as `{0}.0`")]
+    Partial(String),
+    /// `2.29.0-root`: a flavour of the image, not a release.
+    #[error(
+        "`{text}` names a flavour of the image: write `{instead}` and put the tag into spec.image.tag"
+    )]
+    ImageFlavour { text: String, instead: String },
+    /// `2.29.0+build`: semver ignores it, an image tag can't hold it.
+    #[error("`{text}` has build metadata: write `{instead}`")]
+    BuildMetadata { text: String, instead: String },
+}
+
+/// Suffixes of image tags that name how the image was built, not what release is in it.
+const IMAGE_FLAVOURS: [&str; 3] = ["root", "nonroot", "plugins"];
+
+impl NodeVersion {
+    /// The version that an image's tag names: `2.29.0`, `v2.29.0`, `2.29.0-root`, a beta or a
+    /// release candidate. Never inferred from a tag of another shape.
+    #[must_use]
+    pub fn parse_tag(tag: &str) -> Option<Self> {
+        let mut version = Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()?;
+        if let Some(flavour) = image_flavour(&version) {
+            version.pre = without_flavour(&version, flavour)?;
+        }
+        let known = version.pre.is_empty()
+            || ["alpha", "beta", "rc"]
+                .iter()
+                .any(|stage| version.pre.starts_with(stage));
+        (known && version.build.is_empty()).then_some(Self(version))
+    }
+
+    /// Whether TOML configuration is complete enough to run on: from 1.11 on
+    /// (facts read at v1.11.0; 1.10 had it in parts).
+    #[must_use]
+    pub fn supports_toml(&self) -> bool {
+        self.at_least(1, 11)
+    }
+
+    /// Whether the node can be configured by environment variables alone: before 2.0.
+    #[must_use]
+    pub fn supports_environment(&self) -> bool {
+        !self.at_least(2, 0)
+    }
+
+    /// Whether the node can be configured this way.
+    #[must_use]
+    pub fn supports(&self, style: ConfigStyle) -> bool {
+        match style {
+            ConfigStyle::Environment => self.supports_environment(),
+            ConfigStyle::Toml => self.supports_toml(),
+        }
+    }
+
+    /// Whether the node reads TOML from `CL_CONFIG`, applied after every file: from 1.13 on.
+    /// 1.11 and 1.12 need a last file instead.
+    #[must_use]
+    pub fn reads_cl_config(&self) -> bool {
+        self.at_least(1, 13)
+    }
+
+    /// Whether `DATABASE_LOCKING_MODE` is known: from 1.1 on (`v1.1.0:core/config/schema.go`).
+    #[must_use]
+    pub fn knows_locking_mode(&self) -> bool {
+        self.at_least(1, 1)
+    }
+
+    /// Whether `LOG_FILE_MAX_SIZE` turns the log file off (1.3 on) and not `LOG_TO_DISK`
+    /// (`CHANGELOG.md` of 1.3.0).
+    #[must_use]
+    pub fn limits_log_file(&self) -> bool {
+        self.at_least(1, 3)
+    }
+
+    /// Whether `WebServer.ListenIP` is known: from 2.3 on (upstream pull request 9621, merged in
+    /// June 2023; read, not run).
+    #[must_use]
+    pub fn knows_listen_ip(&self) -> bool {
+        self.at_least(2, 3)
+    }
+
+    /// Whether the command line starts with `node` (2.0 on) and not with files or `local`.
+    #[must_use]
+    pub fn has_node_command(&self) -> bool {
+        self.at_least(2, 0)
+    }
+
+    /// The lock that the node takes when nothing is said.
+    ///
+    /// `advisorylock` up to 1.2, `dual` from 1.3 on (`v1.1.0:core/config/schema.go`,
+    /// `v1.13.3:core/config/envvar/schema.go`); with TOML always `lease`.
+    #[must_use]
+    pub fn default_lock(&self, style: ConfigStyle) -> LockMode {
+        match style {
+            ConfigStyle::Toml => LockMode::Lease,
+            ConfigStyle::Environment if self.at_least(1, 3) => LockMode::Dual,
+            ConfigStyle::Environment => LockMode::Advisory,
+        }
+    }
+
+    /// The locks that the node can be told to take.
+    #[must_use]
+    pub fn lock_modes(&self, style: ConfigStyle) -> &'static [LockMode] {
+        match style {
+            ConfigStyle::Toml => &[LockMode::Lease],
+            ConfigStyle::Environment if self.knows_locking_mode() => &LockMode::ALL,
+            ConfigStyle::Environment => &[LockMode::Advisory],
+        }
+    }
+
+    /// Whether the waiting line may be printed for another reason than a held lock (a read-only
+    /// server, a missing right): from 1.3 on every error but a closed connection is swallowed.
+    #[must_use]
+    pub fn waiting_line_may_lie(&self) -> bool {
+        self.at_least(1, 3)
+    }
+
+    /// Whether a lie is told silently. Up to 2.1.1 each failed try also logs an ERROR (measured
+    /// on 1.11.0 to 2.1.1); from 2.15 nothing is logged (measured). What lies between was not
+    /// measured and is taken for silent.
+    #[must_use]
+    pub fn lies_silently(&self) -> bool {
+        self.waiting_line_may_lie() && (self.0.major, self.0.minor, self.0.patch) > (2, 1, 1)
+    }
+
+    /// Whether a temporary server answers (`/health` 204, `/readyz` 404) between the lock and the
+    /// real server: from 2.4 on (during the upgrade backup; always from 2.15 on, measured).
+    #[must_use]
+    pub fn has_startup_server(&self) -> bool {
+        self.at_least(2, 4)
+    }
+
+    /// Whether the configuration is checked only **after** the lock is taken: from 2.30 on (read,
+    /// not run). A standby with an invalid one looks healthy and fails when it wins.
+    #[must_use]
+    pub fn validates_after_lock(&self) -> bool {
+        self.at_least(2, 30)
+    }
+
+    fn at_least(&self, major: u64, minor: u64) -> bool {
+        (self.0.major, self.0.minor) >= (major, minor)
+    }
+}
+
+/// The flavour that a tag's last part names.
+fn image_flavour(version: &Version) -> Option<&'static str> {
+    let last = version.pre.rsplit('-').next()?;
+    IMAGE_FLAVOURS.into_iter().find(|flavour| *flavour == last)
+}
+
+fn without_flavour(version: &Version, flavour: &str) -> Option<Prerelease> {
+    let rest = version.pre.strip_suffix(flavour)?;
+    Prerelease::new(rest.trim_end_matches('-')).ok()
+}
+
+impl FromStr for NodeVersion {
+    type Err = VersionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let owned = || text.to_owned();
+        if let Some(rest) = text.strip_prefix('v')
+            && rest.starts_with(|c: char| c.is_ascii_digit())
+        {
+            return Err(VersionError::LeadingV {
+                text: owned(),
+                instead: rest.to_owned(),
+            });
+        }
+        let numbers: Vec<_> = text.split('.').collect();
+        if numbers.len() < 3 && numbers.iter().all(|part| part.parse::<u64>().is_ok()) {
+            return Err(VersionError::Partial(owned()));
+        }
+        let mut version = Version::parse(text).map_err(|_| VersionError::NotAVersion(owned()))?;
+        if !version.build.is_empty() {
+            version.build = BuildMetadata::EMPTY;
+            return Err(VersionError::BuildMetadata {
+                text: owned(),
+                instead: version.to_string(),
+            });
+        }
+        if let Some(flavour) = image_flavour(&version) {
+            version.pre = without_flavour(&version, flavour).unwrap_or(Prerelease::EMPTY);
+            return Err(VersionError::ImageFlavour {
+                text: owned(),
+                instead: version.to_string(),
+            });
+        }
+        Ok(Self(version))
+    }
+}
+
+impl fmt::Display for NodeVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl TryFrom<String> for NodeVersion {
+    type Error = VersionError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<NodeVersion> for String {
+    fn from(version: NodeVersion) -> Self {
+        version.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> NodeVersion {
+        text.parse().unwrap()
+    }
+
+    fn refusal(text: &str) -> String {
+        text.parse::<NodeVersion>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_release_is_written_in_full() {
+        for text in ["0.10.15", "1.13.3", "2.29.0", "2.30.1-beta.2", "2.10.0-rc0"] {
+            assert_eq!(version(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_release_is_refused_with_what_to_write() {
+        assert_eq!(
+            refusal("v2.29.0"),
+            "`v2.29.0` starts with `v`: write `2.29.0`"
+        );
+        assert_eq!(refusal("v2.1"), "`v2.1` starts with `v`: write `2.1`");
+        assert_eq!(
+            refusal("2.1"),
+            "`2.1` is not a full version: write all three numbers, such as `2.1.0`"
+        );
+        assert_eq!(
+            refusal("2.29.0-root"),
+            "`2.29.0-root` names a flavour of the image: write `2.29.0` and put the tag into \
+             spec.image.tag"
+        );
+        assert_eq!(
+            refusal("2.29.0+abc"),
+            "`2.29.0+abc` has build metadata: write `2.29.0`"
+        );
+        for text in [
+            "latest",
+            "",
+            "2.29.x",
+            "2.29.0.1",
+            " 2.29.0",
+            "sha256:abc",
+            "v",
+        ] {
+            assert!(
+                refusal(text).contains("write the release in full, such as `2.29.0`"),
+                "{text}: {}",
+                refusal(text)
+            );
+        }
+    }
+
+    #[test]
+    fn a_tag_names_a_version_only_in_known_shapes() {
+        let read = |tag| NodeVersion::parse_tag(tag).map(|version| version.to_string());
+
+        assert_eq!(read("2.29.0").as_deref(), Some("2.29.0"));
+        assert_eq!(read("v2.29.0").as_deref(), Some("2.29.0"));
+        assert_eq!(read("2.29.0-root").as_deref(), Some("2.29.0"));
+        assert_eq!(read("2.29.0-beta.1-root").as_deref(), Some("2.29.0-beta.1"));
+        assert_eq!(read("2.29.0-rc0").as_deref(), Some("2.29.0-rc0"));
+        for tag in [
+            "latest",
+            "2.29",
+            "2",
+            "",
+            "develop",
+            "2.29.0-mybuild",
+            "2.29.0+x",
+            "vv1.2.3",
+        ] {
+            assert_eq!(read(tag), None, "{tag}");
+        }
+    }
+
+    #[test]
+    fn order_is_that_of_semver_patches_and_betas_included() {
+        let mut versions = ["2.10.0", "2.9.1", "2.10.0-beta.1", "1.13.3", "2.9.0"].map(version);
+        versions.sort();
+
+        assert_eq!(
+            versions.map(|version| version.to_string()),
+            ["1.13.3", "2.9.0", "2.9.1", "2.10.0-beta.1", "2.10.0"]
+        );
+    }
+
+    #[test]
+    fn locks_follow_version_and_configuration() {
+        use ConfigStyle::{Environment, Toml};
+        use LockMode::{Advisory, Dual, Lease};
+        let all: &[LockMode] = &[Dual, Lease, Advisory];
+
+        for (text, style, default, offered) in [
+            ("0.10.15", Environment, Advisory, &[Advisory][..]),
+            ("1.0.1", Environment, Advisory, &[Advisory][..]),
+            ("1.1.0", Environment, Advisory, all),
+            ("1.2.1", Environment, Advisory, all),
+            ("1.3.0", Environment, Dual, all),
+            ("1.13.3", Environment, Dual, all),
+            ("1.13.3", Toml, Lease, &[Lease][..]),
+            ("2.29.0", Toml, Lease, &[Lease][..]),
+        ] {
+            assert_eq!(version(text).default_lock(style), default, "{text}");
+            assert_eq!(version(text).lock_modes(style), offered, "{text}");
+        }
+    }
+
+    #[test]
+    fn configuration_follows_the_version() {
+        let read = |text| {
+            let version = version(text);
+            (
+                version.supports_environment(),
+                version.supports_toml(),
+                version.reads_cl_config(),
+            )
+        };
+
+        assert_eq!(read("1.10.0"), (true, false, false));
+        assert_eq!(read("1.11.0"), (true, true, false));
+        assert_eq!(read("1.12.0"), (true, true, false));
+        assert_eq!(read("1.13.0"), (true, true, true));
+        assert_eq!(read("2.0.0-beta.1"), (false, true, true));
+        assert_eq!(read("2.30.0"), (false, true, true));
+    }
+
+    #[test]
+    fn the_waiting_line_is_honest_noisy_or_silent_by_version() {
+        let read = |text| {
+            let version = version(text);
+            (version.waiting_line_may_lie(), version.lies_silently())
+        };
+
+        assert_eq!(read("1.2.1"), (false, false));
+        assert_eq!(read("1.11.0"), (true, false));
+        assert_eq!(read("2.1.1"), (true, false));
+        assert_eq!(read("2.2.0"), (true, true));
+        assert_eq!(read("2.15.0"), (true, true));
+    }
+
+    #[test]
+    fn a_version_is_a_string_in_json() {
+        let json = serde_json::to_string(&version("2.29.0")).unwrap();
+
+        assert_eq!(json, "\"2.29.0\"");
+        assert_eq!(
+            serde_json::from_str::<NodeVersion>(&json).unwrap(),
+            version("2.29.0")
+        );
+        assert!(serde_json::from_str::<NodeVersion>("\"latest\"").is_err());
+    }
+}
