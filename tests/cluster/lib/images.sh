@@ -7,7 +7,7 @@ load_archives() {
         [[ -r $archive ]] || refuse "there is no image archive at $archive."
         for node in "${nodes[@]}"; do
             [[ $(node_presence "$node") != frozen ]] || refuse "$node is frozen: 'recover $node' before loading images."
-            runtime "$node" images import --no-progress - <"$archive" >>"$state/logs/images.log" 2>&1 &
+            runtime "$node" images import - <"$archive" >>"$state/logs/images.log" 2>&1 &
             imports+=("$!")
         done
         for import in "${imports[@]}"; do
@@ -20,7 +20,7 @@ load_archives() {
 
 load_pause_image() {
     local archive=$state/pause.tar
-    if runtime "${nodes[-1]}" images list --quiet | grep -qx "$pause_image"; then return; fi
+    if runtime "${nodes[-1]}" images list --quiet 2>/dev/null | grep -qx "$pause_image"; then return; fi
     python3 "$here/image.py" --out "$archive" --name "$pause_image" --user 65535 --entrypoint /pause "$tools/pause:/pause"
     load_archives "$archive"
 }
