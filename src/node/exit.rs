@@ -1,7 +1,7 @@
 //! Why a node exited, as far as its exit code and its last words tell.
 
 /// What an exit means.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ExitKind {
     /// Asked to stop, stopped in order: exit 0.
     CleanStop,

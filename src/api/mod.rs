@@ -1,0 +1,15 @@
+//! What users write and read: the `ChainlinkNode` resource.
+//!
+//! Only types, their bounds and the rules that the API server checks for us belong here. Nothing in
+//! this room knows what a node does, and nothing talks to a cluster.
+
+mod crd;
+mod duration;
+pub mod names;
+mod spec;
+mod status;
+
+pub use crd::{ChainlinkNode, crd, crd_yaml};
+pub use duration::{InvalidDuration, parse_duration};
+pub use spec::*;
+pub use status::*;

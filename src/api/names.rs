@@ -1,0 +1,37 @@
+//! Names that appear in the cluster: labels, annotations, pod conditions. They are part of the API:
+//! changing one orphans what a running operator has made.
+
+/// The API group, and the prefix of every label, annotation and condition of ours.
+pub const GROUP: &str = "chainlink-operator.dev";
+
+/// Label on everything that belongs to a `ChainlinkNode`: its name.
+pub const NODE_LABEL: &str = "chainlink-operator.dev/node";
+/// Label on pods: the name of the revision that they are made from.
+pub const REVISION_LABEL: &str = "chainlink-operator.dev/revision";
+/// Label on pods, from creation on: what the active Service and the budgets select.
+pub const ROLE_LABEL: &str = "chainlink-operator.dev/role";
+/// [`ROLE_LABEL`] of the pod that works, or that is about to.
+pub const ROLE_ACTIVE: &str = "active";
+/// [`ROLE_LABEL`] of every other pod.
+pub const ROLE_STANDBY: &str = "standby";
+
+/// Annotation on pods: the node version they were made for.
+pub const VERSION_ANNOTATION: &str = "chainlink-operator.dev/version";
+/// Annotation on pods: which lock they take, on which database Secret (`lease mainnet-database/url`).
+pub const LOCK_ANNOTATION: &str = "chainlink-operator.dev/lock";
+
+/// Readiness gate of our pods: True while the pod is active or waits for the lock.
+pub const READY_CONDITION: &str = "chainlink-operator.dev/ready";
+/// Pod condition: this container has said that it waits for the lock.
+pub const WAITING_CONDITION: &str = "chainlink-operator.dev/waiting-for-lock";
+/// Pod condition: this container has taken the lock.
+pub const ACTIVE_CONDITION: &str = "chainlink-operator.dev/lock-taken";
+
+/// The name of the node's container. Meshes inject others: it is always looked up by name.
+pub const CONTAINER: &str = "node";
+
+/// The field manager of our server-side applies.
+pub const FIELD_MANAGER: &str = "chainlink-operator";
+
+/// `app.kubernetes.io/name` of node pods.
+pub const APP_NAME: &str = "chainlink-node";

@@ -1,0 +1,236 @@
+//! `status`: what is, and what the operator is about to do.
+//!
+//! The part under `operator` is the operator's memory. It is written, with the resource's
+//! `resourceVersion`, before each act (rule S4), so that a crash at any point resumes the same
+//! handover.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+fn never_observed() -> i64 {
+    -1
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChainlinkNodeStatus {
+    /// Generation of the spec that this status is about; -1 before the first look.
+    #[serde(default = "never_observed")]
+    pub observed_generation: i64,
+    /// One or two words for people: Running, Upgrading, Starting, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// What is going on, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Ready, Reconciling and Stalled as kstatus reads them; Available and Redundant beside them.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+    /// Name of the pod that holds the lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<String>,
+    /// Who holds the lock: the active pod, or `external` where all pods of ours wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+    /// Version of the active pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_version: Option<String>,
+    /// Pods that wait for the lock, of those wanted: `1/1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standbys: Option<String>,
+    /// Number of pods, for the scale subresource.
+    #[serde(default)]
+    pub replicas: i32,
+    /// Label selector of the pods, for the scale subresource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// Every pod.
+    #[serde(default)]
+    pub pods: Vec<PodStatus>,
+    /// The handover in progress.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<HandoverStatus>,
+    /// The last handover or failover that ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handover: Option<LastHandover>,
+    /// The operator's memory.
+    #[serde(default)]
+    pub operator: Memory,
+}
+
+impl Default for ChainlinkNodeStatus {
+    fn default() -> Self {
+        Self {
+            observed_generation: never_observed(),
+            phase: None,
+            message: None,
+            conditions: Vec::new(),
+            active: None,
+            holder: None,
+            current_version: None,
+            standbys: None,
+            replicas: 0,
+            selector: None,
+            pods: Vec::new(),
+            handover: None,
+            last_handover: None,
+            operator: Memory::default(),
+        }
+    }
+}
+
+/// One pod, as a person would ask about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PodStatus {
+    pub name: String,
+    pub uid: String,
+    /// Active, Standby, Starting, Pending, Stopping, Suspect, Failing, Unknown.
+    pub role: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    pub revision: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// Since when it has this role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Why it is not further, or its last words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// A handover in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HandoverStatus {
+    /// Version (and revision) that is left.
+    pub from: String,
+    /// Version (and revision) that is wanted.
+    pub to: String,
+    /// Why: Version, Configuration, Restart, Pod.
+    pub reason: String,
+    /// Settling, Surging, AwaitingStandby, ReplacingStandbys, StoppingActive, AwaitingTakeover, Trimming.
+    pub step: String,
+    pub started_at: Timestamp,
+}
+
+/// A handover or failover that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastHandover {
+    /// Pod and version before.
+    pub from: String,
+    /// Pod and version after.
+    pub to: String,
+    /// Version, Configuration, Restart, Pod for a handover; Failover.
+    pub reason: String,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    /// From the accepted stop of the old active (or its end, as seen) to the first answer of the new
+    /// one, in milliseconds; absent where the operator did not see both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap_ms: Option<i64>,
+    /// The same for people: `1.8s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<String>,
+}
+
+/// What the operator must not forget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Memory {
+    /// Number of the pod template that revisions are rendered with (rule S8).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<u32>,
+    /// The revision that the spec asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<WantedRevision>,
+    /// The last revision that held the lock and served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_worked: Option<String>,
+    /// The newest version that has held the lock (rule S6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_held: Option<String>,
+    /// A newer version that has been started and may have held the lock (rule S6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_have_held: Option<MayHaveHeld>,
+    /// Pods made so far: names are never used twice.
+    #[serde(default)]
+    pub pods_made: u32,
+    /// The creation that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creating: Option<Creation>,
+    /// The stop on purpose that is under way (rule S2: at most one).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopping: Option<Stop>,
+    /// The last pod known to be active, and when its duty ended, for the gap of the next takeover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_active: Option<LastActive>,
+    /// Since when something the spec refers to is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<Timestamp>,
+    /// A revision whose handover failed: nobody of it served. It is not tried again until the spec changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// A version newer than any that is known to have held the lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MayHaveHeld {
+    pub version: String,
+    /// The pods made of such a version that can't be shown never to have started.
+    pub pods: Vec<String>,
+}
+
+/// The revision that the spec asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WantedRevision {
+    pub name: String,
+    /// First seen: the start of `handover.settle`.
+    pub since: Timestamp,
+}
+
+/// A pod that is to be made, or has just been.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Creation {
+    pub pod: String,
+    pub revision: String,
+    pub at: Timestamp,
+}
+
+/// A stop on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Stop {
+    pub pod: String,
+    pub uid: String,
+    /// Whether the pod was the active one.
+    pub active: bool,
+    /// The standby that the handover is meant for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<String>,
+    pub reason: String,
+    pub at: Timestamp,
+}
+
+/// The last pod known to be active.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastActive {
+    pub pod: String,
+    pub uid: String,
+    pub version: String,
+    pub revision: String,
+    /// When its duty ended, as far as was seen: its accepted stop, or its container's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// Whether it was stopped on purpose.
+    #[serde(default)]
+    pub planned: bool,
+}

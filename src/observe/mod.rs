@@ -1,0 +1,5 @@
+//! From the cluster to an [`Observation`].
+
+mod observation;
+
+pub use observation::*;

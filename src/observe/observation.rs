@@ -1,0 +1,195 @@
+//! What one fresh look at the cluster showed, in the planner's terms. Data only.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::node::NodeVersion;
+use crate::node::exit::ExitKind;
+
+/// A pod's identity: a name may be used again, a uid never is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodId {
+    pub name: String,
+    pub uid: String,
+}
+
+/// What the planner needs to know of a revision.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Revision {
+    /// Name of its `ControllerRevision`; made from its content, so equal names are equal revisions.
+    pub name: String,
+    pub version: NodeVersion,
+    /// Which lock on which database its pods take. Two pods with different texts may not see each other.
+    pub lock: String,
+}
+
+/// One fresh look.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// When the look began.
+    pub at: Timestamp,
+    pub intent: Intent,
+    /// Every kept revision by name.
+    pub revisions: BTreeMap<String, Revision>,
+    /// Every pod of the resource that the API server still has.
+    pub pods: Vec<Pod>,
+}
+
+/// The spec, as far as the planner is concerned.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// Name and uid of the `ChainlinkNode`: pod names are made from them.
+    pub node: PodId,
+    pub replicas: usize,
+    /// Pods beyond `replicas` that a handover may use.
+    pub surge: usize,
+    pub settle: Duration,
+    pub standby_timeout: Duration,
+    pub wanted: Wanted,
+}
+
+/// The revision that the spec asks for, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Revision(Revision),
+    /// The spec can't be turned into pods. Nothing that runs is touched; what is lost is repaired.
+    Unusable(Problem),
+}
+
+/// Why a spec can't be turned into pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// CamelCase, for the condition.
+    pub reason: &'static str,
+    /// A sentence that says what to write instead.
+    pub message: String,
+    /// Whether it may heal by itself: something referenced does not exist yet.
+    pub missing: bool,
+}
+
+/// One pod.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pod {
+    pub id: PodId,
+    pub resource_version: String,
+    /// `None` for an orphan that carries no known revision.
+    pub revision: Option<Revision>,
+    pub created: Timestamp,
+    pub machine: Option<String>,
+    /// Whether it carries the active role label.
+    pub labelled_active: bool,
+    /// The operator's readiness gate, as it stands in the pod.
+    pub gate: bool,
+    /// Set by the API server once a deletion was accepted.
+    pub deleted: bool,
+    pub container: Container,
+    /// When this container said that it waits for the lock.
+    pub waiting: Option<Timestamp>,
+    /// The waiting line is contradicted by the node itself (up to 2.1.1): why.
+    pub doubt: Option<String>,
+    /// This container has taken the lock.
+    pub took: Option<Took>,
+    /// The last time that the container itself answered, and how.
+    pub contact: Option<Contact>,
+    /// The version that the log names, where it is not the revision's.
+    pub contradicting_version: Option<String>,
+}
+
+/// The state of the node's container.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Container {
+    /// It never ran in this pod.
+    NotStarted {
+        trouble: Option<Trouble>,
+    },
+    Running {
+        since: Timestamp,
+    },
+    /// It ended and the kubelet will start it again.
+    Down {
+        exit: Exit,
+        restarts: i32,
+    },
+    /// The pod is Failed or Succeeded: it will not run again.
+    Ended {
+        exit: Option<Exit>,
+    },
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Exit {
+    pub at: Option<Timestamp>,
+    pub kind: ExitKind,
+    pub code: i32,
+    /// The node's last words.
+    pub words: Option<String>,
+}
+
+/// What keeps a pod from starting, in Kubernetes' own words.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Trouble {
+    /// `ImagePullBackOff`, `Unschedulable`, `CreateContainerConfigError`, `FailedMount`, …
+    pub reason: String,
+    pub message: String,
+}
+
+/// A takeover, recorded once per container at first sight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Took {
+    /// When it was first seen. Two takeovers first seen in one look bear the same time: their order
+    /// is unknown.
+    pub at: Timestamp,
+    /// Whether the container had waited for the lock before; `None` where its log no longer tells.
+    pub waited: Option<bool>,
+}
+
+/// How a container answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Contact {
+    pub at: Timestamp,
+    pub answer: Answered,
+}
+
+/// Answers that prove that the container, or at least its machine, is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Answered {
+    /// Port 6688 refused the connection: no server, as a standby has none.
+    Refused,
+    /// The kubelet answered for the container's log (6688 can't be reached).
+    Kubelet,
+    /// HTTP, but not yet the node's own server: migrations or a backup are running.
+    Starting,
+    /// HTTP by the node.
+    Serving,
+}
+
+impl Pod {
+    /// Whether its container runs and the API server has not accepted its deletion.
+    pub fn running(&self) -> bool {
+        matches!(self.container, Container::Running { .. })
+    }
+
+    /// Whether it can't run again.
+    pub fn ended(&self) -> bool {
+        matches!(self.container, Container::Ended { .. })
+    }
+
+    /// Whether the container answered at `since` or later.
+    pub fn answered_since(&self, since: Timestamp) -> bool {
+        self.contact.is_some_and(|contact| contact.at >= since)
+    }
+
+    /// Whether the node's own server answered at `since` or later.
+    pub fn served_since(&self, since: Timestamp) -> bool {
+        self.contact
+            .is_some_and(|contact| contact.at >= since && contact.answer == Answered::Serving)
+    }
+
+    /// Whether this container waits for the lock, as far as is known.
+    pub fn waits(&self) -> bool {
+        self.running() && self.waiting.is_some() && self.took.is_none()
+    }
+}

@@ -1,0 +1,500 @@
+//! The rules that every stop and every creation passes. A stop without a [`Permit`] does not compile,
+//! and only this module makes one.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::census::{Census, before};
+use super::{BACKOFF, FRESH};
+use crate::api::Memory;
+use crate::node::NodeVersion;
+use crate::observe::{Answered, Container, Pod, PodId, Revision};
+
+/// The right to stop one pod, as it stood in one look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    pod: PodId,
+    resource_version: String,
+    cause: Cause,
+    active: bool,
+    never_started: bool,
+}
+
+impl Permit {
+    pub fn pod(&self) -> &PodId {
+        &self.pod
+    }
+    /// The version of the pod that the guard saw: the delete carries it.
+    pub fn resource_version(&self) -> &str {
+        &self.resource_version
+    }
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+    /// Whether the pod was active.
+    pub fn active(&self) -> bool {
+        self.active
+    }
+    /// Whether Kubernetes has said why the pod's container could not start.
+    pub(super) fn never_started(&self) -> bool {
+        self.never_started
+    }
+    /// The standby that is to take over.
+    pub fn successor(&self) -> Option<&PodId> {
+        match &self.cause {
+            Cause::Handover { successor } => Some(successor),
+            _ => None,
+        }
+    }
+}
+
+/// Why a pod is stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The active, for a standby that waits.
+    Handover { successor: PodId },
+    /// The user asked for an end (`replicas: 0`).
+    End,
+    /// A standby of another revision, for the rollout.
+    Replaced,
+    /// A pod of a version that is no longer wanted, before it can win the lock.
+    Abandoned,
+    /// More pods than wanted.
+    Surplus,
+    /// It sits on another database (rule S9).
+    Foreign,
+    /// In back-off after its database was away.
+    BackOff,
+}
+
+/// A rule that denies, and why, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// CamelCase, for the condition.
+    pub reason: &'static str,
+    pub message: String,
+}
+
+fn deny<T>(reason: &'static str, message: impl Into<String>) -> Result<T, Denied> {
+    Err(Denied {
+        reason,
+        message: message.into(),
+    })
+}
+
+/// The guards, each of which the model can switch off to show that it is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// S1: another pod of the wanted revision waits.
+    SuccessorWaits,
+    /// S1: no pod of another revision could win instead.
+    NoRival,
+    /// S2: one stop at a time.
+    OneStop,
+    /// S3: a pod that can't be seen permits nothing.
+    ActiveSeen,
+    /// S5: the successor answers now.
+    SuccessorAnswers,
+    /// S6: no older version after a newer one held the lock.
+    NoOlder,
+    /// S7: no pod beside one whose lock it can't see.
+    SameLock,
+    /// S9: a pod on another database is no successor, and not active.
+    SameDatabase,
+    /// A revision whose handover failed is not tried again.
+    NotFailed,
+}
+
+/// Which guards are on. All of them, but in the model's mutation runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    #[cfg(test)]
+    off: Option<Rule>,
+}
+
+impl Rules {
+    pub const fn all() -> Self {
+        Self {
+            #[cfg(test)]
+            off: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub const fn without(rule: Rule) -> Self {
+        Self { off: Some(rule) }
+    }
+
+    #[cfg(test)]
+    fn on(self, rule: Rule) -> bool {
+        self.off != Some(rule)
+    }
+
+    #[cfg(not(test))]
+    #[allow(clippy::unused_self)]
+    const fn on(self, _: Rule) -> bool {
+        true
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handover { successor } => write!(out, "handover to {}", successor.name),
+            Self::End => out.write_str("replicas is 0"),
+            Self::Replaced => out.write_str("replaced by a pod of the wanted revision"),
+            Self::Abandoned => out.write_str("its version is no longer wanted"),
+            Self::Surplus => out.write_str("more pods than wanted"),
+            Self::Foreign => out.write_str("it sits on another database"),
+            Self::BackOff => out.write_str("it is in back-off and its database was away"),
+        }
+    }
+}
+
+fn permit(pod: &Pod, cause: Cause, active: bool) -> Permit {
+    Permit {
+        pod: pod.id.clone(),
+        resource_version: pod.resource_version.clone(),
+        cause,
+        active,
+        never_started: matches!(pod.container, Container::NotStarted { trouble: Some(_) }),
+    }
+}
+
+/// S2: no other stop is under way.
+fn one_stop(census: &Census<'_>, rules: Rules) -> Result<(), Denied> {
+    match census.stopping.first() {
+        Some(pod) if rules.on(Rule::OneStop) => {
+            deny("StopUnderWay", format!("{} is still stopping", pod.id.name))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// S1, S2, S3, S5, S9: the active may be stopped for a handover to a pod of `to`.
+pub(super) fn stop_active(
+    census: &Census<'_>,
+    memory: &Memory,
+    to: &Revision,
+    now: Timestamp,
+    rules: Rules,
+) -> Result<Permit, Denied> {
+    if census.order_unknown {
+        return deny(
+            "OrderUnknown",
+            "several pods have taken the lock and nothing says which came last",
+        );
+    }
+    let Some(active) = census.active.filter(|pod| !pod.deleted) else {
+        return deny("NoActive", "no active pod of ours is known");
+    };
+    one_stop(census, rules)?;
+    if rules.on(Rule::ActiveSeen) && !active.answered_since(before(now, FRESH)) {
+        return deny(
+            "ActiveNotSeen",
+            format!(
+                "{} does not answer: what can't be seen is not stopped",
+                active.id.name
+            ),
+        );
+    }
+    if rules.on(Rule::NotFailed) && memory.failed.as_deref() == Some(&to.name) {
+        return deny(
+            "HandoverFailed",
+            format!(
+                "a handover to revision {} has failed before; change the spec to try again",
+                to.name
+            ),
+        );
+    }
+    if rules.on(Rule::SameDatabase)
+        && let Some(pod) = census.foreign.first()
+    {
+        return deny("DatabaseDiffers", foreign_message(pod));
+    }
+    if rules.on(Rule::NoRival)
+        && let Some(rival) = rival(census, active, to)
+    {
+        return deny(
+            "RivalStandby",
+            format!(
+                "{} is of another revision and could take the lock instead",
+                rival.id.name
+            ),
+        );
+    }
+    let successor = successor(census, active, to, now, rules)?;
+    Ok(permit(
+        active,
+        Cause::Handover {
+            successor: successor.id.clone(),
+        },
+        true,
+    ))
+}
+
+/// S1: a pod of another revision that runs, or may, and could win the lock.
+fn rival<'a>(census: &Census<'a>, active: &Pod, to: &Revision) -> Option<&'a Pod> {
+    census.pods().iter().find(|pod| {
+        pod.id != active.id
+            && !pod.ended()
+            && !(pod.deleted && matches!(pod.container, Container::Down { .. }))
+            && pod.revision.as_ref() != Some(to)
+    })
+}
+
+/// S1, S5, S9: the pod that a handover is meant for.
+fn successor<'a>(
+    census: &Census<'a>,
+    active: &Pod,
+    to: &Revision,
+    now: Timestamp,
+    rules: Rules,
+) -> Result<&'a Pod, Denied> {
+    let mut why = Denied {
+        reason: "NoSuccessor",
+        message: format!("no pod of revision {} waits for the lock", to.name),
+    };
+    let candidates = census
+        .pods()
+        .iter()
+        .filter(|pod| pod.id != active.id && !pod.deleted && pod.revision.as_ref() == Some(to));
+    for pod in candidates {
+        match fit(pod, now, rules) {
+            Ok(()) => return Ok(pod),
+            Err(denied) => why = denied,
+        }
+    }
+    Err(why)
+}
+
+/// Whether a pod waits, without contradiction, and answers now.
+fn fit(pod: &Pod, now: Timestamp, rules: Rules) -> Result<(), Denied> {
+    let name = &pod.id.name;
+    if rules.on(Rule::SuccessorWaits) && !pod.waits() {
+        return deny("NoSuccessor", format!("{name} does not wait for the lock"));
+    }
+    if rules.on(Rule::SuccessorWaits)
+        && let Some(doubt) = &pod.doubt
+    {
+        return deny(
+            "WaitingDoubtful",
+            format!("{name} says that it waits, but could not win: {doubt}"),
+        );
+    }
+    if let Some(version) = &pod.contradicting_version {
+        return deny(
+            "VersionDiffers",
+            format!(
+                "{name} says that it is version {version}: set spec.version to what the image holds"
+            ),
+        );
+    }
+    let answers = pod.contact.is_some_and(|contact| {
+        contact.at >= before(now, FRESH)
+            && matches!(contact.answer, Answered::Refused | Answered::Kubelet)
+    });
+    if rules.on(Rule::SuccessorAnswers) && !answers {
+        return deny(
+            "SuccessorNotSeen",
+            format!("{name} waited, but does not answer now"),
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn foreign_message(pod: &Pod) -> String {
+    format!(
+        "{} took a lock without waiting while the active was at work: it sits on another database. \
+         If the Secret of spec.database.url was changed, change it back; a new database needs a new Secret name and replicas: 0 first",
+        pod.id.name
+    )
+}
+
+/// S2, S3: a pod that is not the active may be stopped.
+pub(super) fn stop_other(
+    census: &Census<'_>,
+    pod: &Pod,
+    cause: Cause,
+    now: Timestamp,
+    rules: Rules,
+) -> Result<Permit, Denied> {
+    one_stop(census, rules)?;
+    if census.order_unknown {
+        return deny(
+            "OrderUnknown",
+            "several pods have taken the lock and nothing says which came last",
+        );
+    }
+    if census.is_active(pod) {
+        return deny("IsActive", format!("{} holds the lock", pod.id.name));
+    }
+    let harmless = match &pod.container {
+        // Not even started, or not running: nothing is lost by its end. S6 still counts it.
+        Container::NotStarted { .. } | Container::Down { .. } => true,
+        Container::Running { .. } | Container::Ended { .. } => false,
+    };
+    let covered = census.active_at_work().is_some() || another_waits(census, pod, now);
+    if rules.on(Rule::ActiveSeen) && !harmless && !covered {
+        return deny(
+            "ActiveNotSeen",
+            format!(
+                "{} is not stopped while no active is seen at work: it may be the one that takes over",
+                pod.id.name
+            ),
+        );
+    }
+    if cause == Cause::BackOff && !backed_off(pod, now) {
+        return deny(
+            "NotInBackOff",
+            format!("{} is not in back-off", pod.id.name),
+        );
+    }
+    Ok(permit(pod, cause, false))
+}
+
+/// With an external holder there is no active of ours: a standby may go if another one stays.
+fn another_waits(census: &Census<'_>, pod: &Pod, now: Timestamp) -> bool {
+    census.active.is_none()
+        && census.suspects.is_empty()
+        && census
+            .waiting
+            .iter()
+            .any(|other| other.id != pod.id && other.answered_since(before(now, FRESH)))
+}
+
+/// In back-off, for long enough, after an exit that means nothing.
+pub(super) fn backed_off(pod: &Pod, now: Timestamp) -> bool {
+    match &pod.container {
+        Container::Down { exit, restarts } => {
+            *restarts > 0
+                && exit.kind.means_nothing()
+                && exit.at.is_some_and(|at| at <= before(now, BACKOFF))
+        }
+        _ => false,
+    }
+}
+
+/// The user asked for an end: standbys first, then the active, one at a time.
+pub(super) fn stop_for_end(census: &Census<'_>, rules: Rules) -> Result<Option<Permit>, Denied> {
+    one_stop(census, rules)?;
+    let next = census
+        .pods()
+        .iter()
+        .filter(|pod| !pod.deleted && !pod.ended())
+        .min_by_key(|pod| census.is_active(pod));
+    Ok(next.map(|pod| permit(pod, Cause::End, census.is_active(pod))))
+}
+
+/// S9: a pod that sits on another database is stopped.
+pub(super) fn stop_foreign(census: &Census<'_>, rules: Rules) -> Result<Option<Permit>, Denied> {
+    let Some(pod) = census.foreign.iter().find(|pod| !pod.deleted) else {
+        return Ok(None);
+    };
+    one_stop(census, rules)?;
+    Ok(Some(permit(pod, Cause::Foreign, false)))
+}
+
+/// S6, S7: a pod of `revision` may be made.
+pub(super) fn create(
+    census: &Census<'_>,
+    memory: &Memory,
+    revision: &Revision,
+    now: Timestamp,
+    rules: Rules,
+) -> Result<(), Denied> {
+    refuse(census, memory, revision, rules)?;
+    if rules.on(Rule::NoOlder)
+        && let Some(newer) = newer_may_have_held(census, memory, &revision.version, now)
+    {
+        return went_back(&newer, revision);
+    }
+    Ok(())
+}
+
+/// S6, S7: what no waiting heals. Nothing may be touched for a revision that is refused.
+pub(super) fn refuse(
+    census: &Census<'_>,
+    memory: &Memory,
+    revision: &Revision,
+    rules: Rules,
+) -> Result<(), Denied> {
+    if rules.on(Rule::SameLock)
+        && let Some(other) = unseen_lock(census, revision)
+    {
+        let runs = other
+            .revision
+            .as_ref()
+            .map_or("unknown", |revision| revision.lock.as_str());
+        return deny(
+            "LockDiffers",
+            format!(
+                "{} runs with another lock or database ({runs}) than the spec asks for ({}): set replicas: 0, wait until all pods are gone, then set it back",
+                other.id.name, revision.lock
+            ),
+        );
+    }
+    if rules.on(Rule::NoOlder)
+        && let Some(held) = newer_than(&revision.version, memory.newest_held.as_deref())
+    {
+        return went_back(&held, revision);
+    }
+    Ok(())
+}
+
+fn went_back(newer: &NodeVersion, revision: &Revision) -> Result<(), Denied> {
+    deny(
+        "VersionWentBack",
+        format!(
+            "version {newer} has, or may have, held the lock and migrated the database, on which {} could not start any more: set version to {newer} or newer, or restore a backup",
+            revision.version
+        ),
+    )
+}
+
+fn newer_than(version: &NodeVersion, text: Option<&str>) -> Option<NodeVersion> {
+    text.and_then(|text| text.parse::<NodeVersion>().ok())
+        .filter(|other| other > version)
+}
+
+/// S7: a pod that runs or may start, and takes another lock.
+fn unseen_lock<'a>(census: &Census<'a>, revision: &Revision) -> Option<&'a Pod> {
+    census.pods().iter().find(|pod| {
+        !pod.ended()
+            && pod
+                .revision
+                .as_ref()
+                .is_none_or(|other| other.lock != revision.lock)
+    })
+}
+
+/// S6: a version newer than `version` that was started, and may have held the lock.
+fn newer_may_have_held(
+    census: &Census<'_>,
+    memory: &Memory,
+    version: &NodeVersion,
+    now: Timestamp,
+) -> Option<NodeVersion> {
+    let started = memory.may_have_held.as_ref()?;
+    let newest = newer_than(version, Some(&started.version))?;
+    let never_ran = started.pods.iter().all(|name| {
+        census.pods().iter().any(|pod| {
+            pod.id.name == *name && matches!(pod.container, Container::NotStarted { .. })
+        })
+    });
+    // A newer version was started. It has not held the lock if the active has had it all the time:
+    // it answers now, and every newer pod waits, or has never run.
+    let active_kept_it = census.active_at_work().is_some()
+        && census.pods().iter().filter(|pod| !pod.ended()).all(|pod| {
+            let older = pod
+                .revision
+                .as_ref()
+                .is_some_and(|other| other.version <= *version);
+            older
+                || census.is_active(pod)
+                || matches!(pod.container, Container::NotStarted { .. })
+                || (pod.waits() && !pod.deleted && pod.answered_since(before(now, FRESH)))
+        });
+    (!never_ran && !active_kept_it).then_some(newest)
+}

@@ -1,0 +1,266 @@
+//! What the operator must not forget, brought up to date by each look.
+
+use jiff::Timestamp;
+
+use super::census::{Census, before};
+use super::moves::NewPod;
+use super::{FRESH, Permit};
+use crate::api::{Creation, LastActive, LastHandover, MayHaveHeld, Memory, Stop, WantedRevision};
+use crate::node::NodeVersion;
+use crate::observe::{Container, Observation, Pod, Wanted};
+
+/// The memory after this look, and the handover or failover that the look shows to have ended.
+pub(super) fn refresh(
+    old: &Memory,
+    seen: &Observation,
+    census: &Census<'_>,
+    now: Timestamp,
+) -> (Memory, Option<LastHandover>) {
+    let mut memory = old.clone();
+    remember_wanted(&mut memory, seen, now);
+    remember_versions(&mut memory, seen, census, now);
+    // A creation is over when a look shows the pod; before that it is repeated under the same name.
+    memory.creating = memory
+        .creating
+        .filter(|creating| !seen.pods.iter().any(|pod| pod.id.name == creating.pod))
+        .filter(|creating| {
+            seen.revisions.contains_key(&creating.revision) && seen.intent.replicas > 0
+        });
+    let finished = remember_active(&mut memory, seen, census, now);
+    forget_stop(&mut memory, seen, census);
+    (memory, finished)
+}
+
+fn remember_wanted(memory: &mut Memory, seen: &Observation, now: Timestamp) {
+    match &seen.intent.wanted {
+        Wanted::Revision(revision) => {
+            memory.missing_since = None;
+            if memory
+                .wanted
+                .as_ref()
+                .is_none_or(|wanted| wanted.name != revision.name)
+            {
+                memory.wanted = Some(WantedRevision {
+                    name: revision.name.clone(),
+                    since: now,
+                });
+                memory.failed = None;
+            }
+        }
+        Wanted::Unusable(problem) if problem.missing => {
+            memory.missing_since.get_or_insert(now);
+        }
+        Wanted::Unusable(_) => memory.missing_since = None,
+    }
+}
+
+fn newest(known: Option<&str>, other: &NodeVersion) -> Option<String> {
+    let newer = known
+        .and_then(|text| text.parse::<NodeVersion>().ok())
+        .is_none_or(|known| *other > known);
+    if newer {
+        Some(other.to_string())
+    } else {
+        known.map(str::to_owned)
+    }
+}
+
+fn remember_versions(memory: &mut Memory, seen: &Observation, census: &Census<'_>, now: Timestamp) {
+    for pod in &seen.pods {
+        let Some(revision) = &pod.revision else {
+            continue;
+        };
+        if pod.took.is_some() && !census.is_foreign(pod) {
+            memory.newest_held = newest(memory.newest_held.as_deref(), &revision.version);
+        }
+    }
+    let Some(active) = census.active_at_work() else {
+        return;
+    };
+    let Some(revision) = &active.revision else {
+        return;
+    };
+    if active.served_since(before(now, FRESH)) {
+        memory.last_worked = Some(revision.name.clone());
+    }
+    // The active has had the lock all the time, and no newer pod is left that could have had it.
+    let newer_left = seen.pods.iter().any(|pod| {
+        pod.revision
+            .as_ref()
+            .is_none_or(|other| other.version > revision.version)
+    });
+    let creating_newer = memory.creating.as_ref().is_some_and(|creating| {
+        seen.revisions
+            .get(&creating.revision)
+            .is_some_and(|other| other.version > revision.version)
+    });
+    if !newer_left && !creating_newer {
+        memory.may_have_held = None;
+    }
+}
+
+/// Follows the active from look to look; a new one ends a handover or failover.
+fn remember_active(
+    memory: &mut Memory,
+    seen: &Observation,
+    census: &Census<'_>,
+    now: Timestamp,
+) -> Option<LastHandover> {
+    if let Some(last) = memory.last_active.as_mut() {
+        note_end(last, seen, memory.stopping.as_ref(), now);
+    }
+    let active = census.active?;
+    let last = memory.last_active.clone();
+    if last
+        .as_ref()
+        .is_some_and(|last| last.uid == active.id.uid && last.ended.is_none())
+    {
+        return None;
+    }
+    if active.deleted && last.as_ref().is_some_and(|last| last.uid == active.id.uid) {
+        return None;
+    }
+    // The new active counts from its first answer as a node, which is the end of the gap.
+    if !active.served_since(active.took.map_or(now, |took| took.at)) {
+        return None;
+    }
+    let version = active
+        .revision
+        .as_ref()
+        .map(|revision| revision.version.to_string())
+        .unwrap_or_default();
+    let revision = active
+        .revision
+        .as_ref()
+        .map(|revision| revision.name.clone())
+        .unwrap_or_default();
+    memory.last_active = Some(LastActive {
+        pod: active.id.name.clone(),
+        uid: active.id.uid.clone(),
+        version: version.clone(),
+        revision: revision.clone(),
+        ended: None,
+        planned: false,
+    });
+    let last = last?;
+    let finished_at = active.contact.map_or(now, |contact| contact.at);
+    let gap_ms = last
+        .ended
+        .map(|ended| finished_at.duration_since(ended).as_millis())
+        .and_then(|millis| i64::try_from(millis).ok())
+        .map(|millis| millis.max(0));
+    let reason = match (
+        last.planned,
+        last.version == version,
+        last.revision == revision,
+    ) {
+        (false, ..) => "Failover",
+        (true, false, _) => "Version",
+        (true, true, false) => "Configuration",
+        (true, true, true) => "Move",
+    };
+    Some(LastHandover {
+        from: format!("{} ({})", last.pod, last.version),
+        to: format!("{} ({version})", active.id.name),
+        reason: reason.to_owned(),
+        started_at: last.ended.unwrap_or(finished_at),
+        finished_at,
+        gap_ms,
+        gap: gap_ms.map(people_seconds),
+    })
+}
+
+/// Milliseconds as people read them: `1.8s`.
+fn people_seconds(millis: i64) -> String {
+    format!("{}.{}s", millis / 1000, (millis % 1000) / 100)
+}
+
+/// When the duty of the last active ended: at its accepted stop, or at the end of its container.
+fn note_end(last: &mut LastActive, seen: &Observation, stopping: Option<&Stop>, now: Timestamp) {
+    if last.ended.is_some() {
+        return;
+    }
+    let pod = seen.pods.iter().find(|pod| pod.id.uid == last.uid);
+    let planned = stopping.filter(|stop| stop.uid == last.uid);
+    if let Some(stop) = planned.filter(|_| pod.is_none_or(|pod| pod.deleted)) {
+        last.ended = Some(stop.at);
+        last.planned = true;
+        return;
+    }
+    let ended = match pod.map(|pod| &pod.container) {
+        None => Some(now),
+        Some(Container::Down { exit, .. }) => Some(exit.at.unwrap_or(now)),
+        Some(Container::Ended { exit }) => {
+            Some(exit.as_ref().and_then(|exit| exit.at).unwrap_or(now))
+        }
+        // Restarted between two looks: its takeover is no longer that of this container.
+        Some(Container::Running { since }) if pod.is_some_and(|pod| pod.took.is_none()) => {
+            Some(*since)
+        }
+        Some(Container::Running { .. } | Container::NotStarted { .. }) => None,
+    };
+    last.ended = ended;
+}
+
+/// A stop is forgotten when it is over; the stop of an active only when somebody took over, so that
+/// the rescue knows what it waits for.
+fn forget_stop(memory: &mut Memory, seen: &Observation, census: &Census<'_>) {
+    let Some(stop) = &memory.stopping else { return };
+    let pod = seen.pods.iter().find(|pod| pod.id.uid == stop.uid);
+    let not_done = pod.is_some_and(|pod| !pod.deleted);
+    let over = pod.is_none_or(|pod| !census.stopping.iter().any(|other| other.id == pod.id));
+    let succeeded = census
+        .active
+        .is_some_and(|active: &Pod| active.id.uid != stop.uid);
+    // Written, but never done: planned anew from this look.
+    if not_done || (over && (!stop.active || succeeded || seen.intent.replicas == 0)) {
+        memory.stopping = None;
+    }
+}
+
+/// Writes a creation into the memory before it happens (rule S4).
+pub(super) fn intend_creation(memory: &mut Memory, new: &NewPod, now: Timestamp) {
+    memory.pods_made = new.number;
+    memory.creating = Some(Creation {
+        pod: new.pod.clone(),
+        revision: new.revision.name.clone(),
+        at: now,
+    });
+    remember_start(memory, new);
+}
+
+/// S6: from its creation on, a pod of a newer version may have held the lock.
+fn remember_start(memory: &mut Memory, new: &NewPod) {
+    let version = &new.revision.version;
+    if newest(memory.newest_held.as_deref(), version).as_deref() == memory.newest_held.as_deref() {
+        return;
+    }
+    let mut started = memory.may_have_held.take().unwrap_or_else(|| MayHaveHeld {
+        version: version.to_string(),
+        pods: Vec::new(),
+    });
+    started.version =
+        newest(Some(&started.version), version).unwrap_or_else(|| version.to_string());
+    started.pods.push(new.pod.clone());
+    memory.may_have_held = Some(started);
+}
+
+/// Writes a stop into the memory before it happens (rule S4).
+pub(super) fn intend_stop(memory: &mut Memory, permit: &Permit, now: Timestamp) {
+    if permit.never_started() {
+        // Kubernetes said why it could not start, and the delete carries the pod's version.
+        let started = memory.may_have_held.take().map(|mut started| {
+            started.pods.retain(|pod| *pod != permit.pod().name);
+            started
+        });
+        memory.may_have_held = started.filter(|started| !started.pods.is_empty());
+    }
+    memory.stopping = Some(Stop {
+        pod: permit.pod().name.clone(),
+        uid: permit.pod().uid.clone(),
+        active: permit.active(),
+        successor: permit.successor().map(|pod| pod.name.clone()),
+        reason: permit.cause().to_string(),
+        at: now,
+    });
+}

@@ -1,0 +1,174 @@
+//! The plan of a handover. Pure: no client, no clock, no I/O.
+//!
+//! [`plan`] takes one fresh look and the operator's memory, and says what is to be done now: at most
+//! one stop, and never without a [`Permit`] that only the [`guard`] can make. Calling it again after
+//! a crash, or with the same look, gives the same plan.
+
+mod census;
+mod guard;
+mod memory;
+#[cfg(test)]
+mod model;
+mod moves;
+mod situation;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::{LastHandover, Memory};
+use crate::observe::{Observation, Pod, PodId};
+
+pub use census::Census;
+#[cfg(test)]
+pub use guard::Rule;
+pub use guard::{Cause, Denied, Permit, Rules};
+pub use situation::{Blocked, Situation, Step};
+
+/// How fresh the answer of a container has to be for a stop (rule S5).
+pub const FRESH: Duration = Duration::from_secs(2);
+/// A started pod that has not answered for this long does not count as redundancy any more. It is
+/// not dead either (rule S3): it only gets a replacement, which is safe, as the lock decides.
+pub const LOST: Duration = Duration::from_secs(30);
+/// How long the lock may stay free after a stop on purpose before the last revision that worked is
+/// started: Chainlink's lease duration and 5 s.
+pub const RESCUE: Duration = Duration::from_secs(15);
+/// How long something that the spec refers to may be missing before that is reported as stalled.
+pub const MISSING: Duration = Duration::from_secs(600);
+/// How long a pod whose database was away is left in back-off before a fresh one replaces it.
+pub const BACKOFF: Duration = Duration::from_secs(15);
+
+/// What is to be done now.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// To be written, with the resource's `resourceVersion`, before the acts (rule S4).
+    pub memory: Memory,
+    /// In this order. At most one is a stop, and it comes last.
+    pub acts: Vec<Act>,
+    /// What is going on, for people.
+    pub situation: Situation,
+    /// A handover or failover that this look shows to have ended.
+    pub finished: Option<LastHandover>,
+    /// When to look again if nothing happens before.
+    pub again: Duration,
+}
+
+/// One act on the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Make the pod that `memory.creating` names.
+    Create { pod: String, revision: String },
+    /// Move the active role label.
+    Label { pod: PodId, active: bool },
+    /// Set the readiness gate.
+    Gate { pod: PodId, ready: bool },
+    /// Remove a pod that can't run again.
+    Tidy { pod: PodId },
+    /// Delete a pod that runs, or may.
+    Stop(Permit),
+}
+
+/// Plans the next step. The same look and memory always give the same plan.
+pub fn plan(seen: &Observation, memory: &Memory, now: Timestamp) -> Plan {
+    plan_under(seen, memory, now, Rules::all())
+}
+
+/// [`plan`] with a choice of rules, so that the model can show what each of them is for.
+pub(crate) fn plan_under(
+    seen: &Observation,
+    memory: &Memory,
+    now: Timestamp,
+    rules: Rules,
+) -> Plan {
+    let census = Census::take(seen, memory, now);
+    let (mut memory, finished) = memory::refresh(memory, seen, &census, now);
+    let mut acts: Vec<Act> = Vec::new();
+
+    for pod in seen.pods.iter().filter(|pod| pod.ended() && !pod.deleted) {
+        acts.push(Act::Tidy {
+            pod: pod.id.clone(),
+        });
+    }
+    acts.extend(roles(seen, &census, &memory));
+
+    let decided = moves::next(seen, &census, &memory, now, rules);
+    if let Some(create) = decided.create {
+        memory::intend_creation(&mut memory, &create, now);
+        acts.push(Act::Create {
+            pod: create.pod,
+            revision: create.revision.name,
+        });
+    } else if let Some(creating) = &memory.creating {
+        // The intent was written, and no look has shown the pod: the create may not have happened.
+        acts.push(Act::Create {
+            pod: creating.pod.clone(),
+            revision: creating.revision.clone(),
+        });
+    }
+    if let Some(permit) = decided.stop {
+        memory::intend_stop(&mut memory, &permit, now);
+        acts.push(Act::Stop(permit));
+    }
+    if decided.failed {
+        memory.failed = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
+    }
+    Plan {
+        memory,
+        acts,
+        again: decided.situation.again(now),
+        situation: decided.situation,
+        finished,
+    }
+}
+
+/// Role labels and readiness gates as they should be now.
+fn roles(seen: &Observation, census: &Census<'_>, memory: &Memory) -> Vec<Act> {
+    let heir = heir(census, memory);
+    let mut acts = Vec::new();
+    let mut gains = Vec::new();
+    for pod in seen.pods.iter().filter(|pod| !pod.ended()) {
+        let active = heir.is_some_and(|heir| heir.id == pod.id);
+        if pod.labelled_active != active && (heir.is_some() || !census.holds(pod)) {
+            let act = Act::Label {
+                pod: pod.id.clone(),
+                active,
+            };
+            if active {
+                gains.push(act)
+            } else {
+                acts.push(act)
+            }
+        }
+        let ready = !pod.deleted
+            && !census.is_foreign(pod)
+            && !census.is_suspect(pod)
+            && (census.is_active(pod) || pod.waits());
+        if pod.gate != ready && !pod.deleted {
+            acts.push(Act::Gate {
+                pod: pod.id.clone(),
+                ready,
+            });
+        }
+    }
+    gains.extend(acts);
+    gains
+}
+
+/// Who the Service should lead to: the active, or its successor as soon as the stop of the active was
+/// accepted, so that neither the operator nor kube-proxy stands between the lock and the first request.
+fn heir<'a>(census: &Census<'a>, memory: &Memory) -> Option<&'a Pod> {
+    let successor = memory
+        .stopping
+        .as_ref()
+        .filter(|stop| stop.active)
+        .filter(|stop| census.accepted(&stop.uid))
+        .and_then(|stop| stop.successor.as_deref())
+        .and_then(|name| census.waiting.iter().find(|pod| pod.id.name == name));
+    match (successor, census.active) {
+        (Some(successor), Some(active)) if active.deleted => Some(successor),
+        (Some(successor), None) => Some(successor),
+        (_, active) => active,
+    }
+}

@@ -1,0 +1,594 @@
+//! The next move: at most one creation and one stop.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+use jiff::Timestamp;
+
+use super::census::{Census, before};
+use super::guard::{self, Cause, Denied, Permit, Rules};
+use super::situation::{Blocked, Situation, Step};
+use super::{FRESH, LOST, RESCUE};
+use crate::api::Memory;
+use crate::observe::{Container, Observation, Pod, PodId, Revision, Wanted};
+
+/// A pod to be made.
+#[derive(Debug)]
+pub(super) struct NewPod {
+    pub(super) pod: String,
+    pub(super) number: u32,
+    pub(super) revision: Revision,
+}
+
+/// What is to be done, and what is going on.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub(super) create: Option<NewPod>,
+    pub(super) stop: Option<Permit>,
+    pub(super) situation: Situation,
+    /// The handover to the wanted revision has failed: nobody serves.
+    pub(super) failed: bool,
+}
+
+impl Decided {
+    fn nothing(situation: Situation) -> Self {
+        Self {
+            create: None,
+            stop: None,
+            situation,
+            failed: false,
+        }
+    }
+
+    fn stop(permit: Permit, step: Step) -> Self {
+        let situation = Situation::at(step).about(&permit.pod().name);
+        Self {
+            stop: Some(permit),
+            ..Self::nothing(situation)
+        }
+    }
+}
+
+/// Everything that the moves look at.
+struct Board<'a> {
+    seen: &'a Observation,
+    census: &'a Census<'a>,
+    memory: &'a Memory,
+    now: Timestamp,
+    rules: Rules,
+    live: Vec<&'a Pod>,
+}
+
+/// Decides the next move.
+pub(super) fn next(
+    seen: &Observation,
+    census: &Census<'_>,
+    memory: &Memory,
+    now: Timestamp,
+    rules: Rules,
+) -> Decided {
+    let active_lost = census
+        .active
+        .filter(|active| !active.answered_since(before(now, LOST)));
+    let live = census
+        .live()
+        .into_iter()
+        .filter(|pod| !census.is_suspect(pod))
+        .filter(|pod| active_lost.is_none_or(|lost| lost.id != pod.id))
+        .collect();
+    Board {
+        seen,
+        census,
+        memory,
+        now,
+        rules,
+        live,
+    }
+    .next()
+}
+
+impl<'a> Board<'a> {
+    fn next(&self) -> Decided {
+        if self.seen.intent.replicas == 0 {
+            return self.end();
+        }
+        match guard::stop_foreign(self.census, self.rules) {
+            Ok(None) => {}
+            Ok(Some(permit)) => {
+                let message = self
+                    .census
+                    .foreign
+                    .first()
+                    .map(|pod| guard::foreign_message(pod));
+                let mut decided = Decided::stop(permit, Step::Holding);
+                decided.situation.blocked = message.map(|message| Blocked {
+                    reason: "DatabaseDiffers".to_owned(),
+                    message,
+                    stalled: true,
+                });
+                return decided;
+            }
+            Err(denied) => return self.held(denied),
+        }
+        if self.handover_failed() {
+            let situation = Situation::at(Step::Holding).blocked(self.failure());
+            return Decided {
+                failed: true,
+                ..Decided::nothing(situation)
+            };
+        }
+        if let Some(decided) = self.replace_backed_off() {
+            return decided;
+        }
+        let wanted = match &self.seen.intent.wanted {
+            Wanted::Revision(revision) => revision,
+            Wanted::Unusable(problem) => {
+                let stalled = !problem.missing
+                    || self
+                        .memory
+                        .missing_since
+                        .is_some_and(|since| since <= before(self.now, super::MISSING));
+                return self.hold(Blocked {
+                    reason: problem.reason.to_owned(),
+                    message: problem.message.clone(),
+                    stalled,
+                });
+            }
+        };
+        if self.memory.failed.as_deref() == Some(&wanted.name) {
+            return match self
+                .last_worked()
+                .filter(|proven| self.creatable(proven).is_ok())
+            {
+                Some(proven) => {
+                    let mut decided = self.toward(proven);
+                    decided.situation.blocked = Some(self.failure());
+                    decided
+                }
+                None => self.hold(self.failure()),
+            };
+        }
+        if let Some(until) = self.settles(wanted) {
+            let mut decided = self.hold_quietly();
+            if decided.create.is_none() {
+                decided.situation = Situation::at(Step::Settling).until(until);
+            }
+            return decided;
+        }
+        self.toward(wanted)
+    }
+
+    /// `replicas: 0`.
+    fn end(&self) -> Decided {
+        match guard::stop_for_end(self.census, self.rules) {
+            Ok(Some(permit)) => Decided::stop(permit, Step::Ending),
+            Ok(None) if self.seen.pods.iter().all(Pod::ended) => {
+                Decided::nothing(Situation::at(Step::Hibernating))
+            }
+            Ok(None) => Decided::nothing(Situation::at(Step::Ending)),
+            Err(denied) => {
+                let mut decided = self.held(denied);
+                decided.situation.step = Step::Ending;
+                decided
+            }
+        }
+    }
+
+    /// Until when the wanted revision has to be still, where a surge would follow.
+    fn settles(&self, wanted: &Revision) -> Option<Timestamp> {
+        let first = self.seen.pods.is_empty() && self.memory.last_worked.is_none();
+        let same = self
+            .live
+            .iter()
+            .all(|pod| pod.revision.as_ref() == Some(wanted));
+        if first || (same && !self.live.is_empty()) {
+            return None;
+        }
+        let since = self
+            .memory
+            .wanted
+            .as_ref()
+            .map_or(self.now, |wanted| wanted.since);
+        let until = since
+            .checked_add(self.seen.intent.settle)
+            .unwrap_or(self.now);
+        (until > self.now).then_some(until)
+    }
+
+    /// A stop of the active was over long ago, and nobody serves.
+    fn handover_failed(&self) -> bool {
+        let Some(stop) = self.memory.stopping.as_ref().filter(|stop| stop.active) else {
+            return false;
+        };
+        let handover = stop.successor.is_some();
+        let over = !self
+            .census
+            .stopping
+            .iter()
+            .any(|pod| pod.id.uid == stop.uid);
+        let wanted = self
+            .memory
+            .wanted
+            .as_ref()
+            .map(|wanted| wanted.name.as_str());
+        handover
+            && over
+            && self.census.active.is_none()
+            && stop.at <= before(self.now, RESCUE)
+            && self.memory.failed.as_deref() != wanted
+            && self.memory.last_worked.as_deref() != wanted
+    }
+
+    fn failure(&self) -> Blocked {
+        let words = self
+            .seen
+            .pods
+            .iter()
+            .filter_map(|pod| match &pod.container {
+                Container::Down { exit, .. } => exit.words.clone(),
+                Container::Ended { exit } => exit.as_ref().and_then(|exit| exit.words.clone()),
+                _ => None,
+            })
+            .next_back()
+            .map(|words| format!(" Its last words: {words}"))
+            .unwrap_or_default();
+        Blocked {
+            reason: "HandoverFailed".to_owned(),
+            message: format!(
+                "after the last handover nobody took up the work.{words} The wanted revision is not tried again until the spec changes"
+            ),
+            stalled: true,
+        }
+    }
+
+    fn last_worked(&self) -> Option<&'a Revision> {
+        self.memory
+            .last_worked
+            .as_ref()
+            .and_then(|name| self.seen.revisions.get(name))
+    }
+
+    fn creatable(&self, revision: &Revision) -> Result<(), Denied> {
+        guard::create(self.census, self.memory, revision, self.now, self.rules)
+    }
+
+    /// A pod in back-off after an exit that means nothing is replaced, as the kubelet would wait for
+    /// up to five minutes.
+    fn replace_backed_off(&self) -> Option<Decided> {
+        let pod = self
+            .census
+            .down
+            .iter()
+            .find(|pod| guard::backed_off(pod, self.now))?;
+        guard::stop_other(self.census, pod, Cause::BackOff, self.now, self.rules)
+            .ok()
+            .map(|permit| Decided::stop(permit, Step::Restoring))
+    }
+
+    /// Nothing planned is done, and what was lost is repaired from the last revision that worked.
+    fn hold(&self, blocked: Blocked) -> Decided {
+        let mut decided = self.hold_quietly();
+        decided.situation = decided.situation.blocked(blocked);
+        decided
+    }
+
+    fn hold_quietly(&self) -> Decided {
+        let missing = self.live.len() < self.seen.intent.replicas;
+        let repair = self
+            .last_worked()
+            .filter(|_| missing && self.one_at_a_time());
+        match repair {
+            Some(revision) => self.make(revision, Step::Restoring),
+            None => Decided::nothing(Situation::at(Step::Holding)),
+        }
+    }
+
+    /// What a guard denied is waited for.
+    fn held(&self, denied: Denied) -> Decided {
+        let lasting = !matches!(
+            denied.reason,
+            "StopUnderWay" | "SuccessorNotSeen" | "ActiveNotSeen" | "NoSuccessor" | "RivalStandby"
+        );
+        let old = self.memory.wanted.as_ref().is_some_and(|wanted| {
+            wanted.since <= before(self.now, self.seen.intent.standby_timeout)
+        });
+        Decided::nothing(Situation::at(Step::Holding).blocked(Blocked {
+            reason: denied.reason.to_owned(),
+            message: denied.message,
+            stalled: lasting || old,
+        }))
+    }
+
+    /// Pods come up one at a time.
+    fn one_at_a_time(&self) -> bool {
+        self.census.starting.is_empty() && self.memory.creating.is_none()
+    }
+
+    fn make(&self, revision: &Revision, step: Step) -> Decided {
+        if let Err(denied) = self.creatable(revision) {
+            return self.held(denied);
+        }
+        if self.memory.creating.is_some() {
+            return Decided::nothing(Situation::at(step));
+        }
+        let number = self.memory.pods_made.saturating_add(1);
+        let pod = pod_name(&self.seen.intent.node, number);
+        let situation = Situation::at(step).about(&pod);
+        let create = NewPod {
+            pod,
+            number,
+            revision: revision.clone(),
+        };
+        Decided {
+            create: Some(create),
+            ..Decided::nothing(situation)
+        }
+    }
+
+    /// One step towards `replicas` pods of `target`.
+    fn toward(&self, target: &Revision) -> Decided {
+        if let Err(denied) = guard::refuse(self.census, self.memory, target, self.rules) {
+            return self.hold(Blocked {
+                reason: denied.reason.to_owned(),
+                message: denied.message,
+                stalled: true,
+            });
+        }
+        let outdated = |pod: &&&Pod| pod.revision.as_ref() != Some(target);
+        let others: Vec<&Pod> = self
+            .census
+            .others()
+            .into_iter()
+            .chain(self.census.lost.iter().copied())
+            .filter(|pod| outdated(&pod))
+            .collect();
+        if let Some(decided) = self.abandon(target, &others) {
+            return decided;
+        }
+        let old_active = self.active().filter(|pod| outdated(&pod)).is_some();
+        if !old_active && others.is_empty() {
+            return self.keep(target);
+        }
+        if let Some(decided) = self.clear_superseded(&others) {
+            return decided;
+        }
+        self.roll(target, &others, old_active)
+    }
+
+    /// The active, whether or not it can be seen, unless it was asked to go.
+    fn active(&self) -> Option<&'a Pod> {
+        self.census.active.filter(|active| !active.deleted)
+    }
+
+    /// A spec that goes back first removes the pods of the abandoned newer version, before one wins.
+    fn abandon(&self, target: &Revision, others: &[&Pod]) -> Option<Decided> {
+        let newer = others.iter().find(|pod| {
+            pod.revision
+                .as_ref()
+                .is_some_and(|revision| revision.version > target.version)
+        })?;
+        Some(self.stop_other(newer, Cause::Abandoned))
+    }
+
+    /// Pods of superseded revisions that never came to wait only take room.
+    fn clear_superseded(&self, others: &[&Pod]) -> Option<Decided> {
+        let junk = others.iter().find(|pod| {
+            !pod.waits()
+                && !self.census.holds(pod)
+                && pod.revision.as_ref().map(|revision| &revision.name)
+                    != self.memory.last_worked.as_ref()
+        })?;
+        Some(self.stop_other(junk, Cause::Replaced))
+    }
+
+    fn stop_other(&self, pod: &Pod, cause: Cause) -> Decided {
+        let step = if cause == Cause::Surplus {
+            Step::Trimming
+        } else {
+            Step::ReplacingStandbys
+        };
+        match guard::stop_other(self.census, pod, cause, self.now, self.rules) {
+            Ok(permit) => Decided::stop(permit, step),
+            Err(denied) => {
+                let mut decided = self.held(denied);
+                decided.situation.step = step;
+                decided
+            }
+        }
+    }
+
+    /// Pods of other revisions are there: surge, see it wait, replace the standbys, then the active.
+    fn roll(&self, target: &Revision, others: &[&Pod], old_active: bool) -> Decided {
+        let intent = &self.seen.intent;
+        let made: Vec<&&Pod> = self
+            .live
+            .iter()
+            .filter(|pod| pod.revision.as_ref() == Some(target))
+            .collect();
+        if let Some(coming) = made
+            .iter()
+            .find(|pod| !pod.waits() && !self.census.is_active(pod))
+        {
+            return self.await_standby(target, coming);
+        }
+        let wanted = match (old_active, intent.surge) {
+            (true, 0) => intent.replicas.max(2) - 1,
+            _ => intent.replicas,
+        };
+        let room = self.live.len() < intent.replicas + intent.surge;
+        if made.len() < wanted && room {
+            return self.make(target, Step::Surging);
+        }
+        let fresh = before(self.now, FRESH);
+        let covered = intent.surge == 0
+            || made
+                .iter()
+                .any(|pod| pod.waits() && pod.answered_since(fresh));
+        // Those that do not wait go first; of the others the oldest.
+        let next = others
+            .iter()
+            .min_by_key(|pod| (pod.waits(), pod.created, &pod.id.name));
+        match next {
+            Some(pod) if covered || !old_active => self.stop_other(pod, Cause::Replaced),
+            Some(_) => Decided::nothing(Situation::at(Step::ReplacingStandbys)),
+            None if old_active => self.hand_over(target),
+            None => Decided::nothing(Situation::at(Step::AwaitingTakeover)),
+        }
+    }
+
+    fn hand_over(&self, target: &Revision) -> Decided {
+        match guard::stop_active(self.census, self.memory, target, self.now, self.rules) {
+            Ok(permit) => Decided::stop(permit, Step::StoppingActive),
+            Err(denied) => {
+                let mut decided = self.held(denied);
+                decided.situation.step = Step::StoppingActive;
+                decided
+            }
+        }
+    }
+
+    /// A pod of the wanted revision does not wait yet. While it can't, redundancy that was lost is
+    /// repaired from the last revision that worked.
+    fn await_standby(&self, target: &Revision, coming: &Pod) -> Decided {
+        let blocked = self.lateness(coming);
+        let stuck = blocked.as_ref().is_some_and(|blocked| blocked.stalled);
+        let redundant = self.census.waiting.len() + usize::from(self.active().is_some());
+        let proven = self.last_worked().filter(|proven| *proven != target);
+        let repairing = self.live.iter().any(|pod| {
+            !pod.waits() && !self.census.is_active(pod) && pod.revision.as_ref() == proven
+        });
+        let mut decided = match proven {
+            Some(proven)
+                if stuck
+                    && redundant < self.seen.intent.replicas
+                    && !repairing
+                    && self.live.len() <= self.seen.intent.replicas
+                    && self.creatable(proven).is_ok() =>
+            {
+                self.make(proven, Step::AwaitingStandby)
+            }
+            _ => Decided::nothing(Situation::at(Step::AwaitingStandby)),
+        };
+        decided.situation.pod = Some(coming.id.name.clone());
+        decided.situation.blocked = blocked;
+        decided
+    }
+
+    /// Why a pod is not further, and whether that is a matter for a person.
+    fn lateness(&self, pod: &Pod) -> Option<Blocked> {
+        let late = pod.created <= before(self.now, self.seen.intent.standby_timeout);
+        let name = &pod.id.name;
+        let (reason, message, hopeless) = match &pod.container {
+            Container::NotStarted {
+                trouble: Some(trouble),
+            } => (
+                trouble.reason.clone(),
+                format!("{name}: {}", trouble.message),
+                matches!(
+                    trouble.reason.as_str(),
+                    "ImagePullBackOff" | "InvalidImageName"
+                ),
+            ),
+            Container::Down { exit, restarts } if !exit.kind.means_nothing() => {
+                let words = exit
+                    .words
+                    .clone()
+                    .unwrap_or_else(|| format!("exit code {}", exit.code));
+                let advice = exit
+                    .kind
+                    .advice()
+                    .map(|advice| format!(" ({advice})"))
+                    .unwrap_or_default();
+                (
+                    "CrashLoop".to_owned(),
+                    format!("{name}: {words}{advice}"),
+                    *restarts >= 1,
+                )
+            }
+            _ if late => (
+                "StandbyTimeout".to_owned(),
+                format!("{name} has not come to wait for the lock within handover.standbyTimeout"),
+                false,
+            ),
+            _ => return None,
+        };
+        Some(Blocked {
+            reason,
+            message,
+            stalled: hopeless || late,
+        })
+    }
+
+    /// All pods are of the wanted revision: as many as wanted, no more.
+    fn keep(&self, target: &Revision) -> Decided {
+        let replicas = self.seen.intent.replicas;
+        let stop = self.memory.stopping.as_ref().filter(|stop| stop.active);
+        if self.live.len() < replicas {
+            if self.one_at_a_time() {
+                return self.make(target, Step::Restoring);
+            }
+            return self.restoring();
+        }
+        if self.live.len() > replicas {
+            return self.trim();
+        }
+        if stop.is_some() && self.active().is_none() {
+            return Decided::nothing(Situation::at(Step::AwaitingTakeover));
+        }
+        let all_wait = self.live.iter().all(|pod| pod.waits());
+        if all_wait && self.census.active.is_none() && self.census.suspects.is_empty() {
+            return Decided::nothing(Situation::at(Step::External));
+        }
+        if self.active().is_none()
+            || self
+                .live
+                .iter()
+                .any(|pod| !pod.waits() && !self.census.is_active(pod))
+        {
+            return self.restoring();
+        }
+        Decided::nothing(Situation::at(Step::Steady))
+    }
+
+    /// Pods are coming up; what keeps the first of them is said.
+    fn restoring(&self) -> Decided {
+        let coming = self.census.starting.iter().chain(&self.census.down).next();
+        let mut situation = Situation::at(Step::Restoring);
+        if let Some(pod) = coming {
+            situation = situation.about(&pod.id.name);
+            situation.blocked = self.lateness(pod);
+        }
+        Decided::nothing(situation)
+    }
+
+    /// Pods beyond `replicas`: those that do not wait first, then the youngest that waits.
+    fn trim(&self) -> Decided {
+        let surplus = self
+            .live
+            .iter()
+            .filter(|pod| !self.census.is_active(pod))
+            .max_by_key(|pod| (!pod.waits(), pod.created, &pod.id.name));
+        match surplus {
+            Some(pod) => self.stop_other(pod, Cause::Surplus),
+            None => Decided::nothing(Situation::at(Step::Steady)),
+        }
+    }
+}
+
+/// The name of the `number`th pod: the same after a crash, and never the same for another resource of
+/// that name.
+fn pod_name(node: &PodId, number: u32) -> String {
+    const LETTERS: &[u8; 32] = b"bcdfghjklmnpqrstvwxz2456789aeuy3";
+    // `DefaultHasher::new` uses fixed keys. The name only has to be unlikely to be taken: a name that
+    // is, by another owner, is passed over.
+    let mut hasher = DefaultHasher::new();
+    (&node.uid, number).hash(&mut hasher);
+    let mut rest = hasher.finish();
+    let mut suffix = String::new();
+    for _ in 0..5 {
+        let index = usize::try_from(rest % 32).unwrap_or(0);
+        suffix.push(char::from(LETTERS[index]));
+        rest /= 32;
+    }
+    format!("{}-{suffix}", node.name)
+}

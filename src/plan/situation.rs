@@ -1,0 +1,100 @@
+//! What is going on, for people: the step that the plan is at, and what it waits for.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// The step that the plan is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Everything is as wanted.
+    Steady,
+    /// `replicas: 0`, and all pods are gone.
+    Hibernating,
+    /// `replicas: 0`, and pods are being stopped.
+    Ending,
+    /// A change has been seen and has to be still for a moment.
+    Settling,
+    /// A pod of the wanted revision is being made.
+    Surging,
+    /// A pod of the wanted revision has been made and does not wait for the lock yet.
+    AwaitingStandby,
+    /// Standbys of other revisions are being replaced.
+    ReplacingStandbys,
+    /// The active is being stopped.
+    StoppingActive,
+    /// The active was stopped; the successor has not served yet.
+    AwaitingTakeover,
+    /// Pods beyond `replicas` are being removed.
+    Trimming,
+    /// Lost pods are being replaced, or the first ones made.
+    Restoring,
+    /// All pods wait; somebody outside holds the lock.
+    External,
+    /// Nothing is done, for the reason given.
+    Holding,
+}
+
+/// What the plan waits for, or what forbids it to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// CamelCase.
+    pub reason: String,
+    /// A sentence for people.
+    pub message: String,
+    /// Whether a person has to do something, as far as can be told.
+    pub stalled: bool,
+}
+
+/// What is going on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Situation {
+    pub step: Step,
+    /// The pod that it is about.
+    pub pod: Option<String>,
+    pub blocked: Option<Blocked>,
+    /// When the step is over by itself.
+    pub until: Option<Timestamp>,
+}
+
+impl Situation {
+    pub(super) fn at(step: Step) -> Self {
+        Self {
+            step,
+            pod: None,
+            blocked: None,
+            until: None,
+        }
+    }
+
+    pub(super) fn about(mut self, pod: &str) -> Self {
+        self.pod = Some(pod.to_owned());
+        self
+    }
+
+    pub(super) fn blocked(mut self, blocked: Blocked) -> Self {
+        self.blocked = Some(blocked);
+        self
+    }
+
+    pub(super) fn until(mut self, until: Timestamp) -> Self {
+        self.until = Some(until);
+        self
+    }
+
+    /// When to look again if nothing happens before.
+    pub(super) fn again(&self, now: Timestamp) -> Duration {
+        if let Some(until) = self.until {
+            let rest = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+            return rest.clamp(Duration::from_millis(100), Duration::from_secs(15));
+        }
+        match self.step {
+            Step::Steady | Step::Hibernating | Step::External => Duration::from_secs(15),
+            Step::StoppingActive | Step::AwaitingTakeover => Duration::from_millis(200),
+            Step::Holding if self.blocked.as_ref().is_some_and(|blocked| blocked.stalled) => {
+                Duration::from_secs(5)
+            }
+            _ => Duration::from_secs(1),
+        }
+    }
+}
