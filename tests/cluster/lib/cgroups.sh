@@ -78,17 +78,10 @@ is_frozen() {
     [[ $(cat "$group/freezer.state" "$group/cgroup.freeze" 2>/dev/null | head -1) =~ ^(FROZEN|FREEZING|1)$ ]]
 }
 
-# end_processes PART [PATIENCE]: asks with SIGTERM when PATIENCE (seconds) is given, then kills.
+# end_processes PART: kills them all, as a power cut would.
 end_processes() {
-    local part=$1 patience=${2:-0} deadline found
-    deadline=$((SECONDS + patience + 20))
-    if ((patience)); then
-        mapfile -t found < <(members "$part")
-        ((${#found[@]} == 0)) || kill -TERM "${found[@]}" 2>/dev/null || true
-        local asked_until=$((SECONDS + patience))
-        while ((SECONDS < asked_until)) && [[ -n $(members "$part") ]]; do sleep 0.1; done
-    fi
-    while mapfile -t found < <(members "$part"); ((${#found[@]})); do
+    local deadline=$((SECONDS + 20)) found
+    while mapfile -t found < <(members "$1"); ((${#found[@]})); do
         ((SECONDS < deadline)) || refuse "these processes could not be ended: ${found[*]}."
         kill -KILL "${found[@]}" 2>/dev/null || true
         sleep 0.1

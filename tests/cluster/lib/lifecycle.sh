@@ -49,7 +49,7 @@ stop() {
         end_processes "$node"
     done
     stop_postgres
-    end_processes "" 10
+    end_processes ""
     say "all processes have ended; the state is kept in $state"
 }
 

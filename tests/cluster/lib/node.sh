@@ -21,8 +21,13 @@ start_nodes() {
     done
 }
 
+# Ready, and said by the kubelet that runs now: after a 'stop' the old word still stands for a while.
 node_is_ready() {
-    [[ $(kubectl get node "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}') == True ]]
+    local ready said started
+    read -r ready said < <(kubectl get node "$1" \
+        -o 'jsonpath={range .status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{"\n"}{end}')
+    started=$(date --utc --date "@$(stat -c %Y "$state/run/$1-kubelet.pid")" +%FT%TZ)
+    [[ $ready == True && ! $said < $started ]]
 }
 
 start_containerd() {

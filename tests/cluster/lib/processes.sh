@@ -6,6 +6,8 @@ launch() {
     local name=$1 group
     group=$(cgroup_home)/$cgroup_tree/$2
     shift 2
+    rm -f "$state/run/$name.pid"
+    # shellcheck disable=SC2016
     setsid bash -c 'echo $$ >"$1/cgroup.procs" && echo $$ >"$2" && shift 2 && exec "$@"' \
         launch "$group" "$state/run/$name.pid" "$@" \
         </dev/null >>"$state/logs/$name.log" 2>&1 9>&- &
@@ -24,9 +26,7 @@ process_id() { cat "$state/run/$1.pid"; }
 
 # unless_running NAME GROUP COMMAND...
 unless_running() {
-    if is_running "$1"; then return; fi
-    rm -f "$state/run/$1.pid"
-    launch "$@"
+    is_running "$1" || launch "$@"
 }
 
 # settled WHAT SECONDS NAME COMMAND...: waits for COMMAND, and gives up at once when NAME has ended.
