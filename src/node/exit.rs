@@ -228,8 +228,8 @@ impl ExitKind {
                  that was taken before the upgrade.",
             ),
             Self::Configuration => Some(
-                "Correct the setting that the message names in spec.config; `chainlink node -c … \
-                 -s … validate` checks it without a database.",
+                "Correct the setting that the message names, in spec.config or in the Secrets; \
+                 `chainlink node -c … -s … validate` checks them without a database.",
             ),
             Self::Credentials => Some(
                 "Check the Secrets that spec.credentials names: the keystore password must be the \

@@ -1,7 +1,7 @@
 //! What an attempt on the node's web port shows.
 
 /// What came of one attempt on port 6688, asking for `/health` or `/readyz`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// The connection was refused: nobody listens.
     Refused,

@@ -8,7 +8,7 @@
 use jiff::Timestamp;
 
 use super::meaning::event_of;
-use super::{LogEvent, LogLine};
+use super::{LogEvent, LogLine, redact};
 use crate::node::version::NodeVersion;
 
 /// Reads one line, with or without the kubelet's timestamp, coloured or not.
@@ -22,7 +22,7 @@ pub fn read_line(raw: &str) -> LogLine {
         time: entry.time,
         version: known.then(|| entry.version(&event)).flatten(),
         app_id: known.then(|| entry.field("appID")).flatten(),
-        text: entry.message.trim().to_owned(),
+        text: redact(entry.message.trim()),
         event,
     }
 }
@@ -76,26 +76,18 @@ pub(super) struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// `line` must be free of colours.
     pub(super) fn of(line: &'a str) -> Self {
-        match leading_time(line) {
-            // The line's own time, or the kubelet's: only a console line goes on with a level.
-            Some((own, rest)) => console(Some(own), rest).unwrap_or_else(|| {
-                let inner = Self::without_kubelet_time(rest);
-                Self {
-                    time: Some(own),
-                    ..inner
-                }
-            }),
-            None => Self::without_kubelet_time(line),
+        if let Some((time, Clock::Kubelet, rest)) = leading_time(line) {
+            return Self {
+                time: Some(time),
+                ..Self::without_kubelet_time(rest)
+            };
         }
+        Self::without_kubelet_time(line)
     }
 
     fn without_kubelet_time(line: &'a str) -> Self {
-        if let Some((own, rest)) = leading_time(line)
-            && let Some(entry) = console(Some(own), rest)
-        {
-            return entry;
-        }
-        json(line)
+        console(line)
+            .or_else(|| json(line))
             .or_else(|| go_log(line))
             .unwrap_or_else(|| Self::bare(line))
     }
@@ -136,24 +128,46 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Splits an RFC 3339 time in UTC off the start.
-fn leading_time(line: &str) -> Option<(Timestamp, &str)> {
+/// Whose time a line starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    /// Nine digits after the second, always (`RFC3339NanoFixed`, kubelet's
+    /// `kuberuntime/logs/logs.go`).
+    Kubelet,
+    /// Three digits; none where it was made of a Unix time (`core/logger/prettyconsole.go`).
+    Node,
+}
+
+/// Splits an RFC 3339 time off the start.
+///
+/// Whose it is matters: behind the kubelet's time a line without its own is no line of the node's
+/// logger but the rest of a message of several lines, whatever it looks like.
+fn leading_time(line: &str) -> Option<(Timestamp, Clock, &str)> {
     let (token, rest) = line.split_once(' ').unwrap_or((line, ""));
     if !token.starts_with(|c: char| c.is_ascii_digit()) || !token.contains('T') {
         return None;
     }
-    Some((token.parse().ok()?, rest))
+    let time = token.parse().ok()?;
+    let fraction = token.split_once('.').map_or(0, |(_, fraction)| {
+        fraction.bytes().take_while(u8::is_ascii_digit).count()
+    });
+    let clock = match fraction {
+        0 | 3 => Clock::Node,
+        _ => Clock::Kubelet,
+    };
+    Some((time, clock, rest))
 }
 
-/// `[INFO]  message padded to 50   cmd/file.go:86 padded to 32  key=value key=value `.
-fn console(time: Option<Timestamp>, rest: &str) -> Option<Entry<'_>> {
+/// `2026-11-23T18:02:26.433Z [INFO]  message padded to 50   cmd/file.go:86   key=value key=value `.
+fn console(line: &str) -> Option<Entry<'_>> {
+    let (time, Clock::Node, rest) = leading_time(line)? else {
+        return None;
+    };
     let (level, rest) = rest.strip_prefix('[')?.split_once(']')?;
-    let level = Level::parse(level)?;
-    let rest = rest.trim_start();
-    let (message, fields) = split_at_source(rest);
+    let (message, fields) = split_at_source(rest.trim_start());
     Some(Entry {
-        time,
-        level: Some(level),
+        time: Some(time),
+        level: Some(Level::parse(level)?),
         message: message.trim_end().into(),
         shape: Shape::Console { fields },
     })

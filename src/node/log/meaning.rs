@@ -5,7 +5,7 @@
 //! 0.10 to 1.0, which were read in `core/store/orm/locking_strategies.go`.
 
 use super::line::{Entry, Level, Shape};
-use super::{LogEvent, TakeoverSign, WaitingFor};
+use super::{LogEvent, TakeoverSign, WaitingFor, redact};
 
 /// What an entry means.
 pub(super) fn event_of(entry: &Entry<'_>) -> LogEvent {
@@ -111,7 +111,7 @@ fn info(message: &str) -> LogEvent {
 fn error(message: &str) -> LogEvent {
     if let Some(reason) = message.strip_prefix("Error in transaction, rolling back: ") {
         return LogEvent::WaitingDoubtful {
-            reason: reason.trim().to_owned(),
+            reason: redact(reason.trim()),
         };
     }
     if message.starts_with("Error trying to refresh database lease") {

@@ -26,7 +26,7 @@ pub use redaction::redact;
 pub use words::last_words;
 
 /// One line of a node's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LogLine {
     /// When it was written: the prefix that the kubelet adds when asked for timestamps, else the
     /// line's own time, else unknown (plain text has none).
@@ -37,12 +37,13 @@ pub struct LogLine {
     pub app_id: Option<String>,
     /// What it means.
     pub event: LogEvent,
-    /// The message as a person would read it: no time, no level, no source file, no fields.
+    /// The message as a person would read it: no time, no level, no source file, no fields, no
+    /// passwords.
     pub text: String,
 }
 
 /// What one line of a node's log means to the operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LogEvent {
     /// `Starting Chainlink Node 2.18.0 at commit …`.
     Starting {

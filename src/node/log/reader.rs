@@ -25,14 +25,30 @@ pub struct LogReader {
     summary: LogSummary,
     /// What it said it would lock with (DEBUG only).
     lock: Option<LockMode>,
-    /// When the last failed try was reported, while that casts a doubt.
-    doubted_at: Option<Timestamp>,
-    /// The last waiting line was already cleared of doubt, or there was none.
+    /// A failed try that no waiting line has followed yet.
+    failed_try: Option<FailedTry>,
     tail: VecDeque<String>,
 }
 
+/// A try for the lock that the database refused.
+#[derive(Clone, Copy, Debug)]
+struct FailedTry {
+    at: Option<Timestamp>,
+}
+
+impl FailedTry {
+    /// Whether a waiting line of this time came of the same try. The error is printed right
+    /// before it; if times are unknown it is taken for the same.
+    fn made_the_line_of(self, time: Option<Timestamp>) -> bool {
+        match (self.at, time) {
+            (Some(failed), Some(line)) => line.duration_since(failed) < ONE_TRY,
+            _ => true,
+        }
+    }
+}
+
 /// What changed with a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Milestone {
     /// The process is up; nothing is known about the lock.
     Started {
@@ -68,7 +84,7 @@ pub enum Milestone {
 }
 
 /// What is known of a container from its log so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LogSummary {
     /// It said that it waits for the lock. Stays true after it took it.
     pub waited: bool,
@@ -88,8 +104,8 @@ pub struct LogSummary {
     pub app_id: Option<String>,
     /// The port that its web server listens on.
     pub listening: Option<u16>,
-    /// Another node took the lock from it.
-    pub deposed: bool,
+    /// It was asked to stop, or another node took the lock from it: it is about to exit.
+    pub stopping: bool,
     /// The line that a person needs after an exit, see [`last_words`].
     pub last_words: Option<String>,
 }
@@ -98,7 +114,7 @@ impl LogSummary {
     /// It waits for the lock now, as far as its log tells, and nothing speaks against it.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.waited && !self.took && self.doubtful.is_none()
+        self.waited && !self.took && !self.stopping && self.doubtful.is_none()
     }
 }
 
@@ -156,10 +172,13 @@ impl LogReader {
                 first.then_some(Milestone::Listening { port })
             }
             LogEvent::Deposed => {
-                self.summary.deposed = true;
+                self.summary.stopping = true;
                 Some(Milestone::Deposed)
             }
-            LogEvent::ShuttingDown => Some(Milestone::ShuttingDown),
+            LogEvent::ShuttingDown => {
+                let before = std::mem::replace(&mut self.summary.stopping, true);
+                (!before).then_some(Milestone::ShuttingDown)
+            }
             LogEvent::ConnectionLost | LogEvent::LeaseRefreshFailed | LogEvent::Other => None,
         }
     }
@@ -170,11 +189,9 @@ impl LogReader {
         if self.summary.took {
             return None;
         }
-        let cleared = self.summary.doubtful.is_some() && !self.same_try_as_the_doubt(time);
-        if cleared {
-            self.summary.doubtful = None;
-        }
-        self.doubted_at = None;
+        let failed = self.failed_try.take();
+        let honest = !failed.is_some_and(|failed| failed.made_the_line_of(time));
+        let cleared = honest && self.summary.doubtful.take().is_some();
         let first = !std::mem::replace(&mut self.summary.waited, true);
         if first {
             self.summary.waiting_since = time;
@@ -189,18 +206,11 @@ impl LogReader {
         }
     }
 
-    fn same_try_as_the_doubt(&self, now: Option<Timestamp>) -> bool {
-        match (self.doubted_at, now) {
-            (Some(doubted), Some(now)) => now.duration_since(doubted) < ONE_TRY,
-            _ => false,
-        }
-    }
-
     fn doubt(&mut self, reason: String, time: Option<Timestamp>) -> Option<Milestone> {
         if self.summary.took {
             return None;
         }
-        self.doubted_at = time;
+        self.failed_try = Some(FailedTry { at: time });
         let before = self.summary.doubtful.replace(reason.clone());
         (self.summary.waited && before.is_none()).then_some(Milestone::WaitsInVain { reason })
     }

@@ -22,8 +22,8 @@ pub fn redact(text: &str) -> String {
     hide_values(&hide_userinfo(text))
 }
 
-/// `scheme://user:password@host`: all between the first `:` of the user part and the last `@`
-/// before the host ends, as a password may hold `@` and `:` unescaped.
+/// `scheme://user:password@host`. A password may hold `@`, `/`, `?` and `:` unescaped; where it is
+/// not clear where it ends, more is hidden rather than less.
 fn hide_userinfo(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
@@ -42,9 +42,13 @@ fn hide_userinfo(text: &str) -> String {
 }
 
 fn hide_in_authority(url: &str) -> String {
-    // Up to the last `@` that no query precedes: a password with `/` in it is hidden whole.
-    let authority = &url[..url.find('?').unwrap_or(url.len())];
-    let Some(at) = authority.rfind('@') else {
+    let authority = &url[..url.find(['/', '?', '#']).unwrap_or(url.len())];
+    let has_userinfo = authority.contains('@')
+        // Not a port, so the rest of it is a password.
+        || authority
+            .split_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_err());
+    let Some(at) = url.rfind('@').filter(|_| has_userinfo) else {
         return url.to_owned();
     };
     let (userinfo, host) = url.split_at(at);
@@ -55,8 +59,8 @@ fn hide_in_authority(url: &str) -> String {
     }
 }
 
-/// `password=secret`, `password = 'se cret'`, `password: secret`; the name may be part of a longer
-/// one (`PGPASSWORD`).
+/// `password=secret`, `password = 'se cret'`, `"password":"secret"`; the name may be part of a
+/// longer one (`PGPASSWORD`).
 fn hide_values(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let mut clean = String::with_capacity(text.len());
@@ -85,8 +89,12 @@ fn next_value(text: &str, lower: &str, mut from: usize) -> Option<(usize, usize)
 }
 
 fn value_after(text: &str, name_end: usize) -> Option<(usize, usize)> {
-    let after = text[name_end..].trim_start_matches(['"', '\'']);
-    let value = after.trim_start().strip_prefix('=')?.trim_start();
+    let after = &text[name_end..];
+    let value = match after.strip_prefix('"') {
+        Some(after) => after.trim_start().strip_prefix([':', '=']),
+        None => after.trim_start().strip_prefix('='),
+    }?
+    .trim_start();
     let start = text.len() - value.len();
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
     let (start, value) = match quote {
@@ -100,4 +108,64 @@ fn value_after(text: &str, name_end: usize) -> Option<(usize, usize)> {
         })
         .unwrap_or(value.len());
     (end > 0).then_some((start, start + end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_urls_are_hidden_and_the_rest_stays() {
+        for (text, shown) in [
+            (
+                "dial postgresql://chainlink:hunter2@db.example:5432/cl?sslmode=require failed",
+                "dial postgresql://chainlink:xxxxx@db.example:5432/cl?sslmode=require failed",
+            ),
+            ("postgres://u:p@ss:w@host/db", "postgres://u:xxxxx@host/db"),
+            ("postgres://u:p/w@host/db", "postgres://u:xxxxx@host/db"),
+            ("postgres://u:p?w#x@host/db", "postgres://u:xxxxx@host/db"),
+            ("'postgres://u:hunter2@host'", "'postgres://u:xxxxx@host'"),
+            ("wss://key@rpc.example/eth", "wss://xxxxx@rpc.example/eth"),
+            ("a://u:1@x b://u:2@y", "a://u:xxxxx@x b://u:xxxxx@y"),
+        ] {
+            assert_eq!(redact(text), shown);
+        }
+    }
+
+    #[test]
+    fn values_of_secret_names_are_hidden() {
+        for (text, shown) in [
+            (
+                "host=db user=cl password=hunter2 dbname=cl",
+                "host=db user=cl password=xxxxx dbname=cl",
+            ),
+            ("Password = 'hunt er2'", "Password = 'xxxxx'"),
+            ("PGPASSWORD=hunter2", "PGPASSWORD=xxxxx"),
+            (
+                "postgres://h/db?user=u&password=hunter2&sslmode=disable",
+                "postgres://h/db?user=u&password=xxxxx&sslmode=disable",
+            ),
+            (
+                r#"{"user":"u","password":"hunter2"}"#,
+                r#"{"user":"u","password":"xxxxx"}"#,
+            ),
+        ] {
+            assert_eq!(redact(text), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays_as_it_is() {
+        for text in [
+            "",
+            "opening db: failed to take initial lease on database: stopped",
+            "failed to connect to `host=db user=cl database=cl`: dial error",
+            "FATAL: password authentication failed for user \"cl\" (SQLSTATE 28P01)",
+            "https://host:6688/a@b and http://host/x?mail=a@b",
+            "missing or insufficiently complex password: at least 16 characters",
+            "späße password=",
+        ] {
+            assert_eq!(redact(text), text);
+        }
+    }
 }

@@ -42,28 +42,36 @@ fn bare_words(entries: &[Entry<'_>]) -> Option<String> {
     Some(words.join(" "))
 }
 
-/// Bare text that starts something: not indented, and no frame of a stack trace follows or is it.
+/// Bare text that starts something: neither indented nor part of a stack trace.
 fn is_head(lines: &[Entry<'_>], at: usize) -> bool {
     let message = &lines[at].message;
+    let says_something = message.contains(' ') && !message.starts_with("goroutine ");
     is_bare(&lines[at])
         && !message.starts_with(char::is_whitespace)
-        && message.contains(' ')
-        && !message.starts_with("goroutine ")
-        && !lines.get(at + 1).is_some_and(is_frame_place)
-        && !(is_frame_name(lines.get(at + 1)) && lines.get(at + 2).is_some_and(is_frame_place))
+        && says_something
+        && !heads_a_trace(&lines[at + 1..])
 }
 
-/// An indented line of a message, such as `	- Database: …`.
+/// Whether these lines start with a stack trace, or with the second line of a frame.
+fn heads_a_trace(lines: &[Entry<'_>]) -> bool {
+    match lines {
+        [place, ..] if is_frame_place(place) => true,
+        [name, place, ..] => is_frame_name(name) && is_frame_place(place),
+        _ => false,
+    }
+}
+
+/// An indented line of a message, such as `- Database: …` below `invalid configuration: …`.
 fn is_detail(entry: &Entry<'_>) -> bool {
     is_bare(entry) && entry.message.starts_with(char::is_whitespace) && !is_frame_place(entry)
 }
 
 /// The first line of a frame: `github.com/urfave/cli.Command.Run`, `main.main()`.
-fn is_frame_name(entry: Option<&Entry<'_>>) -> bool {
-    entry.is_some_and(|entry| is_bare(entry) && entry.message.contains('.'))
+fn is_frame_name(entry: &Entry<'_>) -> bool {
+    is_bare(entry) && entry.message.contains('.')
 }
 
-/// The second line of a frame: `	/chainlink/lease_lock.go:224 …`, or `	…` where it was cut.
+/// The second line of a frame: a tab and `/chainlink/lease_lock.go:224`, or `…` where it was cut.
 fn is_frame_place(entry: &Entry<'_>) -> bool {
     is_bare(entry)
         && entry.message.starts_with('\t')

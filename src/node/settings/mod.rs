@@ -19,7 +19,7 @@ pub use reserved::reserved_variable;
 pub use toml_check::{check_toml, sets_tls};
 
 /// Something about a user's settings that a person should know.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Finding {
     /// It can't run like this. Says what to write instead.
     Refused(String),

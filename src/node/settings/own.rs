@@ -17,7 +17,7 @@ pub const ROOT_MOUNT: &str = "/chainlink";
 pub const ROOT_DIR: &str = "/chainlink/root";
 
 /// What the operator sets in every node, applied after the user's settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OperatorSettings {
     /// How the node takes the database. Always said explicitly, defaults have changed.
     pub lock: LockMode,
