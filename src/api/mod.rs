@@ -9,7 +9,7 @@ pub mod names;
 mod spec;
 mod status;
 
-pub use crd::{ChainlinkNode, crd, crd_yaml};
+pub use crd::{ChainlinkNode, ChainlinkNodeSpec, crd, crd_yaml};
 pub use duration::{InvalidDuration, parse_duration};
 pub use spec::*;
 pub use status::*;

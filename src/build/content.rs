@@ -1,0 +1,120 @@
+//! The content of a revision: all that its pods are made from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::api::{KeyRef, PodOptions};
+use crate::node::{LockMode, NodeVersion};
+use crate::observe::Revision;
+
+/// Number of the pod template of this operator. A revision goes on being rendered with the template
+/// it was made with, so that an upgrade of the operator restarts no pod (rule S8).
+pub const TEMPLATE: u32 = 1;
+
+/// How the node is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Style {
+    Toml,
+    Environment,
+}
+
+/// Where the text of one `-c` file is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FileSource {
+    /// In the ConfigMap of the revision; the digest of the text.
+    Pinned(String),
+    /// In a Secret of the user's, read by the kubelet at each container start.
+    Secret(KeyRef),
+}
+
+/// The value of one environment variable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Value {
+    Text(String),
+    Secret(KeyRef),
+}
+
+/// All that the pods of a revision are made from. Field order is part of the revision's name: add
+/// new fields at the end, and leave them out of the JSON where they say nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Content {
+    pub template: u32,
+    pub version: NodeVersion,
+    pub style: Style,
+    /// Complete image reference.
+    pub image: String,
+    pub pull_policy: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pull_secrets: Vec<String>,
+    pub lock: LockMode,
+    pub database_url: KeyRef,
+    /// `-c` files in order, by file name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<(String, FileSource)>,
+    /// The operator's own settings: `CL_CONFIG`, or the last `-c` file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets_toml: Option<KeyRef>,
+    /// Variables in order, the operator's last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<(String, Value)>,
+    /// Secrets whose keys are all variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env_secrets: Vec<String>,
+    pub keystore_password: KeyRef,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_credentials: Option<KeyRef>,
+    pub pod: PodOptions,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarted_at: Option<String>,
+}
+
+/// A spec with everything that it refers to, as far as it can be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    pub revision: Revision,
+    pub content: Content,
+    /// Texts of the pinned files by file name: the data of the revision's ConfigMap.
+    pub texts: BTreeMap<String, String>,
+    /// What a person should know: settings of theirs that the operator's override.
+    pub warnings: Vec<String>,
+}
+
+/// The first `length` hex digits of the SHA-256 of a text.
+pub(super) fn digest(text: &[u8], length: usize) -> String {
+    Sha256::digest(text)
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .take(length)
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect()
+}
+
+impl Content {
+    /// The revision that this content makes, for the `ChainlinkNode` named `node`.
+    pub fn revision(&self, node: &str) -> Result<Revision, serde_json::Error> {
+        let json = serde_json::to_vec(self)?;
+        Ok(self.named(format!("{node}-{}", digest(&json, 10))))
+    }
+
+    /// The revision under a name that is already known.
+    pub fn named(&self, name: String) -> Revision {
+        Revision {
+            name,
+            version: self.version.clone(),
+            lock: format!(
+                "{} {}/{}",
+                self.lock.env_value(),
+                self.database_url.name,
+                self.database_url.key
+            ),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! From a spec to objects. Pure: the same input always makes the same objects, byte for byte, since
+//! the name of a revision is made from them.
+
+mod content;
+mod objects;
+mod pod;
+mod resolve;
+
+pub use content::{Content, FileSource, Resolved, Style, TEMPLATE, Value};
+pub use objects::{active_service, config_map, content_of, labels, owner, revision_object};
+pub use pod::pod;
+pub use resolve::{ConfigMaps, referenced_config_maps, resolve};

@@ -1,0 +1,122 @@
+//! The small objects around the pods: what keeps a revision, and the Service that follows the active.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::{Resource, ResourceExt};
+
+use super::content::{Content, Resolved};
+use crate::api::names::{APP_NAME, NODE_LABEL, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL};
+use crate::api::{ChainlinkNode, ServiceType};
+use crate::node::settings::HTTP_PORT;
+
+/// Labels on everything that belongs to a `ChainlinkNode`.
+pub fn labels(node: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("app.kubernetes.io/name".to_owned(), APP_NAME.to_owned()),
+        ("app.kubernetes.io/instance".to_owned(), node.to_owned()),
+        (
+            "app.kubernetes.io/managed-by".to_owned(),
+            "chainlink-operator".to_owned(),
+        ),
+        (NODE_LABEL.to_owned(), node.to_owned()),
+    ])
+}
+
+/// The owner reference of everything that goes with the resource.
+pub fn owner(node: &ChainlinkNode) -> Option<OwnerReference> {
+    node.controller_owner_ref(&())
+}
+
+fn metadata(node: &ChainlinkNode, name: String) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: node.namespace(),
+        labels: Some(labels(&node.name_any())),
+        owner_references: owner(node).map(|owner| vec![owner]),
+        ..ObjectMeta::default()
+    }
+}
+
+/// The kept form of a revision.
+pub fn revision_object(
+    node: &ChainlinkNode,
+    resolved: &Resolved,
+    number: i64,
+) -> Result<ControllerRevision, serde_json::Error> {
+    let mut metadata = metadata(node, resolved.revision.name.clone());
+    if let Some(labels) = metadata.labels.as_mut() {
+        labels.insert(REVISION_LABEL.to_owned(), resolved.revision.name.clone());
+    }
+    Ok(ControllerRevision {
+        metadata,
+        data: Some(RawExtension(serde_json::to_value(&resolved.content)?)),
+        revision: number,
+    })
+}
+
+/// The content of a kept revision.
+pub fn content_of(kept: &ControllerRevision) -> Result<Content, serde_json::Error> {
+    let data = kept
+        .data
+        .as_ref()
+        .map(|data| data.0.clone())
+        .unwrap_or_default();
+    serde_json::from_value(data)
+}
+
+/// The files of a revision. Immutable: a container restarted in the middle of a rollout gets the
+/// files that it was made with.
+pub fn config_map(node: &ChainlinkNode, resolved: &Resolved) -> Option<ConfigMap> {
+    if resolved.texts.is_empty() {
+        return None;
+    }
+    let mut metadata = metadata(node, resolved.revision.name.clone());
+    if let Some(labels) = metadata.labels.as_mut() {
+        labels.insert(REVISION_LABEL.to_owned(), resolved.revision.name.clone());
+    }
+    Some(ConfigMap {
+        metadata,
+        data: Some(resolved.texts.clone()),
+        immutable: Some(true),
+        ..ConfigMap::default()
+    })
+}
+
+/// The Service that leads to the active pod.
+pub fn active_service(node: &ChainlinkNode) -> Service {
+    let options = node.spec.service.clone().unwrap_or_default();
+    let name = node.name_any();
+    let mut metadata = metadata(node, name.clone());
+    if !options.annotations.is_empty() {
+        metadata.annotations = Some(options.annotations);
+    }
+    let mut selector = BTreeMap::from([(NODE_LABEL.to_owned(), name)]);
+    selector.insert(ROLE_LABEL.to_owned(), ROLE_ACTIVE.to_owned());
+    Service {
+        metadata,
+        spec: Some(ServiceSpec {
+            type_: Some(
+                options
+                    .kind
+                    .unwrap_or(ServiceType::ClusterIP)
+                    .as_str()
+                    .to_owned(),
+            ),
+            selector: Some(selector),
+            ports: Some(vec![ServicePort {
+                name: Some("http".to_owned()),
+                port: i32::from(HTTP_PORT),
+                target_port: Some(IntOrString::Int(i32::from(HTTP_PORT))),
+                protocol: Some("TCP".to_owned()),
+                ..ServicePort::default()
+            }]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}

@@ -1,0 +1,500 @@
+//! The pod of a revision. Everything in it comes from the revision's content, never from the spec of
+//! today: a pod made in the middle of a rollout is like its sisters.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Affinity, Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource,
+    EnvFromSource, EnvVar, EnvVarSource, EphemeralVolumeSource, KeyToPath, LocalObjectReference,
+    PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate, Pod, PodAffinityTerm,
+    PodAntiAffinity, PodReadinessGate, PodSecurityContext, PodSpec, ProjectedVolumeSource,
+    ResourceRequirements, SeccompProfile, SecretEnvSource, SecretKeySelector, SecretProjection,
+    SecretVolumeSource, SecurityContext, Toleration, Volume, VolumeMount, VolumeProjection,
+    VolumeResourceRequirements, WeightedPodAffinityTerm,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use kube::ResourceExt;
+
+use super::content::{Content, FileSource, Style, Value};
+use super::objects::{labels, owner};
+use crate::api::names::{
+    CONTAINER, LOCK_ANNOTATION, NODE_LABEL, READY_CONDITION, REVISION_LABEL, ROLE_LABEL,
+    ROLE_STANDBY, VERSION_ANNOTATION,
+};
+use crate::api::{ChainlinkNode, ExtraVolume, KeyRef, PodOptions, Spread};
+use crate::node::settings::{HTTP_PORT, ROOT_MOUNT};
+use crate::observe::Revision;
+
+/// The image's `chainlink` user.
+const UID: i64 = 14933;
+/// Above what the node itself may need (10 s), so that SIGKILL does not leave the lease behind.
+const GRACE_SECONDS: i64 = 30;
+
+const CONFIG: &str = "/etc/chainlink/config";
+const SECRET_CONFIG: &str = "/etc/chainlink/secret-config";
+const SECRETS: &str = "/etc/chainlink/secrets";
+const CREDENTIALS: &str = "/etc/chainlink/credentials";
+
+/// Makes the pod `name` of a revision.
+pub fn pod(node: &ChainlinkNode, name: &str, revision: &Revision, content: &Content) -> Pod {
+    Pod {
+        metadata: metadata(node, name, revision, content),
+        spec: Some(spec(node, revision, content)),
+        ..Pod::default()
+    }
+}
+
+fn metadata(
+    node: &ChainlinkNode,
+    name: &str,
+    revision: &Revision,
+    content: &Content,
+) -> ObjectMeta {
+    let mut all_labels = content.pod.labels.clone();
+    all_labels.extend(labels(&node.name_any()));
+    all_labels.insert(REVISION_LABEL.to_owned(), revision.name.clone());
+    all_labels.insert(ROLE_LABEL.to_owned(), ROLE_STANDBY.to_owned());
+    let mut annotations = content.pod.annotations.clone();
+    annotations.extend([
+        (VERSION_ANNOTATION.to_owned(), revision.version.to_string()),
+        (LOCK_ANNOTATION.to_owned(), revision.lock.clone()),
+        (
+            "cluster-autoscaler.kubernetes.io/safe-to-evict".to_owned(),
+            "true".to_owned(),
+        ),
+        (
+            "kubectl.kubernetes.io/default-container".to_owned(),
+            CONTAINER.to_owned(),
+        ),
+    ]);
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: node.namespace(),
+        labels: Some(all_labels),
+        annotations: Some(annotations),
+        owner_references: owner(node).map(|owner| vec![owner]),
+        ..ObjectMeta::default()
+    }
+}
+
+fn spec(node: &ChainlinkNode, revision: &Revision, content: &Content) -> PodSpec {
+    let options = &content.pod;
+    let security = options.security.clone().unwrap_or_default();
+    let user = security.run_as_user.unwrap_or(UID);
+    PodSpec {
+        containers: vec![container(content)],
+        volumes: Some(volumes(revision, content)),
+        restart_policy: Some("Always".to_owned()),
+        // A Service named chainlink would inject CHAINLINK_PORT, a legacy variable that keeps 2.x
+        // from booting.
+        enable_service_links: Some(false),
+        automount_service_account_token: Some(false),
+        termination_grace_period_seconds: Some(
+            options
+                .termination_grace_period_seconds
+                .unwrap_or(GRACE_SECONDS),
+        ),
+        readiness_gates: Some(vec![PodReadinessGate {
+            condition_type: READY_CONDITION.to_owned(),
+        }]),
+        image_pull_secrets: some(
+            content
+                .pull_secrets
+                .iter()
+                .map(|name| LocalObjectReference { name: name.clone() })
+                .collect(),
+        ),
+        node_selector: (!options.node_selector.is_empty()).then(|| options.node_selector.clone()),
+        tolerations: Some(tolerations(options)),
+        affinity: spread(
+            &node.name_any(),
+            options.spread.unwrap_or(Spread::Preferred),
+        ),
+        priority_class_name: options.priority_class_name.clone(),
+        service_account_name: options.service_account_name.clone(),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(user != 0),
+            run_as_user: Some(user),
+            run_as_group: Some(security.run_as_group.unwrap_or(UID)),
+            fs_group: Some(security.fs_group.unwrap_or(UID)),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                ..SeccompProfile::default()
+            }),
+            ..PodSecurityContext::default()
+        }),
+        ..PodSpec::default()
+    }
+}
+
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
+fn container(content: &Content) -> Container {
+    let security = content.pod.security.clone().unwrap_or_default();
+    Container {
+        name: CONTAINER.to_owned(),
+        image: Some(content.image.clone()),
+        image_pull_policy: Some(content.pull_policy.clone()),
+        args: Some(arguments(content)),
+        env: some(environment(content)),
+        env_from: some(
+            content
+                .env_secrets
+                .iter()
+                .map(|name| EnvFromSource {
+                    secret_ref: Some(SecretEnvSource {
+                        name: name.clone(),
+                        optional: None,
+                    }),
+                    ..EnvFromSource::default()
+                })
+                .collect(),
+        ),
+        ports: Some(vec![ContainerPort {
+            name: Some("http".to_owned()),
+            container_port: i32::from(HTTP_PORT),
+            protocol: Some("TCP".to_owned()),
+            ..ContainerPort::default()
+        }]),
+        resources: content
+            .pod
+            .resources
+            .as_ref()
+            .map(|resources| ResourceRequirements {
+                requests: quantities(&resources.requests),
+                limits: quantities(&resources.limits),
+                ..ResourceRequirements::default()
+            }),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            read_only_root_filesystem: Some(security.read_only_root_filesystem.unwrap_or(true)),
+            capabilities: Some(Capabilities {
+                drop: Some(vec!["ALL".to_owned()]),
+                ..Capabilities::default()
+            }),
+            ..SecurityContext::default()
+        }),
+        volume_mounts: Some(mounts(content)),
+        // The exit's last words are read from the log; Kubernetes keeps its tail for crashed ones.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        ..Container::default()
+    }
+}
+
+fn quantities(map: &BTreeMap<String, String>) -> Option<BTreeMap<String, Quantity>> {
+    (!map.is_empty()).then(|| {
+        map.iter()
+            .map(|(name, size)| (name.clone(), Quantity(size.clone())))
+            .collect()
+    })
+}
+
+/// The command line after the image's entry point, which is the `chainlink` program.
+fn arguments(content: &Content) -> Vec<String> {
+    let mut start = vec!["-p".to_owned(), format!("{CREDENTIALS}/keystore-password")];
+    if content.api_credentials.is_some() {
+        start.extend(["-a".to_owned(), format!("{CREDENTIALS}/api-credentials")]);
+    }
+    let mut arguments = Vec::new();
+    if content.style == Style::Environment {
+        arguments.extend(["local".to_owned(), "node".to_owned()]);
+        arguments.extend(start);
+        return arguments;
+    }
+    if content.version.has_node_command() {
+        arguments.push("node".to_owned());
+    }
+    for (index, (name, source)) in content.files.iter().enumerate() {
+        let folder = match source {
+            FileSource::Pinned(_) => CONFIG.to_owned(),
+            FileSource::Secret(_) => format!("{SECRET_CONFIG}/{index}"),
+        };
+        arguments.extend(["-c".to_owned(), format!("{folder}/{name}")]);
+    }
+    if content.secrets_toml.is_some() {
+        arguments.extend(["-s".to_owned(), format!("{SECRETS}/secrets.toml")]);
+    }
+    if !content.version.has_node_command() {
+        arguments.push("node".to_owned());
+    }
+    arguments.push("start".to_owned());
+    arguments.extend(start);
+    arguments
+}
+
+fn from_secret(name: &str, reference: &KeyRef) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(SecretKeySelector {
+                name: reference.name.clone(),
+                key: reference.key.clone(),
+                optional: None,
+            }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    }
+}
+
+fn text(name: &str, value: &str) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        // `$(NAME)` would be expanded by the kubelet; `$$` is a literal `$` to it.
+        value: Some(value.replace('$', "$$")),
+        ..EnvVar::default()
+    }
+}
+
+/// The user's variables and, after them, the operator's.
+fn environment(content: &Content) -> Vec<EnvVar> {
+    let mut env: Vec<EnvVar> = content
+        .env
+        .iter()
+        .map(|(name, value)| match value {
+            Value::Text(value) => text(name, value),
+            Value::Secret(reference) => from_secret(name, reference),
+        })
+        .collect();
+    let url = match content.style {
+        Style::Toml => "CL_DATABASE_URL",
+        Style::Environment => "DATABASE_URL",
+    };
+    env.push(from_secret(url, &content.database_url));
+    if let Some(settings) = &content.settings {
+        env.push(text("CL_CONFIG", settings));
+    }
+    env
+}
+
+fn mount(name: &str, path: impl Into<String>, read_only: bool) -> VolumeMount {
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.into(),
+        read_only: read_only.then_some(true),
+        ..VolumeMount::default()
+    }
+}
+
+fn pinned(content: &Content) -> bool {
+    content
+        .files
+        .iter()
+        .any(|(_, source)| matches!(source, FileSource::Pinned(_)))
+}
+
+fn mounts(content: &Content) -> Vec<VolumeMount> {
+    let mut mounts = vec![
+        mount("root", ROOT_MOUNT, false),
+        mount("tmp", "/tmp", false),
+        mount("credentials", CREDENTIALS, true),
+    ];
+    if pinned(content) {
+        mounts.push(mount("config", CONFIG, true));
+    }
+    for (index, (_, source)) in content.files.iter().enumerate() {
+        if matches!(source, FileSource::Secret(_)) {
+            mounts.push(mount(
+                &format!("secret-config-{index}"),
+                format!("{SECRET_CONFIG}/{index}"),
+                true,
+            ));
+        }
+    }
+    if content.secrets_toml.is_some() {
+        mounts.push(mount("secrets", SECRETS, true));
+    }
+    for volume in &content.pod.volumes {
+        mounts.push(mount(
+            &format!("extra-{}", volume.name),
+            volume.mount_path.clone(),
+            true,
+        ));
+    }
+    mounts
+}
+
+fn empty_dir(name: &str, size: &str) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource {
+            size_limit: Some(Quantity(size.to_owned())),
+            ..EmptyDirVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+fn secret_file(volume: &str, reference: &KeyRef, file: &str) -> Volume {
+    Volume {
+        name: volume.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(reference.name.clone()),
+            items: Some(vec![item(&reference.key, file)]),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+fn item(key: &str, file: &str) -> KeyToPath {
+    KeyToPath {
+        key: key.to_owned(),
+        path: file.to_owned(),
+        ..KeyToPath::default()
+    }
+}
+
+fn volumes(revision: &Revision, content: &Content) -> Vec<Volume> {
+    let mut volumes = vec![
+        root(&content.pod),
+        empty_dir("tmp", "256Mi"),
+        credentials(content),
+    ];
+    if pinned(content) {
+        volumes.push(Volume {
+            name: "config".to_owned(),
+            config_map: Some(ConfigMapVolumeSource {
+                name: revision.name.clone(),
+                ..ConfigMapVolumeSource::default()
+            }),
+            ..Volume::default()
+        });
+    }
+    for (index, (name, source)) in content.files.iter().enumerate() {
+        if let FileSource::Secret(reference) = source {
+            volumes.push(secret_file(
+                &format!("secret-config-{index}"),
+                reference,
+                name,
+            ));
+        }
+    }
+    if let Some(reference) = &content.secrets_toml {
+        volumes.push(secret_file("secrets", reference, "secrets.toml"));
+    }
+    volumes.extend(content.pod.volumes.iter().map(extra));
+    volumes
+}
+
+fn extra(volume: &ExtraVolume) -> Volume {
+    Volume {
+        name: format!("extra-{}", volume.name),
+        secret: volume.secret_name.clone().map(|name| SecretVolumeSource {
+            secret_name: Some(name),
+            ..SecretVolumeSource::default()
+        }),
+        config_map: volume
+            .config_map_name
+            .clone()
+            .map(|name| ConfigMapVolumeSource {
+                name,
+                ..ConfigMapVolumeSource::default()
+            }),
+        ..Volume::default()
+    }
+}
+
+/// Nothing in the root folder outlives the pod: keys are in the database.
+fn root(options: &PodOptions) -> Volume {
+    let storage = options.storage.clone().unwrap_or_default();
+    let size = storage.size.unwrap_or_else(|| "1Gi".to_owned());
+    let Some(class) = storage.storage_class_name else {
+        return empty_dir("root", &size);
+    };
+    Volume {
+        name: "root".to_owned(),
+        ephemeral: Some(EphemeralVolumeSource {
+            volume_claim_template: Some(PersistentVolumeClaimTemplate {
+                spec: PersistentVolumeClaimSpec {
+                    access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+                    storage_class_name: Some(class),
+                    resources: Some(VolumeResourceRequirements {
+                        requests: Some(BTreeMap::from([("storage".to_owned(), Quantity(size))])),
+                        ..VolumeResourceRequirements::default()
+                    }),
+                    ..PersistentVolumeClaimSpec::default()
+                },
+                ..PersistentVolumeClaimTemplate::default()
+            }),
+        }),
+        ..Volume::default()
+    }
+}
+
+fn credentials(content: &Content) -> Volume {
+    let source = |reference: &KeyRef, file: &str| VolumeProjection {
+        secret: Some(SecretProjection {
+            name: reference.name.clone(),
+            items: Some(vec![item(&reference.key, file)]),
+            ..SecretProjection::default()
+        }),
+        ..VolumeProjection::default()
+    };
+    let mut sources = vec![source(&content.keystore_password, "keystore-password")];
+    if let Some(reference) = &content.api_credentials {
+        sources.push(source(reference, "api-credentials"));
+    }
+    Volume {
+        name: "credentials".to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            sources: Some(sources),
+            default_mode: None,
+        }),
+        ..Volume::default()
+    }
+}
+
+/// The operator decides what a lost machine means, not the taint controller after 300 s.
+fn tolerations(options: &PodOptions) -> Vec<Toleration> {
+    let lost = |key: &str| Toleration {
+        key: Some(key.to_owned()),
+        operator: Some("Exists".to_owned()),
+        effect: Some("NoExecute".to_owned()),
+        ..Toleration::default()
+    };
+    let mut tolerations = options.tolerations.clone();
+    tolerations.push(lost("node.kubernetes.io/not-ready"));
+    tolerations.push(lost("node.kubernetes.io/unreachable"));
+    tolerations
+}
+
+/// Pods keep away from each other: by machine first, then by zone.
+fn spread(node: &str, how: Spread) -> Option<Affinity> {
+    let away = |topology: &str| PodAffinityTerm {
+        topology_key: topology.to_owned(),
+        label_selector: Some(LabelSelector {
+            match_labels: Some(BTreeMap::from([(NODE_LABEL.to_owned(), node.to_owned())])),
+            ..LabelSelector::default()
+        }),
+        ..PodAffinityTerm::default()
+    };
+    let softly = |weight: i32, topology: &str| WeightedPodAffinityTerm {
+        weight,
+        pod_affinity_term: away(topology),
+    };
+    let zone = softly(50, "topology.kubernetes.io/zone");
+    let apart = match how {
+        Spread::None => return None,
+        Spread::Preferred => PodAntiAffinity {
+            preferred_during_scheduling_ignored_during_execution: Some(vec![
+                softly(100, "kubernetes.io/hostname"),
+                zone,
+            ]),
+            ..PodAntiAffinity::default()
+        },
+        Spread::Required => PodAntiAffinity {
+            required_during_scheduling_ignored_during_execution: Some(vec![away(
+                "kubernetes.io/hostname",
+            )]),
+            preferred_during_scheduling_ignored_during_execution: Some(vec![zone]),
+        },
+    };
+    Some(Affinity {
+        pod_anti_affinity: Some(apart),
+        ..Affinity::default()
+    })
+}

@@ -1,0 +1,418 @@
+//! From a spec and the ConfigMaps it refers to, to the content of a revision, or to the reason why
+//! there is none, in a sentence that says what to write instead.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::content::{Content, FileSource, Resolved, Style, TEMPLATE, Value, digest};
+use crate::api::{
+    ChainlinkNodeSpec, Config, ConfigFile, KeyRef, LockModeName, SecretValue, Variable,
+};
+use crate::node::settings::{
+    Finding, OperatorSettings, check_environment, check_toml, reserved_variable, sets_tls,
+};
+use crate::node::{ConfigStyle, LockMode, NodeVersion};
+use crate::observe::Problem;
+
+/// The data of the ConfigMaps that exist, by name.
+pub type ConfigMaps = BTreeMap<String, BTreeMap<String, String>>;
+
+const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
+/// Name of the operator's own last file, for versions without `CL_CONFIG`.
+const OPERATOR_FILE: &str = "zz-operator.toml";
+
+type Outcome<T> = Result<T, Problem>;
+
+fn refused<T>(reason: &'static str, message: impl Into<String>) -> Outcome<T> {
+    Err(Problem {
+        reason,
+        message: message.into(),
+        missing: false,
+    })
+}
+
+/// Names of the ConfigMaps that a spec refers to.
+pub fn referenced_config_maps(spec: &ChainlinkNodeSpec) -> BTreeSet<String> {
+    let Some(config) = &spec.config else {
+        return BTreeSet::new();
+    };
+    let files = config
+        .files
+        .iter()
+        .filter_map(|file| file.config_map_key_ref.as_ref());
+    let variables = config
+        .env
+        .iter()
+        .filter_map(|variable| variable.value_from.as_ref()?.config_map_key_ref.as_ref());
+    let whole = config
+        .env_from
+        .iter()
+        .filter_map(|from| from.config_map_ref.as_ref());
+    files
+        .chain(variables)
+        .map(|reference| reference.name.clone())
+        .chain(whole.map(|reference| reference.name.clone()))
+        .collect()
+}
+
+/// Makes the revision that a spec asks for.
+pub fn resolve(node: &str, spec: &ChainlinkNodeSpec, maps: &ConfigMaps) -> Outcome<Resolved> {
+    let version = version(spec)?;
+    let empty = Config::default();
+    let config = spec.config.as_ref().unwrap_or(&empty);
+    let style = style(&version, config)?;
+    let lock = lock(spec, &version, style)?;
+    let mut warnings = Vec::new();
+    let (files, mut texts) = files(config, maps, &version, &mut warnings)?;
+    let settings = OperatorSettings {
+        lock,
+        https_off: !keeps_https(&files, &texts),
+    };
+    let (mut env, env_secrets) = variables(config, maps, &version, style, &mut warnings)?;
+    let mut files = files;
+    let mut own = None;
+    match style {
+        ConfigStyle::Environment => {
+            let ours = settings.environment(&version);
+            env.extend(
+                ours.into_iter()
+                    .map(|(name, value)| (name.to_owned(), Value::Text(value))),
+            );
+        }
+        ConfigStyle::Toml if version.reads_cl_config() => own = Some(settings.toml(&version)),
+        ConfigStyle::Toml => {
+            let text = settings.toml(&version);
+            files.push((
+                OPERATOR_FILE.to_owned(),
+                FileSource::Pinned(digest(text.as_bytes(), 64)),
+            ));
+            texts.insert(OPERATOR_FILE.to_owned(), text);
+        }
+    }
+    let content = Content {
+        template: TEMPLATE,
+        image: image(spec, &version),
+        pull_policy: spec
+            .image
+            .as_ref()
+            .and_then(|image| image.pull_policy)
+            .map_or("IfNotPresent", crate::api::PullPolicy::as_str)
+            .to_owned(),
+        pull_secrets: spec
+            .image
+            .iter()
+            .flat_map(|image| &image.pull_secrets)
+            .map(|secret| secret.name.clone())
+            .collect(),
+        style: match style {
+            ConfigStyle::Toml => Style::Toml,
+            ConfigStyle::Environment => Style::Environment,
+        },
+        lock,
+        database_url: secret(&spec.database.url, "spec.database.url")?,
+        files,
+        settings: own,
+        secrets_toml: optional(config.secrets_toml.as_ref(), "spec.config.secretsToml")?,
+        env,
+        env_secrets,
+        keystore_password: secret(
+            &spec.credentials.keystore_password,
+            "spec.credentials.keystorePassword",
+        )?,
+        api_credentials: optional(
+            spec.credentials.api_credentials.as_ref(),
+            "spec.credentials.apiCredentials",
+        )?,
+        pod: spec.pod.clone().unwrap_or_default(),
+        restarted_at: spec.restarted_at.clone().filter(|text| !text.is_empty()),
+        version,
+    };
+    let revision = content.revision(node).map_err(|error| Problem {
+        reason: "InvalidSpec",
+        message: format!("the spec can't be written as JSON: {error}"),
+        missing: false,
+    })?;
+    Ok(Resolved {
+        revision,
+        content,
+        texts,
+        warnings,
+    })
+}
+
+fn version(spec: &ChainlinkNodeSpec) -> Outcome<NodeVersion> {
+    let version: NodeVersion = match spec.version.parse() {
+        Ok(version) => version,
+        Err(error) => return refused("InvalidVersion", format!("spec.version: {error}")),
+    };
+    let tag = spec.image.as_ref().and_then(|image| image.tag.as_deref());
+    match tag.and_then(NodeVersion::parse_tag) {
+        Some(tagged) if tagged != version => refused(
+            "InvalidVersion",
+            format!(
+                "spec.image.tag names version {tagged} and spec.version says {version}: change both together, or leave image.tag out"
+            ),
+        ),
+        _ => Ok(version),
+    }
+}
+
+fn image(spec: &ChainlinkNodeSpec, version: &NodeVersion) -> String {
+    let image = spec.image.clone().unwrap_or_default();
+    let repository = image.repository.as_deref().unwrap_or(DEFAULT_REPOSITORY);
+    match (&image.digest, &image.tag) {
+        (Some(digest), _) => format!("{repository}@{digest}"),
+        (None, Some(tag)) => format!("{repository}:{tag}"),
+        (None, None) => format!("{repository}:{version}"),
+    }
+}
+
+/// TOML where there are files; the environment for a 1.x node without any.
+fn style(version: &NodeVersion, config: &Config) -> Outcome<ConfigStyle> {
+    let toml = !config.files.is_empty() || config.secrets_toml.is_some();
+    match (
+        toml,
+        version.supports_toml(),
+        version.supports_environment(),
+    ) {
+        (true, false, _) => refused(
+            "InvalidConfiguration",
+            format!(
+                "version {version} does not read TOML (1.11 and later do): write its settings as variables in spec.config.env or a Secret in spec.config.envFrom, and leave spec.config.files out"
+            ),
+        ),
+        (true, true, _) | (false, _, false) => Ok(ConfigStyle::Toml),
+        (false, _, true) => Ok(ConfigStyle::Environment),
+    }
+}
+
+fn lock(spec: &ChainlinkNodeSpec, version: &NodeVersion, style: ConfigStyle) -> Outcome<LockMode> {
+    let Some(wanted) = spec.database.lock.as_ref().and_then(|lock| lock.mode) else {
+        return Ok(version.default_lock(style));
+    };
+    let mode = match wanted {
+        LockModeName::Lease => LockMode::Lease,
+        LockModeName::Dual => LockMode::Dual,
+        LockModeName::AdvisoryLock => LockMode::Advisory,
+    };
+    let known = version.lock_modes(style);
+    if known.contains(&mode) {
+        return Ok(mode);
+    }
+    let names: Vec<_> = known.iter().map(|mode| mode.env_value()).collect();
+    refused(
+        "InvalidLockMode",
+        format!(
+            "version {version}, configured this way, knows the lock modes {} and not {}: set spec.database.lock.mode to one of them, or leave it out",
+            names.join(", "),
+            mode.env_value()
+        ),
+    )
+}
+
+fn secret(value: &SecretValue, field: &str) -> Outcome<KeyRef> {
+    match (&value.secret_key_ref, &value.value) {
+        (Some(reference), None) => Ok(reference.clone()),
+        _ => refused(
+            "InvalidSpec",
+            format!(
+                "{field}: name a Secret and its key, as secretKeyRef: {{name: …, key: …}}; values are never written into the resource"
+            ),
+        ),
+    }
+}
+
+fn optional(value: Option<&SecretValue>, field: &str) -> Outcome<Option<KeyRef>> {
+    value.map(|value| secret(value, field)).transpose()
+}
+
+fn lookup(maps: &ConfigMaps, reference: &KeyRef, field: &str) -> Outcome<String> {
+    let Some(data) = maps.get(&reference.name) else {
+        return missing_map(&reference.name, field);
+    };
+    match data.get(&reference.key) {
+        Some(text) => Ok(text.clone()),
+        None => Err(Problem {
+            reason: "ConfigMapKeyMissing",
+            message: format!(
+                "{field}: ConfigMap {} has no key {}; it has {}",
+                reference.name,
+                reference.key,
+                data.keys().cloned().collect::<Vec<_>>().join(", ")
+            ),
+            missing: true,
+        }),
+    }
+}
+
+fn missing_map<T>(name: &str, field: &str) -> Outcome<T> {
+    Err(Problem {
+        reason: "ConfigMapMissing",
+        message: format!("{field}: ConfigMap {name} does not exist yet; it is waited for"),
+        missing: true,
+    })
+}
+
+type Files = (Vec<(String, FileSource)>, BTreeMap<String, String>);
+
+fn files(
+    config: &Config,
+    maps: &ConfigMaps,
+    version: &NodeVersion,
+    warnings: &mut Vec<String>,
+) -> Outcome<Files> {
+    let mut files = Vec::new();
+    let mut texts = BTreeMap::new();
+    for (index, file) in config.files.iter().enumerate() {
+        // The number keeps the order visible in the pod, and names apart from the operator's.
+        let name = format!("{index:02}-{}", file.name);
+        let Some(text) = text(file, maps)? else {
+            let reference = file.secret_key_ref.clone();
+            let Some(reference) = reference else {
+                return refused(
+                    "InvalidSpec",
+                    format!(
+                        "spec.config.files: {} has no text: give inline, configMapKeyRef or secretKeyRef",
+                        file.name
+                    ),
+                );
+            };
+            files.push((name, FileSource::Secret(reference)));
+            continue;
+        };
+        let findings = check_toml(&text, version).map_err(|error| Problem {
+            reason: "InvalidConfiguration",
+            message: format!("spec.config.files: {} is not TOML: {error}", file.name),
+            missing: false,
+        })?;
+        sort(findings, &file.name, warnings)?;
+        files.push((
+            name.clone(),
+            FileSource::Pinned(digest(text.as_bytes(), 64)),
+        ));
+        texts.insert(name, text);
+    }
+    Ok((files, texts))
+}
+
+/// Refusals are problems, the rest is worth a warning.
+fn sort(findings: Vec<Finding>, file: &str, warnings: &mut Vec<String>) -> Outcome<()> {
+    for finding in findings {
+        if finding.is_refusal() {
+            return refused(
+                "InvalidConfiguration",
+                format!("{file}: {}", finding.message()),
+            );
+        }
+        warnings.push(format!("{file}: {}", finding.message()));
+    }
+    Ok(())
+}
+
+fn text(file: &ConfigFile, maps: &ConfigMaps) -> Outcome<Option<String>> {
+    match (&file.inline, &file.config_map_key_ref) {
+        (Some(text), _) => Ok(Some(text.clone())),
+        (None, Some(reference)) => lookup(
+            maps,
+            reference,
+            &format!("spec.config.files ({})", file.name),
+        )
+        .map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Port 6689 is switched off, unless the user has a certificate for it, or may have: the text of a
+/// Secret can't be read.
+fn keeps_https(files: &[(String, FileSource)], texts: &BTreeMap<String, String>) -> bool {
+    files
+        .iter()
+        .any(|(_, source)| matches!(source, FileSource::Secret(_)))
+        || texts.values().any(|text| sets_tls(text))
+}
+
+type Variables = (Vec<(String, Value)>, Vec<String>);
+
+fn variables(
+    config: &Config,
+    maps: &ConfigMaps,
+    version: &NodeVersion,
+    style: ConfigStyle,
+    warnings: &mut Vec<String>,
+) -> Outcome<Variables> {
+    let mut env: Vec<(String, Value)> = Vec::new();
+    let mut secrets = Vec::new();
+    for from in &config.env_from {
+        match (&from.secret_ref, &from.config_map_ref) {
+            (Some(secret), None) => secrets.push(secret.name.clone()),
+            (None, Some(map)) => {
+                let Some(data) = maps.get(&map.name) else {
+                    return missing_map(&map.name, "spec.config.envFrom");
+                };
+                env.extend(
+                    data.iter()
+                        .map(|(name, text)| (name.clone(), Value::Text(text.clone()))),
+                );
+            }
+            _ => {
+                return refused(
+                    "InvalidSpec",
+                    "spec.config.envFrom: give exactly one of secretRef and configMapRef",
+                );
+            }
+        }
+    }
+    for variable in &config.env {
+        let value = value(variable, maps)?;
+        env.retain(|(name, _)| *name != variable.name);
+        env.push((variable.name.clone(), value));
+    }
+    for (name, _) in &env {
+        if let Some(instead) = reserved_variable(name, version, style) {
+            return refused(
+                "InvalidConfiguration",
+                format!("spec.config.env: {name} can't be set: {instead}"),
+            );
+        }
+    }
+    let readable: Vec<(&str, &str)> = env
+        .iter()
+        .filter_map(|(name, value)| match value {
+            Value::Text(text) => Some((name.as_str(), text.as_str())),
+            Value::Secret(_) => None,
+        })
+        .collect();
+    sort(
+        check_environment(&readable, version, style),
+        "spec.config.env",
+        warnings,
+    )?;
+    Ok((env, secrets))
+}
+
+fn value(variable: &Variable, maps: &ConfigMaps) -> Outcome<Value> {
+    let source = variable.value_from.as_ref();
+    match (&variable.value, source) {
+        (Some(text), None) => Ok(Value::Text(text.clone())),
+        (None, Some(source)) => match (&source.secret_key_ref, &source.config_map_key_ref) {
+            (Some(reference), None) => Ok(Value::Secret(reference.clone())),
+            (None, Some(reference)) => {
+                let field = format!("spec.config.env ({})", variable.name);
+                lookup(maps, reference, &field).map(Value::Text)
+            }
+            _ => refused(
+                "InvalidSpec",
+                format!(
+                    "spec.config.env: {} needs exactly one of secretKeyRef and configMapKeyRef",
+                    variable.name
+                ),
+            ),
+        },
+        _ => refused(
+            "InvalidSpec",
+            format!(
+                "spec.config.env: {} needs exactly one of value and valueFrom",
+                variable.name
+            ),
+        ),
+    }
+}
