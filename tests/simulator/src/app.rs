@@ -91,7 +91,9 @@ impl Node {
         let held = match self.take_lock(session).await {
             Ok(held) => held,
             Err(exit) => {
-                self.log.graceful_shutdown_time(Duration::from_micros(107));
+                if let Some(took) = self.stop.since_request() {
+                    self.log.graceful_shutdown_time(took);
+                }
                 return Err(exit);
             }
         };

@@ -21,7 +21,7 @@ impl Node {
                 if self.version.has_startup_health_report() && progress.current().is_some() {
                     self.log.log(&lines::report_done());
                 }
-                self.log.graceful_shutdown_time(Duration::from_micros(13_784));
+                self.log.graceful_shutdown_time(self.stop.since_request().unwrap_or_default());
                 Err(Exit::failed(match progress.current() {
                     // Measured on 2.18.
                     Some(number) => format!(
@@ -183,11 +183,12 @@ impl Node {
         if self.config.evm_off_by_env || generation == Generation::V2_1 {
             self.log.log(&lines::evm_disabled());
         }
-        if generation == Generation::V2_18 {
-            lines::services_started().for_each(|line| self.log.log(&line));
-        }
-        if generation != Generation::V1_11 {
-            self.log.log(&lines::runs_pruned());
+        match generation {
+            Generation::V1_11 => {}
+            Generation::V2_18 => lines::services_started()
+                .iter()
+                .for_each(|line| self.log.log(line)),
+            _ => self.log.log(&lines::runs_pruned()),
         }
     }
 }

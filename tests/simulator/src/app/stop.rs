@@ -37,7 +37,7 @@ impl Node {
             tokio::select! {
                 _ = &mut release => {
                     self.recorder.flush().await;
-                    self.log.graceful_shutdown_time(asked.elapsed());
+                    self.log.graceful_shutdown_time(self.stop.since_request().unwrap_or_default());
                     return 0;
                 }
                 () = tokio::time::sleep(grace.saturating_sub(asked.elapsed())) => exceeded = true,

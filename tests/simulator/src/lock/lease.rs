@@ -46,7 +46,7 @@ pub(super) async fn take(
 
 pub(super) async fn release(session: &Session, app_id: &str) -> Result<(), DbError> {
     // The server's lock timeout (10 s) speaks first; this one is for a server that does not speak.
-    let timeout = Some(Duration::from_millis(10_500));
+    let timeout = Some(Duration::from_secs(11));
     session
         .execute(RELEASE, &[&app_id], timeout)
         .await

@@ -22,7 +22,7 @@ use crate::pg::{Database, DbError, QUERY_TIMEOUT, Session};
 use crate::signals::Stop;
 
 /// Measured: a release that hangs ends the process 9 to 10 s after the request.
-const RELEASE_PATIENCE: Duration = Duration::from_millis(10_500);
+const RELEASE_PATIENCE: Duration = Duration::from_millis(10_200);
 
 /// What distinguishes the lease from the advisory lock.
 enum Protocol {

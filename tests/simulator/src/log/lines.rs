@@ -533,14 +533,17 @@ pub(crate) fn runs_pruned() -> Line {
     )
 }
 
-pub(crate) fn services_started() -> impl Iterator<Item = Line> {
-    let pairs = SERVICE_STARTING.iter().zip(&SERVICE_STARTED);
-    pairs.flat_map(|(starting, started)| {
-        [
-            Line::info(starting, "Starting"),
-            Line::info(started, "Started"),
-        ]
-    })
+/// 2.18 prunes between its second and third service.
+pub(crate) fn services_started() -> Vec<Line> {
+    let mut started = Vec::new();
+    for (index, service) in SERVICE_STARTING.iter().zip(&SERVICE_STARTED).enumerate() {
+        if index == 2 {
+            started.push(runs_pruned());
+        }
+        started.push(Line::info(service.0, "Starting"));
+        started.push(Line::info(service.1, "Started"));
+    }
+    started
 }
 
 pub(crate) fn services_closed() -> impl Iterator<Item = Line> {
