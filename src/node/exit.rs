@@ -247,3 +247,171 @@ impl ExitKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(words: &str) -> ExitKind {
+        classify_exit(1, Some(words))
+    }
+
+    #[test]
+    fn a_stop_that_was_asked_for_is_no_failure() {
+        use ExitKind::{CleanStop, StopTimedOut, StoppedStandby, StoppedStarting};
+        for (code, words, expected) in [
+            (0, None, CleanStop),
+            (0, Some("Exited all services"), CleanStop),
+            (
+                1,
+                Some("opening db: failed to take initial lease on database: stopped"),
+                StoppedStandby,
+            ),
+            (
+                1,
+                Some("opening db: error acquiring lock: stopped"),
+                StoppedStandby,
+            ),
+            (1, Some("aborting start: context canceled"), StoppedStarting),
+            (143, None, StoppedStarting),
+            (
+                255,
+                Some("Shutdown grace period of 5s exceeded, closing DB and exiting..."),
+                StopTimedOut,
+            ),
+            (255, None, StopTimedOut),
+        ] {
+            let kind = classify_exit(code, words);
+            assert_eq!(kind, expected, "{code} {words:?}");
+            assert!(kind.means_nothing() && !kind.is_database(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_out_of_reach_says_nothing_about_the_node() {
+        for cause in [
+            "dial tcp 10.0.0.7:5432: connect: connection refused",
+            "hostname resolving error: lookup db on 10.96.0.10:53: no such host",
+            "dial error: dial tcp 10.0.0.7:5432: i/o timeout",
+            "dial tcp: connect: no route to host",
+            "context deadline exceeded",
+            "failed to receive message: unexpected EOF",
+            "read tcp 10.1.2.3:41234->10.0.0.7:5432: read: connection reset by peer",
+            "server error: FATAL: sorry, too many clients already (SQLSTATE 53300)",
+            "server error: FATAL: too many connections for role \"cl\" (SQLSTATE 53300)",
+            "server error: FATAL: the database system is starting up (SQLSTATE 57P03)",
+            "FATAL: terminating connection due to administrator command (SQLSTATE 57P01)",
+            "driver: bad connection",
+        ] {
+            let words = format!(
+                "opening db: failed to take initial lease on database: failed to connect to \
+                 `user=cl database=cl`: {cause}"
+            );
+            assert_eq!(kind(&words), ExitKind::DatabaseAway, "{cause}");
+            assert!(kind(&words).means_nothing() && kind(&words).is_database());
+        }
+    }
+
+    #[test]
+    fn a_database_that_refuses_needs_a_person() {
+        for cause in [
+            "FATAL: password authentication failed for user \"cl\" (SQLSTATE 28P01)",
+            "FATAL: database \"cl\" does not exist (SQLSTATE 3D000)",
+            "FATAL: no pg_hba.conf entry for host \"10.1.2.3\", user \"cl\" (SQLSTATE 28000)",
+            "ERROR: permission denied for schema public (SQLSTATE 42501)",
+            "ERROR: prepared statement \"stmtcache_1\" already exists (SQLSTATE 42P05)",
+            "tls error: server refused TLS connection",
+            "tls error: x509: certificate signed by unknown authority",
+        ] {
+            let words = format!("opening db: failed to take initial lease on database: {cause}");
+            assert_eq!(kind(&words), ExitKind::DatabaseRefused, "{cause}");
+            assert!(!kind(&words).means_nothing() && kind(&words).is_database());
+        }
+    }
+
+    #[test]
+    fn an_older_version_is_told_in_the_words_of_old_and_new_nodes() {
+        let older = ExitKind::VersionOlderThanDatabase {
+            application: "2.1.1".to_owned(),
+            database: "2.15.0".to_owned(),
+        };
+        for words in [
+            "fatal error instantiating application: CheckVersion: Application version (2.1.1) is \
+             older than database version (2.15.0). Only Chainlink 2.15.0 or later can be run on \
+             this database",
+            "fatal error instantiating application: CheckVersion: Application version (2.1.1) is \
+             lower than database version (2.15.0). Only Chainlink 2.15.0 or higher can be run on \
+             this database",
+        ] {
+            assert_eq!(kind(words), older);
+        }
+        assert!(!older.means_nothing());
+    }
+
+    #[test]
+    fn what_the_user_must_correct_is_told_apart() {
+        use ExitKind::{Configuration, Credentials, RootDir};
+        for (words, expected) in [
+            (
+                "Invalid configuration: invalid configuration: P2P.V2.Enabled: …",
+                Configuration,
+            ),
+            (
+                "invalid environment: environment variable ETH_URL must not be set: unsupported",
+                Configuration,
+            ),
+            (
+                "invalid secrets: Database.URL: invalid value (*****): too short",
+                Configuration,
+            ),
+            (
+                "failed to decode config TOML: strict mode: fields in the document are missing",
+                Configuration,
+            ),
+            (
+                "error authenticating keystore: unable to decrypt encrypted key ring: could not decrypt",
+                Credentials,
+            ),
+            ("API credentials must be supplied", Credentials),
+            (
+                "failed to create root directory \"/chainlink\": chmod /chainlink: operation not permitted",
+                RootDir,
+            ),
+        ] {
+            assert_eq!(kind(words), expected, "{words}");
+            assert!(!expected.means_nothing() && expected.advice().is_some());
+        }
+    }
+
+    #[test]
+    fn a_loser_of_the_lock_is_deposed_whichever_lock_it_was() {
+        for lock in ["lease", "advisory lock"] {
+            let words = format!("Another node has taken the {lock}, exiting immediately");
+            assert_eq!(kind(&words), ExitKind::Deposed);
+        }
+        assert!(ExitKind::Deposed.means_nothing());
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_excused() {
+        assert_eq!(classify_exit(1, None), ExitKind::Unknown);
+        assert_eq!(
+            classify_exit(2, Some("panic: runtime error")),
+            ExitKind::Unknown
+        );
+        assert_eq!(classify_exit(137, None), ExitKind::Killed);
+        assert!(!ExitKind::Unknown.means_nothing() && !ExitKind::Killed.means_nothing());
+    }
+
+    #[test]
+    fn advice_is_one_sentence() {
+        for words in [
+            "opening db: connection refused",
+            "API credentials must be supplied",
+            "?",
+        ] {
+            let advice = kind(words).advice().unwrap();
+            assert!(advice.ends_with('.') && advice.len() < 200, "{advice}");
+        }
+    }
+}

@@ -1,10 +1,10 @@
 //! Reading a node's log: what one line means, and what the lines of a container add up to.
 //!
-//! * [`line`](self::line) takes a raw line apart: kubelet's timestamp, level, message, fields.
-//! * [`meaning`](self::meaning) knows the messages, each with its source.
-//! * [`reader`](self::reader) follows one container's log from its start.
-//! * [`words`](self::words) finds the one line that a person needs after an exit.
-//! * [`redaction`](self::redaction) takes passwords out of what is shown.
+//! * `line` takes a raw line apart: kubelet's timestamp, level, message, fields.
+//! * `meaning` knows the messages, each with its source.
+//! * `reader` follows one container's log from its start.
+//! * `words` finds the one line that a person needs after an exit.
+//! * `redaction` takes passwords out of what is shown.
 //!
 //! A message is matched at its start and at its level, never anywhere in the raw line: a job's
 //! error that quotes the waiting line is not the waiting line.

@@ -1,8 +1,8 @@
 //! The settings that the operator needs in a node, and what of the user's would contradict them.
 //!
-//! * [`own`](self::own): what the operator sets, in either style of configuration.
-//! * [`reserved`](self::reserved): environment variables that a user may not set.
-//! * [`check_toml`](self::check_toml()), [`check_environment`](self::check_environment()): what is
+//! * `own`: what the operator sets, in either style of configuration.
+//! * `reserved`: environment variables that a user may not set.
+//! * `check_toml`, `check_environment`: what is
 //!   wrong with the user's own settings.
 //!
 //! The user's text is never edited. What the operator sets is applied after it.
