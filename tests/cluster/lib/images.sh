@@ -6,7 +6,7 @@ load_archives() {
     for archive in "$@"; do
         [[ -r $archive ]] || refuse "there is no image archive at $archive."
         for node in "${nodes[@]}"; do
-            [[ $(node_presence "$node") != frozen ]] || refuse "$node is frozen: 'recover $node' before loading images."
+            ! is_frozen "$node" || refuse "$node is frozen: 'recover $node' before loading images."
             runtime "$node" images import - <"$archive" >>"$state/logs/images.log" 2>&1 &
             imports+=("$!")
         done

@@ -8,6 +8,7 @@ make_network() {
     ip link show "$bridge" >/dev/null 2>&1 || ip link add "$bridge" type bridge
     ip address replace "$machine_address/${node_network#*/}" dev "$bridge"
     ip link set "$bridge" up
+    let_through -I
     for node in "${nodes[@]}"; do make_node_network "$node"; done
 }
 
@@ -34,8 +35,21 @@ make_node_network() {
     ip route replace "$(node_pods "$node")" via "$address"
 }
 
+# Where Docker or a firewall has closed the machine, the nodes are let through to it and each other.
+# let_through -I|-D
+let_through() {
+    local chain_and_rule
+    for chain_and_rule in "INPUT -i $bridge" "FORWARD -i $bridge -o $bridge"; do
+        # shellcheck disable=SC2086
+        if [[ $1 == -D ]] || ! iptables -C $chain_and_rule -j ACCEPT 2>/dev/null; then
+            iptables "$1" $chain_and_rule -j ACCEPT 2>/dev/null || true
+        fi
+    done
+}
+
 remove_network() {
     local node
+    let_through -D
     for node in "${nodes[@]}"; do
         ip link delete "$(node_link "$node")" 2>/dev/null || true
         ip netns delete "$(node_namespace "$node")" 2>/dev/null || true
