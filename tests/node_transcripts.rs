@@ -382,7 +382,6 @@ fn no_transcript_is_without_a_story() {
     let mut names: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".txt"))
         .collect();
     names.sort();
 

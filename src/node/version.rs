@@ -69,8 +69,7 @@ impl NodeVersion {
         (known && version.build.is_empty()).then_some(Self(version))
     }
 
-    /// Whether TOML configuration is complete enough to run on: from 1.11 on
-    /// (facts read at v1.11.0; 1.10 had it in parts).
+    /// Whether the node can be configured by TOML: from 1.11 on (1.10 had it in parts).
     #[must_use]
     pub fn supports_toml(&self) -> bool {
         self.at_least(1, 11)

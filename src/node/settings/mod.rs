@@ -2,8 +2,7 @@
 //!
 //! * `own`: what the operator sets, in either style of configuration.
 //! * `reserved`: environment variables that a user may not set.
-//! * `check_toml`, `check_environment`: what is
-//!   wrong with the user's own settings.
+//! * `toml_check`, `environment_check`: what is wrong with the user's own settings.
 //!
 //! The user's text is never edited. What the operator sets is applied after it.
 
