@@ -62,7 +62,8 @@ fn ended_sessions_move_the_advisory_lock() {
     standby.waits(1);
     database.sql(
         "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
-         AND (classid::bigint << 32) | objid::bigint = 1027321974924625846",
+         AND (classid::bigint << 32) | objid::bigint = 1027321974924625846
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
     );
     standby.listens();
     assert_eq!(active.exits(), 1);
@@ -86,7 +87,7 @@ fn ended_sessions_leave_the_lease() {
     let setup = Setup::new("2.18.0", &database);
     let mut active = setup.start();
     active.listens();
-    database.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'Chainlink%'");
+    database.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'Chainlink%' AND datname = current_database()");
     active.says("checking out a new one");
     let refreshed = || database.sql("SELECT expires_at FROM lease_lock");
     let before = refreshed();
