@@ -17,6 +17,7 @@ start_nodes() {
     for node in "${nodes[@]}"; do start_kubelet "$node"; done
     for node in "${nodes[@]}"; do
         settled "being Ready" 120 "$node-kubelet" node_is_ready "$node"
+        settled "serving its health" 60 "$node-kube-proxy" answers "$(node_address "$node")" 10256
         say "$node is Ready"
     done
 }
@@ -60,8 +61,9 @@ start_containerd() {
 start_kubelet() {
     local node=$1 folder certificates=$state/certificates
     folder=$(node_folder "$node")
-    write_kubelet_config "$node"
-    write_kube_proxy_config "$node"
+    # kube-proxy ends when its configuration file is written again, even with the same text.
+    is_running "$node-kubelet" || write_kubelet_config "$node"
+    is_running "$node-kube-proxy" || write_kube_proxy_config "$node"
     unless_running "$node-kubelet" "$node/system" $(enter "$node") env PATH="$tools:$PATH" \
         "$tools/kubelet" --config "$folder/kubelet.yaml" --kubeconfig "$certificates/$node.kubeconfig" \
         --hostname-override "$node" --node-ip "$(node_address "$node")" \
