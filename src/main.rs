@@ -1,1 +1,110 @@
-fn main() {}
+//! The operator's command line.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+mod server;
+
+/// A Kubernetes operator for redundant Chainlink nodes.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Reconcile `ChainlinkNode` resources.
+    Run(Run),
+    /// Print the `CustomResourceDefinition` as YAML.
+    Crd,
+}
+
+#[derive(clap::Args)]
+struct Run {
+    /// Namespaces to watch, separated by commas; all if empty.
+    #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',')]
+    watch_namespaces: Vec<String>,
+    /// Where /healthz, /readyz and /metrics are served.
+    #[arg(long, env = "HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
+    http_address: SocketAddr,
+    /// Format of the log.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Run(arguments) => run(arguments).await,
+        Command::Crd => print_crd(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_crd() -> Result<(), String> {
+    let yaml = chainlink_operator::api::crd_yaml()
+        .map_err(|error| format!("the CRD can't be written as YAML: {error}"))?;
+    print!("{yaml}");
+    Ok(())
+}
+
+fn start_log(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+async fn run(arguments: Run) -> Result<(), String> {
+    start_log(arguments.log_format);
+    let mut config = kube::Config::infer()
+        .await
+        .map_err(|error| format!("no cluster to connect to: {error}"))?;
+    // A retry inside a call hides for tens of seconds what the next look would know.
+    config.default_retry = false;
+    let client = kube::Client::try_from(config)
+        .map_err(|error| format!("the cluster's configuration can't be used: {error}"))?;
+    chainlink_operator::controller::served(&client).await;
+    tracing::info!(namespaces = ?arguments.watch_namespaces, "watching ChainlinkNodes");
+    let server = tokio::spawn(server::serve(arguments.http_address));
+    let namespaces: Vec<Option<String>> = match arguments.watch_namespaces {
+        names if names.iter().all(String::is_empty) => vec![None],
+        names => names
+            .into_iter()
+            .filter(|name| !name.is_empty())
+            .map(Some)
+            .collect(),
+    };
+    let controllers = namespaces
+        .into_iter()
+        .map(|namespace| chainlink_operator::controller::run(client.clone(), namespace));
+    tokio::select! {
+        _ = futures::future::join_all(controllers) => Ok(()),
+        stopped = server => Err(match stopped {
+            Ok(Err(error)) => format!("{}: {error}", arguments.http_address),
+            Ok(Ok(())) => "the HTTP server ended".to_owned(),
+            Err(error) => format!("the HTTP server failed: {error}"),
+        }),
+    }
+}

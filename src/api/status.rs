@@ -142,9 +142,6 @@ pub struct LastHandover {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Memory {
-    /// Number of the pod template that revisions are rendered with (rule S8).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub template: Option<u32>,
     /// The revision that the spec asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<WantedRevision>,

@@ -1,5 +1,12 @@
-//! From the cluster to an [`Observation`].
+//! From the cluster to an [`Observation`]: what is read, what is watched, and what of it is recorded
+//! in the pods. Nothing is decided here.
 
+mod look;
 mod observation;
+mod port;
+mod read;
+mod witness;
 
+pub use look::Looker;
 pub use observation::*;
+pub use witness::Witnesses;

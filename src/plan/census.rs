@@ -151,6 +151,11 @@ impl<'a> Census<'a> {
         self.foreign.iter().any(|other| other.id == pod.id)
     }
 
+    /// Whether a pod has not answered for [`LOST`].
+    pub fn unheard(&self, pod: &Pod) -> bool {
+        !pod.answered_since(before(self.now, LOST))
+    }
+
     /// Whether the API server has accepted the deletion of the pod with this uid.
     pub fn accepted(&self, uid: &str) -> bool {
         self.all

@@ -1,1 +1,13 @@
+//! What the planner does, as sentences. The world is built by [`world::World`]; a test says only what is
+//! special about it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod changes;
+mod evidence;
+mod failover;
+mod handover;
+mod refusals;
+mod rest;
+mod scale;
+mod world;

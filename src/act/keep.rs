@@ -1,0 +1,201 @@
+//! What is kept around the pods: revisions with their files, and the Service. Read first, written
+//! only where something differs, so that a steady resource causes no writes (rule L2).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Client, ResourceExt};
+
+use crate::api::ChainlinkNode;
+use crate::api::names::FIELD_MANAGER;
+use crate::build::{self, Content, Resolved};
+use crate::observe::Revision;
+
+/// The kept revisions, readable.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    pub revisions: BTreeMap<String, Revision>,
+    pub contents: BTreeMap<String, Content>,
+    newest: i64,
+}
+
+impl Kept {
+    /// Reads what is kept. What can't be read was made by a newer operator: it is left alone, and
+    /// its pods are known by what they carry themselves.
+    pub fn read(objects: &[ControllerRevision]) -> Self {
+        let mut kept = Self::default();
+        for object in objects {
+            kept.newest = kept.newest.max(object.revision);
+            let name = object.name_any();
+            match build::content_of(object) {
+                Ok(content) => {
+                    kept.revisions
+                        .insert(name.clone(), content.named(name.clone()));
+                    kept.contents.insert(name, content);
+                }
+                Err(error) => {
+                    tracing::warn!(revision = name, %error, "a kept revision can't be read")
+                }
+            }
+        }
+        kept
+    }
+}
+
+/// Keeps the objects around the pods of one resource.
+pub struct Keeper<'a> {
+    client: &'a Client,
+    node: &'a ChainlinkNode,
+    namespace: String,
+}
+
+impl<'a> Keeper<'a> {
+    pub fn new(client: &'a Client, node: &'a ChainlinkNode) -> Self {
+        Self {
+            client,
+            node,
+            namespace: node.namespace().unwrap_or_default(),
+        }
+    }
+
+    fn revisions(&self) -> Api<ControllerRevision> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    fn config_maps(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Keeps a new revision: its files first, so that a kept revision always has them.
+    pub async fn keep(&self, resolved: &Resolved, kept: &mut Kept) -> Result<(), kube::Error> {
+        let name = &resolved.revision.name;
+        if kept.revisions.contains_key(name) {
+            return Ok(());
+        }
+        if let Some(map) = build::config_map(self.node, resolved) {
+            there(
+                self.config_maps()
+                    .create(&PostParams::default(), &map)
+                    .await
+                    .map(drop),
+            )?;
+        }
+        let number = kept.newest + 1;
+        let object =
+            build::revision_object(self.node, resolved, number).map_err(kube::Error::SerdeError)?;
+        there(
+            self.revisions()
+                .create(&PostParams::default(), &object)
+                .await
+                .map(drop),
+        )?;
+        kept.newest = number;
+        kept.revisions
+            .insert(name.clone(), resolved.revision.clone());
+        kept.contents.insert(name.clone(), resolved.content.clone());
+        Ok(())
+    }
+
+    /// Removes the revisions that nothing needs any more.
+    pub async fn forget_all_but(
+        &self,
+        needed: &BTreeSet<String>,
+        kept: &Kept,
+    ) -> Result<(), kube::Error> {
+        for (name, content) in kept
+            .contents
+            .iter()
+            .filter(|(name, _)| !needed.contains(*name))
+        {
+            gone(
+                self.revisions()
+                    .delete(name, &DeleteParams::default())
+                    .await
+                    .map(drop),
+            )?;
+            let pinned = content
+                .files
+                .iter()
+                .any(|(_, source)| matches!(source, build::FileSource::Pinned(_)));
+            if pinned {
+                gone(
+                    self.config_maps()
+                        .delete(name, &DeleteParams::default())
+                        .await
+                        .map(drop),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies the Service that leads to the active pod, if it is not as it should be.
+    pub async fn service(&self) -> Result<(), kube::Error> {
+        let services: Api<Service> = Api::namespaced(self.client.clone(), &self.namespace);
+        let wanted = build::active_service(self.node);
+        let name = self.node.name_any();
+        if let Some(there) = services.get_opt(&name).await?
+            && is_as_wanted(&there, &wanted)
+        {
+            return Ok(());
+        }
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        services
+            .patch(&name, &parameters, &Patch::Apply(&wanted))
+            .await
+            .map(drop)
+    }
+}
+
+fn is_as_wanted(there: &Service, wanted: &Service) -> bool {
+    let subset = |some: Option<&BTreeMap<String, String>>,
+                  all: Option<&BTreeMap<String, String>>| {
+        some.is_none_or(|some| {
+            some.iter()
+                .all(|(key, value)| all.is_some_and(|all| all.get(key) == Some(value)))
+        })
+    };
+    let (Some(is), Some(should)) = (&there.spec, &wanted.spec) else {
+        return false;
+    };
+    let ports = |spec: &k8s_openapi::api::core::v1::ServiceSpec| -> Vec<_> {
+        spec.ports
+            .iter()
+            .flatten()
+            .map(|port| (port.name.clone(), port.port, port.target_port.clone()))
+            .collect()
+    };
+    is.selector == should.selector
+        && is.type_ == should.type_
+        && ports(is) == ports(should)
+        && subset(
+            wanted.metadata.labels.as_ref(),
+            there.metadata.labels.as_ref(),
+        )
+        && subset(
+            wanted.metadata.annotations.as_ref(),
+            there.metadata.annotations.as_ref(),
+        )
+        && there.owner_references().iter().any(|owner| {
+            wanted
+                .owner_references()
+                .iter()
+                .any(|ours| ours.uid == owner.uid)
+        })
+}
+
+fn there(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
+    match result {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+        other => other,
+    }
+}
+
+fn gone(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
+    match result {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,137 @@
+//! Acts on pods.
+
+use k8s_openapi::api::core::v1::Pod as ApiPod;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Client, Resource, ResourceExt};
+use serde_json::json;
+
+use crate::api::ChainlinkNode;
+use crate::api::names::{FIELD_MANAGER, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
+use crate::build::{self, Content};
+use crate::observe::{Pod, PodId, Revision};
+use crate::plan::Permit;
+
+/// What came of an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// The pod is not as it was planned for any more: nothing was done.
+    Overtaken,
+    /// The API server refuses to make the pod: quota, admission, invalid fields.
+    Refused(String),
+}
+
+/// Acts on the pods of one resource.
+pub struct Actor<'a> {
+    node: &'a ChainlinkNode,
+    pods: Api<ApiPod>,
+}
+
+impl<'a> Actor<'a> {
+    pub fn new(client: &Client, node: &'a ChainlinkNode) -> Self {
+        let namespace = node.namespace().unwrap_or_default();
+        Self {
+            node,
+            pods: Api::namespaced(client.clone(), &namespace),
+        }
+    }
+
+    /// Makes a pod under the name that the intent holds. If it is there already, and ours, a crash
+    /// came between the creation and its record: that is done.
+    pub async fn create(
+        &self,
+        name: &str,
+        revision: &Revision,
+        content: &Content,
+    ) -> Result<Outcome, kube::Error> {
+        let pod = build::pod(self.node, name, revision, content);
+        let parameters = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        match self.pods.create(&parameters, &pod).await {
+            Ok(_) => Ok(Outcome::Done),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                let there = self.pods.get_opt(name).await?;
+                let ours = there.is_none_or(|pod| {
+                    pod.owner_references()
+                        .iter()
+                        .any(|owner| Some(&owner.uid) == self.node.meta().uid.as_ref())
+                });
+                Ok(if ours {
+                    Outcome::Done
+                } else {
+                    Outcome::Refused(format!("a pod named {name} exists and is not ours"))
+                })
+            }
+            Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_invalid() => {
+                Ok(Outcome::Refused(status.message.clone()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stops the pod that a permit names, as it stood when the permit was given.
+    pub async fn stop(&self, permit: &Permit) -> Result<Outcome, kube::Error> {
+        self.delete(permit.pod(), permit.resource_version()).await
+    }
+
+    /// Removes a pod that can't run again.
+    pub async fn tidy(&self, pod: &Pod) -> Result<Outcome, kube::Error> {
+        self.delete(&pod.id, &pod.resource_version).await
+    }
+
+    async fn delete(&self, pod: &PodId, version: &str) -> Result<Outcome, kube::Error> {
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: Some(pod.uid.clone()),
+                resource_version: Some(version.to_owned()),
+            }),
+            ..DeleteParams::default()
+        };
+        overtaken(self.pods.delete(&pod.name, &parameters).await.map(drop))
+    }
+
+    /// Moves the role label.
+    pub async fn label(&self, pod: &Pod, active: bool) -> Result<Outcome, kube::Error> {
+        let role = if active { ROLE_ACTIVE } else { ROLE_STANDBY };
+        let patch = json!({"metadata": {
+            "uid": pod.id.uid,
+            "resourceVersion": pod.resource_version,
+            "labels": {ROLE_LABEL: role},
+        }});
+        let patched = self
+            .pods
+            .patch(&pod.id.name, &PatchParams::default(), &Patch::Merge(patch))
+            .await;
+        overtaken(patched.map(drop))
+    }
+
+    /// Sets the readiness gate. It is the operator's alone, so the uid is precondition enough.
+    pub async fn gate(&self, pod: &PodId, ready: bool) -> Result<Outcome, kube::Error> {
+        let patch = json!({
+            "metadata": {"uid": pod.uid},
+            "status": {"conditions": [{
+                "type": READY_CONDITION,
+                "status": if ready { "True" } else { "False" },
+                "reason": if ready { "ActiveOrWaiting" } else { "NeitherActiveNorWaiting" },
+            }]},
+        });
+        let patched = self
+            .pods
+            .patch_status(&pod.name, &PatchParams::default(), &Patch::Strategic(patch))
+            .await;
+        overtaken(patched.map(drop))
+    }
+}
+
+/// A conflict, or a pod that is gone, says that the plan was for another state.
+fn overtaken(result: Result<(), kube::Error>) -> Result<Outcome, kube::Error> {
+    match result {
+        Ok(()) => Ok(Outcome::Done),
+        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
+            Ok(Outcome::Overtaken)
+        }
+        Err(error) => Err(error),
+    }
+}

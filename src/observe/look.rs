@@ -1,0 +1,295 @@
+//! One fresh look at everything that belongs to a resource, and the records that it calls for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod as ApiPod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Client, ResourceExt};
+use serde_json::json;
+
+use super::observation::{Pod, Trouble};
+use super::read::{self, Note};
+use super::witness::{Facts, Subject, Witnesses};
+use crate::api::ChainlinkNode;
+use crate::api::names::{ACTIVE_CONDITION, NODE_LABEL, WAITING_CONDITION};
+use crate::observe::Revision;
+
+/// How long the log may lag behind the port before it is given up as a witness of the order.
+const LOG_LAG: Duration = Duration::from_secs(5);
+/// A pod that has not started by then is asked about: Kubernetes tells why only in its events.
+const SLOW_START: Duration = Duration::from_secs(5);
+
+/// Reads and records what belongs to one resource.
+pub struct Looker<'a> {
+    client: &'a Client,
+    witnesses: &'a Witnesses,
+    node: &'a ChainlinkNode,
+    namespace: String,
+}
+
+impl<'a> Looker<'a> {
+    pub fn new(client: &'a Client, witnesses: &'a Witnesses, node: &'a ChainlinkNode) -> Self {
+        let namespace = node.namespace().unwrap_or_default();
+        Self {
+            client,
+            witnesses,
+            node,
+            namespace,
+        }
+    }
+
+    fn pods(&self) -> Api<ApiPod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    fn of_node(&self) -> ListParams {
+        // No resourceVersion is sent: the API server answers from a quorum, never from a stale cache.
+        ListParams::default().labels(&format!("{NODE_LABEL}={}", self.node.name_any()))
+    }
+
+    /// The revisions that are kept.
+    pub async fn revisions(&self) -> Result<Vec<ControllerRevision>, kube::Error> {
+        let api: Api<ControllerRevision> = Api::namespaced(self.client.clone(), &self.namespace);
+        let list = api.list(&self.of_node()).await?;
+        Ok(list
+            .items
+            .into_iter()
+            .filter(|kept| self.owns(kept.owner_references()))
+            .collect())
+    }
+
+    /// The data of the ConfigMaps that exist of those named.
+    pub async fn config_maps(
+        &self,
+        names: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, BTreeMap<String, String>>, kube::Error> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut found = BTreeMap::new();
+        for name in names {
+            if let Some(map) = api.get_opt(name).await? {
+                found.insert(name.clone(), map.data.unwrap_or_default());
+            }
+        }
+        Ok(found)
+    }
+
+    fn owns(&self, owners: &[OwnerReference]) -> bool {
+        let uid = self.node.metadata.uid.as_deref();
+        owners
+            .iter()
+            .any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
+    }
+
+    /// Every pod of the resource, after new observations have been recorded in them.
+    pub async fn look(
+        &self,
+        kept: &BTreeMap<String, Revision>,
+        at: Timestamp,
+    ) -> Result<Vec<Pod>, kube::Error> {
+        let mut pods = self.own_pods().await?;
+        let subjects = pods.iter().filter_map(|pod| self.subject(pod)).collect();
+        self.witnesses
+            .watch(&ObjectRef::from_obj(self.node), subjects);
+        for pod in &mut pods {
+            if let Some(recorded) = self.record(pod, at).await? {
+                *pod = recorded;
+            }
+        }
+        let mut seen = Vec::with_capacity(pods.len());
+        for pod in &pods {
+            let facts = self.facts(pod);
+            let warning = self.warning(pod, at).await;
+            seen.push(read::read(pod, &facts, warning, kept));
+        }
+        Ok(seen)
+    }
+
+    /// Asks one pod directly, so that the next look has its answer (rule S5).
+    pub async fn ask(&self, name: &str) -> Result<(), kube::Error> {
+        let Some(pod) = self.pods().get_opt(name).await? else {
+            return Ok(());
+        };
+        if let Some(subject) = self.subject(&pod) {
+            self.witnesses.ask(&subject).await;
+        }
+        Ok(())
+    }
+
+    /// Pods that carry our label and are ours, orphans after adoption.
+    async fn own_pods(&self) -> Result<Vec<ApiPod>, kube::Error> {
+        let mut own = Vec::new();
+        for pod in self.pods().list(&self.of_node()).await?.items {
+            if self.owns(pod.owner_references()) {
+                own.push(pod);
+            } else if !pod
+                .owner_references()
+                .iter()
+                .any(|owner| owner.controller == Some(true))
+                && pod.metadata.deletion_timestamp.is_none()
+                && self.node.metadata.deletion_timestamp.is_none()
+            {
+                own.push(self.adopt(&pod).await?);
+            }
+        }
+        Ok(own)
+    }
+
+    async fn adopt(&self, orphan: &ApiPod) -> Result<ApiPod, kube::Error> {
+        let mut owners = orphan.owner_references().to_vec();
+        owners.extend(kube::Resource::controller_owner_ref(self.node, &()));
+        let patch = json!({"metadata": {
+            "uid": orphan.metadata.uid,
+            "resourceVersion": orphan.metadata.resource_version,
+            "ownerReferences": owners,
+        }});
+        self.pods()
+            .patch(
+                &orphan.name_any(),
+                &PatchParams::default(),
+                &Patch::Merge(patch),
+            )
+            .await
+    }
+
+    fn subject(&self, pod: &ApiPod) -> Option<Subject> {
+        let (key, started) = read::running(pod)?;
+        let record = read::record(pod, &key.container_id);
+        Some(Subject {
+            recorded: record.waiting.is_some() || record.took.is_some(),
+            key,
+            namespace: self.namespace.clone(),
+            pod: pod.name_any(),
+            node: ObjectRef::from_obj(self.node),
+            address: read::address(pod),
+            started,
+        })
+    }
+
+    fn facts(&self, pod: &ApiPod) -> Facts {
+        read::running(pod)
+            .map(|(key, _)| self.witnesses.facts(&key))
+            .unwrap_or_default()
+    }
+
+    /// Writes into the pod what was seen of its container and is not there yet. The pod was read
+    /// after the line was, and the patch carries its version: the same container is still there.
+    async fn record(&self, pod: &ApiPod, at: Timestamp) -> Result<Option<ApiPod>, kube::Error> {
+        let Some((key, _)) = read::running(pod) else {
+            return Ok(None);
+        };
+        let facts = self.witnesses.facts(&key);
+        let record = read::record(pod, &key.container_id);
+        let mut conditions = Vec::new();
+        let note = |at, waited| Note {
+            container: key.container_id.clone(),
+            at,
+            waited,
+            version: facts.version.as_ref().map(ToString::to_string),
+        };
+        if record.waiting.is_none()
+            && record.took.is_none()
+            && let Some(since) = facts.waiting
+        {
+            conditions.push(entry(
+                WAITING_CONDITION,
+                "WaitingForLock",
+                &note(since, None),
+                at,
+            ));
+        }
+        let waited = record.waiting.is_some() || facts.waiting.is_some();
+        if record.took.is_none()
+            && let Some(waited) = taken(&facts, waited, at)
+        {
+            conditions.push(entry(ACTIVE_CONDITION, "LockTaken", &note(at, waited), at));
+        }
+        if conditions.is_empty() {
+            return Ok(None);
+        }
+        let patch = json!({
+            "metadata": {"uid": pod.metadata.uid, "resourceVersion": pod.metadata.resource_version},
+            "status": {"conditions": conditions},
+        });
+        let patched = self
+            .pods()
+            .patch_status(
+                &pod.name_any(),
+                &PatchParams::default(),
+                &Patch::Strategic(patch),
+            )
+            .await;
+        match patched {
+            Ok(pod) => Ok(Some(pod)),
+            // Changed or gone since: the next look sees how.
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What Kubernetes last complained about, for a pod that takes long to start.
+    async fn warning(&self, pod: &ApiPod, at: Timestamp) -> Option<Trouble> {
+        let created = pod.metadata.creation_timestamp.as_ref()?.0;
+        let young =
+            Duration::try_from(at.duration_since(created)).is_ok_and(|age| age < SLOW_START);
+        let started = read::container_status(pod).is_some_and(|status| {
+            status
+                .state
+                .as_ref()
+                .is_some_and(|state| state.waiting.is_none())
+        });
+        if young || started {
+            return None;
+        }
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let uid = pod.metadata.uid.as_deref()?;
+        let about = ListParams::default().fields(&format!("involvedObject.uid={uid},type=Warning"));
+        let last = events
+            .list(&about)
+            .await
+            .ok()?
+            .items
+            .into_iter()
+            .max_by_key(|event| {
+                event
+                    .last_timestamp
+                    .as_ref()
+                    .map(|time| time.0)
+                    .or_else(|| event.event_time.as_ref().map(|time| time.0))
+            })?;
+        Some(Trouble {
+            reason: last.reason?,
+            message: last.message.unwrap_or_default(),
+        })
+    }
+}
+
+/// Whether the container has taken the lock, and if so whether it had waited before. The port may be
+/// ahead of the log for a moment: then the log is waited for.
+fn taken(facts: &Facts, waited: bool, now: Timestamp) -> Option<Option<bool>> {
+    if waited && (facts.took_by_log.is_some() || facts.took_by_port.is_some()) {
+        return Some(Some(true));
+    }
+    if let Some(known) = facts.took_by_log {
+        return Some(known);
+    }
+    let answered = facts.took_by_port?;
+    let lag = Duration::try_from(now.duration_since(answered)).unwrap_or_default();
+    (lag >= LOG_LAG).then_some(None)
+}
+
+fn entry(kind: &str, reason: &str, note: &Note, at: Timestamp) -> serde_json::Value {
+    json!({
+        "type": kind,
+        "status": "True",
+        "reason": reason,
+        "message": note.text(),
+        "lastTransitionTime": at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    })
+}

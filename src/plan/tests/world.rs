@@ -1,0 +1,470 @@
+//! A world of a few pods that obeys the planner's acts, and to which things happen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::Memory;
+use crate::node::ExitKind;
+use crate::observe::{
+    Answered, Contact, Container, Exit, Intent, Observation, Pod, PodId, Problem, Revision, Took,
+    Trouble, Wanted,
+};
+use crate::plan::{Act, Cause, Plan, Situation, plan};
+
+pub const SETTLE: u64 = 5;
+pub const STANDBY_TIMEOUT: u64 = 600;
+
+/// A revision of `version`, with an ordinary configuration and lock.
+pub fn version(version: &str) -> Revision {
+    revision(version, "plain", "lease on db")
+}
+
+/// A revision of the same version with another configuration.
+pub fn configured(version: &str, configuration: &str) -> Revision {
+    revision(version, configuration, "lease on db")
+}
+
+/// A revision that takes another lock.
+pub fn locked(version: &str, lock: &str) -> Revision {
+    revision(version, "plain", lock)
+}
+
+fn revision(version: &str, configuration: &str, lock: &str) -> Revision {
+    Revision {
+        name: format!("{version}-{configuration}-{lock}"),
+        version: version.parse().unwrap(),
+        lock: lock.to_owned(),
+    }
+}
+
+pub fn v1() -> Revision {
+    version("2.28.0")
+}
+
+pub fn v2() -> Revision {
+    version("2.29.0")
+}
+
+pub fn v3() -> Revision {
+    version("2.30.0")
+}
+
+#[derive(Clone)]
+pub struct World {
+    pub now: Timestamp,
+    pub memory: Memory,
+    pub intent: Intent,
+    pub pods: Vec<Pod>,
+    revisions: BTreeMap<String, Revision>,
+    unseen: BTreeSet<String>,
+    /// How many actives were stopped on purpose.
+    pub handovers: usize,
+}
+
+impl World {
+    /// No pods yet; `v1` is wanted.
+    pub fn with(replicas: usize) -> Self {
+        let world = Self {
+            now: "2026-01-01T12:00:00Z".parse().unwrap(),
+            memory: Memory::default(),
+            intent: Intent {
+                node: PodId {
+                    name: "cl".to_owned(),
+                    uid: "7".to_owned(),
+                },
+                replicas,
+                surge: 1,
+                settle: Duration::from_secs(SETTLE),
+                standby_timeout: Duration::from_secs(STANDBY_TIMEOUT),
+                wanted: Wanted::Revision(v1()),
+            },
+            pods: Vec::new(),
+            revisions: BTreeMap::new(),
+            unseen: BTreeSet::new(),
+            handovers: 0,
+        };
+        world.wanting(&v1())
+    }
+
+    pub fn surge(mut self, surge: usize) -> Self {
+        self.intent.surge = surge;
+        self
+    }
+
+    /// A pod that has long been active.
+    pub fn active(mut self, name: &str, of: &Revision) -> Self {
+        let mut pod = self.running_pod(name, of);
+        pod.labelled_active = true;
+        pod.gate = true;
+        self.add(pod);
+        self.takes(name);
+        self
+    }
+
+    /// A pod that has long waited for the lock.
+    pub fn standby(mut self, name: &str, of: &Revision) -> Self {
+        let mut pod = self.running_pod(name, of);
+        pod.gate = true;
+        self.add(pod);
+        self.waits(name);
+        self
+    }
+
+    fn running_pod(&self, name: &str, of: &Revision) -> Pod {
+        let mut pod = new_pod(name, of, self.before(3600));
+        pod.container = Container::Running {
+            since: self.before(3600),
+        };
+        pod
+    }
+
+    fn before(&self, seconds: i64) -> Timestamp {
+        self.now - jiff::SignedDuration::from_secs(seconds)
+    }
+
+    fn add(&mut self, pod: Pod) {
+        if let Some(revision) = &pod.revision {
+            self.revisions
+                .insert(revision.name.clone(), revision.clone());
+        }
+        self.pods.push(pod);
+    }
+
+    /// Looks until nothing changes, so that the memory is that of a resource at rest.
+    pub fn at_rest(mut self) -> Self {
+        for _ in 0..3 {
+            let acts = self.obey();
+            assert_eq!(acts, Vec::<String>::new(), "the resource is at rest");
+        }
+        self.later(86_400);
+        self.obey();
+        self
+    }
+
+    pub fn wanting(mut self, revision: &Revision) -> Self {
+        self.want(revision);
+        self
+    }
+
+    pub fn want(&mut self, revision: &Revision) {
+        self.revisions
+            .insert(revision.name.clone(), revision.clone());
+        self.intent.wanted = Wanted::Revision(revision.clone());
+    }
+
+    /// The spec changes, is seen, and stays so for as long as the planner asks.
+    pub fn want_settled(&mut self, revision: &Revision) {
+        self.want(revision);
+        self.obey();
+        self.later(SETTLE);
+    }
+
+    pub fn want_unusable(&mut self, reason: &'static str, missing: bool) {
+        self.intent.wanted = Wanted::Unusable(Problem {
+            reason,
+            message: format!("{reason}: write it differently"),
+            missing,
+        });
+    }
+
+    pub fn later(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
+    }
+
+    // What happens to pods.
+
+    pub fn pod(&mut self, name: &str) -> &mut Pod {
+        self.pods
+            .iter_mut()
+            .find(|pod| pod.id.name == name)
+            .unwrap_or_else(|| panic!("no pod {name}"))
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.pods.iter().any(|pod| pod.id.name == name)
+    }
+
+    /// The pod made last.
+    pub fn newest(&self) -> String {
+        self.pods.last().unwrap().id.name.clone()
+    }
+
+    /// Its container starts, or starts again: what the one before said counts no more.
+    pub fn starts(&mut self, name: &str) {
+        let now = self.now;
+        let pod = self.pod(name);
+        pod.container = Container::Running { since: now };
+        pod.waiting = None;
+        pod.took = None;
+        pod.doubt = None;
+        pod.contact = None;
+        touch(pod);
+    }
+
+    pub fn waits(&mut self, name: &str) {
+        let now = self.now;
+        let pod = self.pod(name);
+        if !pod.running() {
+            pod.container = Container::Running { since: now };
+        }
+        pod.waiting = Some(now);
+        touch(pod);
+    }
+
+    /// It takes the lock and serves.
+    pub fn takes(&mut self, name: &str) {
+        let now = self.now;
+        let pod = self.pod(name);
+        pod.took = Some(Took {
+            at: now,
+            waited: Some(pod.waiting.is_some()),
+        });
+        touch(pod);
+    }
+
+    pub fn crashes(&mut self, name: &str, kind: ExitKind, words: &str) {
+        let now = self.now;
+        let pod = self.pod(name);
+        let restarts = match pod.container {
+            Container::Down { restarts, .. } => restarts + 1,
+            _ => 1,
+        };
+        pod.container = Container::Down {
+            exit: Exit {
+                at: Some(now),
+                kind,
+                code: 1,
+                words: Some(words.to_owned()),
+            },
+            restarts,
+        };
+        pod.waiting = None;
+        pod.took = None;
+        pod.contact = None;
+        touch(pod);
+    }
+
+    /// The pod is Failed: evicted, or its machine was shut down.
+    pub fn ends(&mut self, name: &str) {
+        let pod = self.pod(name);
+        pod.container = Container::Ended { exit: None };
+        pod.took = None;
+        touch(pod);
+    }
+
+    pub fn gone(&mut self, name: &str) {
+        self.pod(name);
+        self.pods.retain(|pod| pod.id.name != name);
+    }
+
+    /// From now on it does not answer; the API server goes on showing what it knew.
+    pub fn unseen(&mut self, name: &str) {
+        self.pod(name);
+        self.unseen.insert(name.to_owned());
+    }
+
+    pub fn seen_again(&mut self, name: &str) {
+        self.unseen.remove(name);
+    }
+
+    pub fn in_trouble(&mut self, name: &str, reason: &str, message: &str) {
+        self.pod(name).container = Container::NotStarted {
+            trouble: Some(Trouble {
+                reason: reason.to_owned(),
+                message: message.to_owned(),
+            }),
+        };
+    }
+
+    // What the operator does.
+
+    pub fn look(&self) -> Observation {
+        let mut pods = self.pods.clone();
+        for pod in &mut pods {
+            if pod.running() && !self.unseen.contains(&pod.id.name) {
+                pod.contact = Some(Contact {
+                    at: self.now,
+                    answer: if pod.took.is_some() {
+                        Answered::Serving
+                    } else {
+                        Answered::Refused
+                    },
+                });
+            }
+        }
+        Observation {
+            at: self.now,
+            intent: self.intent.clone(),
+            revisions: self.revisions.clone(),
+            pods,
+        }
+    }
+
+    pub fn plan(&self) -> Plan {
+        plan(&self.look(), &self.memory, self.now)
+    }
+
+    /// Looks, plans, remembers, and does it. The acts are told in words.
+    pub fn obey(&mut self) -> Vec<String> {
+        let plan = self.remember();
+        plan.acts.iter().map(|act| self.act(act)).collect()
+    }
+
+    /// Looks, plans and writes the memory; the operator is killed before its first act.
+    pub fn remember(&mut self) -> Plan {
+        self.pods = self.look().pods;
+        let plan = self.plan();
+        let stops = |act: &Act| matches!(act, Act::Stop(_));
+        assert!(
+            plan.acts.iter().filter(|act| stops(act)).count() <= 1,
+            "at most one stop: {:?}",
+            plan.acts
+        );
+        if let Some(place) = plan.acts.iter().position(stops) {
+            assert_eq!(place, plan.acts.len() - 1, "the stop comes last");
+        }
+        self.memory = plan.memory.clone();
+        plan
+    }
+
+    pub fn act(&mut self, act: &Act) -> String {
+        match act {
+            Act::Create { pod, revision } => {
+                let revision = self.revisions[revision].clone();
+                if !self.has(pod) {
+                    let pod = new_pod(pod, &revision, self.now);
+                    self.add(pod);
+                }
+                format!("create {}", revision.version)
+            }
+            Act::Label { pod, active } => {
+                self.pod(&pod.name).labelled_active = *active;
+                format!("{} {}", if *active { "label" } else { "unlabel" }, pod.name)
+            }
+            Act::Gate { pod, ready } => {
+                self.pod(&pod.name).gate = *ready;
+                format!("{} {}", if *ready { "ready" } else { "unready" }, pod.name)
+            }
+            Act::Tidy { pod } => {
+                self.gone(&pod.name);
+                format!("tidy {}", pod.name)
+            }
+            Act::Stop(permit) => {
+                self.handovers += usize::from(matches!(permit.cause(), Cause::Handover { .. }));
+                let pod = self.pod(&permit.pod().name);
+                assert_eq!(pod.resource_version, permit.resource_version());
+                pod.deleted = true;
+                touch(pod);
+                format!("stop {}", permit.pod().name)
+            }
+        }
+    }
+
+    /// Obeys, and lets the cluster do its part, until there is nothing more to do: made pods come to
+    /// wait, stopped pods go, a free lock is taken by the oldest that waits.
+    pub fn carry_on(&mut self) -> Situation {
+        for _ in 0..60 {
+            let acts = self.obey();
+            let situation = self.plan().situation;
+            if !self.progress() && acts.is_empty() && situation.until.is_none() {
+                return situation;
+            }
+            self.later(1);
+        }
+        panic!("no end: {:#?}", self.plan());
+    }
+
+    fn progress(&mut self) -> bool {
+        let before = self.pods.clone();
+        self.pods.retain(|pod| !pod.deleted);
+        let names: Vec<String> = self.pods.iter().map(|pod| pod.id.name.clone()).collect();
+        for name in &names {
+            if self.pod(name).container == (Container::NotStarted { trouble: None }) {
+                self.starts(name);
+            }
+        }
+        if self.pods.iter().all(|pod| pod.took.is_none())
+            && let Some(first) = names.first()
+        {
+            self.takes(first);
+        }
+        for name in &names {
+            let pod = self.pod(name);
+            if pod.running() && pod.waiting.is_none() && pod.took.is_none() {
+                self.waits(name);
+            }
+        }
+        let same = before.len() == self.pods.len();
+        !same
+            || before.iter().zip(&self.pods).any(|(was, is)| {
+                (was.waiting, was.took, &was.container) != (is.waiting, is.took, &is.container)
+            })
+    }
+
+    // What is asked about it.
+
+    /// The versions of the pods, active first.
+    pub fn versions(&self) -> Vec<String> {
+        let mut pods: Vec<&Pod> = self.pods.iter().collect();
+        pods.sort_by_key(|pod| pod.took.is_none());
+        pods.iter()
+            .map(|pod| pod.revision.as_ref().unwrap().version.to_string())
+            .collect()
+    }
+
+    /// The pod that carries the active role label.
+    pub fn labelled(&self) -> Vec<String> {
+        self.pods
+            .iter()
+            .filter(|pod| pod.labelled_active)
+            .map(|pod| pod.id.name.clone())
+            .collect()
+    }
+
+    /// The reason for which nothing goes on, and whether that is reported as stalled.
+    pub fn blocked(&self) -> Option<(String, bool)> {
+        self.plan()
+            .situation
+            .blocked
+            .map(|blocked| (blocked.reason, blocked.stalled))
+    }
+}
+
+fn new_pod(name: &str, of: &Revision, created: Timestamp) -> Pod {
+    Pod {
+        id: PodId {
+            name: name.to_owned(),
+            uid: format!("uid-{name}"),
+        },
+        resource_version: "1".to_owned(),
+        revision: Some(of.clone()),
+        created,
+        machine: Some(format!("machine-{name}")),
+        labelled_active: false,
+        gate: false,
+        deleted: false,
+        container: Container::NotStarted { trouble: None },
+        waiting: None,
+        doubt: None,
+        took: None,
+        contact: None,
+        contradicting_version: None,
+    }
+}
+
+fn touch(pod: &mut Pod) {
+    let version: u64 = pod.resource_version.parse().unwrap();
+    pod.resource_version = (version + 1).to_string();
+}
+
+/// For a test's expectations.
+pub fn blocked(reason: &str, stalled: bool) -> Option<(String, bool)> {
+    Some((reason.to_owned(), stalled))
+}
+
+/// No acts.
+pub fn nothing() -> Vec<String> {
+    Vec::new()
+}

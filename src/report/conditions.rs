@@ -1,0 +1,159 @@
+//! Conditions, as kstatus reads them: Ready, Reconciling and Stalled; Available and Redundant beside.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::status::{Report, message};
+use crate::observe::Pod;
+use crate::plan::{Census, Step};
+
+struct Said {
+    kind: &'static str,
+    is: bool,
+    reason: String,
+    message: String,
+}
+
+fn said(kind: &'static str, is: bool, reason: &str, message: impl Into<String>) -> Said {
+    Said {
+        kind,
+        is,
+        reason: reason.to_owned(),
+        message: message.into(),
+    }
+}
+
+/// All conditions; the time of one that has not changed its status is kept from `old`.
+pub(super) fn conditions(
+    report: &Report<'_>,
+    census: &Census<'_>,
+    old: &[Condition],
+) -> Vec<Condition> {
+    let step = report.plan.situation.step;
+    let blocked = report.blocked();
+    let stalled = report.stalled();
+    let settled = matches!(step, Step::Steady | Step::Hibernating | Step::External);
+    let text = message(report, census);
+    let reason = match (&blocked, step) {
+        (Some(blocked), _) => blocked.reason.clone(),
+        (None, Step::External) => "HolderExternal".to_owned(),
+        (None, step) => format!("{step:?}"),
+    };
+    let ready = settled && blocked.is_none();
+    let all = [
+        said("Ready", ready, &reason, &text),
+        said("Reconciling", !ready && !stalled, &reason, &text),
+        said(
+            "Stalled",
+            stalled,
+            if stalled { &reason } else { "Progressing" },
+            if stalled { text.as_str() } else { "" },
+        ),
+        available(census, step),
+        redundant(report, census, step),
+    ];
+    let generation = report.node.metadata.generation;
+    all.into_iter()
+        .map(|said| condition(said, generation, old, report.now))
+        .collect()
+}
+
+fn condition(said: Said, generation: Option<i64>, old: &[Condition], now: Timestamp) -> Condition {
+    let status = if said.is { "True" } else { "False" };
+    let since = old
+        .iter()
+        .find(|condition| condition.type_ == said.kind && condition.status == status)
+        .map_or_else(
+            || whole_seconds(now),
+            |condition| condition.last_transition_time.clone(),
+        );
+    Condition {
+        type_: said.kind.to_owned(),
+        status: status.to_owned(),
+        reason: said.reason,
+        message: said.message,
+        observed_generation: generation,
+        last_transition_time: since,
+    }
+}
+
+/// `metav1.Time` has whole seconds: anything finer would differ after the first read.
+fn whole_seconds(now: Timestamp) -> Time {
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
+fn available(census: &Census<'_>, step: Step) -> Said {
+    match census.active {
+        Some(active) if !census.unheard(active) => said(
+            "Available",
+            true,
+            "ActiveServes",
+            format!("{} is active", active.id.name),
+        ),
+        Some(active) => said(
+            "Available",
+            false,
+            "ActiveNotSeen",
+            format!(
+                "{} is active as far as is known, but does not answer",
+                active.id.name
+            ),
+        ),
+        None if step == Step::External => said(
+            "Available",
+            true,
+            "HolderExternal",
+            "all pods wait: the lock is held by a node outside this resource",
+        ),
+        None => said("Available", false, "NoActive", "no pod holds the lock"),
+    }
+}
+
+fn redundant(report: &Report<'_>, census: &Census<'_>, step: Step) -> Said {
+    let replicas = report.seen.intent.replicas;
+    let wanted = if step == Step::External {
+        replicas
+    } else {
+        replicas.saturating_sub(1)
+    };
+    let waiting = census.waiting.len();
+    if wanted == 0 {
+        return said(
+            "Redundant",
+            false,
+            "NoStandbyWanted",
+            "replicas asks for no standby",
+        );
+    }
+    if waiting < wanted {
+        return said(
+            "Redundant",
+            false,
+            "StandbyMissing",
+            format!("{waiting} of {wanted} standbys wait for the lock"),
+        );
+    }
+    let machines: BTreeSet<_> = census
+        .active
+        .into_iter()
+        .chain(census.waiting.iter().copied())
+        .filter_map(|pod: &Pod| pod.machine.as_deref())
+        .collect();
+    if machines.len() < 2 {
+        let machine = machines.first().copied().unwrap_or("one machine");
+        return said(
+            "Redundant",
+            false,
+            "SameNode",
+            format!("all pods run on {machine}: its loss stops them all"),
+        );
+    }
+    said(
+        "Redundant",
+        true,
+        "StandbysWait",
+        format!("{waiting} of {wanted} standbys wait for the lock"),
+    )
+}

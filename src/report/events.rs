@@ -1,0 +1,167 @@
+//! Events: what is about to be done, before it is done, and what was seen to end.
+
+use super::status::Report;
+use crate::api::ChainlinkNodeStatus;
+use crate::plan::{Act, Cause};
+
+/// One event, without its addressee.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub warning: bool,
+    /// CamelCase.
+    pub reason: String,
+    /// What the operator does, in a word.
+    pub action: &'static str,
+    pub text: String,
+}
+
+fn note(warning: bool, reason: &str, action: &'static str, text: String) -> Note {
+    Note {
+        warning,
+        reason: reason.to_owned(),
+        action,
+        text,
+    }
+}
+
+/// The events of a plan that is about to be carried out. `old` is the status before it.
+pub fn notes(
+    report: &Report<'_>,
+    old: &ChainlinkNodeStatus,
+    new: &ChainlinkNodeStatus,
+    warnings: &[String],
+) -> Vec<Note> {
+    let mut notes = Vec::new();
+    if old.observed_generation != new.observed_generation {
+        notes.extend(
+            warnings
+                .iter()
+                .map(|text| note(true, "SettingOverridden", "Validate", text.clone())),
+        );
+    }
+    notes.extend(stalled(old, new));
+    notes.extend(exits(old, new));
+    if let Some(done) = &report.plan.finished {
+        let gap = done
+            .gap
+            .as_ref()
+            .map(|gap| format!(", {gap} without an active"))
+            .unwrap_or_default();
+        let (reason, verb) = if done.reason == "Failover" {
+            ("FailedOver", "took over after the end of")
+        } else {
+            ("HandedOver", "took over from")
+        };
+        notes.push(note(
+            reason == "FailedOver",
+            reason,
+            "Handover",
+            format!("{} {verb} {}{gap}", done.to, done.from),
+        ));
+    }
+    notes.extend(
+        report
+            .plan
+            .acts
+            .iter()
+            .filter_map(|act| of_act(report, old, act)),
+    );
+    notes
+}
+
+fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<Note> {
+    match act {
+        Act::Create { pod, revision } => {
+            let again = old
+                .operator
+                .creating
+                .as_ref()
+                .is_some_and(|made| made.pod == *pod);
+            let version = report
+                .seen
+                .revisions
+                .get(revision)
+                .map(|revision| revision.version.to_string())
+                .unwrap_or_default();
+            (!again).then(|| {
+                note(
+                    false,
+                    "CreatingPod",
+                    "Create",
+                    format!("making {pod} ({version}, revision {revision})"),
+                )
+            })
+        }
+        Act::Stop(permit) => {
+            let pod = &permit.pod().name;
+            Some(match permit.cause() {
+                Cause::Handover { successor } => note(
+                    false,
+                    "HandingOver",
+                    "Stop",
+                    format!(
+                        "stopping the active {pod}: {} waits for the lock",
+                        successor.name
+                    ),
+                ),
+                Cause::Foreign => note(
+                    true,
+                    "DatabaseDiffers",
+                    "Stop",
+                    format!(
+                        "stopping {pod}: it took a lock without waiting while the active was at work"
+                    ),
+                ),
+                cause => note(
+                    false,
+                    "StoppingPod",
+                    "Stop",
+                    format!("stopping {pod}: {cause}"),
+                ),
+            })
+        }
+        Act::Tidy { pod } => Some(note(
+            false,
+            "RemovingPod",
+            "Delete",
+            format!("removing {}: it has ended", pod.name),
+        )),
+        Act::Label { .. } | Act::Gate { .. } => None,
+    }
+}
+
+fn stalled_reason(status: &ChainlinkNodeStatus) -> Option<(&str, &str)> {
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == "Stalled" && condition.status == "True")
+        .map(|condition| (condition.reason.as_str(), condition.message.as_str()))
+}
+
+fn stalled(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<Note> {
+    let (reason, message) = stalled_reason(new)?;
+    let known = stalled_reason(old).is_some_and(|(before, _)| before == reason);
+    (!known).then(|| note(true, reason, "Wait", message.to_owned()))
+}
+
+/// The last words of pods that failed: they are what a person needs.
+fn exits(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Vec<Note> {
+    new.pods
+        .iter()
+        .filter(|pod| matches!(pod.role.as_str(), "Failing" | "Ended"))
+        .filter(|pod| {
+            !old.pods
+                .iter()
+                .any(|before| before.uid == pod.uid && before.message == pod.message)
+        })
+        .filter_map(|pod| {
+            let words = pod.message.as_ref()?;
+            Some(note(
+                true,
+                "NodeExited",
+                "Watch",
+                format!("{} ended: {words}", pod.name),
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,250 @@
+//! The status of a resource, from one look and the plan made of it.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::conditions::conditions;
+use crate::api::names::NODE_LABEL;
+use crate::api::{ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus};
+use crate::observe::{Container, Observation, Pod, Revision, Wanted};
+use crate::plan::{Blocked, Census, Plan, Step};
+
+/// Everything that a report is made from.
+pub struct Report<'a> {
+    pub node: &'a ChainlinkNode,
+    pub seen: &'a Observation,
+    pub plan: &'a Plan,
+    /// Why the API server last refused to make a pod.
+    pub refusal: Option<&'a str>,
+    pub now: Timestamp,
+}
+
+impl Report<'_> {
+    /// What the plan waits for, or what the API server refuses.
+    pub(super) fn blocked(&self) -> Option<Blocked> {
+        let refused = self.refusal.map(|message| Blocked {
+            reason: "PodRefused".to_owned(),
+            message: format!("the API server refuses to make a pod: {message}"),
+            stalled: true,
+        });
+        refused.or_else(|| self.plan.situation.blocked.clone())
+    }
+
+    pub(super) fn stalled(&self) -> bool {
+        self.blocked().is_some_and(|blocked| blocked.stalled)
+    }
+}
+
+/// Makes the status. `old` is what stands in the resource now: times of unchanged conditions, and the
+/// last handover, are kept from it.
+pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeStatus {
+    let census = Census::take(report.seen, &report.plan.memory, report.now);
+    let replicas = report.seen.intent.replicas;
+    let active = census.active;
+    let step = report.plan.situation.step;
+    let pods: Vec<PodStatus> = report
+        .seen
+        .pods
+        .iter()
+        .map(|pod| pod_status(pod, &census))
+        .collect();
+    let external = step == Step::External;
+    ChainlinkNodeStatus {
+        observed_generation: report.node.metadata.generation.unwrap_or(-1),
+        phase: Some(phase(report, &census).to_owned()),
+        message: Some(message(report, &census)),
+        conditions: conditions(report, &census, &old.conditions),
+        active: active.map(|pod| pod.id.name.clone()),
+        holder: active
+            .map(|pod| pod.id.name.clone())
+            .or_else(|| external.then(|| "external".to_owned())),
+        current_version: active
+            .and_then(|pod| pod.revision.as_ref())
+            .map(|revision| revision.version.to_string()),
+        standbys: Some(format!(
+            "{}/{}",
+            census.waiting.len(),
+            standbys_wanted(replicas, external)
+        )),
+        replicas: i32::try_from(report.seen.pods.iter().filter(|pod| !pod.ended()).count())
+            .unwrap_or(i32::MAX),
+        selector: Some(format!("{NODE_LABEL}={}", report.node.name_any())),
+        pods,
+        handover: handover(report, &census),
+        last_handover: report
+            .plan
+            .finished
+            .clone()
+            .or_else(|| old.last_handover.clone()),
+        operator: report.plan.memory.clone(),
+    }
+}
+
+fn standbys_wanted(replicas: usize, external: bool) -> usize {
+    if external {
+        replicas
+    } else {
+        replicas.saturating_sub(1)
+    }
+}
+
+/// The part a pod plays, in one word.
+fn role(pod: &Pod, census: &Census<'_>) -> &'static str {
+    let is = |list: &[&Pod]| list.iter().any(|other| other.id == pod.id);
+    if pod.ended() {
+        "Ended"
+    } else if census.is_foreign(pod) {
+        "Foreign"
+    } else if pod.deleted {
+        "Stopping"
+    } else if census.is_active(pod) {
+        "Active"
+    } else if census.is_suspect(pod) {
+        "Suspect"
+    } else if is(&census.lost) || census.holds(pod) {
+        "Unknown"
+    } else if is(&census.waiting) {
+        "Standby"
+    } else {
+        match &pod.container {
+            Container::Down { .. } => "Failing",
+            Container::NotStarted { .. } => "Pending",
+            _ => "Starting",
+        }
+    }
+}
+
+fn pod_status(pod: &Pod, census: &Census<'_>) -> PodStatus {
+    let message = match &pod.container {
+        Container::NotStarted {
+            trouble: Some(trouble),
+        } => Some(format!("{}: {}", trouble.reason, trouble.message)),
+        Container::Down { exit, .. } | Container::Ended { exit: Some(exit) }
+            if !exit.kind.means_nothing() =>
+        {
+            Some(
+                exit.words
+                    .clone()
+                    .unwrap_or_else(|| format!("exit code {}", exit.code)),
+            )
+        }
+        _ => pod.doubt.clone(),
+    };
+    PodStatus {
+        name: pod.id.name.clone(),
+        uid: pod.id.uid.clone(),
+        role: role(pod, census).to_owned(),
+        version: pod
+            .revision
+            .as_ref()
+            .map(|revision| revision.version.to_string()),
+        revision: pod
+            .revision
+            .as_ref()
+            .map_or_else(|| "unknown".to_owned(), |revision| revision.name.clone()),
+        machine: pod.machine.clone(),
+        since: Some(
+            pod.took
+                .map(|took| took.at)
+                .or(pod.waiting)
+                .unwrap_or(pod.created),
+        ),
+        message,
+    }
+}
+
+/// One or two words for people.
+fn phase(report: &Report<'_>, census: &Census<'_>) -> &'static str {
+    let worked = report.plan.memory.last_worked.is_some();
+    if report.stalled() {
+        return "Stalled";
+    }
+    match report.plan.situation.step {
+        Step::Steady => "Running",
+        Step::Hibernating => "Hibernated",
+        Step::Ending => "Stopping",
+        Step::External => "Standby",
+        Step::AwaitingTakeover | Step::StoppingActive => "HandingOver",
+        _ if census.active.is_none() && worked => "FailingOver",
+        _ if census.active.is_none() => "Starting",
+        Step::Settling | Step::Surging | Step::AwaitingStandby | Step::ReplacingStandbys => {
+            "Upgrading"
+        }
+        Step::Trimming => "Scaling",
+        Step::Restoring => "Restoring",
+        Step::Holding => "Waiting",
+    }
+}
+
+/// What is going on, in a sentence.
+pub(super) fn message(report: &Report<'_>, census: &Census<'_>) -> String {
+    let situation = &report.plan.situation;
+    let pod = situation.pod.as_deref().unwrap_or("a pod");
+    if let Some(blocked) = report.blocked() {
+        let works = match census.active {
+            Some(active) if blocked.stalled => format!(" ({} works on)", active.id.name),
+            _ => String::new(),
+        };
+        return format!("{}{works}", blocked.message);
+    }
+    let active = census.active.map(|active| active.id.name.as_str());
+    match situation.step {
+        Step::Steady => format!(
+            "{} is active, {} of {} standbys wait for the lock",
+            active.unwrap_or("no pod"),
+            census.waiting.len(),
+            report.seen.intent.replicas.saturating_sub(1)
+        ),
+        Step::Hibernating => "replicas is 0: all pods are gone".to_owned(),
+        Step::Ending => "replicas is 0: pods are being stopped".to_owned(),
+        Step::Settling => "a change was seen; it has to be still for handover.settle".to_owned(),
+        Step::Surging => format!("{pod} is being made beside the active"),
+        Step::AwaitingStandby => {
+            format!("{pod} has to wait for the lock before anything is stopped")
+        }
+        Step::ReplacingStandbys => format!("{pod} is being replaced"),
+        Step::StoppingActive => format!("{pod} is being stopped: its successor waits for the lock"),
+        Step::AwaitingTakeover => "the active was stopped; its successor is taking over".to_owned(),
+        Step::Trimming => format!("{pod} is more than replicas asks for and is being stopped"),
+        Step::Restoring => match active {
+            Some(active) => format!("{active} is active; {pod} is coming up as standby"),
+            None => format!("{pod} is coming up"),
+        },
+        Step::External => {
+            "all pods wait: the lock is held by a node outside this resource".to_owned()
+        }
+        Step::Holding => "nothing can be done at the moment".to_owned(),
+    }
+}
+
+/// The handover in progress: pods of another revision than the wanted one are there.
+fn handover(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus> {
+    let Wanted::Revision(to) = &report.seen.intent.wanted else {
+        return None;
+    };
+    let wanted = report.plan.memory.wanted.as_ref()?;
+    let outdated = |pod: &&Pod| pod.revision.as_ref() != Some(to) && !pod.ended();
+    let first = census
+        .active
+        .filter(|pod| outdated(pod))
+        .or_else(|| report.seen.pods.iter().find(outdated))?;
+    if report.seen.intent.replicas == 0 {
+        return None;
+    }
+    let from = first.revision.as_ref();
+    Some(HandoverStatus {
+        from: from.map_or_else(|| "unknown".to_owned(), described),
+        to: described(to),
+        reason: if from.is_some_and(|from| from.version != to.version) {
+            "Version".to_owned()
+        } else {
+            "Configuration".to_owned()
+        },
+        step: format!("{:?}", report.plan.situation.step),
+        started_at: wanted.since,
+    })
+}
+
+fn described(revision: &Revision) -> String {
+    format!("{} ({})", revision.version, revision.name)
+}
