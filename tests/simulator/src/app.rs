@@ -18,7 +18,7 @@ use crate::lock::{Held, Taker};
 use crate::log::{Logger, lines};
 use crate::pg::{Database, QUERY_TIMEOUT, Session};
 use crate::settings::Settings;
-use crate::signals::Stop;
+use crate::signals::{Signals, Stop};
 use crate::version::NodeVersion;
 
 /// From the lock to `Listening`, unless a test wants another (real nodes: 0.7 s to more than 10 s).
@@ -40,6 +40,8 @@ pub(crate) struct Node {
 
 pub(crate) async fn run(cli: &Cli, start: &StartFiles, version: &NodeVersion) -> Result<u8, Exit> {
     let started = Instant::now();
+    let signals = Signals::catch()
+        .map_err(|error| Exit::failed(format!("cannot handle signals: {error}")))?;
     let settings = Arc::new(Settings::from_env(&version.semver.to_string()));
     let config = Config::read(cli, version)?;
     let database = Database::parse(&config.database_url);
@@ -64,8 +66,7 @@ pub(crate) async fn run(cli: &Cli, start: &StartFiles, version: &NodeVersion) ->
     let app_id = uuid::Uuid::new_v4().to_string();
     let number = version.semver.to_string();
     let recorder = Rc::new(Recorder::new(&database, settings.clone(), &app_id, &number));
-    let stop = Stop::listen(log.clone(), settings.clone())
-        .map_err(|error| Exit::failed(format!("cannot handle signals: {error}")))?;
+    let stop = signals.listen(log.clone(), settings.clone());
     let node = Node {
         database: database.named(&format!("Chainlink {number} |App|{app_id}")),
         version: version.clone(),

@@ -39,7 +39,7 @@ impl Settings {
         ));
         Self {
             version: version.to_owned(),
-            pod: std::env::var("HOSTNAME").unwrap_or_default(),
+            pod: host_name(),
             environment,
             table: RwLock::default(),
         }
@@ -105,6 +105,12 @@ impl Settings {
             .and_then(|value| parse_duration(&value))
             .unwrap_or(default)
     }
+}
+
+/// Container runtimes set the variable; the kernel knows it in any case.
+fn host_name() -> String {
+    let from_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    std::env::var("HOSTNAME").unwrap_or_else(|_| from_kernel().trim().to_owned())
 }
 
 fn parse_faults(text: &str) -> HashMap<String, String> {

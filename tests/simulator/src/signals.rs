@@ -3,31 +3,42 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::log::{Logger, lines};
 use crate::settings::Settings;
 
+/// Catches signals from the first moment; they count once the node has a log.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
 /// Tells whether the node was asked to stop.
 #[derive(Clone)]
 pub(crate) struct Stop(watch::Receiver<Option<Instant>>);
 
-impl Stop {
-    /// Listens from now on, logging the request when it comes.
-    pub(crate) fn listen(log: Logger, settings: Arc<Settings>) -> Result<Self, std::io::Error> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+impl Signals {
+    pub(crate) fn catch() -> Result<Self, std::io::Error> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Logs the request when it comes.
+    pub(crate) fn listen(mut self, log: Logger, settings: Arc<Settings>) -> Stop {
         let (sender, receiver) = watch::channel(None);
         tokio::spawn(async move {
             let name = loop {
                 tokio::select! {
-                    _ = terminate.recv() => {
+                    _ = self.terminate.recv() => {
                         if settings.fault("ignore-sigterm").is_none() {
                             break "terminated";
                         }
                     }
-                    _ = interrupt.recv() => break "interrupt",
+                    _ = self.interrupt.recv() => break "interrupt",
                 }
             };
             log.log(&lines::shutting_down(name));
@@ -36,9 +47,11 @@ impl Stop {
             // Keeps the handlers: a second signal must not kill a node that is stopping.
             std::future::pending::<()>().await;
         });
-        Ok(Self(receiver))
+        Stop(receiver)
     }
+}
 
+impl Stop {
     /// Returns when a stop was requested.
     pub(crate) async fn requested(&self) {
         if self.0.clone().wait_for(Option::is_some).await.is_err() {

@@ -36,7 +36,8 @@ impl NodeVersion {
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let semver = Version::parse(text.trim_start_matches('v')).ok()?;
+        // Tags have `v` before and `-root` (another user) behind the version.
+        let semver = Version::parse(text.trim_start_matches('v').trim_end_matches("-root")).ok()?;
         let known = COMMITS
             .iter()
             .find(|(version, _)| *version == semver.to_string());

@@ -16,8 +16,7 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, LockMode};
 use crate::duty::{Kind, Recorder, now_micros};
 use crate::exit::Exit;
-use crate::log::Logger;
-use crate::log::lines::LockLines;
+use crate::log::{LockLines, Logger};
 use crate::pg::{Database, DbError, QUERY_TIMEOUT, Session};
 use crate::signals::Stop;
 
@@ -179,7 +178,9 @@ impl Taker<'_> {
                 }
             }
         }
-        self.recorder.record(Kind::LockTaken);
+        if !held.holders.is_empty() {
+            self.recorder.record(Kind::LockTaken);
+        }
         Ok(held)
     }
 

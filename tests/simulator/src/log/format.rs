@@ -88,7 +88,7 @@ fn level_name(level: Level) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::lines;
+    use crate::log::sites;
 
     fn context() -> Context<'static> {
         Context {
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn console_lines_are_padded_and_sorted() {
-        let line = Line::info(&lines::LISTENING, "Listening")
+        let line = Line::info(&sites::LISTENING, "Listening")
             .with("port", 6688)
             .with("ip", "0.0.0.0");
         assert_eq!(
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn json_lines_keep_the_nodes_order() {
-        let line = Line::info(&lines::LISTENING, "say \"a\"").with("port", 6688);
+        let line = Line::info(&sites::LISTENING, "say \"a\"").with("port", 6688);
         assert_eq!(
             json(&line, &context()),
             "{\"level\":\"info\",\"ts\":\"2026-11-23T18:02:35.649Z\",\"logger\":\"RunNode\",\

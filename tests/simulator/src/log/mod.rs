@@ -2,6 +2,8 @@
 
 mod format;
 pub(crate) mod lines;
+mod lock_lines;
+mod sites;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use crate::config::Level;
 use crate::settings::Settings;
 use crate::version::{Generation, NodeVersion};
 pub(crate) use lines::Line;
+pub(crate) use lock_lines::LockLines;
 
 /// Prints text that carries no time and no level, in either format (migration lines, the last error line).
 pub(crate) fn plain(text: &str) {

@@ -6,6 +6,7 @@ use crate::support::eventually;
 use crate::support::node::Setup;
 use crate::support::postgres::{Database, Postgres};
 use crate::support::probe::get;
+use crate::support::proxy::Proxy;
 
 /// A standby gives up after one retry; an active never does, and its HTTP answers stay.
 #[test]
@@ -49,6 +50,37 @@ fn a_stopped_server() {
     });
     active.signal("TERM");
     assert_eq!(active.exits(), 0);
+}
+
+/// Packets vanish: the standby asks once, tries to connect anew, and gives up after twice the query timeout.
+#[test]
+fn a_cut_off_standby() {
+    let database = Database::shared();
+    let proxy = Proxy::to(database.postgres.port());
+    let setup = Setup::new("2.18.0", &database);
+    let active = setup.start();
+    active.listens();
+    let mut standby = Setup {
+        url: database.url_through(proxy.port),
+        ..setup.again()
+    }
+    .start();
+    standby.waits(1);
+    let cut = std::time::Instant::now();
+    proxy.swallow(true);
+    assert_eq!(standby.exits(), 1);
+    assert!(
+        (18..30).contains(&cut.elapsed().as_secs()),
+        "after {:?}",
+        cut.elapsed()
+    );
+    let last = standby.last_line();
+    assert!(
+        last.starts_with(
+            "opening db: failed to take initial lease on database: failed to get lock: "
+        ),
+        "{last}"
+    );
 }
 
 /// In advisory mode the lock goes with the session: the standby has it at once, the old active ends two checks later.
