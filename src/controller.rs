@@ -59,7 +59,7 @@ impl<T> Doing<T> for Result<T, kube::Error> {
 pub struct Context {
     client: Client,
     witnesses: Witnesses,
-    recorder: Recorder,
+    reporter: Reporter,
     /// Why the API server last refused to make a pod, by the uid of the resource.
     refusals: Mutex<HashMap<String, String>>,
 }
@@ -74,7 +74,7 @@ impl Context {
         };
         let context = Self {
             witnesses: Witnesses::new(client.clone(), wake),
-            recorder: Recorder::new(client.clone(), reporter),
+            reporter,
             refusals: Mutex::default(),
             client,
         };
@@ -351,7 +351,9 @@ impl<'a> Pass<'a> {
             secondary: None,
         };
         let about = self.node.object_ref(&());
-        if let Err(error) = self.context.recorder.publish(&event, &about).await {
+        // A recorder folds later events of one reason into the text of the first: each gets its own.
+        let recorder = Recorder::new(self.context.client.clone(), self.context.reporter.clone());
+        if let Err(error) = recorder.publish(&event, &about).await {
             tracing::warn!(%error, "an event could not be published");
         }
     }

@@ -252,17 +252,15 @@ async fn watch_port(
             wake.wake();
         }
         silent = silence;
-        let pause = if answer.alive() || !alert.load(Ordering::Relaxed) {
-            CALM
-        } else {
-            ALERT
-        };
+        // The node's own server limits requests; the temporary one of a booting node does not, and is
+        // asked more often, since its end is the end of the gap.
+        let pause = if answer.serving() || !alert.load(Ordering::Relaxed) { CALM } else { ALERT };
         // An alert that begins during a calm pause must not wait for its end.
         let mut rest = pause;
         while !rest.is_zero() {
             sleep(ALERT).await;
             rest = rest.saturating_sub(ALERT);
-            if !answer.alive() && alert.load(Ordering::Relaxed) {
+            if !answer.serving() && alert.load(Ordering::Relaxed) {
                 break;
             }
         }

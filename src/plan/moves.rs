@@ -502,7 +502,7 @@ impl<'a> Board<'a> {
                 (
                     "CrashLoop".to_owned(),
                     format!("{name}: {words}{advice}"),
-                    *restarts >= 1,
+                    *restarts >= 3,
                 )
             }
             _ if late => (
