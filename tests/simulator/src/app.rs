@@ -158,7 +158,7 @@ impl Node {
     }
 
     /// The real server, or none where the port is taken: the node works without.
-    fn listen(&self) -> Rc<http::Server> {
+    fn listen(&self) -> http::Server {
         self.log
             .log(&lines::listening(&self.version, self.config.http_port));
         http::serve(&self.config, &self.version, &self.settings, &self.log)

@@ -1,7 +1,7 @@
 //! The record of who works when, kept twice: as datagrams to a collector on the machine and as rows in the database
 //! (a holder that is cut off from its database can only tell the collector). Both carry this machine's real-time clock.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -76,6 +76,8 @@ pub(crate) struct Recorder {
     version: String,
     socket: Option<UdpSocket>,
     collector: RefCell<Option<(String, SocketAddr)>>,
+    /// Whether ticks still count: a deposed node is on its way out.
+    at_work: Cell<bool>,
     /// Starts with the first event that belongs into the database.
     writer: mpsc::Sender<Message>,
 }
@@ -106,11 +108,15 @@ impl Recorder {
             version: version.to_owned(),
             socket: socket.ok(),
             collector: RefCell::new(None),
+            at_work: Cell::new(true),
             writer,
         }
     }
 
     pub(crate) fn record(&self, kind: Kind) {
+        if kind == Kind::Deposed {
+            self.at_work.set(false);
+        }
         self.record_at(now_micros(), kind);
     }
 
@@ -129,7 +135,9 @@ impl Recorder {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             ticks.tick().await;
-            self.record(Kind::Tick);
+            if self.at_work.get() {
+                self.record(Kind::Tick);
+            }
         }
     }
 

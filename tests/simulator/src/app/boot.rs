@@ -1,6 +1,5 @@
 //! From the lock to `Listening`.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::{BOOT, Node};
@@ -13,7 +12,7 @@ use crate::version::Generation;
 
 impl Node {
     /// Interrupted by a request to stop, it ends with the error of the step it was in.
-    pub(super) async fn boot(&self, locks_first: bool) -> Result<Rc<Server>, Exit> {
+    pub(super) async fn boot(&self, locks_first: bool) -> Result<Server, Exit> {
         let progress = Progress::default();
         tokio::select! {
             booted = self.boot_steps(locks_first, &progress) => booted,
@@ -35,7 +34,7 @@ impl Node {
         }
     }
 
-    async fn boot_steps(&self, locks_first: bool, progress: &Progress) -> Result<Rc<Server>, Exit> {
+    async fn boot_steps(&self, locks_first: bool, progress: &Progress) -> Result<Server, Exit> {
         self.crash_after_takeover();
         let boot = self.settings.duration("boot", BOOT);
         let temporary = self.version.has_startup_health_report();

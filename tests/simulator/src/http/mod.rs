@@ -4,7 +4,6 @@ mod limit;
 mod pages;
 
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,7 +70,7 @@ pub(crate) fn serve(
     version: &NodeVersion,
     settings: &Arc<Settings>,
     log: &Logger,
-) -> Rc<Server> {
+) -> Server {
     let node = Arc::new(Node {
         config: config.clone(),
         version: version.clone(),
@@ -80,7 +79,7 @@ pub(crate) fn serve(
         pages: Limit::new(20),
         api: Limit::new(1000),
     });
-    Rc::new(Server(tokio::spawn(async move {
+    Server(tokio::spawn(async move {
         let port = node.config.http_port;
         loop {
             let refused = node.settings.fault("refuse-http").is_some();
@@ -102,7 +101,7 @@ pub(crate) fn serve(
                 }
             }
         }
-    })))
+    }))
 }
 
 impl Node {

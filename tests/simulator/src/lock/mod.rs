@@ -215,7 +215,8 @@ async fn wait(
     around.log.log(&lines.taking());
     let mut session = session;
     let mut initial = true;
-    for tries in 0_u64.. {
+    let mut tries: u64 = 0;
+    loop {
         let current = match session.take() {
             Some(session) => session,
             None => around
@@ -248,27 +249,22 @@ async fn wait(
         if tries % 1000 == 0 || (tries < 1000 && tries.is_power_of_two()) {
             around.log.log(&lines.waiting(tries));
         }
+        tries += 1;
         tokio::time::sleep(jittered(protocol.interval())).await;
     }
-    Err("tried for ever".to_owned())
 }
 
 fn hold(protocol: Protocol, session: Session, around: Surroundings) -> Holder {
     let (release, released) = oneshot::channel();
     let task = tokio::task::spawn_local(async move {
-        let end = keep(&protocol, session, &around, released).await;
-        match end {
-            Some(session) => match protocol.release(&session).await {
-                Ok(()) => true,
-                Err(error) => {
-                    around
-                        .log
-                        .log(&protocol.lines().release_failed(&error.to_string()));
-                    false
-                }
-            },
-            None => false,
+        let session = keep(&protocol, session, &around, released).await;
+        let released = protocol.release(&session).await;
+        if let Err(error) = &released {
+            around
+                .log
+                .log(&protocol.lines().release_failed(&error.to_string()));
         }
+        released.is_ok()
     });
     Holder { release, task }
 }
@@ -276,36 +272,31 @@ fn hold(protocol: Protocol, session: Session, around: Surroundings) -> Holder {
 /// Refreshes until told to release. Ends the process when another node took the lock.
 async fn keep(
     protocol: &Protocol,
-    session: Session,
+    mut session: Session,
     around: &Surroundings,
     mut released: oneshot::Receiver<()>,
-) -> Option<Session> {
+) -> Session {
     let lines = protocol.lines();
     // A Go ticker holds one missed tick and drops the rest.
     let mut ticks = tokio::time::interval(protocol.interval());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks.tick().await;
-    let mut session = Some(session);
     loop {
         tokio::select! {
             _ = &mut released => return session,
             _ = ticks.tick() => {}
         }
-        let held = match &session {
-            Some(open) => protocol.hold(open).await,
-            None => Err(DbError::Done),
-        };
-        let held = match held {
+        let held = match protocol.hold(&session).await {
             Err(DbError::Done) => {
                 around
                     .log
                     .log(&lines.closed(&protocol.error(&DbError::Done)));
                 let renewed = tokio::select! {
-                    _ = &mut released => return None,
+                    _ = &mut released => return session,
                     renewed = renew(protocol, around, &lines) => renewed,
                 };
                 renewed.map(|(new_session, held)| {
-                    session = Some(new_session);
+                    session = new_session;
                     held
                 })
             }
