@@ -246,7 +246,7 @@ async fn wait(
         if tries == 0 {
             around.recorder.record(Kind::Waiting);
         }
-        if tries % 1000 == 0 || (tries < 1000 && tries.is_power_of_two()) {
+        if tries.is_multiple_of(1000) || (tries < 1000 && tries.is_power_of_two()) {
             around.log.log(&lines.waiting(tries));
         }
         tries += 1;
