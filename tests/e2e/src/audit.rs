@@ -1,0 +1,103 @@
+//! What the operator wrote, by the API server's own audit log.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+use crate::install::SERVICE_ACCOUNT;
+
+/// A request of the operator that changed something, or tried to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    pub at: String,
+    pub verb: String,
+    /// `pods`, `pods/status`, `chainlinknodes/status`, …
+    pub resource: String,
+    pub name: String,
+    pub code: u64,
+}
+
+impl Write {
+    /// Whether it is a stop of a pod that the API server accepted.
+    pub fn stops(&self) -> bool {
+        self.verb == "delete" && self.resource == "pods" && self.code < 300
+    }
+
+    /// Whether it made a pod.
+    pub fn makes_pod(&self) -> bool {
+        self.verb == "create" && self.resource == "pods" && self.code < 300
+    }
+}
+
+/// The log from some moment on.
+pub struct Audit {
+    file: PathBuf,
+    from: u64,
+}
+
+impl Audit {
+    /// From now on.
+    pub fn begin(cluster: &Cluster) -> Result<Self> {
+        let file: PathBuf = cluster.command(&["audit-log"])?.into();
+        let from = file
+            .metadata()
+            .context("the cluster keeps no audit log")?
+            .len();
+        Ok(Self { file, from })
+    }
+
+    /// The operator's writes in a namespace since then, in order.
+    pub fn writes(&self, namespace: &str) -> Result<Vec<Write>> {
+        let mut file = File::open(&self.file)?;
+        // A log that was rotated meanwhile begins anew.
+        let from = if file.metadata()?.len() < self.from {
+            0
+        } else {
+            self.from
+        };
+        file.seek(SeekFrom::Start(from))?;
+        let mut writes = Vec::new();
+        for line in BufReader::new(file).lines() {
+            // The last line may be half written.
+            let Ok(event) = serde_json::from_str::<Value>(&line?) else {
+                continue;
+            };
+            if event["user"]["username"] == SERVICE_ACCOUNT
+                && event["objectRef"]["namespace"] == namespace
+            {
+                writes.push(write(&event));
+            }
+        }
+        Ok(writes)
+    }
+
+    /// The names of the pods that the operator stopped, in order.
+    pub fn stops(&self, namespace: &str) -> Result<Vec<String>> {
+        Ok(self
+            .writes(namespace)?
+            .into_iter()
+            .filter(Write::stops)
+            .map(|write| write.name)
+            .collect())
+    }
+}
+
+fn write(event: &Value) -> Write {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let target = &event["objectRef"];
+    let mut resource = text(&target["resource"]);
+    if let Some(part) = target["subresource"].as_str() {
+        resource = format!("{resource}/{part}");
+    }
+    Write {
+        at: text(&event["requestReceivedTimestamp"]),
+        verb: text(&event["verb"]),
+        resource,
+        name: text(&target["name"]),
+        code: event["responseStatus"]["code"].as_u64().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,161 @@
+//! The images: the operator's and the simulator's, assembled from what cargo has built and loaded into the cluster.
+
+use std::collections::hash_map::DefaultHasher;
+use std::env;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::cluster::{Cluster, OPERATOR_IMAGE};
+use crate::exec::{quietly, repository, run};
+
+const OPERATOR: &str = "docker.io/chainlink-operator/chainlink-operator";
+/// The versions that tests and the demo use. One layer, so that each costs a few hundred bytes.
+const VERSIONS: [&str; 12] = [
+    "1.11.0", "1.13.3", "2.15.0", "2.17.0", "2.18.0", "2.19.0", "2.20.0", "2.21.0", "2.22.0",
+    "2.23.0", "2.29.0", "2.30.0",
+];
+/// The versions of soak: 2.40.0 to 2.99.0.
+pub const SOAK_VERSIONS: std::ops::Range<u32> = 40..100;
+
+/// Builds everything once, and loads the images that are not there yet. Returns the operator's image with its tag.
+pub fn load(cluster: &Cluster) -> Result<String> {
+    if !cluster.is_ours() {
+        return env::var(OPERATOR_IMAGE).with_context(|| format!("{OPERATOR_IMAGE} has to be set"));
+    }
+    let programs = build()?;
+    let folder = env::temp_dir().join(format!("chainlink-operator-images-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let image = load_into(cluster, &programs, &folder);
+    fs::remove_dir_all(&folder).context("the folder of image archives could not be removed")?;
+    image
+}
+
+fn load_into(cluster: &Cluster, programs: &Path, folder: &Path) -> Result<String> {
+    let operator = stripped(&programs.join("chainlink-operator"), folder)?;
+    let image = format!("{OPERATOR}:e2e-{}", fingerprint(&operator)?);
+    if !present(cluster, &image)? {
+        let archive = folder.join("operator.tar");
+        assemble(
+            &archive,
+            &[&image],
+            &operator,
+            "/chainlink-operator",
+            &[
+                "--entrypoint",
+                "/chainlink-operator",
+                "--cmd",
+                "run",
+                "--user",
+                "65532",
+            ],
+        )?;
+        cluster.command(&["load", &archive.to_string_lossy()])?;
+    }
+
+    let simulator = stripped(&programs.join("chainlink-simulator"), folder)?;
+    // Tags are versions, so one more tells which build they are of.
+    let marker = format!(
+        "{}:simulator-{}",
+        cluster.node_repository,
+        fingerprint(&simulator)?
+    );
+    if !present(cluster, &marker)? {
+        let archive = folder.join("simulator.tar");
+        let soak = SOAK_VERSIONS.map(|minor| format!("2.{minor}.0"));
+        let mut names: Vec<String> = VERSIONS
+            .iter()
+            .map(|version| (*version).to_owned())
+            .chain(soak)
+            .map(|version| format!("{}:{version}", cluster.node_repository))
+            .collect();
+        names.push(marker);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assemble(
+            &archive,
+            &names,
+            &simulator,
+            "/usr/local/bin/chainlink",
+            &[
+                "--env",
+                "SIMULATOR_VERSION={tag}",
+                "--entrypoint",
+                "chainlink",
+            ],
+        )?;
+        cluster.command(&["load", &archive.to_string_lossy()])?;
+    }
+    Ok(image)
+}
+
+/// Builds the workspace in the profile that this program was built in, so that nothing is compiled twice, and returns
+/// the folder of the programs.
+fn build() -> Result<PathBuf> {
+    let own = env::current_exe()?;
+    let folder = own
+        .ancestors()
+        .skip(1)
+        .find(|folder| !folder.ends_with("deps"))
+        .context("this program lies nowhere")?
+        .to_path_buf();
+    let mut cargo = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    cargo
+        .current_dir(repository())
+        .args(["build", "--quiet", "--workspace", "--bins"]);
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    run(&mut cargo)?;
+    Ok(folder)
+}
+
+fn stripped(program: &Path, folder: &Path) -> Result<PathBuf> {
+    ensure!(
+        program.exists(),
+        "there is no program {}",
+        program.display()
+    );
+    let out = folder.join(program.file_name().context("a program has a name")?);
+    quietly(Command::new("strip").arg("-o").arg(&out).arg(program))?;
+    Ok(out)
+}
+
+fn fingerprint(file: &Path) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    fs::read(file)?.hash(&mut hasher);
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn assemble(
+    archive: &Path,
+    names: &[&str],
+    program: &Path,
+    destination: &str,
+    more: &[&str],
+) -> Result<()> {
+    let mut command = Command::new(repository().join("tests/cluster/cluster"));
+    command.arg("image").arg("--out").arg(archive);
+    for name in names {
+        command.args(["--name", name]);
+    }
+    command
+        .args(more)
+        .arg(format!("{}:{destination}", program.display()));
+    quietly(&mut command).map(drop)
+}
+
+fn present(cluster: &Cluster, image: &str) -> Result<bool> {
+    for node in crate::machine::NODES {
+        if !cluster
+            .command(&["images", node])?
+            .lines()
+            .any(|line| line == image)
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

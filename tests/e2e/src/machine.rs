@@ -1,0 +1,81 @@
+//! The machine under a cluster of ours: its processes, and the nodes that can be lost.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::cluster::Cluster;
+use crate::exec::quietly;
+
+/// The nodes of tests/cluster.
+pub const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
+
+/// Kills the program of a pod's container (SIGKILL): no word to anybody, as in a crash. `program` is the name of
+/// its executable.
+pub fn kill(pod: &str, program: &str) -> Result<()> {
+    let process = process_of(pod, program)?;
+    quietly(Command::new("kill").args(["-KILL", &process.to_string()])).map(drop)
+}
+
+/// Its host name is the pod's name, and it is in the container's environment.
+fn process_of(pod: &str, program: &str) -> Result<u32> {
+    let wanted = format!("HOSTNAME={pod}");
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(id) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        // A process may end while one looks.
+        let Ok(environment) = fs::read(entry.path().join("environ")) else {
+            continue;
+        };
+        let Ok(command) = fs::read(entry.path().join("cmdline")) else {
+            continue;
+        };
+        let of_pod = environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == wanted.as_bytes());
+        let first = command.split(|byte| *byte == 0).next().unwrap_or_default();
+        let is_program = String::from_utf8_lossy(first).rsplit('/').next() == Some(program);
+        if of_pod && is_program {
+            found.push(id);
+        }
+    }
+    ensure!(found.len() <= 1, "several processes of {pod}: {found:?}");
+    found
+        .first()
+        .copied()
+        .with_context(|| format!("no process {program} of pod {pod} runs on this machine"))
+}
+
+/// A node without its cable; it is plugged in again when dropped, also where a test fails.
+pub struct LostNode {
+    cluster: Cluster,
+    node: String,
+}
+
+impl LostNode {
+    /// Pulls the cable: the pods run on and reach nothing.
+    pub fn cut(cluster: &Cluster, node: &str) -> Result<Self> {
+        let lost = Self {
+            cluster: cluster.clone(),
+            node: node.to_owned(),
+        };
+        cluster.command(&["lose", node])?;
+        Ok(lost)
+    }
+}
+
+impl Drop for LostNode {
+    fn drop(&mut self) {
+        if let Err(error) = self.cluster.command(&["recover", &self.node]) {
+            eprintln!("{} could not be recovered: {error:#}", self.node);
+        }
+    }
+}

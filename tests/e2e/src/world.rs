@@ -1,0 +1,497 @@
+//! The world of one scenario: a namespace and a database of its own, the nodes in them, and the record of their duty.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use chainlink_operator::api::{ChainlinkNode, ChainlinkNodeStatus};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::audit::Audit;
+use crate::cluster::{Cluster, connect};
+use crate::collector::Collector;
+use crate::duty::{Event, Gap, Kind, Record};
+use crate::machine;
+use crate::timeline::{Timeline, ready_targets};
+use crate::until;
+
+/// How long a step may take on a busy machine before it counts as a failure. Tests judge order, never speed.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Kubernetes' and the simulator's side of one scenario.
+pub struct World {
+    pub cluster: Cluster,
+    pub client: Client,
+    pub namespace: String,
+    pub timeline: Timeline,
+    database: String,
+    database_url: String,
+    collector: Option<Collector>,
+    _watches: JoinSet<()>,
+}
+
+impl World {
+    /// Makes the namespace and the database anew, with the Secrets that [`World::node`] refers to.
+    pub async fn new(cluster: &Cluster, name: &str, timeline: Timeline) -> Result<Self> {
+        let client = cluster.client().await?;
+        let namespace = format!("e2e-{name}");
+        fresh_namespace(&client, &namespace).await?;
+        let database = namespace.replace('-', "_");
+        let database_url = cluster.database(&database).await?;
+        let told = timeline.clone();
+        let listener = move |event: &Event| told.duty(event);
+        let collector = cluster
+            .collector_address
+            .as_deref()
+            .map(|address| Collector::start(address, Box::new(listener)))
+            .transpose()?;
+        let watches = timeline.watch(&client, &namespace);
+        let world = Self {
+            cluster: cluster.clone(),
+            client,
+            namespace,
+            timeline,
+            database,
+            database_url,
+            collector,
+            _watches: watches,
+        };
+        world.prepare_database(&world.database_url).await?;
+        world
+            .secret("database", &[("url", &world.database_url)])
+            .await?;
+        world
+            .secret(
+                "credentials",
+                &[
+                    ("keystore-password", "a-keystore-password-for-tests"),
+                    (
+                        "api-credentials",
+                        "tests@example.com\na-password-for-tests\n",
+                    ),
+                ],
+            )
+            .await?;
+        Ok(world)
+    }
+
+    /// Tells the simulators of a database where to send their record of duty.
+    async fn prepare_database(&self, url: &str) -> Result<()> {
+        let database = connect(url).await?;
+        database
+            .batch_execute("CREATE TABLE simulator_settings (key text PRIMARY KEY, value text)")
+            .await?;
+        if let Some(collector) = &self.collector {
+            set(&database, "collector", collector.address()).await?;
+        }
+        Ok(())
+    }
+
+    /// One more database, for nodes that have gone astray. Returns its URL.
+    pub async fn other_database(&self, suffix: &str) -> Result<String> {
+        let url = self
+            .cluster
+            .database(&format!("{}_{suffix}", self.database))
+            .await?;
+        self.prepare_database(&url).await?;
+        Ok(url)
+    }
+
+    /// The URL of the scenario's database.
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// A setting or fault of the simulators (tests/simulator/README.md).
+    pub async fn simulate(&self, key: &str, value: &str) -> Result<()> {
+        set(&connect(&self.database_url).await?, key, value).await
+    }
+
+    /// Makes or changes a Secret.
+    pub async fn secret(&self, name: &str, data: &[(&str, &str)]) -> Result<()> {
+        let data: BTreeMap<&str, &str> = data.iter().copied().collect();
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        api.patch(
+            name,
+            &PatchParams::apply("e2e").force(),
+            &Patch::Apply(&secret),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Makes or changes a `ConfigMap`.
+    pub async fn config_map(&self, name: &str, key: &str, text: &str) -> Result<()> {
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {key: text}});
+        self.config_maps()
+            .patch(
+                name,
+                &PatchParams::apply("e2e").force(),
+                &Patch::Apply(&map),
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// `ConfigMaps` of the namespace.
+    pub fn config_maps(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// A plain 2.x node, to be changed by the test before [`World::apply`].
+    pub fn node(&self, name: &str, version: &str, replicas: u32) -> Value {
+        json!({
+            "apiVersion": "chainlink-operator.dev/v1alpha1",
+            "kind": "ChainlinkNode",
+            "metadata": {"name": name},
+            "spec": {
+                "replicas": replicas,
+                "version": version,
+                "image": {"repository": self.cluster.node_repository},
+                "database": {"url": {"secretKeyRef": {"name": "database", "key": "url"}}},
+                "config": {"files": [{"name": "node.toml", "inline": "[Log]\nLevel = 'info'\n"}]},
+                "credentials": {
+                    "keystorePassword": {"secretKeyRef": {"name": "credentials", "key": "keystore-password"}},
+                    "apiCredentials": {"secretKeyRef": {"name": "credentials", "key": "api-credentials"}},
+                },
+                "handover": {"settle": "1s"},
+            },
+        })
+    }
+
+    /// `ChainlinkNodes` of the namespace.
+    pub fn nodes(&self) -> Api<ChainlinkNode> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Pods of the namespace.
+    pub fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Applies a `ChainlinkNode`; a refusal is the API server's own sentence.
+    pub async fn apply(&self, node: &Value) -> Result<()> {
+        let name = node["metadata"]["name"]
+            .as_str()
+            .context("a node has a name")?;
+        self.timeline.say(
+            "test",
+            &format!("applies {name}, version {}", node["spec"]["version"]),
+        );
+        self.nodes()
+            .patch(
+                name,
+                &PatchParams::apply("e2e").force(),
+                &Patch::Apply(node),
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// Changes a part of the spec.
+    pub async fn change(&self, name: &str, spec: Value) -> Result<()> {
+        self.timeline.say("test", &format!("changes {spec}"));
+        self.nodes()
+            .patch(
+                name,
+                &PatchParams::default(),
+                &Patch::Merge(json!({"spec": spec})),
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// The status, once it is about the spec of now.
+    pub async fn status(&self, name: &str) -> Result<ChainlinkNodeStatus> {
+        let node = self.nodes().get(name).await?;
+        let generation = node.metadata.generation.unwrap_or_default();
+        let status = node.status.context("no status yet")?;
+        ensure!(
+            status.observed_generation == generation,
+            "the status is about generation {}, not {generation}",
+            status.observed_generation
+        );
+        Ok(status)
+    }
+
+    /// Waits until the status satisfies a condition.
+    pub async fn until_status(
+        &self,
+        name: &str,
+        what: &str,
+        fits: impl Fn(&ChainlinkNodeStatus) -> bool,
+    ) -> Result<ChainlinkNodeStatus> {
+        until(what, PATIENCE, async || {
+            let status = self.status(name).await?;
+            if fits(&status) {
+                return Ok(status);
+            }
+            bail!("{}", brief(&status))
+        })
+        .await
+    }
+
+    /// Waits until `version` works with all its standbys, and nothing is left to do.
+    pub async fn until_running(
+        &self,
+        name: &str,
+        version: &str,
+        replicas: usize,
+    ) -> Result<ChainlinkNodeStatus> {
+        let what = format!("{name} runs {version} on {replicas} pods");
+        self.until_status(name, &what, |status| {
+            status.current_version.as_deref() == Some(version)
+                && status.pods.len() == replicas
+                && status
+                    .pods
+                    .iter()
+                    .all(|pod| pod.version.as_deref() == Some(version))
+                && status
+                    .pods
+                    .iter()
+                    .filter(|pod| pod.role == "Standby")
+                    .count()
+                    == replicas - 1
+                && status.handover.is_none()
+                && condition(status, "Ready") == Some(true)
+                && condition(status, "Reconciling") != Some(true)
+        })
+        .await
+    }
+
+    /// Waits until the resource is Stalled, and returns reason and message.
+    pub async fn until_stalled(&self, name: &str) -> Result<(String, String)> {
+        let status = self
+            .until_status(name, "the resource is Stalled", |status| {
+                condition(status, "Stalled") == Some(true)
+            })
+            .await?;
+        let stalled = status
+            .conditions
+            .iter()
+            .find(|one| one.type_ == "Stalled")
+            .context("it was there")?;
+        Ok((stalled.reason.clone(), stalled.message.clone()))
+    }
+
+    /// The pod that works, by the operator's status.
+    pub async fn active(&self, name: &str) -> Result<String> {
+        self.status(name).await?.active.context("nobody is active")
+    }
+
+    /// Waits until the active Service leads to this pod and no other, and an answer comes through it.
+    pub async fn until_service_leads_to(&self, service: &str, pod: &str) -> Result<()> {
+        let slices: Api<EndpointSlice> = Api::namespaced(self.client.clone(), &self.namespace);
+        let of_service =
+            ListParams::default().labels(&format!("kubernetes.io/service-name={service}"));
+        until(
+            &format!("the Service {service} leads to {pod}"),
+            PATIENCE,
+            async || {
+                let targets: Vec<String> = slices
+                    .list(&of_service)
+                    .await?
+                    .items
+                    .iter()
+                    .flat_map(ready_targets)
+                    .collect();
+                ensure!(targets == [pod], "it leads to {targets:?}");
+                let path = format!(
+                    "/api/v1/namespaces/{}/services/{service}:6688/proxy/health",
+                    self.namespace
+                );
+                self.client
+                    .request_text(http::Request::get(path).body(Vec::new())?)
+                    .await
+                    .context("no answer through the Service")?;
+                Ok(())
+            },
+        )
+        .await
+    }
+
+    /// Kills the process of a node (SIGKILL); the kubelet starts it again.
+    pub fn kill_process(&self, pod: &str) -> Result<()> {
+        self.timeline
+            .say("test", &format!("kills the process of {pod}"));
+        machine::kill(pod, "chainlink")
+    }
+
+    /// Deletes a pod at once, without a word to it.
+    pub async fn force_delete(&self, pod: &str) -> Result<()> {
+        self.timeline
+            .say("test", &format!("deletes {pod} by force"));
+        self.pods()
+            .delete(
+                pod,
+                &DeleteParams {
+                    grace_period_seconds: Some(0),
+                    ..DeleteParams::default()
+                },
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// The operator's writes from now on.
+    pub fn audit(&self) -> Result<Audit> {
+        Audit::begin(&self.cluster)
+    }
+
+    /// The record in the database.
+    pub async fn duty_in_database(&self) -> Result<Record> {
+        let database = connect(&self.database_url).await?;
+        if database
+            .query_one("SELECT to_regclass('simulator_duty') IS NULL", &[])
+            .await?
+            .get(0)
+        {
+            return Ok(Record::default());
+        }
+        let rows = database
+            .query(
+                "SELECT (extract(epoch FROM at) * 1000000)::bigint, pod, app_id::text, version, kind
+                 FROM simulator_duty WHERE kind <> 'tick'
+                 UNION ALL
+                 SELECT (extract(epoch FROM max(at)) * 1000000)::bigint, pod, app_id::text, version, kind
+                 FROM simulator_duty WHERE kind = 'tick' GROUP BY pod, app_id, version, kind",
+                &[],
+            )
+            .await?;
+        Ok(Record::of(rows.iter().filter_map(|row| {
+            Some(Event {
+                at: row.get(0),
+                pod: row.get(1),
+                app: row.get(2),
+                version: row.get(3),
+                kind: Kind::parse(row.get(4))?,
+            })
+        })))
+    }
+
+    /// The record of the datagrams, where they can be collected.
+    pub fn duty_collected(&self) -> Option<Record> {
+        self.collector
+            .as_ref()
+            .map(|collector| Record::of(collector.events()))
+    }
+
+    /// Judges both records: never two actives, and both tell of the same. Returns the fuller one.
+    pub async fn judged(&self) -> Result<Record> {
+        let written = self.duty_in_database().await?;
+        written
+            .never_two_actives()
+            .context("by the record in the database")?;
+        let Some(collected) = self.duty_collected() else {
+            return Ok(written);
+        };
+        collected.never_two_actives().context("by the datagrams")?;
+        Ok(collected)
+    }
+
+    /// The gaps so far; refuses two actives.
+    pub async fn gaps(&self) -> Result<Vec<Gap>> {
+        Ok(self.judged().await?.gaps())
+    }
+
+    /// Removes the namespace and the databases.
+    pub async fn remove(self) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        namespaces
+            .delete(&self.namespace, &DeleteParams::default())
+            .await?;
+        self.cluster.drop_database(&self.database).await
+    }
+}
+
+async fn set(database: &tokio_postgres::Client, key: &str, value: &str) -> Result<()> {
+    let statement =
+        "INSERT INTO simulator_settings VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = $2";
+    database.execute(statement, &[&key, &value]).await?;
+    Ok(())
+}
+
+/// Whether a condition is true; `None` where it is not there or unknown.
+pub fn condition(status: &ChainlinkNodeStatus, name: &str) -> Option<bool> {
+    let condition = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == name)?;
+    match condition.status.as_str() {
+        "True" => Some(true),
+        "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// A status in one line.
+pub fn brief(status: &ChainlinkNodeStatus) -> String {
+    let pods: Vec<String> = status
+        .pods
+        .iter()
+        .map(|pod| {
+            format!(
+                "{} {} {}",
+                pod.name,
+                pod.role,
+                pod.version.as_deref().unwrap_or("?")
+            )
+        })
+        .collect();
+    let conditions: Vec<String> = status
+        .conditions
+        .iter()
+        .filter(|condition| condition.status == "True")
+        .map(|condition| {
+            format!(
+                "{} ({}: {})",
+                condition.type_, condition.reason, condition.message
+            )
+        })
+        .collect();
+    format!(
+        "{}: {} [{}] true: {}",
+        status.phase.as_deref().unwrap_or("no phase"),
+        status.message.as_deref().unwrap_or_default(),
+        pods.join(", "),
+        conditions.join("; ")
+    )
+}
+
+async fn fresh_namespace(client: &Client, name: &str) -> Result<()> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    if namespaces.get_opt(name).await?.is_some() {
+        namespaces.delete(name, &DeleteParams::default()).await?;
+    }
+    until(
+        &format!("the old namespace {name} is gone"),
+        PATIENCE,
+        async || {
+            ensure!(
+                namespaces.get_opt(name).await?.is_none(),
+                "it is still there"
+            );
+            Ok(())
+        },
+    )
+    .await?;
+    // The strictest of Kubernetes' own profiles: what the operator makes has to pass it.
+    let namespace = json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+    });
+    namespaces
+        .patch(
+            name,
+            &PatchParams::apply("e2e").force(),
+            &Patch::Apply(&namespace),
+        )
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Upgrades by handover.
+
+use anyhow::{Result, ensure};
+use e2e::{Company, World, scenario};
+
+/// Upgrades once, and shows that the standbys were replaced before the active was stopped.
+async fn upgrade(world: &World, name: &str, version: &str, replicas: usize) -> Result<()> {
+    let active = world.active(name).await?;
+    let audit = world.audit()?;
+    world
+        .change(name, serde_json::json!({"version": version}))
+        .await?;
+    let status = world.until_running(name, version, replicas).await?;
+    let stops = audit.stops(&world.namespace)?;
+    ensure!(
+        stops.len() == replicas,
+        "{replicas} pods were to be stopped, not {stops:?}"
+    );
+    ensure!(
+        stops.last() == Some(&active),
+        "the active {active} was to be stopped last: {stops:?}"
+    );
+    let successor = status.active.unwrap_or_default();
+    world.until_service_leads_to(name, &successor).await
+}
+
+async fn three_upgrades(world: &World, replicas: usize) -> Result<()> {
+    let wanted = u32::try_from(replicas)?;
+    world.apply(&world.node("node", "2.18.0", wanted)).await?;
+    world.until_running("node", "2.18.0", replicas).await?;
+    for version in ["2.19.0", "2.20.0", "2.21.0"] {
+        upgrade(world, "node", version, replicas).await?;
+    }
+    let record = world.judged().await?;
+    ensure!(
+        record.versions() == ["2.18.0", "2.19.0", "2.20.0", "2.21.0"],
+        "who worked: {:?}",
+        record.versions()
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn three_upgrades_in_a_row_with_two_replicas() -> Result<()> {
+    scenario("upgrades-2", Company::Welcome, async |world| {
+        three_upgrades(world, 2).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn three_upgrades_in_a_row_with_one_replica() -> Result<()> {
+    scenario("upgrades-1", Company::Welcome, async |world| {
+        three_upgrades(world, 1).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn three_upgrades_in_a_row_with_three_replicas() -> Result<()> {
+    scenario("upgrades-3", Company::Welcome, async |world| {
+        three_upgrades(world, 3).await
+    })
+    .await
+}
