@@ -93,6 +93,8 @@ pub struct Pod {
     pub took: Option<Took>,
     /// The last time that the container itself answered, and how.
     pub contact: Option<Contact>,
+    /// Since when this operator watches the container: its silence before that says nothing.
+    pub watched: Option<Timestamp>,
     /// The version that the log names, where it is not the revision's.
     pub contradicting_version: Option<String>,
 }
@@ -180,6 +182,11 @@ impl Pod {
     /// Whether the container answered at `since` or later.
     pub fn answered_since(&self, since: Timestamp) -> bool {
         self.contact.is_some_and(|contact| contact.at >= since)
+    }
+
+    /// Whether the container was watched since `since`, and did not answer.
+    pub fn silent_since(&self, since: Timestamp) -> bool {
+        self.watched.is_some_and(|watched| watched <= since) && !self.answered_since(since)
     }
 
     /// Whether the node's own server answered at `since` or later.

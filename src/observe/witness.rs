@@ -55,6 +55,8 @@ pub struct Facts {
     /// The version that its log names.
     pub version: Option<NodeVersion>,
     pub contact: Option<Contact>,
+    /// Since when the container is watched.
+    pub watched: Option<Timestamp>,
 }
 
 /// A container that is to be watched.
@@ -173,7 +175,8 @@ impl Witnesses {
     }
 
     fn begin(&self, subject: Subject, alert: &Arc<AtomicBool>) -> Watch {
-        let facts = Arc::new(Mutex::new(Facts::default()));
+        let known = Facts { watched: Some(Timestamp::now()), ..Facts::default() };
+        let facts = Arc::new(Mutex::new(known));
         let wake = Waker {
             wake: self.wake.clone(),
             node: subject.node.clone(),

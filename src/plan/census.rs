@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::guard::{Rule, Rules};
 use super::{FRESH, LOST};
 use crate::api::Memory;
 use crate::observe::{Container, Observation, Pod};
@@ -41,29 +42,47 @@ pub(super) fn before(now: Timestamp, age: Duration) -> Timestamp {
 impl<'a> Census<'a> {
     /// Sorts the pods of one look.
     pub fn take(seen: &'a Observation, memory: &Memory, now: Timestamp) -> Self {
+        Self::take_under(seen, memory, now, Rules::all())
+    }
+
+    pub(super) fn take_under(
+        seen: &'a Observation,
+        memory: &Memory,
+        now: Timestamp,
+        rules: Rules,
+    ) -> Self {
         let takers: Vec<&Pod> = seen
             .pods
             .iter()
             .filter(|pod| pod.running() && pod.took.is_some())
             .collect();
+        let database = |pod: &Pod| {
+            if rules.on(Rule::SameDatabase) {
+                database(pod, &takers, memory, now)
+            } else {
+                Database::Ours
+            }
+        };
         let foreign: Vec<&Pod> = takers
             .iter()
             .copied()
-            .filter(|pod| is_foreign(pod, &takers))
+            .filter(|pod| database(pod) == Database::Another)
             .collect();
+        let in_doubt = takers.iter().any(|pod| database(pod) == Database::InDoubt);
         let mut ours: Vec<&Pod> = takers
             .iter()
             .copied()
             .filter(|pod| !foreign.iter().any(|other| other.id == pod.id))
             .collect();
         ours.sort_by_key(|pod| pod.took.map(|took| took.at));
-        let order_unknown = match ours.as_slice() {
-            [.., second, last] => {
-                second.took.map(|took| took.at) == last.took.map(|took| took.at)
-                    || last.took.is_some_and(|took| took.waited.is_none())
-            }
-            _ => false,
-        };
+        let order_unknown = in_doubt
+            || match ours.as_slice() {
+                [.., second, last] => {
+                    second.took.map(|took| took.at) == last.took.map(|took| took.at)
+                        || last.took.is_some_and(|took| took.waited.is_none())
+                }
+                _ => false,
+            };
         let active = if order_unknown { None } else { ours.pop() };
         let mut census = Self {
             active,
@@ -99,7 +118,7 @@ impl<'a> Census<'a> {
         }
         match &pod.container {
             Container::Running { since }
-                if !pod.answered_since(before(self.now, LOST))
+                if pod.silent_since(before(self.now, LOST))
                     && *since < before(self.now, LOST) =>
             {
                 self.lost.push(pod);
@@ -116,7 +135,10 @@ impl<'a> Census<'a> {
     fn over(&self, pod: &Pod, memory: &Memory) -> bool {
         match &pod.container {
             Container::Ended { .. } | Container::Down { .. } => true,
-            Container::NotStarted { .. } => false,
+            // It ends as soon as its machine hears of it, which a lost machine never does.
+            Container::NotStarted { .. } => memory.stopping.as_ref().is_none_or(|stop| {
+                stop.uid != pod.id.uid || stop.at <= before(self.now, LOST)
+            }),
             Container::Running { .. } => {
                 let succeeded = pod.took.is_some_and(|took| {
                     self.active.is_some_and(|active| {
@@ -128,7 +150,7 @@ impl<'a> Census<'a> {
                         .stopping
                         .as_ref()
                         .is_none_or(|stop| stop.uid != pod.id.uid || !stop.active);
-                let unreachable = !pod.answered_since(before(self.now, LOST));
+                let unreachable = pod.silent_since(before(self.now, LOST));
                 succeeded || (was_standby && unreachable)
             }
         }
@@ -153,7 +175,7 @@ impl<'a> Census<'a> {
 
     /// Whether a pod has not answered for [`LOST`].
     pub fn unheard(&self, pod: &Pod) -> bool {
-        !pod.answered_since(before(self.now, LOST))
+        pod.silent_since(before(self.now, LOST))
     }
 
     /// Whether the API server has accepted the deletion of the pod with this uid.
@@ -196,15 +218,42 @@ impl<'a> Census<'a> {
     }
 }
 
-/// A pod that took a lock without having waited, while an older taker was seen at work after it.
-fn is_foreign(pod: &Pod, takers: &[&Pod]) -> bool {
-    let Some(took) = pod.took.filter(|took| took.waited == Some(false)) else {
-        return false;
+/// Which database a taker's lock is on, as far as can be told (rule S9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Database {
+    Ours,
+    Another,
+    InDoubt,
+}
+
+/// A pod that takes a lock without having waited, while an older taker is seen at work after it, sits
+/// on another database. So does, once such a pod was seen, one that has waited: it may have waited there.
+fn database(pod: &Pod, takers: &[&Pod], memory: &Memory, now: Timestamp) -> Database {
+    let Some(took) = pod.took else {
+        return Database::Ours;
     };
-    takers.iter().any(|older| {
-        older.id != pod.id
-            && !older.deleted
-            && older.took.is_some_and(|first| first.at < took.at)
-            && older.served_since(took.at)
-    })
+    if took.waited != Some(false) && memory.database_differs.is_none() {
+        return Database::Ours;
+    }
+    let mut older = takers.iter().filter(|older| {
+        older.id != pod.id && !older.deleted && older.took.is_some_and(|first| first.at < took.at)
+    });
+    let accepted = memory
+        .last_active
+        .as_ref()
+        .is_some_and(|last| last.uid == pod.id.uid && last.ended.is_none());
+    if older.clone().any(|older| older.served_since(took.at)) {
+        // Active while the older one could not be seen, which is back now. Either the older one is cut
+        // off from the database, or this one sits on another.
+        return if accepted {
+            Database::InDoubt
+        } else {
+            Database::Another
+        };
+    }
+    // The older one has not been asked since. It soon answers, or has not answered for too long.
+    if !accepted && older.any(|older| older.served_since(before(now, FRESH))) {
+        return Database::InDoubt;
+    }
+    Database::Ours
 }

@@ -6,9 +6,9 @@ use std::hash::{Hash, Hasher};
 use jiff::Timestamp;
 
 use super::census::{Census, before};
-use super::guard::{self, Cause, Denied, Permit, Rules};
+use super::guard::{self, Cause, Denied, Permit, Rule, Rules};
 use super::situation::{Blocked, Situation, Step};
-use super::{FRESH, LOST, RESCUE};
+use super::{FRESH, LOST, RESCUE, RETRY};
 use crate::api::Memory;
 use crate::observe::{Container, Observation, Pod, PodId, Revision, Wanted};
 
@@ -69,7 +69,7 @@ pub(super) fn next(
 ) -> Decided {
     let active_lost = census
         .active
-        .filter(|active| !active.answered_since(before(now, LOST)));
+        .filter(|active| active.silent_since(before(now, LOST)));
     let live = census
         .live()
         .into_iter()
@@ -99,7 +99,7 @@ impl<'a> Board<'a> {
                     .census
                     .foreign
                     .first()
-                    .map(|pod| guard::foreign_message(pod));
+                    .map(|pod| guard::foreign_message(&pod.id.name));
                 let mut decided = Decided::stop(permit, Step::Holding);
                 decided.situation.blocked = message.map(|message| Blocked {
                     reason: "DatabaseDiffers".to_owned(),
@@ -109,6 +109,12 @@ impl<'a> Board<'a> {
                 return decided;
             }
             Err(denied) => return self.held(denied),
+        }
+        if self.census.order_unknown {
+            return self.held(guard::order_unknown());
+        }
+        if let Some(decided) = self.database_differs() {
+            return decided;
         }
         if self.handover_failed() {
             let situation = Situation::at(Step::Holding).blocked(self.failure());
@@ -135,18 +141,14 @@ impl<'a> Board<'a> {
                 });
             }
         };
-        if self.memory.failed.as_deref() == Some(&wanted.name) {
-            return match self
+        if self.rules.on(Rule::NotFailed) && self.memory.failed.as_deref() == Some(&wanted.name) {
+            // Where the last one that worked may not run any more, the only way is forward.
+            let proven = self
                 .last_worked()
-                .filter(|proven| self.creatable(proven).is_ok())
-            {
-                Some(proven) => {
-                    let mut decided = self.toward(proven);
-                    decided.situation.blocked = Some(self.failure());
-                    decided
-                }
-                None => self.hold(self.failure()),
-            };
+                .filter(|proven| self.creatable(proven).is_ok());
+            let mut decided = self.toward(proven.unwrap_or(wanted));
+            decided.situation.blocked = Some(self.failure());
+            return decided;
         }
         if let Some(until) = self.settles(wanted) {
             let mut decided = self.hold_quietly();
@@ -193,6 +195,20 @@ impl<'a> Board<'a> {
             .checked_add(self.seen.intent.settle)
             .unwrap_or(self.now);
         (until > self.now).then_some(until)
+    }
+
+    /// S9: for a while after a pod was found on another database, while the active works, nothing is
+    /// made or stopped. The next pod would read the same Secret.
+    fn database_differs(&self) -> Option<Decided> {
+        let known = self.memory.database_differs.as_ref()?;
+        self.census.active_at_work()?;
+        let mut situation = Situation::at(Step::Holding).blocked(Blocked {
+            reason: "DatabaseDiffers".to_owned(),
+            message: guard::foreign_message(&known.pod),
+            stalled: true,
+        });
+        situation.until = known.at.checked_add(RETRY).ok();
+        Some(Decided::nothing(situation))
     }
 
     /// A stop of the active was over long ago, and nobody serves.
@@ -255,14 +271,35 @@ impl<'a> Board<'a> {
     /// A pod in back-off after an exit that means nothing is replaced, as the kubelet would wait for
     /// up to five minutes.
     fn replace_backed_off(&self) -> Option<Decided> {
+        let coming = self.census.starting.iter().any(|pod| {
+            !matches!(
+                pod.container,
+                Container::NotStarted { trouble: Some(_) }
+            )
+        });
+        // One at a time: the one before has been made again, and is up or down.
+        if coming || self.memory.creating.is_some() || self.live.len() < self.seen.intent.replicas {
+            return None;
+        }
         let pod = self
             .census
             .down
             .iter()
             .find(|pod| guard::backed_off(pod, self.now))?;
-        guard::stop_other(self.census, pod, Cause::BackOff, self.now, self.rules)
+        self.permit_other(pod, Cause::BackOff)
             .ok()
             .map(|permit| Decided::stop(permit, Step::Restoring))
+    }
+
+    fn permit_other(&self, pod: &Pod, cause: Cause) -> Result<Permit, Denied> {
+        guard::stop_other(
+            self.census,
+            self.memory,
+            pod,
+            cause,
+            self.now,
+            self.rules,
+        )
     }
 
     /// Nothing planned is done, and what was lost is repaired from the last revision that worked.
@@ -287,16 +324,36 @@ impl<'a> Board<'a> {
     fn held(&self, denied: Denied) -> Decided {
         let lasting = !matches!(
             denied.reason,
-            "StopUnderWay" | "SuccessorNotSeen" | "ActiveNotSeen" | "NoSuccessor" | "RivalStandby"
+            "StopUnderWay"
+                | "SuccessorNotSeen"
+                | "ActiveNotSeen"
+                | "NoActive"
+                | "NoSuccessor"
+                | "RivalStandby"
+                | "OrderUnknown"
+                | "TakeoverAwaited"
         );
-        let old = self.memory.wanted.as_ref().is_some_and(|wanted| {
-            wanted.since <= before(self.now, self.seen.intent.standby_timeout)
-        });
+        let old = self.last_progress() <= before(self.now, self.seen.intent.standby_timeout);
         Decided::nothing(Situation::at(Step::Holding).blocked(Blocked {
             reason: denied.reason.to_owned(),
             message: denied.message,
             stalled: lasting || old,
         }))
+    }
+
+    /// When something has last got on: what has to be waited for since then takes its time.
+    fn last_progress(&self) -> Timestamp {
+        let memory = self.memory;
+        [
+            memory.wanted.as_ref().map(|wanted| wanted.since),
+            memory.stopping.as_ref().map(|stop| stop.at),
+            memory.last_active.as_ref().and_then(|last| last.ended),
+            self.seen.pods.iter().map(|pod| pod.created).max(),
+        ]
+        .into_iter()
+        .flatten()
+        .max()
+        .unwrap_or(self.now)
     }
 
     /// Pods come up one at a time.
@@ -378,7 +435,10 @@ impl<'a> Board<'a> {
                 && pod.revision.as_ref().map(|revision| &revision.name)
                     != self.memory.last_worked.as_ref()
         })?;
-        Some(self.stop_other(junk, Cause::Replaced))
+        // Where they may not be stopped now, they do not stand in the way of what else is to be done.
+        self.permit_other(junk, Cause::Replaced)
+            .ok()
+            .map(|permit| Decided::stop(permit, Step::ReplacingStandbys))
     }
 
     fn stop_other(&self, pod: &Pod, cause: Cause) -> Decided {
@@ -387,7 +447,7 @@ impl<'a> Board<'a> {
         } else {
             Step::ReplacingStandbys
         };
-        match guard::stop_other(self.census, pod, cause, self.now, self.rules) {
+        match self.permit_other(pod, cause) {
             Ok(permit) => Decided::stop(permit, step),
             Err(denied) => {
                 let mut decided = self.held(denied);
@@ -462,7 +522,7 @@ impl<'a> Board<'a> {
                 if stuck
                     && redundant < self.seen.intent.replicas
                     && !repairing
-                    && self.live.len() <= self.seen.intent.replicas
+                    && self.live.len() < self.seen.intent.replicas + self.seen.intent.surge
                     && self.creatable(proven).is_ok() =>
             {
                 self.make(proven, Step::AwaitingStandby)
@@ -522,7 +582,11 @@ impl<'a> Board<'a> {
     /// All pods are of the wanted revision: as many as wanted, no more.
     fn keep(&self, target: &Revision) -> Decided {
         let replicas = self.seen.intent.replicas;
-        let stop = self.memory.stopping.as_ref().filter(|stop| stop.active);
+        let stop = self
+            .memory
+            .stopping
+            .as_ref()
+            .filter(|stop| stop.active && stop.at > before(self.now, RESCUE));
         if self.live.len() < replicas {
             if self.one_at_a_time() {
                 return self.make(target, Step::Restoring);
