@@ -27,6 +27,7 @@ pub struct ChainlinkNodeStatus {
     pub message: Option<String>,
     /// Ready, Reconciling and Stalled as kstatus reads them; Available and Redundant beside them.
     #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// Name of the pod that holds the lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,6 +173,17 @@ pub struct Memory {
     /// A revision whose handover failed: nobody of it served. It is not tried again until the spec changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// The last pod that was found on another database (rule S9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_differs: Option<DatabaseDiffers>,
+}
+
+/// A pod that took a lock without having waited, while the active was at work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseDiffers {
+    pub pod: String,
+    pub at: Timestamp,
 }
 
 /// A version newer than any that is known to have held the lock.

@@ -118,8 +118,7 @@ impl<'a> Census<'a> {
         }
         match &pod.container {
             Container::Running { since }
-                if pod.silent_since(before(self.now, LOST))
-                    && *since < before(self.now, LOST) =>
+                if pod.silent_since(before(self.now, LOST)) && *since < before(self.now, LOST) =>
             {
                 self.lost.push(pod);
             }
@@ -136,9 +135,10 @@ impl<'a> Census<'a> {
         match &pod.container {
             Container::Ended { .. } | Container::Down { .. } => true,
             // It ends as soon as its machine hears of it, which a lost machine never does.
-            Container::NotStarted { .. } => memory.stopping.as_ref().is_none_or(|stop| {
-                stop.uid != pod.id.uid || stop.at <= before(self.now, LOST)
-            }),
+            Container::NotStarted { .. } => memory
+                .stopping
+                .as_ref()
+                .is_none_or(|stop| stop.uid != pod.id.uid || stop.at <= before(self.now, LOST)),
             Container::Running { .. } => {
                 let succeeded = pod.took.is_some_and(|took| {
                     self.active.is_some_and(|active| {

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::census::{Census, before};
-use super::{BACKOFF, FRESH};
+use super::{BACKOFF, FRESH, RESCUE, TAKEOVER};
 use crate::api::Memory;
 use crate::node::NodeVersion;
 use crate::observe::{Answered, Container, Pod, PodId, Revision};
@@ -127,13 +127,13 @@ impl Rules {
     }
 
     #[cfg(test)]
-    fn on(self, rule: Rule) -> bool {
+    pub(super) fn on(self, rule: Rule) -> bool {
         self.off != Some(rule)
     }
 
     #[cfg(not(test))]
     #[allow(clippy::unused_self)]
-    const fn on(self, _: Rule) -> bool {
+    pub(super) const fn on(self, _: Rule) -> bool {
         true
     }
 }
@@ -162,6 +162,16 @@ fn permit(pod: &Pod, cause: Cause, active: bool) -> Permit {
     }
 }
 
+pub(super) fn order_unknown() -> Denied {
+    Denied {
+        reason: "OrderUnknown",
+        message:
+            "several pods have taken the lock and nothing says which of them came last, or whether \
+                  they use one database"
+                .to_owned(),
+    }
+}
+
 /// S2: no other stop is under way.
 fn one_stop(census: &Census<'_>, rules: Rules) -> Result<(), Denied> {
     match census.stopping.first() {
@@ -181,10 +191,7 @@ pub(super) fn stop_active(
     rules: Rules,
 ) -> Result<Permit, Denied> {
     if census.order_unknown {
-        return deny(
-            "OrderUnknown",
-            "several pods have taken the lock and nothing says which came last",
-        );
+        return Err(order_unknown());
     }
     let Some(active) = census.active.filter(|pod| !pod.deleted) else {
         return deny("NoActive", "no active pod of ours is known");
@@ -211,17 +218,14 @@ pub(super) fn stop_active(
     if rules.on(Rule::SameDatabase)
         && let Some(pod) = census.foreign.first()
     {
-        return deny("DatabaseDiffers", foreign_message(pod));
+        return deny("DatabaseDiffers", foreign_message(&pod.id.name));
     }
     if rules.on(Rule::NoRival)
-        && let Some(rival) = rival(census, active, to)
+        && let Some(rival) = rival(census, memory, active, to)
     {
         return deny(
             "RivalStandby",
-            format!(
-                "{} is of another revision and could take the lock instead",
-                rival.id.name
-            ),
+            format!("{rival} is of another revision and could take the lock instead"),
         );
     }
     let successor = successor(census, active, to, now, rules)?;
@@ -234,13 +238,24 @@ pub(super) fn stop_active(
     ))
 }
 
-/// S1: a pod of another revision that runs, or may, and could win the lock.
-fn rival<'a>(census: &Census<'a>, active: &Pod, to: &Revision) -> Option<&'a Pod> {
-    census.pods().iter().find(|pod| {
+/// S1: a pod of another revision that runs, or may, or is being made, and could win the lock.
+fn rival<'a>(
+    census: &Census<'a>,
+    memory: &'a Memory,
+    active: &Pod,
+    to: &Revision,
+) -> Option<&'a str> {
+    let pod = census.pods().iter().find(|pod| {
         pod.id != active.id
             && !pod.ended()
             && !(pod.deleted && matches!(pod.container, Container::Down { .. }))
             && pod.revision.as_ref() != Some(to)
+    });
+    let making = memory.creating.as_ref();
+    pod.map(|pod| pod.id.name.as_str()).or_else(|| {
+        making
+            .filter(|creating| creating.revision != to.name)
+            .map(|creating| creating.pod.as_str())
     })
 }
 
@@ -304,17 +319,18 @@ fn fit(pod: &Pod, now: Timestamp, rules: Rules) -> Result<(), Denied> {
     Ok(())
 }
 
-pub(super) fn foreign_message(pod: &Pod) -> String {
+pub(super) fn foreign_message(pod: &str) -> String {
     format!(
-        "{} took a lock without waiting while the active was at work: it sits on another database. \
-         If the Secret of spec.database.url was changed, change it back; a new database needs a new Secret name and replicas: 0 first",
-        pod.id.name
+        "{pod} took a lock without waiting while the active was at work: it sits on another database. \
+         If the Secret of spec.database.url was changed, change it back; a new database needs a new Secret name and replicas: 0 first. \
+         A new pod is made after ten minutes, or with the next change of the spec"
     )
 }
 
 /// S2, S3: a pod that is not the active may be stopped.
 pub(super) fn stop_other(
     census: &Census<'_>,
+    memory: &Memory,
     pod: &Pod,
     cause: Cause,
     now: Timestamp,
@@ -322,20 +338,23 @@ pub(super) fn stop_other(
 ) -> Result<Permit, Denied> {
     one_stop(census, rules)?;
     if census.order_unknown {
-        return deny(
-            "OrderUnknown",
-            "several pods have taken the lock and nothing says which came last",
-        );
+        return Err(order_unknown());
     }
     if census.is_active(pod) {
         return deny("IsActive", format!("{} holds the lock", pod.id.name));
+    }
+    if takeover_awaited(census, memory, before(now, RESCUE)) {
+        return deny(
+            "TakeoverAwaited",
+            "the active was stopped and its successor has not taken over yet",
+        );
     }
     let harmless = match &pod.container {
         // Not even started, or not running: nothing is lost by its end. S6 still counts it.
         Container::NotStarted { .. } | Container::Down { .. } => true,
         Container::Running { .. } | Container::Ended { .. } => false,
     };
-    let covered = census.active_at_work().is_some() || another_waits(census, pod, now);
+    let covered = census.active_at_work().is_some() || another_waits(census, memory, pod, now);
     if rules.on(Rule::ActiveSeen) && !harmless && !covered {
         return deny(
             "ActiveNotSeen",
@@ -354,9 +373,25 @@ pub(super) fn stop_other(
     Ok(permit(pod, cause, false))
 }
 
-/// With an external holder there is no active of ours: a standby may go if another one stays.
-fn another_waits(census: &Census<'_>, pod: &Pod, now: Timestamp) -> bool {
+/// A handover has begun since `since`, and nobody has taken over: it is not to be forgotten for another
+/// stop, as the rescue depends on it.
+fn takeover_awaited(census: &Census<'_>, memory: &Memory, since: Timestamp) -> bool {
     census.active.is_none()
+        && memory
+            .stopping
+            .as_ref()
+            .is_some_and(|stop| stop.successor.is_some() && stop.at > since)
+}
+
+/// With an external holder there is no active of ours: a standby may go if another one stays. Not while
+/// it may have taken the lock of our own last active without having been seen yet.
+fn another_waits(census: &Census<'_>, memory: &Memory, pod: &Pod, now: Timestamp) -> bool {
+    let orphaned = memory.last_active.as_ref().is_some_and(|last| {
+        last.ended
+            .is_some_and(|ended| ended > before(now, TAKEOVER))
+    });
+    !orphaned
+        && census.active.is_none()
         && census.suspects.is_empty()
         && census
             .waiting

@@ -3,9 +3,12 @@
 use jiff::Timestamp;
 
 use super::census::{Census, before};
+use super::guard::{self, Rules};
 use super::moves::NewPod;
-use super::{FRESH, Permit};
-use crate::api::{Creation, LastActive, LastHandover, MayHaveHeld, Memory, Stop, WantedRevision};
+use super::{FRESH, Permit, RETRY};
+use crate::api::{
+    Creation, DatabaseDiffers, LastActive, LastHandover, MayHaveHeld, Memory, Stop, WantedRevision,
+};
 use crate::node::NodeVersion;
 use crate::observe::{Container, Observation, Pod, Wanted};
 
@@ -28,7 +31,71 @@ pub(super) fn refresh(
         });
     let finished = remember_active(&mut memory, seen, census, now);
     forget_stop(&mut memory, seen, census);
+    remember_foreign(&mut memory, census, now);
+    if seen.intent.replicas == 0 && seen.pods.iter().all(Pod::ended) {
+        // What starts after this is a new life, and no handover.
+        memory.last_active = None;
+        memory.failed = None;
+        memory.database_differs = None;
+    }
     (memory, finished)
+}
+
+/// A creation that no look has shown is repeated, unless its revision is no longer of use or no longer
+/// allowed: the spec may have changed because such pods are refused.
+pub(super) fn drop_creation(
+    memory: &mut Memory,
+    seen: &Observation,
+    census: &Census<'_>,
+    now: Timestamp,
+    rules: Rules,
+) {
+    let Some(creating) = memory.creating.clone() else {
+        return;
+    };
+    let of_use = [
+        memory.wanted.as_ref().map(|wanted| &wanted.name),
+        memory.last_worked.as_ref(),
+    ]
+    .contains(&Some(&creating.revision));
+    let allowed = seen
+        .revisions
+        .get(&creating.revision)
+        .is_some_and(|revision| guard::create(census, memory, revision, now, rules).is_ok());
+    if !of_use || !allowed {
+        memory.creating = None;
+        forget_start(memory, &creating.pod);
+    }
+}
+
+/// It never ran. Should it turn up all the same, it is remembered again.
+fn forget_start(memory: &mut Memory, pod: &str) {
+    let started = memory.may_have_held.take().map(|mut started| {
+        started.pods.retain(|name| name != pod);
+        started
+    });
+    memory.may_have_held = started.filter(|started| !started.pods.is_empty());
+}
+
+fn remember_foreign(memory: &mut Memory, census: &Census<'_>, now: Timestamp) {
+    if let Some(pod) = census.foreign.first() {
+        if memory
+            .database_differs
+            .as_ref()
+            .is_none_or(|known| known.pod != pod.id.name)
+        {
+            memory.database_differs = Some(DatabaseDiffers {
+                pod: pod.id.name.clone(),
+                at: now,
+            });
+        }
+    } else if memory
+        .database_differs
+        .as_ref()
+        .is_some_and(|known| known.at <= before(now, RETRY))
+    {
+        memory.database_differs = None;
+    }
 }
 
 fn remember_wanted(memory: &mut Memory, seen: &Observation, now: Timestamp) {
@@ -45,6 +112,7 @@ fn remember_wanted(memory: &mut Memory, seen: &Observation, now: Timestamp) {
                     since: now,
                 });
                 memory.failed = None;
+                memory.database_differs = None;
             }
         }
         Wanted::Unusable(problem) if problem.missing => {
@@ -74,6 +142,12 @@ fn remember_versions(memory: &mut Memory, seen: &Observation, census: &Census<'_
             memory.newest_held = newest(memory.newest_held.as_deref(), &revision.version);
         }
     }
+    for pod in &seen.pods {
+        let never_ran = matches!(pod.container, Container::NotStarted { .. }) && pod.deleted;
+        if let Some(revision) = pod.revision.as_ref().filter(|_| !never_ran) {
+            remember_start(memory, &pod.id.name, &revision.version);
+        }
+    }
     let Some(active) = census.active_at_work() else {
         return;
     };
@@ -82,6 +156,9 @@ fn remember_versions(memory: &mut Memory, seen: &Observation, census: &Census<'_
     };
     if active.served_since(before(now, FRESH)) {
         memory.last_worked = Some(revision.name.clone());
+        if memory.failed.as_ref() == Some(&revision.name) {
+            memory.failed = None;
+        }
     }
     // The active has had the lock all the time, and no newer pod is left that could have had it.
     let newer_left = seen.pods.iter().any(|pod| {
@@ -226,12 +303,18 @@ pub(super) fn intend_creation(memory: &mut Memory, new: &NewPod, now: Timestamp)
         revision: new.revision.name.clone(),
         at: now,
     });
-    remember_start(memory, new);
+    remember_start(memory, &new.pod, &new.revision.version);
 }
 
 /// S6: from its creation on, a pod of a newer version may have held the lock.
-fn remember_start(memory: &mut Memory, new: &NewPod) {
-    let version = &new.revision.version;
+fn remember_start(memory: &mut Memory, pod: &str, version: &NodeVersion) {
+    let known = memory
+        .may_have_held
+        .as_ref()
+        .is_some_and(|started| started.pods.iter().any(|name| name == pod));
+    if known {
+        return;
+    }
     if newest(memory.newest_held.as_deref(), version).as_deref() == memory.newest_held.as_deref() {
         return;
     }
@@ -241,7 +324,7 @@ fn remember_start(memory: &mut Memory, new: &NewPod) {
     });
     started.version =
         newest(Some(&started.version), version).unwrap_or_else(|| version.to_string());
-    started.pods.push(new.pod.clone());
+    started.pods.push(pod.to_owned());
     memory.may_have_held = Some(started);
 }
 
@@ -249,11 +332,7 @@ fn remember_start(memory: &mut Memory, new: &NewPod) {
 pub(super) fn intend_stop(memory: &mut Memory, permit: &Permit, now: Timestamp) {
     if permit.never_started() {
         // Kubernetes said why it could not start, and the delete carries the pod's version.
-        let started = memory.may_have_held.take().map(|mut started| {
-            started.pods.retain(|pod| *pod != permit.pod().name);
-            started
-        });
-        memory.may_have_held = started.filter(|started| !started.pods.is_empty());
+        forget_start(memory, &permit.pod().name);
     }
     memory.stopping = Some(Stop {
         pod: permit.pod().name.clone(),

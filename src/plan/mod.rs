@@ -36,7 +36,12 @@ pub const LOST: Duration = Duration::from_secs(30);
 /// started: Chainlink's lease duration and 5 s.
 pub const RESCUE: Duration = Duration::from_secs(15);
 /// How long something that the spec refers to may be missing before that is reported as stalled.
-pub const MISSING: Duration = Duration::from_secs(600);
+pub const MISSING: Duration = Duration::from_mins(10);
+/// How long after the end of an active a standby may be in the middle of its takeover, unseen: before
+/// 2.15 a backup and the migrations run without any server.
+pub const TAKEOVER: Duration = Duration::from_mins(10);
+/// How long after a pod was found on another database no further one is made.
+pub const RETRY: Duration = Duration::from_mins(10);
 /// How long a pod whose database was away is left in back-off before a fresh one replaces it.
 pub const BACKOFF: Duration = Duration::from_secs(15);
 
@@ -82,8 +87,9 @@ pub(crate) fn plan_under(
     now: Timestamp,
     rules: Rules,
 ) -> Plan {
-    let census = Census::take(seen, memory, now);
+    let census = Census::take_under(seen, memory, now, rules);
     let (mut memory, finished) = memory::refresh(memory, seen, &census, now);
+    memory::drop_creation(&mut memory, seen, &census, now, rules);
     let mut acts: Vec<Act> = Vec::new();
 
     for pod in seen.pods.iter().filter(|pod| pod.ended() && !pod.deleted) {
@@ -136,10 +142,14 @@ fn roles(seen: &Observation, census: &Census<'_>, memory: &Memory) -> Vec<Act> {
                 active,
             };
             if active {
-                gains.push(act)
+                gains.push(act);
             } else {
-                acts.push(act)
+                acts.push(act);
             }
+        }
+        // Who of several holders is right is not known: they stay as they are.
+        if census.order_unknown && census.holds(pod) {
+            continue;
         }
         let ready = !pod.deleted
             && !census.is_foreign(pod)

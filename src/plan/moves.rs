@@ -92,6 +92,14 @@ impl<'a> Board<'a> {
         if self.seen.intent.replicas == 0 {
             return self.end();
         }
+        let mut decided = self.decide();
+        if self.has_failed() && decided.situation.blocked.is_none() {
+            decided.situation.blocked = Some(self.failure());
+        }
+        decided
+    }
+
+    fn decide(&self) -> Decided {
         match guard::stop_foreign(self.census, self.rules) {
             Ok(None) => {}
             Ok(Some(permit)) => {
@@ -141,13 +149,13 @@ impl<'a> Board<'a> {
                 });
             }
         };
-        if self.rules.on(Rule::NotFailed) && self.memory.failed.as_deref() == Some(&wanted.name) {
+        if self.has_failed() {
             // Where the last one that worked may not run any more, the only way is forward.
             let proven = self
                 .last_worked()
                 .filter(|proven| self.creatable(proven).is_ok());
             let mut decided = self.toward(proven.unwrap_or(wanted));
-            decided.situation.blocked = Some(self.failure());
+            decided.situation.blocked = None;
             return decided;
         }
         if let Some(until) = self.settles(wanted) {
@@ -158,6 +166,12 @@ impl<'a> Board<'a> {
             return decided;
         }
         self.toward(wanted)
+    }
+
+    /// The handover to the wanted revision has failed: it is not tried again.
+    fn has_failed(&self) -> bool {
+        let wanted = self.memory.wanted.as_ref().map(|wanted| &wanted.name);
+        self.rules.on(Rule::NotFailed) && wanted.is_some() && self.memory.failed.as_ref() == wanted
     }
 
     /// `replicas: 0`.
@@ -271,12 +285,11 @@ impl<'a> Board<'a> {
     /// A pod in back-off after an exit that means nothing is replaced, as the kubelet would wait for
     /// up to five minutes.
     fn replace_backed_off(&self) -> Option<Decided> {
-        let coming = self.census.starting.iter().any(|pod| {
-            !matches!(
-                pod.container,
-                Container::NotStarted { trouble: Some(_) }
-            )
-        });
+        let coming = self
+            .census
+            .starting
+            .iter()
+            .any(|pod| !matches!(pod.container, Container::NotStarted { trouble: Some(_) }));
         // One at a time: the one before has been made again, and is up or down.
         if coming || self.memory.creating.is_some() || self.live.len() < self.seen.intent.replicas {
             return None;
@@ -292,14 +305,7 @@ impl<'a> Board<'a> {
     }
 
     fn permit_other(&self, pod: &Pod, cause: Cause) -> Result<Permit, Denied> {
-        guard::stop_other(
-            self.census,
-            self.memory,
-            pod,
-            cause,
-            self.now,
-            self.rules,
-        )
+        guard::stop_other(self.census, self.memory, pod, cause, self.now, self.rules)
     }
 
     /// Nothing planned is done, and what was lost is repaired from the last revision that worked.
@@ -402,7 +408,7 @@ impl<'a> Board<'a> {
         if let Some(decided) = self.abandon(target, &others) {
             return decided;
         }
-        let old_active = self.active().filter(|pod| outdated(&pod)).is_some();
+        let old_active = self.active().is_some_and(|pod| outdated(&&pod));
         if !old_active && others.is_empty() {
             return self.keep(target);
         }
@@ -475,7 +481,8 @@ impl<'a> Board<'a> {
             (true, 0) => intent.replicas.max(2) - 1,
             _ => intent.replicas,
         };
-        let room = self.live.len() < intent.replicas + intent.surge;
+        let taken = self.live.len() + self.census.stopping.len();
+        let room = taken < intent.replicas + intent.surge;
         if made.len() < wanted && room {
             return self.make(target, Step::Surging);
         }

@@ -450,6 +450,7 @@ fn new_pod(name: &str, of: &Revision, created: Timestamp) -> Pod {
         doubt: None,
         took: None,
         contact: None,
+        watched: Some(Timestamp::MIN),
         contradicting_version: None,
     }
 }
@@ -460,6 +461,7 @@ fn touch(pod: &mut Pod) {
 }
 
 /// For a test's expectations.
+#[allow(clippy::unnecessary_wraps)]
 pub fn blocked(reason: &str, stalled: bool) -> Option<(String, bool)> {
     Some((reason.to_owned(), stalled))
 }

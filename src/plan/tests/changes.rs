@@ -1,0 +1,317 @@
+//! Changes of the spec: what is made, replaced and stopped, in which order.
+
+use super::world::{World, blocked, configured, nothing, v1, v2, v3};
+use crate::node::ExitKind;
+use crate::plan::Step;
+
+#[test]
+fn the_first_pod_of_an_empty_resource_is_made_at_once() {
+    let mut world = World::with(2);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let first = world.newest();
+    assert_eq!(world.obey(), nothing(), "pods come up one at a time");
+    world.starts(&first);
+    world.takes(&first);
+    assert_eq!(
+        world.obey(),
+        [
+            format!("label {first}"),
+            format!("ready {first}"),
+            "create 2.28.0".to_owned()
+        ]
+    );
+    let second = world.newest();
+    world.waits(&second);
+    assert_eq!(world.obey(), [format!("ready {second}")]);
+    assert_eq!(world.plan().situation.step, Step::Steady);
+}
+
+#[test]
+fn a_change_settles_before_a_surge() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want(&v2());
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.plan().situation.step, Step::Settling);
+    world.later(4);
+    assert_eq!(world.obey(), nothing());
+    world.later(1);
+    assert_eq!(world.obey(), ["create 2.29.0"]);
+}
+
+#[test]
+fn nothing_is_stopped_before_the_surge_waits_for_the_lock() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(&v2());
+    assert_eq!(world.obey(), ["create 2.29.0"]);
+    let surge = world.newest();
+    for _ in 0..3 {
+        assert_eq!(world.obey(), nothing());
+        assert_eq!(world.plan().situation.step, Step::AwaitingStandby);
+        world.later(60);
+    }
+    world.starts(&surge);
+    assert_eq!(world.obey(), nothing());
+    world.waits(&surge);
+    assert_eq!(
+        world.obey(),
+        [format!("ready {surge}"), "stop b".to_owned()]
+    );
+}
+
+#[test]
+fn standbys_are_replaced_one_at_a_time_and_before_the_active() {
+    let mut world = World::with(3)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .standby("c", &v1())
+        .at_rest();
+    world.want_settled(&v2());
+    let mut stopped = Vec::new();
+    while stopped.len() < 3 {
+        assert_eq!(world.obey(), ["create 2.29.0"]);
+        let made = world.newest();
+        world.waits(&made);
+        let acts = world.obey();
+        stopped.extend(
+            acts.last()
+                .unwrap()
+                .strip_prefix("stop ")
+                .map(str::to_owned),
+        );
+        assert_eq!(
+            acts.len(),
+            2,
+            "the gate of the new one and one stop: {acts:?}"
+        );
+        if stopped.len() < 3 {
+            assert_eq!(world.obey(), nothing(), "one at a time");
+        }
+        world.pods.retain(|pod| !pod.deleted);
+    }
+    assert_eq!(stopped, ["b", "c", "a"]);
+}
+
+#[test]
+fn an_upgrade_costs_one_handover_and_ends_with_the_wanted_pods_alone() {
+    for replicas in 1..=3 {
+        for surge in 0..=1 {
+            if replicas == 1 && surge == 0 {
+                continue;
+            }
+            let mut world = World::with(replicas).surge(surge);
+            world.carry_on();
+            world.want(&v2());
+            let end = world.carry_on();
+            assert_eq!(end.step, Step::Steady, "{replicas} {surge}");
+            assert_eq!(end.blocked, None);
+            assert_eq!(world.versions(), vec!["2.29.0"; replicas]);
+            assert_eq!(world.handovers, 1);
+        }
+    }
+}
+
+#[test]
+fn three_changes_in_a_row_cost_one_handover() {
+    let mut world = World::with(2);
+    world.carry_on();
+    for revision in [v2(), configured("2.29.0", "more"), v3()] {
+        world.want(&revision);
+        assert_eq!(world.obey(), nothing());
+        world.later(3);
+    }
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.30.0", "2.30.0"]);
+    assert_eq!(world.handovers, 1);
+}
+
+#[test]
+fn a_configuration_and_a_version_a_few_seconds_apart_cost_one_handover() {
+    let mut world = World::with(2);
+    world.carry_on();
+    world.want(&configured("2.28.0", "more"));
+    world.obey();
+    world.later(4);
+    world.want(&configured("2.29.0", "more"));
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.29.0", "2.29.0"]);
+    assert_eq!(world.handovers, 1);
+}
+
+#[test]
+fn an_image_that_does_not_exist_leaves_the_active_at_work_and_says_so() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    let surge = world.newest();
+    world.in_trouble(&surge, "ErrImagePull", "2.29.0: not found");
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("ErrImagePull", false));
+    world.in_trouble(
+        &surge,
+        "ImagePullBackOff",
+        "Back-off pulling image 2.29.0: not found",
+    );
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("ImagePullBackOff", true));
+    let told = world.plan().situation.blocked.unwrap().message;
+    assert!(told.contains("Back-off pulling image"), "{told}");
+    assert_eq!(world.labelled(), ["a"]);
+}
+
+#[test]
+fn setting_the_version_back_clears_a_rollout_whose_image_does_not_exist() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    let surge = world.newest();
+    world.in_trouble(&surge, "ImagePullBackOff", "not found");
+    world.obey();
+    world.want_settled(&v1());
+    assert_eq!(world.obey(), [format!("stop {surge}")]);
+    world.gone(&surge);
+    assert_eq!(world.obey(), nothing());
+    let end = world.plan().situation;
+    assert_eq!((end.step, end.blocked), (Step::Steady, None));
+    assert_eq!(world.handovers, 0);
+}
+
+#[test]
+fn a_crash_loop_is_told_in_the_nodes_own_words() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    let surge = world.newest();
+    for _ in 0..4 {
+        world.crashes(
+            &surge,
+            ExitKind::Configuration,
+            "invalid configuration: EVM.0",
+        );
+    }
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("CrashLoop", true));
+    let told = world.plan().situation.blocked.unwrap().message;
+    assert!(told.contains("invalid configuration: EVM.0"), "{told}");
+}
+
+#[test]
+fn a_pod_that_never_waits_is_reported_after_the_timeout() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    let surge = world.newest();
+    world.starts(&surge);
+    world.obey();
+    assert_eq!(world.blocked(), None);
+    world.later(601);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("StandbyTimeout", true));
+    assert_eq!(world.labelled(), ["a"]);
+}
+
+#[test]
+fn a_newer_spec_overtakes_a_stuck_rollout() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    let stuck = world.newest();
+    world.in_trouble(&stuck, "ImagePullBackOff", "not found");
+    world.obey();
+    world.want(&v3());
+    let end = world.carry_on();
+    assert_eq!(end.step, Step::Steady);
+    assert_eq!(world.versions(), ["2.30.0", "2.30.0"]);
+    assert!(!world.has(&stuck));
+    assert_eq!(world.handovers, 1);
+}
+
+#[test]
+fn a_revert_in_the_middle_upgrades_nothing_and_removes_the_waiting_newer_pods_first() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    let newer = world.newest();
+    world.waits(&newer);
+    assert_eq!(world.obey().last().unwrap(), "stop b");
+    world.gone("b");
+    world.want_settled(&v1());
+    assert_eq!(
+        world.obey(),
+        [format!("stop {newer}")],
+        "the newer pod goes before it could win"
+    );
+    world.gone(&newer);
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.28.0", "2.28.0"]);
+    assert!(world.has("a"));
+    assert_eq!(world.handovers, 0);
+}
+
+#[test]
+fn without_room_a_standby_is_replaced_in_place() {
+    let mut world = World::with(2)
+        .surge(0)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(&v2());
+    assert_eq!(world.obey(), ["stop b"]);
+    assert_eq!(world.obey(), nothing());
+    world.gone("b");
+    assert_eq!(world.obey(), ["create 2.29.0"]);
+    let made = world.newest();
+    assert_eq!(world.obey(), nothing());
+    world.waits(&made);
+    assert_eq!(world.obey(), [format!("ready {made}"), "stop a".to_owned()]);
+}
+
+#[test]
+fn one_replica_is_upgraded_by_a_surge() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    assert_eq!(world.obey(), ["create 2.29.0"]);
+    let next = world.newest();
+    world.waits(&next);
+    assert_eq!(world.obey(), [format!("ready {next}"), "stop a".to_owned()]);
+}
+
+#[test]
+fn a_missing_secret_is_waited_for_and_reported_after_ten_minutes() {
+    let mut world = World::with(2);
+    world.want_unusable("SecretMissing", true);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("SecretMissing", false));
+    world.later(600);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("SecretMissing", true));
+    world.want(&v1());
+    assert_eq!(world.obey(), ["create 2.28.0"], "it heals by itself");
+}
+
+#[test]
+fn a_spec_that_can_not_be_used_touches_nothing_and_lost_pods_are_repaired() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_unusable("ConfigInvalid", false);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("ConfigInvalid", true));
+    world.gone("b");
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+}

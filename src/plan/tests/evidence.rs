@@ -1,0 +1,69 @@
+//! What a look proves, and what it does not.
+
+use super::world::{World, v1, v2};
+use crate::observe::{Answered, Contact};
+use crate::plan::{Act, Census};
+
+#[test]
+fn an_active_that_was_never_seen_serving_is_active_and_not_yet_the_one_that_worked() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    world = world.standby("b", &v2());
+    world.gone("a");
+    world.takes("b");
+    let mut look = world.look();
+    look.pods[0].contact = Some(Contact {
+        at: world.now,
+        answer: Answered::Starting,
+    });
+    let plan = crate::plan::plan(&look, &world.memory, world.now);
+    assert_eq!(plan.memory.last_worked, Some(v1().name));
+    assert_eq!(plan.memory.newest_held, Some("2.29.0".to_owned()));
+    assert_eq!(plan.finished, None);
+    assert!(
+        plan.acts
+            .iter()
+            .any(|act| matches!(act, Act::Label { pod, active: true } if pod.name == "b"))
+    );
+}
+
+#[test]
+fn a_takeover_without_waiting_is_judged_only_when_the_active_was_asked_again() {
+    // The active answered half a second before the look at which the other's takeover was seen.
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.starts("b");
+    world.takes("b");
+    let mut look = world.look();
+    look.pods[0].contact = Some(Contact {
+        at: world.now - jiff::SignedDuration::from_millis(500),
+        answer: Answered::Serving,
+    });
+    let plan = crate::plan::plan(&look, &world.memory, world.now);
+    let touched = plan
+        .acts
+        .iter()
+        .any(|act| matches!(act, Act::Label { .. } | Act::Stop(_) | Act::Create { .. }));
+    assert!(!touched, "{:?}", plan.acts);
+
+    look.pods[0].contact = Some(Contact {
+        at: world.now,
+        answer: Answered::Serving,
+    });
+    let census = Census::take(&look, &world.memory, world.now);
+    assert_eq!(
+        census.foreign.len(),
+        1,
+        "it answers: two locks, two databases"
+    );
+
+    look.pods[0].contact = Some(Contact {
+        at: world.now - jiff::SignedDuration::from_secs(3),
+        answer: Answered::Serving,
+    });
+    let census = Census::take(&look, &world.memory, world.now);
+    assert!(census.foreign.is_empty(), "it does not: the lock was free");
+    assert_eq!(census.active.unwrap().id.name, "b");
+}

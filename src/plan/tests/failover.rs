@@ -1,0 +1,318 @@
+//! What happens without being asked for: takeovers, losses, databases that go away.
+
+use super::world::{World, blocked, configured, nothing, v1, v2};
+use crate::node::ExitKind;
+use crate::observe::Took;
+use crate::plan::Step;
+
+fn pair() -> World {
+    World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest()
+}
+
+#[test]
+fn the_standby_that_takes_over_becomes_active_and_redundancy_is_restored() {
+    let mut world = pair();
+    world.later(1);
+    world.gone("a");
+    world.takes("b");
+    world.pods = world.look().pods;
+    let last = world.plan().finished.unwrap();
+    assert_eq!(
+        (last.reason.as_str(), last.to.as_str()),
+        ("Failover", "b (2.28.0)")
+    );
+    assert_eq!(world.obey(), ["label b", "create 2.28.0"]);
+    assert_eq!(world.labelled(), ["b"]);
+}
+
+#[test]
+fn a_failover_in_the_middle_of_a_rollout_goes_on_with_it() {
+    let mut world = pair();
+    world.want_settled(&v2());
+    world.obey();
+    let newer = world.newest();
+    world.waits(&newer);
+    world.gone("a");
+    world.takes("b");
+    assert_eq!(
+        world.obey(),
+        [
+            "label b".to_owned(),
+            format!("ready {newer}"),
+            "create 2.29.0".to_owned()
+        ]
+    );
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.29.0", "2.29.0"]);
+    assert_eq!(world.handovers, 1);
+}
+
+#[test]
+fn a_newer_pod_that_takes_over_early_ends_the_rollout_without_a_stop_of_an_active() {
+    let mut world = pair();
+    world.want_settled(&v2());
+    world.obey();
+    let newer = world.newest();
+    world.waits(&newer);
+    world.gone("a");
+    world.takes(&newer);
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.29.0", "2.29.0"]);
+    assert_eq!(world.handovers, 0);
+}
+
+#[test]
+fn a_stuck_rollout_repairs_lost_redundancy_from_the_last_revision_that_worked() {
+    let mut world = pair();
+    world.want_settled(&v2());
+    world.obey();
+    let stuck = world.newest();
+    world.in_trouble(&stuck, "ImagePullBackOff", "not found");
+    world.obey();
+    world.gone("b");
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    assert_eq!(world.blocked(), blocked("ImagePullBackOff", true));
+    let repaired = world.newest();
+    world.waits(&repaired);
+    assert_eq!(world.obey(), [format!("ready {repaired}")], "and no more");
+    assert_eq!(world.obey(), nothing());
+}
+
+#[test]
+fn a_suspect_leaves_the_service_and_is_no_redundancy() {
+    let mut world = pair();
+    world.later(12);
+    world.takes("b");
+    assert_eq!(
+        world.obey(),
+        ["label b", "unlabel a", "unready a", "create 2.28.0"],
+        "a is cut off from the database and still answers"
+    );
+    assert_eq!(world.obey(), nothing(), "it is not killed");
+    world.starts("a");
+    world.waits("a");
+    let made = world.newest();
+    world.waits(&made);
+    let acts = world.obey();
+    assert_eq!(acts.last().unwrap(), &format!("stop {made}"), "{acts:?}");
+}
+
+#[test]
+fn two_takeovers_first_seen_in_one_look_permit_nothing() {
+    let mut world = World::with(2)
+        .standby("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(&v2());
+    world.takes("a");
+    world.takes("b");
+    for _ in 0..3 {
+        let acts = world.obey();
+        let permitted = acts.iter().any(|act| {
+            ["stop", "label", "create"]
+                .iter()
+                .any(|word| act.starts_with(word))
+        });
+        assert!(!permitted, "{acts:?}");
+        world.later(5);
+    }
+    assert_eq!(world.blocked().unwrap().0, "OrderUnknown");
+    world.starts("a");
+    world.waits("a");
+    assert!(world.obey().contains(&"label b".to_owned()));
+}
+
+#[test]
+fn a_takeover_whose_log_tells_nothing_leaves_the_order_unknown() {
+    let mut world = pair();
+    world.later(12);
+    world.takes("b");
+    let now = world.now;
+    world.pod("b").took = Some(Took {
+        at: now,
+        waited: None,
+    });
+    world.obey();
+    assert_eq!(world.blocked().unwrap().0, "OrderUnknown");
+    assert_eq!(world.labelled(), ["a"]);
+}
+
+#[test]
+fn all_pods_wait_so_the_holder_is_outside() {
+    let world = World::with(2)
+        .standby("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    let situation = world.plan().situation;
+    assert_eq!((situation.step, situation.blocked), (Step::External, None));
+}
+
+#[test]
+fn standbys_of_an_outside_holder_are_upgraded_too() {
+    let mut world = World::with(2)
+        .standby("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(&v2());
+    assert_eq!(world.obey(), ["create 2.29.0"]);
+    let made = world.newest();
+    world.waits(&made);
+    let acts = world.obey();
+    assert_eq!(acts.last().unwrap(), "stop a");
+}
+
+#[test]
+fn after_the_loss_of_the_active_no_standby_is_stopped_until_somebody_took_over() {
+    let mut world = World::with(3)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .standby("c", &v1())
+        .at_rest();
+    world.gone("a");
+    world.intent.replicas = 1;
+    assert_eq!(
+        world.obey(),
+        nothing(),
+        "the one that is stopped may be the one that has just taken the lock"
+    );
+    world.later(60);
+    assert_eq!(world.obey(), nothing());
+    world.takes("c");
+    assert_eq!(world.obey(), ["label c", "stop b"]);
+}
+
+#[test]
+fn a_lost_standby_is_replaced_and_trimmed_only_when_it_is_back() {
+    let mut world = pair();
+    world.obey();
+    world.unseen("b");
+    world.later(20);
+    assert_eq!(world.obey(), nothing());
+    world.later(20);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let made = world.newest();
+    world.waits(&made);
+    assert_eq!(world.obey(), [format!("ready {made}")]);
+    world.later(20);
+    assert_eq!(world.obey(), nothing(), "lost is not surplus");
+    world.seen_again("b");
+    assert_eq!(world.obey(), [format!("stop {made}")]);
+}
+
+#[test]
+fn a_lost_active_gets_a_replacement_and_is_not_stopped() {
+    let mut world = pair();
+    world.obey();
+    world.unseen("a");
+    world.later(40);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let made = world.newest();
+    world.waits(&made);
+    world.obey();
+    world.later(40);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.labelled(), ["a"], "nobody else has taken over");
+}
+
+#[test]
+fn an_answer_after_a_spell_of_unknown_is_no_new_takeover() {
+    let mut world = pair();
+    world.obey();
+    world.unseen("a");
+    world.later(15);
+    world.takes("b");
+    assert!(world.obey().contains(&"label b".to_owned()));
+    world.later(5);
+    world.seen_again("a");
+    let acts = world.obey();
+    assert!(!acts.iter().any(|act| act.starts_with("stop")), "{acts:?}");
+    assert_eq!(world.labelled(), ["b"]);
+}
+
+#[test]
+fn pods_in_back_off_after_a_database_outage_are_replaced_one_at_a_time() {
+    let mut world = World::with(3)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .standby("c", &v1())
+        .at_rest();
+    world.crashes("b", ExitKind::DatabaseAway, "connection refused");
+    world.crashes("c", ExitKind::DatabaseAway, "connection refused");
+    assert_eq!(world.obey(), ["unready b", "unready c"]);
+    assert_eq!(world.obey(), nothing(), "the kubelet tries first");
+    world.later(16);
+    assert_eq!(world.obey(), ["stop b"]);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    world.gone("b");
+    assert_eq!(world.obey(), nothing(), "c stays until the first is up");
+    let made = world.newest();
+    world.waits(&made);
+    assert_eq!(world.obey(), [format!("ready {made}"), "stop c".to_owned()]);
+}
+
+#[test]
+fn an_exit_that_means_something_is_left_to_the_kubelet() {
+    let mut world = pair();
+    world.crashes("b", ExitKind::Configuration, "invalid configuration");
+    world.obey();
+    world.later(60);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked().unwrap().0, "CrashLoop");
+}
+
+#[test]
+fn a_back_off_does_not_make_the_operator_forget_a_handover() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&configured("2.28.0", "more"));
+    world = world
+        .standby("b", &configured("2.28.0", "more"))
+        .standby("c", &configured("2.28.0", "more"));
+    world.crashes("c", ExitKind::DatabaseAway, "connection refused");
+    world.later(13);
+    // c crashes while a is stopped for b.
+    world.waits("c");
+    assert_eq!(world.obey().last().unwrap(), "stop a");
+    world.gone("a");
+    world.crashes("c", ExitKind::DatabaseAway, "connection refused");
+    world.crashes("c", ExitKind::DatabaseAway, "connection refused");
+    world.crashes("b", ExitKind::DatabaseAway, "connection refused");
+    for _ in 0..4 {
+        world.obey();
+        world.pods.retain(|pod| !pod.deleted);
+        world.later(4);
+    }
+    world.obey();
+    assert_eq!(world.blocked().unwrap().0, "HandoverFailed");
+}
+
+#[test]
+fn pods_that_have_ended_are_tidied() {
+    let mut world = pair();
+    world.ends("b");
+    assert_eq!(world.obey(), ["tidy b", "create 2.28.0"]);
+}
+
+#[test]
+fn a_pod_killed_while_it_starts_is_made_again_under_another_name() {
+    let mut world = World::with(1);
+    world.obey();
+    let first = world.newest();
+    world.obey();
+    world.gone(&first);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    assert_ne!(world.newest(), first);
+}
+
+#[test]
+fn a_creation_that_was_lost_is_repeated_under_the_same_name() {
+    let mut world = World::with(1);
+    let intent = world.remember();
+    let again = world.remember();
+    assert_eq!(intent.acts, again.acts);
+    world.obey();
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.pods.len(), 1);
+}

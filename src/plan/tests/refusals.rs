@@ -1,0 +1,233 @@
+//! What is refused, said, and not touched.
+
+use super::world::{World, blocked, locked, nothing, v1, v2, v3};
+use crate::plan::Step;
+
+#[test]
+fn another_lock_is_refused_and_nothing_is_touched() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(&locked("2.29.0", "dual on db"));
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("LockDiffers", true));
+    let told = world.plan().situation.blocked.unwrap().message;
+    assert!(told.contains("replicas: 0"), "{told}");
+}
+
+#[test]
+fn another_lock_is_taken_after_an_end() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let dual = locked("2.28.0", "dual on db");
+    world.want_settled(&dual);
+    world.intent.replicas = 0;
+    assert_eq!(world.obey(), ["stop a"]);
+    world.obey();
+    world.gone("a");
+    world.intent.replicas = 1;
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let made = world.newest();
+    assert_eq!(world.pod(&made).revision, Some(dual));
+}
+
+#[test]
+fn a_pod_of_no_known_revision_is_not_joined() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.pod("a").revision = None;
+    world.intent.replicas = 2;
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("LockDiffers", true));
+}
+
+#[test]
+fn a_downgrade_after_the_newer_version_held_is_refused_and_nothing_is_touched() {
+    let mut world = World::with(2)
+        .active("a", &v2())
+        .standby("b", &v2())
+        .wanting(&v2())
+        .at_rest();
+    world.want_settled(&v1());
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("VersionWentBack", true));
+    world.gone("b");
+    assert_eq!(
+        world.obey(),
+        ["create 2.29.0"],
+        "redundancy is repaired at the running version"
+    );
+    assert_eq!(world.blocked(), blocked("VersionWentBack", true));
+    world.want_settled(&v3());
+    world.obey();
+    assert_eq!(world.blocked(), None, "forward is allowed");
+}
+
+#[test]
+fn a_newer_pod_that_vanished_unseen_may_have_held_the_lock() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    let newer = world.newest();
+    world.starts(&newer);
+    world.obey();
+    world.gone(&newer);
+    world.gone("a");
+    world.want_settled(&v1());
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("VersionWentBack", true));
+}
+
+#[test]
+fn a_newer_pod_that_vanished_while_the_active_worked_has_not_held_the_lock() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    let newer = world.newest();
+    world.starts(&newer);
+    world.obey();
+    world.gone(&newer);
+    world.want_settled(&v1());
+    world.obey();
+    world.gone("a");
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+}
+
+#[test]
+fn a_newer_orphan_may_have_held_the_lock_too() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world = world.standby("orphan", &v2());
+    world.obey();
+    world.gone("orphan");
+    world.gone("a");
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("VersionWentBack", true));
+}
+
+#[test]
+fn a_first_version_whose_image_does_not_exist_may_be_lowered() {
+    let mut world = World::with(1).wanting(&v2());
+    world.obey();
+    let first = world.newest();
+    world.in_trouble(&first, "ImagePullBackOff", "not found");
+    world.obey();
+    world.want_settled(&v1());
+    assert_eq!(world.obey(), [format!("stop {first}")]);
+    world.gone(&first);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+}
+
+#[test]
+fn a_first_version_whose_pod_was_never_made_may_be_lowered() {
+    let mut world = World::with(1).wanting(&v2());
+    world.remember();
+    world.want(&v1());
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+}
+
+#[test]
+fn a_creation_that_was_refused_does_not_stand_in_the_way_of_a_newer_spec() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    world.remember();
+    world.want(&v3());
+    world.remember();
+    world.later(5);
+    assert_eq!(world.obey(), ["create 2.30.0"]);
+}
+
+#[test]
+fn a_creation_is_not_repeated_once_a_newer_version_has_held_the_lock() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v2())
+        .wanting(&v2());
+    world.obey();
+    world.later(5);
+    world.want_unusable("SecretMissing", true);
+    world.pods.retain(|pod| pod.id.name != "none");
+    world.intent.replicas = 3;
+    world.remember();
+    assert!(
+        world.memory.creating.is_some(),
+        "a repair at v1 is intended"
+    );
+    world.gone("a");
+    world.takes("b");
+    let acts = world.obey();
+    assert!(!acts.contains(&"create 2.28.0".to_owned()), "{acts:?}");
+}
+
+#[test]
+fn a_pod_on_another_database_is_stopped_and_the_active_is_left_alone() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.gone("b");
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let foreign = world.newest();
+    world.starts(&foreign);
+    world.obey();
+    world.takes(&foreign);
+    assert_eq!(world.obey(), [format!("stop {foreign}")]);
+    assert_eq!(world.blocked(), blocked("DatabaseDiffers", true));
+    assert_eq!(world.labelled(), ["a"], "it gets no traffic");
+    assert!(!world.pod(&foreign).gate);
+    world.gone(&foreign);
+    for _ in 0..5 {
+        assert_eq!(world.obey(), nothing(), "the next one would do the same");
+        assert_eq!(world.blocked(), blocked("DatabaseDiffers", true));
+        world.later(10);
+    }
+    world.later(600);
+    assert_eq!(world.obey(), ["create 2.28.0"], "but it is tried again");
+    let cured = world.newest();
+    world.waits(&cured);
+    world.obey();
+    assert_eq!(world.blocked(), None);
+    assert_eq!(world.plan().situation.step, Step::Steady);
+}
+
+#[test]
+fn while_a_pod_sits_on_another_database_nothing_else_is_stopped() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    let newer = world.newest();
+    world.starts(&newer);
+    world.takes(&newer);
+    world = world.standby("waits", &v2());
+    assert_eq!(world.obey().last().unwrap(), &format!("stop {newer}"));
+    for _ in 0..3 {
+        let acts = world.obey();
+        assert!(!acts.contains(&"stop a".to_owned()), "{acts:?}");
+    }
+}
+
+#[test]
+fn a_pod_that_took_the_free_lock_of_a_lost_active_is_not_on_another_database() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.obey();
+    world.unseen("a");
+    world.later(40);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let next = world.newest();
+    world.starts(&next);
+    world.takes(&next);
+    assert!(world.obey().contains(&format!("label {next}")));
+    world.later(5);
+    world.seen_again("a");
+    let acts = world.obey();
+    assert_eq!(
+        acts,
+        nothing(),
+        "one of them is wrong, and nothing says which"
+    );
+    assert_eq!(world.blocked(), blocked("OrderUnknown", false));
+    assert!(world.pod(&next).labelled_active);
+    world.starts("a");
+    world.waits("a");
+    world.obey();
+    assert_eq!(world.blocked(), None, "it was cut off from the database");
+    assert_eq!(world.labelled(), [next]);
+}

@@ -1,0 +1,133 @@
+//! `replicas`: up, down, to nothing.
+
+use super::world::{World, nothing, v1, v2};
+use crate::plan::Step;
+
+#[test]
+fn scale_up_makes_one_pod_at_a_time() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.intent.replicas = 3;
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    assert_eq!(world.obey(), nothing());
+    let made = world.newest();
+    world.waits(&made);
+    assert_eq!(
+        world.obey(),
+        [format!("ready {made}"), "create 2.28.0".to_owned()]
+    );
+}
+
+#[test]
+fn scale_down_never_stops_the_active() {
+    let mut world = World::with(3)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .standby("c", &v1())
+        .at_rest();
+    // The youngest is the active.
+    world.pods.rotate_left(1);
+    world.intent.replicas = 1;
+    let mut stopped = world.obey();
+    assert_eq!(world.obey(), nothing(), "one at a time");
+    world.pods.retain(|pod| !pod.deleted);
+    stopped.extend(world.obey());
+    world.pods.retain(|pod| !pod.deleted);
+    stopped.sort();
+    assert_eq!(stopped, ["stop b", "stop c"]);
+    assert_eq!(world.plan().situation.step, Step::Steady);
+    assert_eq!(world.labelled(), ["a"]);
+}
+
+#[test]
+fn a_stop_under_way_on_a_resource_at_rest_for_long_is_no_alarm() {
+    let mut world = World::with(3)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .standby("c", &v1())
+        .at_rest();
+    world.intent.replicas = 1;
+    world.obey();
+    world.obey();
+    let blocked = world.plan().situation.blocked;
+    assert!(blocked.is_none_or(|blocked| !blocked.stalled));
+}
+
+#[test]
+fn scale_to_nothing_stops_standbys_first() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.intent.replicas = 0;
+    assert_eq!(world.obey(), ["stop b"]);
+    assert_eq!(world.obey(), nothing());
+    world.gone("b");
+    assert_eq!(world.obey(), ["stop a"]);
+    world.gone("a");
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.plan().situation.step, Step::Hibernating);
+    assert_eq!(world.handovers, 0);
+}
+
+#[test]
+fn an_end_in_the_middle_of_a_handover() {
+    let mut world = World::with(1)
+        .active("a", &v1())
+        .standby("b", &v2())
+        .wanting(&v2());
+    world.obey();
+    world.later(5);
+    assert_eq!(world.obey().last().unwrap(), "stop a");
+    world.intent.replicas = 0;
+    assert!(
+        !world.obey().contains(&"stop b".to_owned()),
+        "one at a time"
+    );
+    world.gone("a");
+    assert_eq!(world.obey(), ["unlabel b", "stop b"]);
+    world.gone("b");
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.plan().situation.step, Step::Hibernating);
+    assert_eq!(world.memory.stopping, None);
+}
+
+#[test]
+fn an_end_is_not_held_up_by_a_pod_on_a_lost_machine_that_never_started() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.intent.replicas = 2;
+    world.obey();
+    let stuck = world.newest();
+    world.obey();
+    world.intent.replicas = 0;
+    assert_eq!(world.obey(), [format!("stop {stuck}")]);
+    assert_eq!(world.obey(), nothing());
+    world.later(40);
+    assert_eq!(world.obey(), ["stop a"]);
+}
+
+#[test]
+fn waking_up_is_no_handover() {
+    let mut world = World::with(1);
+    world.carry_on();
+    world.intent.replicas = 0;
+    while world.obey() != nothing() {
+        world.pods.retain(|pod| !pod.deleted);
+    }
+    world.later(86_400);
+    world.obey();
+    world.intent.replicas = 1;
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let made = world.newest();
+    world.starts(&made);
+    world.takes(&made);
+    world.pods = world.look().pods;
+    assert_eq!(world.plan().finished, None, "the night was no gap");
+}
+
+#[test]
+fn one_replica_without_room_for_a_surge_says_so() {
+    let mut world = World::with(1).surge(0).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked().unwrap().0, "NoSuccessor");
+}
