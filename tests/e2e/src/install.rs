@@ -31,6 +31,8 @@ pub fn install(cluster: &Cluster, image: &str) -> Result<()> {
         "--namespace",
         NAMESPACE,
         "--create-namespace",
+        // The CRD may have been applied by hand before.
+        "--take-ownership",
         "--set",
         &format!("image.repository={repository_name},image.tag={tag}"),
         "--wait",
