@@ -18,6 +18,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::act::{Actor, Keeper, Kept, Outcome};
 use crate::api::names::{self, NODE_LABEL};
@@ -25,10 +26,12 @@ use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, parse_duration};
 use crate::build::{self, Resolved};
 use crate::observe::{Intent, Looker, Observation, PodId, Problem, Wanted, Witnesses};
 use crate::plan::{Act, Permit, Plan, Step, plan};
-use crate::report::{self, Report};
+use crate::report::{self, Metrics, Report};
 
 /// Resources that are reconciled at the same time.
 const CONCURRENCY: u16 = 16;
+/// A pass is given up after this time: an API server that is cut off never answers.
+const LONGEST_PASS: Duration = Duration::from_secs(60);
 /// Between two tries after an error.
 const RETRY: Duration = Duration::from_secs(2);
 const DEFAULT_SETTLE: Duration = Duration::from_secs(5);
@@ -43,6 +46,8 @@ pub enum Error {
         #[source]
         source: kube::Error,
     },
+    #[error("the API server did not answer within {} s", LONGEST_PASS.as_secs())]
+    Slow,
 }
 
 trait Doing<T> {
@@ -60,6 +65,7 @@ pub struct Context {
     client: Client,
     witnesses: Witnesses,
     reporter: Reporter,
+    metrics: Metrics,
     /// Why the API server last refused to make a pod, by the uid of the resource.
     refusals: Mutex<HashMap<String, String>>,
 }
@@ -75,10 +81,16 @@ impl Context {
         let context = Self {
             witnesses: Witnesses::new(client.clone(), wake),
             reporter,
+            metrics: Metrics::default(),
             refusals: Mutex::default(),
             client,
         };
         (Arc::new(context), woken)
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     fn refusal(&self, uid: &str) -> Option<String> {
@@ -111,12 +123,48 @@ pub async fn served(client: &Client) {
     }
 }
 
-/// Reconciles the resources of one namespace, or of all, until the process ends.
-pub async fn run(client: Client, namespace: Option<String>) {
-    let (context, woken) = Context::new(client.clone());
-    let nodes: Api<ChainlinkNode> = scoped(&client, namespace.as_deref());
-    let pods: Api<Pod> = scoped(&client, namespace.as_deref());
-    let maps: Api<ConfigMap> = scoped(&client, namespace.as_deref());
+/// Reconciles the resources of some namespaces, or of all (`None`), until the process ends.
+pub async fn run(
+    client: &Client,
+    namespaces: Vec<Option<String>>,
+    context: Arc<Context>,
+    mut woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
+) {
+    let mut wakers = Vec::new();
+    let mut controllers = Vec::new();
+    for namespace in namespaces {
+        let (waker, receiver) = mpsc::unbounded_channel();
+        wakers.push((namespace.clone(), waker));
+        controllers.push(control(client, namespace, Arc::clone(&context), receiver));
+    }
+    let route = async {
+        while let Some(node) = woken.recv().await {
+            let waker = wakers
+                .iter()
+                .find(|(namespace, _)| namespace.is_none() || *namespace == node.namespace);
+            if let Some((_, waker)) = waker {
+                // The receiver only goes away with its controller.
+                let _ = waker.send(node);
+            }
+        }
+    };
+    tokio::select! {
+        _ = futures::future::join_all(controllers) => {}
+        () = route => {}
+    }
+}
+
+/// Reconciles the resources of one namespace, or of all.
+async fn control(
+    client: &Client,
+    namespace: Option<String>,
+    context: Arc<Context>,
+    woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
+) {
+    let namespace = namespace.as_deref();
+    let nodes: Api<ChainlinkNode> = scoped(client, namespace);
+    let pods: Api<Pod> = scoped(client, namespace);
+    let maps: Api<ConfigMap> = scoped(client, namespace);
     let woken = futures::stream::unfold(woken, |mut woken| async move {
         woken.recv().await.map(|node| (node, woken))
     });
@@ -162,7 +210,8 @@ fn referring(store: &Store<ChainlinkNode>, map: &ConfigMap) -> Vec<ObjectRef<Cha
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is the controller's
-fn retry(node: Arc<ChainlinkNode>, error: &Error, _: Arc<Context>) -> Action {
+fn retry(node: Arc<ChainlinkNode>, error: &Error, context: Arc<Context>) -> Action {
+    context.metrics.failed();
     tracing::warn!(node = node.name_any(), namespace = node.namespace(), %error, "will be tried again");
     Action::requeue(RETRY)
 }
@@ -170,6 +219,18 @@ fn retry(node: Arc<ChainlinkNode>, error: &Error, _: Arc<Context>) -> Action {
 /// One pass over one resource.
 pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Result<Action, Error> {
     let reference = ObjectRef::from_obj(node.as_ref());
+    match timeout(LONGEST_PASS, Box::pin(one_pass(node, &context, &reference))).await {
+        Ok(result) => result,
+        // As good as a crash: the next pass goes on from what is written (rule S4).
+        Err(_) => Err(Error::Slow),
+    }
+}
+
+async fn one_pass(
+    node: Arc<ChainlinkNode>,
+    context: &Context,
+    reference: &ObjectRef<ChainlinkNode>,
+) -> Result<Action, Error> {
     let api: Api<ChainlinkNode> = Api::namespaced(
         context.client.clone(),
         &node.namespace().unwrap_or_default(),
@@ -180,10 +241,14 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
         .doing("reading the resource")?;
     let Some(node) = fresh.filter(|node| node.metadata.deletion_timestamp.is_none()) else {
         // What belongs to it goes by its owner references, with or without this operator.
-        context.witnesses.forget(&reference);
+        context.witnesses.forget(reference);
+        context.metrics.forget(
+            &reference.namespace.clone().unwrap_or_default(),
+            &reference.name,
+        );
         return Ok(Action::await_change());
     };
-    Pass::begin(&context, &node, &api).await?.finish().await
+    Pass::begin(context, &node, &api).await?.finish().await
 }
 
 /// One pass, after everything but the pods was read.
@@ -289,6 +354,15 @@ impl<'a> Pass<'a> {
             // Somebody else wrote: this plan is worth nothing any more (rule S4).
             return Ok(Action::requeue(Duration::from_millis(50)));
         };
+        let namespace = self.node.namespace().unwrap_or_default();
+        self.context
+            .metrics
+            .status(&namespace, &self.node.name_any(), &new);
+        if let Some(done) = &plan.finished {
+            self.context
+                .metrics
+                .moved(&namespace, &self.node.name_any(), done);
+        }
         let warnings = self
             .resolved
             .as_ref()

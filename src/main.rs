@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use chainlink_operator::controller::{self, Context};
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod server;
@@ -83,11 +85,12 @@ async fn run(arguments: Run) -> Result<(), String> {
         .map_err(|error| format!("no cluster to connect to: {error}"))?;
     // A retry inside a call hides for tens of seconds what the next look would know.
     config.default_retry = false;
+    // A stream that is silent for longer than a watch lasts is dead: it is opened again.
+    config.read_timeout = Some(std::time::Duration::from_secs(295));
     let client = kube::Client::try_from(config)
         .map_err(|error| format!("the cluster's configuration can't be used: {error}"))?;
-    chainlink_operator::controller::served(&client).await;
+    controller::served(&client).await;
     tracing::info!(namespaces = ?arguments.watch_namespaces, "watching ChainlinkNodes");
-    let server = tokio::spawn(server::serve(arguments.http_address));
     let namespaces: Vec<Option<String>> = match arguments.watch_namespaces {
         names if names.iter().all(String::is_empty) => vec![None],
         names => names
@@ -96,11 +99,11 @@ async fn run(arguments: Run) -> Result<(), String> {
             .map(Some)
             .collect(),
     };
-    let controllers = namespaces
-        .into_iter()
-        .map(|namespace| chainlink_operator::controller::run(client.clone(), namespace));
+    let (context, woken) = Context::new(client.clone());
+    let server = tokio::spawn(server::serve(arguments.http_address, Arc::clone(&context)));
+    let controllers = controller::run(&client, namespaces, context, woken);
     tokio::select! {
-        _ = futures::future::join_all(controllers) => Ok(()),
+        () = controllers => Ok(()),
         stopped = server => Err(match stopped {
             Ok(Err(error)) => format!("{}: {error}", arguments.http_address),
             Ok(Ok(())) => "the HTTP server ended".to_owned(),

@@ -36,7 +36,7 @@ impl Kept {
                     kept.contents.insert(name, content);
                 }
                 Err(error) => {
-                    tracing::warn!(revision = name, %error, "a kept revision can't be read")
+                    tracing::warn!(revision = name, %error, "a kept revision can't be read");
                 }
             }
         }

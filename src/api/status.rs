@@ -113,7 +113,8 @@ pub struct HandoverStatus {
     pub to: String,
     /// Why: Version, Configuration, Restart, Pod.
     pub reason: String,
-    /// Settling, Surging, AwaitingStandby, ReplacingStandbys, StoppingActive, AwaitingTakeover, Trimming.
+    /// `Settling`, `Surging`, `AwaitingStandby`, `ReplacingStandbys`, `StoppingActive`,
+    /// `AwaitingTakeover`, `Trimming`.
     pub step: String,
     pub started_at: Timestamp,
 }

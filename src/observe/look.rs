@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::observation::{Pod, Trouble};
 use super::read::{self, Note};
-use super::witness::{Facts, Subject, Witnesses};
+use super::witness::{Before, Facts, Subject, Witnesses};
 use crate::api::ChainlinkNode;
 use crate::api::names::{ACTIVE_CONDITION, NODE_LABEL, WAITING_CONDITION};
 use crate::observe::Revision;
@@ -165,7 +165,7 @@ impl<'a> Looker<'a> {
             namespace: self.namespace.clone(),
             pod: pod.name_any(),
             node: ObjectRef::from_obj(self.node),
-            address: read::address(pod),
+            address: read::address(pod)?,
             started,
         })
     }
@@ -204,9 +204,14 @@ impl<'a> Looker<'a> {
         }
         let waited = record.waiting.is_some() || facts.waiting.is_some();
         if record.took.is_none()
-            && let Some(waited) = taken(&facts, waited, at)
+            && let Some(before) = taken(&facts, waited, at)
         {
-            conditions.push(entry(ACTIVE_CONDITION, "LockTaken", &note(at, waited), at));
+            conditions.push(entry(
+                ACTIVE_CONDITION,
+                "LockTaken",
+                &note(at, before.waited()),
+                at,
+            ));
         }
         if conditions.is_empty() {
             return Ok(None);
@@ -272,16 +277,16 @@ impl<'a> Looker<'a> {
 
 /// Whether the container has taken the lock, and if so whether it had waited before. The port may be
 /// ahead of the log for a moment: then the log is waited for.
-fn taken(facts: &Facts, waited: bool, now: Timestamp) -> Option<Option<bool>> {
+fn taken(facts: &Facts, waited: bool, now: Timestamp) -> Option<Before> {
     if waited && (facts.took_by_log.is_some() || facts.took_by_port.is_some()) {
-        return Some(Some(true));
+        return Some(Before::Waited);
     }
-    if let Some(known) = facts.took_by_log {
-        return Some(known);
+    if facts.took_by_log.is_some() {
+        return facts.took_by_log;
     }
     let answered = facts.took_by_port?;
     let lag = Duration::try_from(now.duration_since(answered)).unwrap_or_default();
-    (lag >= LOG_LAG).then_some(None)
+    (lag >= LOG_LAG).then_some(Before::Unknown)
 }
 
 fn entry(kind: &str, reason: &str, note: &Note, at: Timestamp) -> serde_json::Value {

@@ -16,7 +16,7 @@ use crate::node::Answer;
 use crate::node::settings::HTTP_PORT;
 
 /// How long an attempt may take. A refusal comes at once; silence means that nothing is known.
-const PATIENCE: Duration = Duration::from_millis(1000);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Tries `/health` on port 6688 of a pod.
 pub(super) async fn try_port(address: IpAddr) -> Answer {

@@ -36,10 +36,10 @@ impl Note {
     pub(super) fn text(&self) -> String {
         let mut text = format!("container={} at={}", self.container, self.at);
         if let Some(waited) = self.waited {
-            text.push_str(&format!(" waited={waited}"));
+            text += &format!(" waited={waited}");
         }
         if let Some(version) = &self.version {
-            text.push_str(&format!(" version={version}"));
+            text += &format!(" version={version}");
         }
         text
     }

@@ -40,6 +40,28 @@ pub struct ContainerKey {
     pub container_id: String,
 }
 
+/// What came before a takeover, as far as the log tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// The container had waited for the lock.
+    Waited,
+    /// It took the lock at once.
+    Nothing,
+    /// The beginning of the log is gone.
+    Unknown,
+}
+
+impl Before {
+    /// Whether the container had waited; `None` where that is not known.
+    pub fn waited(self) -> Option<bool> {
+        match self {
+            Self::Waited => Some(true),
+            Self::Nothing => Some(false),
+            Self::Unknown => None,
+        }
+    }
+}
+
 /// What is known of a container beyond what the API server says.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -49,7 +71,7 @@ pub struct Facts {
     pub doubt: Option<String>,
     /// Its log shows that it took the lock; whether it had waited before, where the log was read
     /// from its beginning.
-    pub took_by_log: Option<Option<bool>>,
+    pub took_by_log: Option<Before>,
     /// When its port first answered with HTTP.
     pub took_by_port: Option<Timestamp>,
     /// The version that its log names.
@@ -66,7 +88,7 @@ pub struct Subject {
     pub namespace: String,
     pub pod: String,
     pub node: ObjectRef<ChainlinkNode>,
-    pub address: Option<IpAddr>,
+    pub address: IpAddr,
     pub started: Timestamp,
     /// Whether the pod already records that this container waits or works: its log is not read again.
     pub recorded: bool,
@@ -147,53 +169,63 @@ impl Witnesses {
 
     /// Asks a container now, by its port or, where that gives no answer, by its kubelet (rule S5).
     pub async fn ask(&self, subject: &Subject) {
-        let answer = match subject.address {
-            Some(address) => try_port(address).await,
-            None => Answer::Timeout,
-        };
         let facts = lock(&self.watches)
             .get(&subject.key)
             .map(|watch| Arc::clone(&watch.facts));
         let Some(facts) = facts else { return };
-        if note_answer(&facts, &answer) != Noted::Silence {
-            return;
-        }
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &subject.namespace);
-        let one_line = LogParams {
-            container: Some(CONTAINER.to_owned()),
-            tail_lines: Some(1),
-            ..LogParams::default()
-        };
-        let asked = timeout(Duration::from_secs(1), pods.logs(&subject.pod, &one_line)).await;
-        if matches!(asked, Ok(Ok(_))) {
-            let mut facts = lock(&facts);
-            facts.contact = Some(Contact {
-                at: Timestamp::now(),
-                answer: Answered::Kubelet,
-            });
-        }
+        let pods = Api::namespaced(self.client.clone(), &subject.namespace);
+        ask(&pods, subject, &facts).await;
     }
 
     fn begin(&self, subject: Subject, alert: &Arc<AtomicBool>) -> Watch {
-        let known = Facts { watched: Some(Timestamp::now()), ..Facts::default() };
+        let known = Facts {
+            watched: Some(Timestamp::now()),
+            ..Facts::default()
+        };
         let facts = Arc::new(Mutex::new(known));
         let wake = Waker {
             wake: self.wake.clone(),
             node: subject.node.clone(),
         };
         let node = subject.node.clone();
-        let mut tasks = Vec::new();
-        if let Some(address) = subject.address {
-            let port = watch_port(address, Arc::clone(&facts), Arc::clone(alert), wake.clone());
-            tasks.push(tokio::spawn(port).abort_handle());
-        }
-        if !subject.recorded {
-            let pods = Api::namespaced(self.client.clone(), &subject.namespace);
-            let log = read_log(pods, subject, Arc::clone(&facts), wake);
-            tasks.push(tokio::spawn(log).abort_handle());
-        }
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &subject.namespace);
+        let port = watch_port(
+            pods.clone(),
+            subject.clone(),
+            Arc::clone(&facts),
+            Arc::clone(alert),
+            wake.clone(),
+        );
+        let log = read_log(pods, subject, Arc::clone(&facts), wake);
+        let tasks = vec![
+            tokio::spawn(port).abort_handle(),
+            tokio::spawn(log).abort_handle(),
+        ];
         Watch { node, facts, tasks }
     }
+}
+
+/// Tries the port and, where that stays silent, asks the kubelet for a line of the log.
+async fn ask(pods: &Api<Pod>, subject: &Subject, facts: &Mutex<Facts>) -> (Answer, Noted) {
+    let answer = try_port(subject.address).await;
+    let noted = note_answer(facts, &answer);
+    if noted == Noted::Silence && kubelet_answers(pods, &subject.pod).await {
+        lock(facts).contact = Some(Contact {
+            at: Timestamp::now(),
+            answer: Answered::Kubelet,
+        });
+    }
+    (answer, noted)
+}
+
+/// Whether the kubelet of a pod's machine hands out its log now.
+async fn kubelet_answers(pods: &Api<Pod>, pod: &str) -> bool {
+    let one_line = LogParams {
+        container: Some(CONTAINER.to_owned()),
+        tail_lines: Some(1),
+        ..LogParams::default()
+    };
+    matches!(timeout(CALM, pods.logs(pod, &one_line)).await, Ok(Ok(_)))
 }
 
 #[derive(Clone)]
@@ -241,15 +273,15 @@ fn note_answer(facts: &Mutex<Facts>, answer: &Answer) -> Noted {
 
 /// Tries the port for as long as the container is watched.
 async fn watch_port(
-    address: IpAddr,
+    pods: Api<Pod>,
+    subject: Subject,
     facts: Arc<Mutex<Facts>>,
     alert: Arc<AtomicBool>,
     wake: Waker,
 ) {
     let mut silent = false;
     loop {
-        let answer = try_port(address).await;
-        let noted = note_answer(&facts, &answer);
+        let (answer, noted) = ask(&pods, &subject, &facts).await;
         let silence = noted == Noted::Silence;
         if noted == Noted::News || silence != silent {
             wake.wake();
@@ -257,7 +289,11 @@ async fn watch_port(
         silent = silence;
         // The node's own server limits requests; the temporary one of a booting node does not, and is
         // asked more often, since its end is the end of the gap.
-        let pause = if answer.serving() || !alert.load(Ordering::Relaxed) { CALM } else { ALERT };
+        let pause = if answer.serving() || !alert.load(Ordering::Relaxed) {
+            CALM
+        } else {
+            ALERT
+        };
         // An alert that begins during a calm pause must not wait for its end.
         let mut rest = pause;
         while !rest.is_zero() {
@@ -270,8 +306,12 @@ async fn watch_port(
     }
 }
 
-/// Reads a container's log from its start until nothing more is needed from it.
+/// Reads a container's log from its start until nothing more is needed from it. Where the pod records
+/// already that it waits or works, that is only where its port can't be seen.
 async fn read_log(pods: Api<Pod>, subject: Subject, facts: Arc<Mutex<Facts>>, wake: Waker) {
+    while subject.recorded && !log_needed(&facts) {
+        sleep(FIRST_LINE).await;
+    }
     loop {
         match follow(&pods, &subject, &facts, &wake).await {
             Ok(Reading::Enough) => return,
@@ -309,10 +349,9 @@ async fn follow(
     loop {
         let line = match timeout(LOG_SILENCE, lines.next()).await {
             Ok(Some(Ok(line))) => line,
-            Ok(Some(Err(_)) | None) => return Ok(Reading::Again),
             // A standby prints nothing for long: with its port in sight the log is not needed.
             Err(_) if enough(facts) => return Ok(Reading::Enough),
-            Err(_) => return Ok(Reading::Again),
+            Ok(Some(Err(_)) | None) | Err(_) => return Ok(Reading::Again),
         };
         if from_start.is_none() {
             from_start = Some(begins(&line, subject.started));
@@ -333,6 +372,18 @@ fn begins(line: &str, started: Timestamp) -> bool {
     crate::node::read_line(line).time.is_some_and(|time| {
         Duration::try_from(time.duration_since(started)).map_or(true, |late| late <= FIRST_LINE)
     })
+}
+
+/// Whether the port has stayed silent since the watch began.
+fn log_needed(facts: &Mutex<Facts>) -> bool {
+    let facts = lock(facts);
+    let old = facts.watched.is_some_and(|watched| {
+        Duration::try_from(Timestamp::now().duration_since(watched))
+            .is_ok_and(|age| age > FIRST_LINE)
+    });
+    old && facts
+        .contact
+        .is_none_or(|contact| contact.answer == Answered::Kubelet)
 }
 
 /// The log is needed until the container works, or waits with its port in sight.
@@ -362,12 +413,11 @@ fn note_milestone(facts: &Mutex<Facts>, reader: &LogReader, milestone: &Mileston
             Milestone::TookLock { .. } | Milestone::Booted | Milestone::Listening { .. }
         );
     if took && facts.took_by_log.is_none() {
-        let known = if summary.waited {
-            Some(true)
-        } else {
-            whole.then_some(false)
-        };
-        facts.took_by_log = Some(known);
+        facts.took_by_log = Some(match (summary.waited, whole) {
+            (true, _) => Before::Waited,
+            (false, true) => Before::Nothing,
+            (false, false) => Before::Unknown,
+        });
     }
     if matches!(milestone, Milestone::Waits { .. }) {
         // The kubelet has just handed on a line of this container.

@@ -1,8 +1,11 @@
-//! From a look and a plan to what people and tools read: status, conditions, events. Pure.
+//! From a look and a plan to what people and tools read: status, conditions, events, metrics. Nothing
+//! here talks to a cluster.
 
 mod conditions;
 mod events;
+mod metrics;
 mod status;
 
 pub use events::{Note, notes};
+pub use metrics::Metrics;
 pub use status::{Report, status};
