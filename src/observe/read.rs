@@ -34,14 +34,19 @@ pub(super) struct Note {
 
 impl Note {
     pub(super) fn text(&self) -> String {
-        let mut text = format!("container={} at={}", self.container, self.at);
-        if let Some(waited) = self.waited {
-            text += &format!(" waited={waited}");
-        }
-        if let Some(version) = &self.version {
-            text += &format!(" version={version}");
-        }
-        text
+        let waited = self
+            .waited
+            .map(|waited| format!(" waited={waited}"))
+            .unwrap_or_default();
+        let version = self
+            .version
+            .as_ref()
+            .map(|version| format!(" version={version}"));
+        let version = version.unwrap_or_default();
+        format!(
+            "container={} at={}{waited}{version}",
+            self.container, self.at
+        )
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {
