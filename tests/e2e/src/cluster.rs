@@ -135,6 +135,21 @@ impl Cluster {
             .await?;
         Ok(())
     }
+
+    /// Removes all databases whose names begin so.
+    pub async fn drop_databases(&self, prefix: &str) -> Result<()> {
+        let server = connect(&self.database_url).await?;
+        let found = server
+            .query(
+                "SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)",
+                &[&prefix],
+            )
+            .await?;
+        for row in found {
+            self.drop_database(row.get(0)).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Connects to a database.

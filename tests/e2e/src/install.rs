@@ -46,7 +46,7 @@ pub fn install(cluster: &Cluster, image: &str) -> Result<()> {
 pub async fn ready_pod(client: &Client) -> Result<Pod> {
     until(
         "the operator is ready",
-        Duration::from_secs(180),
+        Duration::from_mins(3),
         async || one_ready(client).await,
     )
     .await
@@ -72,15 +72,11 @@ pub async fn kill(client: &Client) -> Result<()> {
         ..DeleteParams::default()
     };
     pods.delete(&pod, &at_once).await?;
-    until(
-        "the operator is back",
-        Duration::from_secs(120),
-        async || {
-            let next = one_ready(client).await?.name_any();
-            ensure!(next != pod, "the killed pod {pod} still passes for ready");
-            Ok(())
-        },
-    )
+    until("the operator is back", Duration::from_mins(2), async || {
+        let next = one_ready(client).await?.name_any();
+        ensure!(next != pod, "the killed pod {pod} still passes for ready");
+        Ok(())
+    })
     .await
 }
 
@@ -98,7 +94,15 @@ pub fn log(cluster: &Cluster, lines: usize) -> String {
         .unwrap_or_else(|error| format!("{error:#}"))
 }
 
-fn is_ready(pod: &Pod) -> bool {
+/// All pods of the operator, also those that are on their way out.
+pub async fn pods(client: &Client) -> Result<Vec<Pod>> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
+    let ours = ListParams::default().labels("app.kubernetes.io/name=chainlink-operator");
+    Ok(pods.list(&ours).await?.items)
+}
+
+/// Whether a pod is ready, and is to stay.
+pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod
         .status
         .as_ref()

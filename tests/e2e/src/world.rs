@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use chainlink_operator::api::{ChainlinkNode, ChainlinkNodeStatus};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
@@ -16,12 +16,13 @@ use crate::audit::Audit;
 use crate::cluster::{Cluster, connect};
 use crate::collector::Collector;
 use crate::duty::{Event, Gap, Kind, Record};
+use crate::exec::repository;
 use crate::machine;
 use crate::timeline::{Timeline, ready_targets};
 use crate::until;
 
 /// How long a step may take on a busy machine before it counts as a failure. Tests judge order, never speed.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Kubernetes' and the simulator's side of one scenario.
 pub struct World {
@@ -92,14 +93,13 @@ impl World {
         Ok(())
     }
 
-    /// One more database, for nodes that have gone astray. Returns its URL.
+    /// One more database. The duty of its nodes is not collected: judgements are about one database.
     pub async fn other_database(&self, suffix: &str) -> Result<String> {
-        let url = self
-            .cluster
-            .database(&format!("{}_{suffix}", self.database))
-            .await?;
-        self.prepare_database(&url).await?;
-        Ok(url)
+        self.cluster.database(&self.other_name(suffix)).await
+    }
+
+    fn other_name(&self, suffix: &str) -> String {
+        format!("{}__{suffix}", self.database)
     }
 
     /// The URL of the scenario's database.
@@ -165,6 +165,32 @@ impl World {
         })
     }
 
+    /// Applies a file of examples/ as it is, but for the database's URL.
+    pub fn apply_example(&self, file: &str, database_url: &str) -> Result<()> {
+        let path = repository().join("examples").join(file);
+        let text = std::fs::read_to_string(&path)?;
+        let folder = std::env::temp_dir();
+        let adapted = folder.join(format!("{}-{file}", self.namespace));
+        // The only URLs of databases in examples/ are those that a reader has to replace too.
+        let lines: Vec<String> = text
+            .lines()
+            .map(|line| match line.split_once(": postgresql://") {
+                Some((key, _)) => format!("{key}: {database_url}"),
+                None => line.to_owned(),
+            })
+            .collect();
+        std::fs::write(&adapted, lines.join("\n"))?;
+        let applied = self.cluster.kubectl(&[
+            "apply",
+            "--namespace",
+            &self.namespace,
+            "--filename",
+            &adapted.to_string_lossy(),
+        ]);
+        std::fs::remove_file(&adapted)?;
+        applied.map(drop)
+    }
+
     /// `ChainlinkNodes` of the namespace.
     pub fn nodes(&self) -> Api<ChainlinkNode> {
         Api::namespaced(self.client.clone(), &self.namespace)
@@ -172,6 +198,11 @@ impl World {
 
     /// Pods of the namespace.
     pub fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Services of the namespace.
+    pub fn services(&self) -> Api<Service> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
@@ -317,10 +348,36 @@ impl World {
     }
 
     /// Kills the process of a node (SIGKILL); the kubelet starts it again.
-    pub fn kill_process(&self, pod: &str) -> Result<()> {
+    pub async fn kill_process(&self, pod: &str) -> Result<()> {
         self.timeline
             .say("test", &format!("kills the process of {pod}"));
-        machine::kill(pod, "chainlink")
+        until(
+            &format!("{pod} has a process to kill"),
+            PATIENCE,
+            async || machine::kill(pod, "chainlink"),
+        )
+        .await
+    }
+
+    /// Waits until the node's container runs again after its end.
+    pub async fn until_restarted(&self, pod: &str) -> Result<()> {
+        until(&format!("{pod} runs again"), PATIENCE, async || {
+            let seen = self.pods().get(pod).await?;
+            let statuses = seen
+                .status
+                .and_then(|status| status.container_statuses)
+                .unwrap_or_default();
+            let again = statuses.iter().any(|status| {
+                status.restart_count > 0
+                    && status
+                        .state
+                        .as_ref()
+                        .is_some_and(|state| state.running.is_some())
+            });
+            ensure!(again, "it does not");
+            Ok(())
+        })
+        .await
     }
 
     /// Deletes a pod at once, without a word to it.
@@ -406,7 +463,8 @@ impl World {
         namespaces
             .delete(&self.namespace, &DeleteParams::default())
             .await?;
-        self.cluster.drop_database(&self.database).await
+        self.cluster.drop_database(&self.database).await?;
+        self.cluster.drop_databases(&self.other_name("")).await
     }
 }
 
@@ -428,6 +486,12 @@ pub fn condition(status: &ChainlinkNodeStatus, name: &str) -> Option<bool> {
         "False" => Some(false),
         _ => None,
     }
+}
+
+/// The pods that have a role.
+pub fn pods_with_role(status: &ChainlinkNodeStatus, role: &str) -> Vec<String> {
+    let of_role = status.pods.iter().filter(|pod| pod.role == role);
+    of_role.map(|pod| pod.name.clone()).collect()
 }
 
 /// A status in one line.

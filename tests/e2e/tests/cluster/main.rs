@@ -2,4 +2,15 @@
 //!
 //! Order and safety are asserted, never milliseconds: those are soak's.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod configuration;
+mod examples;
+mod failures;
+mod input;
+mod machines;
+mod operator;
+mod scale;
+mod stuck;
 mod upgrades;
+mod version_one;

@@ -66,3 +66,31 @@ async fn three_upgrades_in_a_row_with_three_replicas() -> Result<()> {
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_resource_named_chainlink_works_like_any_other() -> Result<()> {
+    scenario("named-chainlink", Company::Welcome, async |world| {
+        world.apply(&world.node("chainlink", "2.18.0", 2)).await?;
+        world.until_running("chainlink", "2.18.0", 2).await?;
+        upgrade(world, "chainlink", "2.19.0", 2).await?;
+        world.judged().await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn nodes_that_log_in_json_are_upgraded() -> Result<()> {
+    scenario("json-logs", Company::Welcome, async |world| {
+        let mut node = world.node("node", "2.18.0", 2);
+        node["spec"]["config"]["files"][0]["inline"] = "[Log]\nJSONConsole = true\n".into();
+        world.apply(&node).await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        upgrade(world, "node", "2.23.0", 2).await?;
+        world.judged().await?;
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,141 @@
+//! Changes of configuration, and that a running node does not depend on what changes under it.
+
+use anyhow::{Result, ensure};
+use e2e::world::pods_with_role;
+use e2e::{Company, World, scenario};
+use serde_json::json;
+
+/// A node with its configuration in the `ConfigMap` `settings`.
+async fn node_with_config_map(world: &World, settle: &str) -> Result<()> {
+    world
+        .config_map("settings", "node.toml", "[Log]\nLevel = 'info'\n")
+        .await?;
+    let mut node = world.node("node", "2.18.0", 2);
+    node["spec"]["config"] = json!({"files": [{"name": "node.toml", "configMapKeyRef": {"name": "settings", "key": "node.toml"}}]});
+    node["spec"]["handover"] = json!({"settle": settle, "standbyTimeout": "20s"});
+    world.apply(&node).await?;
+    world.until_running("node", "2.18.0", 2).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_config_map_and_a_version_a_few_seconds_apart_cost_one_gap() -> Result<()> {
+    scenario("one-gap", Company::Welcome, async |world| {
+        node_with_config_map(world, "6s").await?;
+        let audit = world.audit()?;
+        world
+            .config_map("settings", "node.toml", "[Log]\nLevel = 'debug'\n")
+            .await?;
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        world.change("node", json!({"version": "2.19.0"})).await?;
+        world.until_running("node", "2.19.0", 2).await?;
+        let gaps = world.gaps().await?;
+        ensure!(gaps.len() == 1, "one gap was due: {gaps:?}");
+        let stops = audit.stops(&world.namespace)?;
+        ensure!(
+            stops.len() == 2,
+            "the two old pods were to be stopped: {stops:?}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_process_killed_while_its_config_map_is_broken_comes_back_with_the_old_text() -> Result<()>
+{
+    scenario("broken-map", Company::Welcome, async |world| {
+        node_with_config_map(world, "1s").await?;
+        let audit = world.audit()?;
+        world
+            .config_map("settings", "node.toml", "[Log\nthis is no TOML")
+            .await?;
+        let (reason, message) = world.until_stalled("node").await?;
+        ensure!(reason == "InvalidConfiguration", "{reason}: {message}");
+
+        let active = world.active("node").await?;
+        world.kill_process(&active).await?;
+        comes_back(world, &active).await?;
+
+        world
+            .config_maps()
+            .delete("settings", &kube::api::DeleteParams::default())
+            .await?;
+        let active = world.active("node").await?;
+        world.kill_process(&active).await?;
+        comes_back(world, &active).await?;
+
+        ensure!(
+            audit.stops(&world.namespace)?.is_empty(),
+            "the operator stopped {:?}",
+            audit.stops(&world.namespace)?
+        );
+        world
+            .config_map("settings", "node.toml", "[Log]\nLevel = 'info'\n")
+            .await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        world.judged().await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until the killed container runs again, and one of the two works while the other waits.
+async fn comes_back(world: &World, killed: &str) -> Result<()> {
+    world.until_restarted(killed).await?;
+    world
+        .until_status("node", "one works and one waits", |status| {
+            pods_with_role(status, "Active").len() == 1
+                && pods_with_role(status, "Standby").len() == 1
+        })
+        .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_standby_on_another_database_is_stopped_and_the_active_is_not_touched() -> Result<()> {
+    scenario("other-database", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        let status = world.until_running("node", "2.18.0", 2).await?;
+        let active = status.active.clone().unwrap_or_default();
+        let standby = pods_with_role(&status, "Standby").remove(0);
+        let audit = world.audit()?;
+        let other = world.other_database("other").await?;
+        world.secret("database", &[("url", &other)]).await?;
+        world.kill_process(&standby).await?;
+        let (reason, message) = world.until_stalled("node").await?;
+        ensure!(reason == "DatabaseDiffers", "{reason}: {message}");
+        e2e::until(
+            "the stray standby is stopped",
+            e2e::world::PATIENCE,
+            async || {
+                ensure!(
+                    audit.stops(&world.namespace)?.contains(&standby),
+                    "it is not"
+                );
+                Ok(())
+            },
+        )
+        .await?;
+        ensure!(world.active("node").await? == active, "the active changed");
+
+        world
+            .secret("database", &[("url", world.database_url())])
+            .await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        ensure!(world.active("node").await? == active, "the active changed");
+        ensure!(
+            !audit.stops(&world.namespace)?.contains(&active),
+            "the active was stopped"
+        );
+        ensure!(
+            world.duty_in_database().await?.pods() == [active],
+            "only the active worked on its database"
+        );
+        Ok(())
+    })
+    .await
+}

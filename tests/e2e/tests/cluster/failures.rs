@@ -1,0 +1,84 @@
+//! The active dies.
+
+use anyhow::{Result, ensure};
+use e2e::world::{PATIENCE, pods_with_role};
+use e2e::{Company, World, scenario, until};
+
+/// Waits until somebody else works by the record of duty, and returns who.
+async fn taken_over(world: &World, gaps: usize) -> Result<String> {
+    until("somebody took over", PATIENCE, async || {
+        let record = world.judged().await?;
+        ensure!(record.gaps().len() == gaps, "{} gaps", record.gaps().len());
+        Ok(record.pods().last().copied().unwrap_or_default().to_owned())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn the_standby_of_a_dead_active_takes_over_and_redundancy_is_restored() -> Result<()> {
+    scenario("active-killed", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        let status = world.until_running("node", "2.18.0", 2).await?;
+        let active = status.active.clone().unwrap_or_default();
+        let standby = pods_with_role(&status, "Standby").remove(0);
+        let audit = world.audit()?;
+
+        world.kill_process(&active).await?;
+        world.force_delete(&active).await?;
+        let successor = taken_over(world, 1).await?;
+        ensure!(successor == standby, "{successor} took over, not {standby}");
+        world
+            .until_status("node", "the successor is active", |status| {
+                status.active.as_ref() == Some(&standby)
+            })
+            .await?;
+        world.until_service_leads_to("node", &standby).await?;
+        let status = world.until_running("node", "2.18.0", 2).await?;
+        let last = status.last_handover.map(|last| last.reason);
+        ensure!(
+            last.as_deref() == Some("Failover"),
+            "the last handover is {last:?}"
+        );
+        ensure!(
+            audit.stops(&world.namespace)?.is_empty(),
+            "the operator stopped {:?}",
+            audit.stops(&world.namespace)?
+        );
+        world.judged().await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn an_active_whose_process_dies_is_replaced_by_whoever_gets_the_lock() -> Result<()> {
+    scenario("process-killed", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        let active = world
+            .until_running("node", "2.18.0", 2)
+            .await?
+            .active
+            .unwrap_or_default();
+        let audit = world.audit()?;
+        // The kubelet starts it again, and both wait for the lease to expire.
+        world.kill_process(&active).await?;
+        let successor = taken_over(world, 1).await?;
+        world
+            .until_status("node", "who works is active", |status| {
+                status.active.as_ref() == Some(&successor)
+            })
+            .await?;
+        world.until_service_leads_to("node", &successor).await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        ensure!(
+            audit.stops(&world.namespace)?.is_empty(),
+            "the operator stopped {:?}",
+            audit.stops(&world.namespace)?
+        );
+        world.judged().await?;
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,116 @@
+//! Machines are lost.
+
+use anyhow::{Context, Result, ensure};
+use e2e::machine::{LostNode, NODES};
+use e2e::world::{PATIENCE, pods_with_role};
+use e2e::{Cluster, Company, World, install, scenario, until};
+use kube::ResourceExt;
+use serde_json::json;
+
+/// Machines on which nothing new is placed; undone when dropped.
+struct Cordoned<'a>(&'a Cluster, Vec<&'static str>);
+
+impl<'a> Cordoned<'a> {
+    fn all_but(cluster: &'a Cluster, machine: &str) -> Result<Self> {
+        let others: Vec<&str> = NODES.into_iter().filter(|node| *node != machine).collect();
+        let cordoned = Self(cluster, others);
+        for node in &cordoned.1 {
+            cluster.kubectl(&["cordon", node])?;
+        }
+        Ok(cordoned)
+    }
+}
+
+impl Drop for Cordoned<'_> {
+    fn drop(&mut self) {
+        for node in &self.1 {
+            if let Err(error) = self.0.kubectl(&["uncordon", node]) {
+                eprintln!("{node} could not be uncordoned: {error:#}");
+            }
+        }
+    }
+}
+
+/// Starts a node whose active runs on the operator's machine, and its standby elsewhere. Returns machine and standby.
+async fn beside_the_operator(world: &World) -> Result<(String, String)> {
+    let operator = install::ready_pod(&world.client).await?;
+    let machine = operator
+        .spec
+        .and_then(|spec| spec.node_name)
+        .context("the operator runs nowhere")?;
+    let cordoned = Cordoned::all_but(&world.cluster, &machine)?;
+    world.apply(&world.node("node", "2.18.0", 1)).await?;
+    world.until_running("node", "2.18.0", 1).await?;
+    drop(cordoned);
+    world.change("node", json!({"replicas": 2})).await?;
+    let status = world.until_running("node", "2.18.0", 2).await?;
+    let standby = pods_with_role(&status, "Standby").remove(0);
+    let placed = status
+        .pods
+        .iter()
+        .find(|pod| pod.name == standby)
+        .and_then(|pod| pod.machine.clone());
+    ensure!(
+        placed.as_deref() != Some(machine.as_str()),
+        "the standby runs on {machine} too"
+    );
+    Ok((machine, standby))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn the_machine_of_both_the_active_and_the_operator_is_lost() -> Result<()> {
+    scenario("machine-lost", Company::Alone, async |world| {
+        let (machine, standby) = beside_the_operator(world).await?;
+        let operator = install::ready_pod(&world.client).await?.name_any();
+        world
+            .timeline
+            .say("test", &format!("{machine} loses its network"));
+        let lost = LostNode::cut(&world.cluster, &machine)?;
+        until("the standby takes over by the lock", PATIENCE, async || {
+            let record = world.judged().await?;
+            ensure!(
+                record.pods().last() == Some(&standby.as_str()),
+                "who worked: {:?}",
+                record.pods()
+            );
+            Ok(())
+        })
+        .await?;
+        until(
+            "the operator is back on another machine",
+            PATIENCE,
+            async || {
+                let pods = install::pods(&world.client).await?;
+                ensure!(
+                    pods.iter()
+                        .any(|pod| pod.name_any() != operator && install::is_ready(pod)),
+                    "it is not"
+                );
+                Ok(())
+            },
+        )
+        .await?;
+        world
+            .until_status("node", "the standby is active", |status| {
+                status.active.as_ref() == Some(&standby)
+            })
+            .await?;
+        world.until_service_leads_to("node", &standby).await?;
+        // Judged before the cable is back: an active that was cut off does not know yet that it is none.
+        world.judged().await?;
+        world
+            .until_status("node", "there is a standby again", |status| {
+                !pods_with_role(status, "Standby").is_empty()
+            })
+            .await?;
+        drop(lost);
+        world.until_running("node", "2.18.0", 2).await?;
+        ensure!(
+            world.active("node").await? == standby,
+            "the active changed once more"
+        );
+        Ok(())
+    })
+    .await
+}

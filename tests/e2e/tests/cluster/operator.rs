@@ -1,0 +1,157 @@
+//! The operator itself is killed, absent, or has nothing to do.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use e2e::world::PATIENCE;
+use e2e::{Company, install, scenario, until};
+use kube::api::{DeleteParams, ListParams};
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn an_operator_killed_twice_in_an_upgrade_ends_it_and_stops_nothing_twice() -> Result<()> {
+    scenario("operator-killed", Company::Alone, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        let before = world.until_running("node", "2.18.0", 2).await?;
+        let audit = world.audit()?;
+        world.change("node", json!({"version": "2.19.0"})).await?;
+        until("a pod of the new version is made", PATIENCE, async || {
+            ensure!(
+                audit
+                    .writes(&world.namespace)?
+                    .iter()
+                    .any(e2e::audit::Write::makes_pod),
+                "none yet"
+            );
+            Ok(())
+        })
+        .await?;
+        install::kill(&world.client).await?;
+        until("the first old pod is stopped", PATIENCE, async || {
+            ensure!(!audit.stops(&world.namespace)?.is_empty(), "none yet");
+            Ok(())
+        })
+        .await?;
+        install::kill(&world.client).await?;
+        world.until_running("node", "2.19.0", 2).await?;
+
+        let stops = audit.stops(&world.namespace)?;
+        let old: BTreeSet<String> = before.pods.into_iter().map(|pod| pod.name).collect();
+        ensure!(
+            stops.iter().cloned().collect::<BTreeSet<_>>() == old,
+            "{old:?} were to be stopped, not {stops:?}"
+        );
+        ensure!(
+            stops.len() == old.len(),
+            "a pod was stopped twice: {stops:?}"
+        );
+        let made = audit
+            .writes(&world.namespace)?
+            .iter()
+            .filter(|write| write.makes_pod())
+            .count();
+        ensure!(made == 2, "two pods were to be made, not {made}");
+        let record = world.judged().await?;
+        ensure!(
+            record.versions() == ["2.18.0", "2.19.0"],
+            "who worked: {:?}",
+            record.versions()
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_resource_at_rest_causes_no_write() -> Result<()> {
+    scenario("rest", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        // What follows from the last step may still be on its way.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let audit = world.audit()?;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let writes = audit.writes(&world.namespace)?;
+        ensure!(writes.is_empty(), "a minute of rest had writes: {writes:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// The operator's Deployment without pods; put back when dropped.
+struct Absent<'a>(&'a e2e::Cluster);
+
+impl<'a> Absent<'a> {
+    fn now(cluster: &'a e2e::Cluster) -> Result<Self> {
+        let absent = Self(cluster);
+        absent.scale("0")?;
+        cluster.kubectl(&[
+            "wait",
+            "--for=delete",
+            "pod",
+            "--all",
+            "--namespace",
+            install::NAMESPACE,
+            "--timeout=60s",
+        ])?;
+        Ok(absent)
+    }
+
+    fn scale(&self, replicas: &str) -> Result<()> {
+        let namespace = install::NAMESPACE;
+        self.0.kubectl(&[
+            "scale",
+            "deployment/chainlink-operator",
+            "--namespace",
+            namespace,
+            "--replicas",
+            replicas,
+        ])?;
+        Ok(())
+    }
+}
+
+impl Drop for Absent<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.scale("1") {
+            eprintln!("the operator could not be started again: {error:#}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_deleted_resource_is_cleaned_up_without_the_operator() -> Result<()> {
+    scenario("deleted", Company::Alone, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        let absent = Absent::now(&world.cluster)?;
+        world
+            .nodes()
+            .delete("node", &DeleteParams::default())
+            .await?;
+        let ours = ListParams::default().labels("chainlink-operator.dev/node=node");
+        until(
+            "pods, ConfigMaps and Services are gone",
+            PATIENCE,
+            async || {
+                let pods = world.pods().list(&ours).await?.items.len();
+                let maps = world.config_maps().list(&ours).await?.items.len();
+                let services = world.services().list(&ours).await?.items.len();
+                ensure!(
+                    pods + maps + services == 0,
+                    "{pods} pods, {maps} ConfigMaps, {services} Services are left"
+                );
+                Ok(())
+            },
+        )
+        .await?;
+        drop(absent);
+        install::ready_pod(&world.client).await?;
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,86 @@
+//! Nodes of version 1, configured by environment, with their own locks.
+
+use anyhow::{Result, ensure};
+use e2e::{Company, World, scenario};
+use serde_json::{Value, json};
+
+fn node(world: &World, version: &str, mode: &str) -> Value {
+    let mut node = world.node("node", version, 2);
+    node["spec"]["config"] = json!({"env": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "ETH_CHAIN_ID", "value": "11155111"}]});
+    node["spec"]["database"]["lock"] = json!({"mode": mode});
+    node
+}
+
+async fn handed_over(world: &World, mode: &str) -> Result<()> {
+    world.apply(&node(world, "1.11.0", mode)).await?;
+    world.until_running("node", "1.11.0", 2).await?;
+    world.change("node", json!({"version": "1.13.3"})).await?;
+    world.until_running("node", "1.13.3", 2).await?;
+    world
+        .change("node", json!({"restartedAt": "today"}))
+        .await?;
+    e2e::until("the restart is over", e2e::world::PATIENCE, async || {
+        ensure!(world.gaps().await?.len() == 2, "it is not");
+        Ok(())
+    })
+    .await?;
+    let active = world
+        .until_running("node", "1.13.3", 2)
+        .await?
+        .active
+        .unwrap_or_default();
+    world.until_service_leads_to("node", &active).await?;
+    let record = world.judged().await?;
+    ensure!(
+        record.versions() == ["1.11.0", "1.13.3", "1.13.3"],
+        "who worked: {:?}",
+        record.versions()
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn version_one_with_an_advisory_lock_is_handed_over() -> Result<()> {
+    scenario("advisory", Company::Welcome, async |world| {
+        handed_over(world, "advisorylock").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn version_one_with_both_locks_is_handed_over() -> Result<()> {
+    scenario("dual", Company::Welcome, async |world| {
+        handed_over(world, "dual").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_version_with_another_lock_is_refused_while_pods_run() -> Result<()> {
+    scenario("lock-differs", Company::Welcome, async |world| {
+        world.apply(&node(world, "1.13.3", "advisorylock")).await?;
+        let before = world.until_running("node", "1.13.3", 2).await?;
+        let audit = world.audit()?;
+        world
+            .change("node", json!({"database": {"lock": {"mode": "lease"}}}))
+            .await?;
+        let (reason, message) = world.until_stalled("node").await?;
+        ensure!(
+            reason == "LockDiffers" && message.contains("replicas: 0"),
+            "{reason}: {message}"
+        );
+        ensure!(
+            world.active("node").await? == before.active.unwrap_or_default(),
+            "the active changed"
+        );
+        ensure!(
+            audit.stops(&world.namespace)?.is_empty(),
+            "something was stopped"
+        );
+        Ok(())
+    })
+    .await
+}
