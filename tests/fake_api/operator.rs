@@ -1,0 +1,132 @@
+//! The operator as the controller runs it: passes, one after the other.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chainlink_operator::api::ChainlinkNode;
+use chainlink_operator::controller::{Context, reconcile};
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::meddler::{Fate, Post};
+use crate::server::client;
+use crate::world::{NAME, World};
+
+/// No scenario takes longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A pass begins at least this often, so that the tests need not wait for quiet times.
+const PACE: Duration = Duration::from_millis(200);
+
+/// How driving an operator ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Reached,
+    Died,
+}
+
+/// One running operator, with what it knows only in memory.
+pub struct Operator {
+    world: World,
+    context: Arc<Context>,
+    woken: UnboundedReceiver<ObjectRef<ChainlinkNode>>,
+    pub post: Arc<Post>,
+}
+
+impl Operator {
+    pub fn start(world: &World) -> Self {
+        Self::with(world, Post::faithful())
+    }
+
+    /// An operator whose calls are meddled with.
+    pub fn meddled(
+        world: &World,
+        meddler: impl Fn(&crate::meddler::Call) -> Fate + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(world, Post::new(meddler))
+    }
+
+    pub fn with(world: &World, post: Arc<Post>) -> Self {
+        let (context, woken) = Context::new(client(world, &post));
+        Self {
+            world: world.clone(),
+            context,
+            woken,
+            post,
+        }
+    }
+
+    /// One pass. `None` when the operator died in it.
+    pub async fn pass(&mut self) -> Option<Duration> {
+        let node: ChainlinkNode = serde_json::from_value(self.world.node()).unwrap();
+        assert_eq!(node.metadata.name.as_deref(), Some(NAME));
+        self.post.begin_pass();
+        let pass = reconcile(Arc::new(node), Arc::clone(&self.context));
+        let ended = tokio::select! {
+            ended = pass => Some(ended),
+            () = self.post.death() => None,
+        };
+        self.post.end_pass();
+        ended?.ok();
+        Some(PACE)
+    }
+
+    /// Passes until `is` holds, and nothing has changed during the last of them.
+    pub async fn drive(&mut self, what: &str, is: impl Fn(&World) -> bool) -> End {
+        let start = Instant::now();
+        loop {
+            let mut changes = self.world.changes();
+            let before = self.world.with(|all| all.store.version());
+            let Some(pause) = self.pass().await else {
+                return End::Died;
+            };
+            let still = self.world.with(|all| all.store.version()) == before;
+            if still && is(&self.world) {
+                return End::Reached;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "it never came to this: {what}\n{}",
+                self.world.describe()
+            );
+            tokio::select! {
+                _ = changes.changed() => {}
+                _ = self.woken.recv() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            while self.woken.try_recv().is_ok() {}
+        }
+    }
+
+    /// Drives until all is as the spec wants it.
+    pub async fn rest(&mut self) -> End {
+        self.drive("at rest", at_rest).await
+    }
+
+    /// Drives for some time, whatever comes.
+    pub async fn drive_for(&mut self, time: Duration) -> End {
+        let start = Instant::now();
+        self.drive("the end of a time", move |_| start.elapsed() >= time)
+            .await
+    }
+}
+
+/// Every pod is as the spec wants it, and the status says so.
+pub fn at_rest(world: &World) -> bool {
+    let node = world.node();
+    let (spec, status) = (&node["spec"], &node["status"]);
+    let pods = world.with(|all| all.store.all("pods").len());
+    status["observedGeneration"] == node["metadata"]["generation"]
+        && status["phase"] == "Running"
+        && status["currentVersion"] == spec["version"]
+        && spec["replicas"].as_u64() == u64::try_from(pods).ok()
+        && ready(&status["conditions"])
+        && status["operator"]["lastActive"]["pod"] == status["active"]
+        && status["operator"]["lastActive"]["ended"].is_null()
+}
+
+fn ready(conditions: &serde_json::Value) -> bool {
+    conditions.as_array().is_some_and(|all| {
+        all.iter()
+            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    })
+}

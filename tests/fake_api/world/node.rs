@@ -1,0 +1,152 @@
+//! A fake Chainlink node: what it prints, what its port answers, and the lock it takes.
+
+use std::net::Ipv4Addr;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::port::{self, Port};
+
+/// Where a node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Starting,
+    Waiting,
+    /// Has the lock; its temporary server answers.
+    Booting,
+    Active,
+    /// Got SIGTERM.
+    Stopping,
+    Ended,
+}
+
+/// How nodes and machines behave, from now on.
+#[derive(Clone, Debug, Default)]
+pub struct Habits {
+    /// Nodes that start hang before their first try for the lock.
+    pub hang_at_start: bool,
+    /// What nodes say their version is, whatever it is.
+    pub says_version: Option<String>,
+    /// A mesh drops every connection to port 6688.
+    pub mesh: bool,
+    /// Log streams open, and say nothing.
+    pub silent_logs: bool,
+    /// No machine has room.
+    pub no_room: bool,
+    /// Ended containers are not started again.
+    pub no_restarts: bool,
+}
+
+/// The lock of one database: exclusive.
+#[derive(Debug)]
+pub struct Lock {
+    /// The uid of the pod that has it.
+    pub holder: Option<String>,
+    pub free_since: Instant,
+}
+
+impl Lock {
+    pub fn new() -> Self {
+        Self {
+            holder: None,
+            free_since: Instant::now(),
+        }
+    }
+
+    pub fn free(&mut self, uid: &str) {
+        if self.holder.as_deref() == Some(uid) {
+            self.holder = None;
+            self.free_since = Instant::now();
+        }
+    }
+}
+
+/// The process in one container.
+pub struct Process {
+    pub container: String,
+    pub machine: String,
+    pub address: Ipv4Addr,
+    pub version: String,
+    pub database: String,
+    pub phase: Phase,
+    pub since: Instant,
+    pub log: Vec<String>,
+    /// Its machine is lost: it is dead, and nobody can tell.
+    pub lost: bool,
+    pub exit: i32,
+    pub port: Option<Port>,
+}
+
+impl std::fmt::Debug for Process {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            out,
+            "{} {:?} on {} in {}",
+            self.container, self.phase, self.database, self.machine
+        )?;
+        out.write_str(if self.lost { ", lost" } else { "" })
+    }
+}
+
+impl Process {
+    pub fn is_alive(&self) -> bool {
+        self.phase != Phase::Ended && !self.lost
+    }
+
+    pub fn go(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.since = Instant::now();
+    }
+
+    /// Prints a line as the node's console logger does, behind the kubelet's time.
+    pub fn say(&mut self, message: &str) {
+        let now = Timestamp::now();
+        let version = &self.version;
+        self.log.push(format!(
+            "{now:.9} {now:.3} [INFO]  {message} cmd/shell_local.go:324           logger=RunNode version={version}@fb7d6e8 \n"
+        ));
+    }
+
+    pub fn start(&mut self) {
+        let line = format!("Starting Chainlink Node {} at commit fb7d6e8", self.version);
+        self.say(&line);
+    }
+
+    pub fn wait(&mut self) {
+        self.say("Another application is currently holding the database lease (or a previous instance exited uncleanly), waiting for lease to expire...");
+        self.go(Phase::Waiting);
+    }
+
+    pub fn take_lock(&mut self, mesh: bool) {
+        self.say("Starting StartUpHealthReport");
+        if !mesh {
+            self.port = Some(Port::open(self.address, 204));
+        }
+        self.go(Phase::Booting);
+    }
+
+    pub fn serve(&mut self, mesh: bool) {
+        self.say("StartUpHealthReport shutdown complete");
+        self.say("Chainlink booted in 1.25s");
+        self.say("Listening and serving HTTP on 0.0.0.0:6688");
+        if let Some(port) = self.port.as_ref().filter(|_| !mesh) {
+            port.answer_with(200);
+        }
+        self.go(Phase::Active);
+    }
+
+    pub fn end(&mut self, exit: i32) {
+        self.port = None;
+        self.exit = exit;
+        self.go(Phase::Ended);
+    }
+
+    /// Power cut: its address swallows what is sent to it.
+    pub fn lose(&mut self) {
+        self.lost = true;
+        match &self.port {
+            Some(port) => port.answer_with(port::HANGS),
+            None => self.port = Some(Port::open(self.address, port::HANGS)),
+        }
+    }
+}
