@@ -1,9 +1,12 @@
 //! The `ChainlinkNode` itself, and its CustomResourceDefinition.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON,
+};
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use super::schema::tidy;
 use super::spec::{Config, Credentials, Database, Handover, Image, PodOptions, ServiceOptions};
 use super::status::ChainlinkNodeStatus;
 
@@ -42,7 +45,7 @@ fn default_replicas() -> i32 {
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.version.matches('^(0|[1-9][0-9]*)[.](0|[1-9][0-9]*)[.](0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?$')").message("version must be a full version number without a leading v, such as \"2.29.0\": it decides what may follow what, so 'latest', '2.29' or a digest can't stand here (a tag or digest goes into image)").field_path(".version"))]
-#[x_kube(validation = Rule::new("!has(self.image) || !has(self.image.tag) || !self.image.tag.matches('^v?[0-9]+[.][0-9]+[.][0-9]+') || self.image.tag == self.version || self.image.tag == 'v' + self.version || self.image.tag == self.version + '-root' || self.image.tag == 'v' + self.version + '-root' || self.image.tag.startsWith(self.version + '-') || self.image.tag.startsWith('v' + self.version + '-')").message("image.tag names another version than version: change both together, or leave image.tag out (it is the version by default)").field_path(".image.tag"))]
+#[x_kube(validation = Rule::new("!has(self.image) || !has(self.image.tag) || !self.image.tag.matches('^v?[0-9]+[.][0-9]+[.][0-9]+(-.*)?$') || self.image.tag == self.version || self.image.tag == 'v' + self.version || self.image.tag.startsWith(self.version + '-') || self.image.tag.startsWith('v' + self.version + '-')").message("image.tag names another version than version: change both together, or leave image.tag out (it is the version by default)").field_path(".image.tag"))]
 #[x_kube(validation = Rule::new("!has(self.image) || !has(self.image.repository) || !self.image.repository.matches('(:[^/]*|@.*)$')").message("image.repository is written without tag and digest: put them into version, image.tag or image.digest").field_path(".image.repository"))]
 #[x_kube(validation = Rule::new("!has(self.handover) || !has(self.handover.surge) || self.handover.surge != 0 || self.replicas != 1").message("handover.surge: 0 needs at least 2 replicas (a standby is replaced in place, the active never): set replicas to 2 or more, or surge to 1").field_path(".handover.surge"))]
 pub struct ChainlinkNodeSpec {
@@ -82,20 +85,22 @@ pub struct ChainlinkNodeSpec {
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = ChainlinkNode::crd();
     for version in &mut crd.spec.versions {
-        let status = version
+        let Some(schema) = version
             .schema
             .as_mut()
             .and_then(|schema| schema.open_api_v3_schema.as_mut())
-            .and_then(|schema| schema.properties.as_mut())
+        else {
+            continue;
+        };
+        tidy(schema);
+        let status = schema
+            .properties
+            .as_mut()
             .and_then(|properties| properties.get_mut("status"));
         if let Some(status) = status {
             // kstatus skips the comparison of an absent observedGeneration, so that a resource which
             // no operator has seen yet would pass for Current.
-            status.default = Some(
-                k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSON(
-                    serde_json::json!({"observedGeneration": -1}),
-                ),
-            );
+            status.default = Some(JSON(serde_json::json!({"observedGeneration": -1})));
         }
     }
     crd

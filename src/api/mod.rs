@@ -3,12 +3,15 @@
 //! Only types, their bounds and the rules that the API server checks for us belong here. Nothing in
 //! this room knows what a node does, and nothing talks to a cluster.
 
+mod amount;
 mod crd;
 mod duration;
 pub mod names;
+mod schema;
 mod spec;
 mod status;
 
+pub use amount::Amount;
 pub use crd::{ChainlinkNode, ChainlinkNodeSpec, crd, crd_yaml};
 pub use duration::{InvalidDuration, parse_duration};
 pub use spec::*;

@@ -7,6 +7,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Amount, schema};
+
 /// Where the image comes from. The tag is the version unless said otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -28,7 +30,7 @@ pub struct Image {
     pub pull_policy: Option<PullPolicy>,
     /// Secrets with registry credentials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub pull_secrets: Vec<SecretName>,
 }
 
@@ -55,7 +57,10 @@ impl PullPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretName {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub name: String,
 }
 
@@ -63,10 +68,13 @@ pub struct SecretName {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyRef {
     /// Name of the Secret or ConfigMap.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// Key in its data.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub key: String,
 }
 
@@ -74,7 +82,7 @@ pub struct KeyRef {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.value)").message("a secret value can't be written into the resource: put it into a Secret (kubectl create secret generic NAME --from-literal=KEY=…) and name it here as secretKeyRef: {name: NAME, key: KEY}"))]
-#[x_kube(validation = Rule::new("has(self.secretKeyRef)").message("name the Secret and its key here: secretKeyRef: {name: …, key: …}"))]
+#[x_kube(validation = Rule::new("has(self.secretKeyRef) || has(self.value)").message("name the Secret and its key here: secretKeyRef: {name: …, key: …}"))]
 pub struct SecretValue {
     /// The Secret and the key in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,9 +202,10 @@ pub struct Config {
     pub secrets_toml: Option<SecretValue>,
     /// Environment: the whole configuration of a 1.x node; proxies and `CL_*` on 2.x.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub env: Vec<Variable>,
-    /// Environment from whole Secrets and ConfigMaps. `env` wins over it.
+    /// Environment from whole Secrets and ConfigMaps. Later ones win over earlier ones, ConfigMaps
+    /// over Secrets, and `env` over both.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub env_from: Vec<VariablesFrom>,
@@ -214,17 +223,19 @@ pub struct Credentials {
 }
 
 /// How planned moves of the lock are made.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.settle) || self.settle.matches('^([0-9]+[hms])+$')").message("settle is a duration: write a number with a unit, such as 5s or 1m30s").field_path(".settle"))]
+#[x_kube(validation = Rule::new("!has(self.standbyTimeout) || self.standbyTimeout.matches('^([0-9]+[hms])+$')").message("standbyTimeout is a duration: write a number with a unit, such as 10m or 1h").field_path(".standbyTimeout"))]
 pub struct Handover {
     /// How long a change has to be still before a pod is made for it. Default: 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+[hms])+$"))]
+    #[schemars(length(max = 16))]
     pub settle: Option<String>,
     /// How long a new pod may take until it waits for the lock, before the rollout is reported as
     /// stalled. The active works on in any case. Default: 10m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+[hms])+$"))]
+    #[schemars(length(max = 16))]
     pub standby_timeout: Option<String>,
     /// How many pods beyond `replicas` a handover may use: 1 (default), or 0 where there is no room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -233,14 +244,18 @@ pub struct Handover {
 }
 
 /// CPU and memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("!has(self.requests) || self.requests.all(k, type(self.requests[k]) == int || isQuantity(self.requests[k]))").message("an amount can't be read: write a number with a unit that Kubernetes knows, such as 500m or 2 for cpu, 4Gi or 512Mi for memory").field_path(".requests"))]
+#[x_kube(validation = Rule::new("!has(self.limits) || self.limits.all(k, type(self.limits[k]) == int || isQuantity(self.limits[k]))").message("an amount can't be read: write a number with a unit that Kubernetes knows, such as 500m or 2 for cpu, 4Gi or 512Mi for memory").field_path(".limits"))]
 pub struct Resources {
-    /// Requests, for example `{cpu: "2", memory: 4Gi}`.
+    /// Requests, for example `{cpu: 2, memory: 4Gi}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub requests: BTreeMap<String, String>,
+    #[schemars(schema_with = "schema::amounts")]
+    pub requests: BTreeMap<String, Amount>,
     /// Limits.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub limits: BTreeMap<String, String>,
+    #[schemars(schema_with = "schema::amounts")]
+    pub limits: BTreeMap<String, Amount>,
 }
 
 /// How pods are spread over machines and zones.
@@ -255,16 +270,19 @@ pub enum Spread {
 }
 
 /// Storage for the node's root folder. Nothing in it is needed after the pod: keys are in the database.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.size) || type(self.size) == int || isQuantity(self.size)").message("storage.size can't be read: write a number with a unit that Kubernetes knows, such as 2Gi").field_path(".size"))]
 pub struct RootStorage {
     /// Size limit. Default: 1Gi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
-    pub size: Option<String>,
+    pub size: Option<Amount>,
     /// Use a generic ephemeral volume of this storage class instead of the machine's disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub storage_class_name: Option<String>,
 }
 
@@ -272,20 +290,26 @@ pub struct RootStorage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.secretName) != has(self.configMapName)").message("give exactly one of secretName and configMapName"))]
-#[x_kube(validation = Rule::new("self.mountPath != '/chainlink' && !self.mountPath.startsWith('/chainlink/') && !self.mountPath.startsWith('/etc/chainlink')").message("/chainlink and /etc/chainlink are the operator's: mount it elsewhere, such as /certificates").field_path(".mountPath"))]
+#[x_kube(validation = Rule::new("!self.mountPath.matches('^/+(etc|tmp|chainlink(/.*)?|etc/+chainlink(/.*)?)?/*$')").message("/chainlink, /etc/chainlink, /tmp and what holds them are the operator's: mount it elsewhere, such as /certificates").field_path(".mountPath"))]
 pub struct ExtraVolume {
     #[schemars(
         length(min = 1, max = 50),
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub name: String,
-    #[schemars(length(min = 2, max = 253), regex(pattern = r"^/"))]
+    #[schemars(length(min = 2, max = 253), regex(pattern = r"^/[^:]*$"))]
     pub mount_path: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub secret_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub config_map_name: Option<String>,
 }
 
@@ -295,15 +319,15 @@ pub struct ExtraVolume {
 pub struct PodSecurity {
     /// Default: 14933, the image's `chainlink` user. 0 for `-root` images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub run_as_user: Option<i64>,
     /// Default: 14933.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub run_as_group: Option<i64>,
     /// Default: 14933.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub fs_group: Option<i64>,
     /// Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -311,32 +335,44 @@ pub struct PodSecurity {
 }
 
 /// What can be said about the pods.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.labels) || self.labels.all(k, !k.startsWith('chainlink-operator.dev/'))").message("labels that begin with chainlink-operator.dev/ are the operator's: give yours a prefix of your own, such as example.com/").field_path(".labels"))]
+#[x_kube(validation = Rule::new("!has(self.annotations) || self.annotations.all(k, !k.startsWith('chainlink-operator.dev/'))").message("annotations that begin with chainlink-operator.dev/ are the operator's: give yours a prefix of your own, such as example.com/").field_path(".annotations"))]
+#[x_kube(validation = Rule::new("!has(self.volumes) || self.volumes.all(v, self.volumes.exists_one(w, w.mountPath == v.mountPath))").message("two volumes are mounted at the same mountPath: give each a folder of its own").field_path(".volumes"))]
 pub struct PodOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::labels")]
     pub node_selector: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(schema_with = "schema::tolerations")]
     pub tolerations: Vec<Toleration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Spread>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub priority_class_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub service_account_name: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::labels")]
     pub labels: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::annotations")]
     pub annotations: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<RootStorage>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub volumes: Vec<ExtraVolume>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<PodSecurity>,
@@ -353,6 +389,7 @@ pub struct ServiceOptions {
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ServiceType>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::annotations")]
     pub annotations: BTreeMap<String, String>,
 }
 

@@ -3,8 +3,10 @@
 
 mod content;
 mod objects;
+mod options;
 mod pod;
 mod resolve;
+mod variables;
 
 pub use content::{Content, FileSource, Resolved, Style, TEMPLATE, Value};
 pub use objects::{active_service, config_map, content_of, labels, owner, revision_object};

@@ -22,14 +22,21 @@ use crate::api::names::{
     CONTAINER, LOCK_ANNOTATION, NODE_LABEL, READY_CONDITION, REVISION_LABEL, ROLE_LABEL,
     ROLE_STANDBY, VERSION_ANNOTATION,
 };
-use crate::api::{ChainlinkNode, ExtraVolume, KeyRef, PodOptions, Spread};
+use crate::api::{Amount, ChainlinkNode, ExtraVolume, KeyRef, PodOptions, Spread};
 use crate::node::settings::{HTTP_PORT, ROOT_MOUNT};
 use crate::observe::Revision;
 
 /// The image's `chainlink` user.
-const UID: i64 = 14933;
+pub(super) const UID: i64 = 14933;
 /// Above what the node itself may need (10 s), so that SIGKILL does not leave the lease behind.
-const GRACE_SECONDS: i64 = 30;
+pub(super) const GRACE_SECONDS: i64 = 30;
+/// Of the root folder.
+pub(super) const ROOT_SIZE: &str = "1Gi";
+
+const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
+const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+/// Annotations on pods that the operator sets, and whose names are not of its group.
+pub(super) const OWN_ANNOTATIONS: [&str; 2] = [SAFE_TO_EVICT, DEFAULT_CONTAINER];
 
 const CONFIG: &str = "/etc/chainlink/config";
 const SECRET_CONFIG: &str = "/etc/chainlink/secret-config";
@@ -59,14 +66,8 @@ fn metadata(
     annotations.extend([
         (VERSION_ANNOTATION.to_owned(), revision.version.to_string()),
         (LOCK_ANNOTATION.to_owned(), revision.lock.clone()),
-        (
-            "cluster-autoscaler.kubernetes.io/safe-to-evict".to_owned(),
-            "true".to_owned(),
-        ),
-        (
-            "kubectl.kubernetes.io/default-container".to_owned(),
-            CONTAINER.to_owned(),
-        ),
+        (SAFE_TO_EVICT.to_owned(), "true".to_owned()),
+        (DEFAULT_CONTAINER.to_owned(), CONTAINER.to_owned()),
     ]);
     ObjectMeta {
         name: Some(name.to_owned()),
@@ -184,10 +185,10 @@ fn container(content: &Content) -> Container {
     }
 }
 
-fn quantities(map: &BTreeMap<String, String>) -> Option<BTreeMap<String, Quantity>> {
+fn quantities(map: &BTreeMap<String, Amount>) -> Option<BTreeMap<String, Quantity>> {
     (!map.is_empty()).then(|| {
         map.iter()
-            .map(|(name, size)| (name.clone(), Quantity(size.clone())))
+            .map(|(name, size)| (name.clone(), Quantity(size.to_string())))
             .collect()
     })
 }
@@ -401,7 +402,9 @@ fn extra(volume: &ExtraVolume) -> Volume {
 /// Nothing in the root folder outlives the pod: keys are in the database.
 fn root(options: &PodOptions) -> Volume {
     let storage = options.storage.clone().unwrap_or_default();
-    let size = storage.size.unwrap_or_else(|| "1Gi".to_owned());
+    let size = storage
+        .size
+        .map_or_else(|| ROOT_SIZE.to_owned(), |size| size.to_string());
     let Some(class) = storage.storage_class_name else {
         return empty_dir("root", &size);
     };
@@ -448,7 +451,9 @@ fn credentials(content: &Content) -> Volume {
     }
 }
 
-/// The operator decides what a lost machine means, not the taint controller after 300 s.
+/// The operator decides what a lost machine means, not the taint controller after 300 s. Ours come
+/// first, since that controller asks the first toleration that fits for its seconds
+/// (`pkg/controller/tainteviction`), and the user's may be one for every taint.
 fn tolerations(options: &PodOptions) -> Vec<Toleration> {
     let lost = |key: &str| Toleration {
         key: Some(key.to_owned()),
@@ -456,9 +461,11 @@ fn tolerations(options: &PodOptions) -> Vec<Toleration> {
         effect: Some("NoExecute".to_owned()),
         ..Toleration::default()
     };
-    let mut tolerations = options.tolerations.clone();
-    tolerations.push(lost("node.kubernetes.io/not-ready"));
-    tolerations.push(lost("node.kubernetes.io/unreachable"));
+    let mut tolerations = vec![
+        lost("node.kubernetes.io/not-ready"),
+        lost("node.kubernetes.io/unreachable"),
+    ];
+    tolerations.extend(options.tolerations.iter().cloned());
     tolerations
 }
 

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{Content, FileSource, Resolved, Style, TEMPLATE, Value, digest};
+use super::options::pod_options;
+use super::variables::{variables, variables_keep_https};
 use crate::api::{
-    ChainlinkNodeSpec, Config, ConfigFile, KeyRef, LockModeName, SecretValue, Variable,
+    ChainlinkNodeSpec, Config, ConfigFile, KeyRef, LockModeName, PodOptions, SecretValue,
+    parse_duration,
 };
-use crate::node::settings::{
-    Finding, OperatorSettings, check_environment, check_toml, reserved_variable, sets_tls,
-};
+use crate::node::settings::{Finding, OperatorSettings, check_toml, sets_tls};
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 use crate::observe::Problem;
 
@@ -20,9 +21,9 @@ const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
 /// Name of the operator's own last file, for versions without `CL_CONFIG`.
 const OPERATOR_FILE: &str = "zz-operator.toml";
 
-type Outcome<T> = Result<T, Problem>;
+pub(super) type Outcome<T> = Result<T, Problem>;
 
-fn refused<T>(reason: &'static str, message: impl Into<String>) -> Outcome<T> {
+pub(super) fn refused<T>(reason: &'static str, message: impl Into<String>) -> Outcome<T> {
     Err(Problem {
         reason,
         message: message.into(),
@@ -62,13 +63,17 @@ pub fn resolve(node: &str, spec: &ChainlinkNodeSpec, maps: &ConfigMaps) -> Outco
     let style = style(&version, config)?;
     let lock = lock(spec, &version, style)?;
     let mut warnings = Vec::new();
-    let (files, mut texts) = files(config, maps, &version, &mut warnings)?;
+    handover(spec)?;
+    let pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
+    let (mut files, mut texts) = files(config, maps, &version, &mut warnings)?;
+    let (mut env, env_secrets) = variables(config, maps, &version, style, &mut warnings)?;
     let settings = OperatorSettings {
         lock,
-        https_off: !keeps_https(&files, &texts),
+        https_off: !match style {
+            ConfigStyle::Toml => files_keep_https(&files, &texts, &pod),
+            ConfigStyle::Environment => variables_keep_https(&env, &env_secrets, &pod),
+        },
     };
-    let (mut env, env_secrets) = variables(config, maps, &version, style, &mut warnings)?;
-    let mut files = files;
     let mut own = None;
     match style {
         ConfigStyle::Environment => {
@@ -88,6 +93,7 @@ pub fn resolve(node: &str, spec: &ChainlinkNodeSpec, maps: &ConfigMaps) -> Outco
             texts.insert(OPERATOR_FILE.to_owned(), text);
         }
     }
+    fits(&texts)?;
     let content = Content {
         template: TEMPLATE,
         image: image(spec, &version),
@@ -122,7 +128,7 @@ pub fn resolve(node: &str, spec: &ChainlinkNodeSpec, maps: &ConfigMaps) -> Outco
             spec.credentials.api_credentials.as_ref(),
             "spec.credentials.apiCredentials",
         )?,
-        pod: spec.pod.clone().unwrap_or_default(),
+        pod,
         restarted_at: spec.restarted_at.clone().filter(|text| !text.is_empty()),
         version,
     };
@@ -225,7 +231,7 @@ fn optional(value: Option<&SecretValue>, field: &str) -> Outcome<Option<KeyRef>>
     value.map(|value| secret(value, field)).transpose()
 }
 
-fn lookup(maps: &ConfigMaps, reference: &KeyRef, field: &str) -> Outcome<String> {
+pub(super) fn lookup(maps: &ConfigMaps, reference: &KeyRef, field: &str) -> Outcome<String> {
     let Some(data) = maps.get(&reference.name) else {
         return missing_map(&reference.name, field);
     };
@@ -244,7 +250,7 @@ fn lookup(maps: &ConfigMaps, reference: &KeyRef, field: &str) -> Outcome<String>
     }
 }
 
-fn missing_map<T>(name: &str, field: &str) -> Outcome<T> {
+pub(super) fn missing_map<T>(name: &str, field: &str) -> Outcome<T> {
     Err(Problem {
         reason: "ConfigMapMissing",
         message: format!("{field}: ConfigMap {name} does not exist yet; it is waited for"),
@@ -281,10 +287,10 @@ fn files(
         };
         let findings = check_toml(&text, version).map_err(|error| Problem {
             reason: "InvalidConfiguration",
-            message: format!("spec.config.files: {} is not TOML: {error}", file.name),
+            message: format!("spec.config.files ({}) is not TOML: {error}", file.name),
             missing: false,
         })?;
-        sort(findings, &file.name, warnings)?;
+        sort(findings, Some(&file.name), warnings)?;
         files.push((
             name.clone(),
             FileSource::Pinned(digest(text.as_bytes(), 64)),
@@ -294,16 +300,22 @@ fn files(
     Ok((files, texts))
 }
 
-/// Refusals are problems, the rest is worth a warning.
-fn sort(findings: Vec<Finding>, file: &str, warnings: &mut Vec<String>) -> Outcome<()> {
+/// Refusals are problems, the rest is worth a warning. A finding begins with the field; where that
+/// is a list of files, the name of the file goes behind it.
+pub(super) fn sort(
+    findings: Vec<Finding>,
+    file: Option<&str>,
+    warnings: &mut Vec<String>,
+) -> Outcome<()> {
     for finding in findings {
+        let message = match (file, finding.message().strip_prefix("spec.config.files")) {
+            (Some(file), Some(rest)) => format!("spec.config.files ({file}){rest}"),
+            _ => finding.message().to_owned(),
+        };
         if finding.is_refusal() {
-            return refused(
-                "InvalidConfiguration",
-                format!("{file}: {}", finding.message()),
-            );
+            return refused("InvalidConfiguration", message);
         }
-        warnings.push(format!("{file}: {}", finding.message()));
+        warnings.push(message);
     }
     Ok(())
 }
@@ -321,98 +333,49 @@ fn text(file: &ConfigFile, maps: &ConfigMaps) -> Outcome<Option<String>> {
     }
 }
 
-/// Port 6689 is switched off, unless the user has a certificate for it, or may have: the text of a
-/// Secret can't be read.
-fn keeps_https(files: &[(String, FileSource)], texts: &BTreeMap<String, String>) -> bool {
-    files
+/// Port 6689 is switched off, unless the user has a certificate for it. The text of a Secret can't
+/// be read: there may be one, if there is a volume that it could lie in.
+fn files_keep_https(
+    files: &[(String, FileSource)],
+    texts: &BTreeMap<String, String>,
+    pod: &PodOptions,
+) -> bool {
+    let hidden = files
         .iter()
-        .any(|(_, source)| matches!(source, FileSource::Secret(_)))
-        || texts.values().any(|text| sets_tls(text))
+        .any(|(_, source)| matches!(source, FileSource::Secret(_)));
+    (hidden && !pod.volumes.is_empty()) || texts.values().any(|text| sets_tls(text))
 }
 
-type Variables = (Vec<(String, Value)>, Vec<String>);
-
-fn variables(
-    config: &Config,
-    maps: &ConfigMaps,
-    version: &NodeVersion,
-    style: ConfigStyle,
-    warnings: &mut Vec<String>,
-) -> Outcome<Variables> {
-    let mut env: Vec<(String, Value)> = Vec::new();
-    let mut secrets = Vec::new();
-    for from in &config.env_from {
-        match (&from.secret_ref, &from.config_map_ref) {
-            (Some(secret), None) => secrets.push(secret.name.clone()),
-            (None, Some(map)) => {
-                let Some(data) = maps.get(&map.name) else {
-                    return missing_map(&map.name, "spec.config.envFrom");
-                };
-                env.extend(
-                    data.iter()
-                        .map(|(name, text)| (name.clone(), Value::Text(text.clone()))),
-                );
-            }
-            _ => {
-                return refused(
-                    "InvalidSpec",
-                    "spec.config.envFrom: give exactly one of secretRef and configMapRef",
-                );
-            }
-        }
-    }
-    for variable in &config.env {
-        let value = value(variable, maps)?;
-        env.retain(|(name, _)| *name != variable.name);
-        env.push((variable.name.clone(), value));
-    }
-    for (name, _) in &env {
-        if let Some(instead) = reserved_variable(name, version, style) {
-            return refused(
-                "InvalidConfiguration",
-                format!("spec.config.env: {name} can't be set: {instead}"),
-            );
-        }
-    }
-    let readable: Vec<(&str, &str)> = env
+/// An object of Kubernetes holds 1 MiB, and nothing is gained by finding out while pods are made.
+fn fits(texts: &BTreeMap<String, String>) -> Outcome<()> {
+    const MOST: usize = 1024 * 1024;
+    let size: usize = texts
         .iter()
-        .filter_map(|(name, value)| match value {
-            Value::Text(text) => Some((name.as_str(), text.as_str())),
-            Value::Secret(_) => None,
-        })
-        .collect();
-    sort(
-        check_environment(&readable, version, style),
-        "spec.config.env",
-        warnings,
-    )?;
-    Ok((env, secrets))
-}
-
-fn value(variable: &Variable, maps: &ConfigMaps) -> Outcome<Value> {
-    let source = variable.value_from.as_ref();
-    match (&variable.value, source) {
-        (Some(text), None) => Ok(Value::Text(text.clone())),
-        (None, Some(source)) => match (&source.secret_key_ref, &source.config_map_key_ref) {
-            (Some(reference), None) => Ok(Value::Secret(reference.clone())),
-            (None, Some(reference)) => {
-                let field = format!("spec.config.env ({})", variable.name);
-                lookup(maps, reference, &field).map(Value::Text)
-            }
-            _ => refused(
-                "InvalidSpec",
-                format!(
-                    "spec.config.env: {} needs exactly one of secretKeyRef and configMapKeyRef",
-                    variable.name
-                ),
-            ),
-        },
-        _ => refused(
-            "InvalidSpec",
+        .map(|(name, text)| name.len() + text.len())
+        .sum();
+    if size > MOST {
+        return refused(
+            "InvalidConfiguration",
             format!(
-                "spec.config.env: {} needs exactly one of value and valueFrom",
-                variable.name
+                "spec.config.files: the texts that are not in Secrets have {size} bytes together, and a ConfigMap of the operator's holds {MOST}: put the largest into a Secret, as secretKeyRef"
             ),
-        ),
+        );
     }
+    Ok(())
+}
+
+fn handover(spec: &ChainlinkNodeSpec) -> Outcome<()> {
+    let Some(handover) = &spec.handover else {
+        return Ok(());
+    };
+    let fields = [
+        ("settle", &handover.settle),
+        ("standbyTimeout", &handover.standby_timeout),
+    ];
+    for (field, text) in fields {
+        if let Some(Err(error)) = text.as_deref().map(parse_duration) {
+            return refused("InvalidSpec", format!("spec.handover.{field}: {error}"));
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,189 @@
+//! Pod options, checked as the API server would check them when it is too late, and in the one form
+//! that says the same: a default that is written out makes no new revision.
+
+use std::collections::BTreeMap;
+
+use super::objects;
+use super::pod::{GRACE_SECONDS, OWN_ANNOTATIONS, ROOT_SIZE, UID};
+use super::resolve::{Outcome, refused};
+use crate::api::names::GROUP;
+use crate::api::{Amount, PodOptions, Spread};
+
+/// The options of a spec.
+pub(super) fn pod_options(
+    options: Option<&PodOptions>,
+    warnings: &mut Vec<String>,
+) -> Outcome<PodOptions> {
+    let Some(options) = options else {
+        return Ok(PodOptions::default());
+    };
+    names(options)?;
+    amounts(options)?;
+    overridden(options, warnings);
+    Ok(canonical(options.clone()))
+}
+
+fn names(options: &PodOptions) -> Outcome<()> {
+    let fields = [
+        ("labels", &options.labels),
+        ("annotations", &options.annotations),
+        ("nodeSelector", &options.node_selector),
+    ];
+    for (field, map) in fields {
+        for (key, value) in map {
+            if field != "nodeSelector" && key.starts_with(&format!("{GROUP}/")) {
+                return refused(
+                    "InvalidSpec",
+                    format!(
+                        "spec.pod.{field}: {key} is the operator's: give yours a prefix of your own, such as example.com/"
+                    ),
+                );
+            }
+            // Kubernetes minds the case of a label's domain and not of an annotation's.
+            let compared = match field {
+                "annotations" => key.to_ascii_lowercase(),
+                _ => key.clone(),
+            };
+            if !is_key(&compared) {
+                return refused(
+                    "InvalidSpec",
+                    format!(
+                        "spec.pod.{field}: {key:?} can't be a key: write letters, digits, '-', '_' and '.', at most 63, with a domain and '/' before them if you like, such as example.com/team"
+                    ),
+                );
+            }
+            if field != "annotations" && !value.is_empty() && !is_name(value) {
+                return refused(
+                    "InvalidSpec",
+                    format!(
+                        "spec.pod.{field}: {value:?}, the value of {key}, can't stand in a label: write at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends (other text goes into annotations)"
+                    ),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A label key as Kubernetes has it (`k8s.io/apimachinery/pkg/util/validation`).
+fn is_key(key: &str) -> bool {
+    let (domain, name) = match key.split_once('/') {
+        Some((domain, name)) => (Some(domain), name),
+        None => (None, key),
+    };
+    let is_domain = |domain: &str| {
+        domain.len() <= 253
+            && domain.split('.').all(|part| {
+                let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+                !part.is_empty()
+                    && part.chars().all(inner)
+                    && !part.starts_with('-')
+                    && !part.ends_with('-')
+            })
+    };
+    domain.is_none_or(is_domain) && is_name(name)
+}
+
+fn is_name(text: &str) -> bool {
+    let end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    text.len() <= 63
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && end(text.chars().next())
+        && end(text.chars().last())
+}
+
+fn amounts(options: &PodOptions) -> Outcome<()> {
+    let empty = BTreeMap::new();
+    let (requests, limits) = options
+        .resources
+        .as_ref()
+        .map_or((&empty, &empty), |all| (&all.requests, &all.limits));
+    let of = |field: &'static str, map: &BTreeMap<String, Amount>| {
+        map.iter()
+            .map(|(name, amount)| (format!("spec.pod.resources.{field}.{name}"), amount.clone()))
+            .collect::<Vec<_>>()
+    };
+    let size = options.storage.iter().flat_map(|storage| &storage.size);
+    let all = of("requests", requests)
+        .into_iter()
+        .chain(of("limits", limits))
+        .chain(size.map(|size| ("spec.pod.storage.size".to_owned(), size.clone())));
+    for (field, amount) in all {
+        if !amount.is_readable() {
+            return refused(
+                "InvalidSpec",
+                format!(
+                    "{field}: {:?} is not an amount: write a number with a unit that Kubernetes knows, such as 500m or 2 for cpu, 4Gi or 512Mi for memory",
+                    amount.as_str()
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn overridden(options: &PodOptions, warnings: &mut Vec<String>) {
+    let own = objects::labels("");
+    for key in options.labels.keys().filter(|key| own.contains_key(*key)) {
+        warnings.push(format!(
+            "spec.pod.labels sets {key}; the operator sets it itself"
+        ));
+    }
+    for key in &options.annotations {
+        if OWN_ANNOTATIONS.contains(&key.0.as_str()) {
+            warnings.push(format!(
+                "spec.pod.annotations sets {}; the operator sets it itself",
+                key.0
+            ));
+        }
+    }
+}
+
+/// Without what says nothing.
+fn canonical(mut options: PodOptions) -> PodOptions {
+    let own = objects::labels("");
+    options.labels.retain(|key, _| !own.contains_key(key));
+    options
+        .annotations
+        .retain(|key, _| !OWN_ANNOTATIONS.contains(&key.as_str()));
+    if options.spread == Some(Spread::Preferred) {
+        options.spread = None;
+    }
+    if options.termination_grace_period_seconds == Some(GRACE_SECONDS) {
+        options.termination_grace_period_seconds = None;
+    }
+    if let Some(storage) = options.storage.as_mut()
+        && storage
+            .size
+            .as_ref()
+            .is_some_and(|size| size.as_str() == ROOT_SIZE)
+    {
+        storage.size = None;
+    }
+    if let Some(security) = options.security.as_mut() {
+        for id in [
+            &mut security.run_as_user,
+            &mut security.run_as_group,
+            &mut security.fs_group,
+        ] {
+            if *id == Some(UID) {
+                *id = None;
+            }
+        }
+        if security.read_only_root_filesystem == Some(true) {
+            security.read_only_root_filesystem = None;
+        }
+    }
+    drop_default(&mut options.resources);
+    drop_default(&mut options.storage);
+    drop_default(&mut options.security);
+    options
+}
+
+fn drop_default<T: Default + PartialEq>(field: &mut Option<T>) {
+    if field.as_ref() == Some(&T::default()) {
+        *field = None;
+    }
+}
