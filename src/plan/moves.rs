@@ -159,11 +159,11 @@ impl<'a> Board<'a> {
             return decided;
         }
         if let Some(until) = self.settles(wanted) {
-            let mut decided = self.hold_quietly();
-            if decided.create.is_none() {
-                decided.situation = Situation::at(Step::Settling).until(until);
+            // A pod made now would be replaced at once, so only a resource without any gets one.
+            if self.live.is_empty() {
+                return self.hold_quietly();
             }
-            return decided;
+            return Decided::nothing(Situation::at(Step::Settling).until(until));
         }
         self.toward(wanted)
     }
@@ -648,7 +648,7 @@ impl<'a> Board<'a> {
 
 /// The name of the `number`th pod: the same after a crash, and never the same for another resource of
 /// that name.
-fn pod_name(node: &PodId, number: u32) -> String {
+pub(super) fn pod_name(node: &PodId, number: u32) -> String {
     const LETTERS: &[u8; 32] = b"bcdfghjklmnpqrstvwxz2456789aeuy3";
     // `DefaultHasher::new` uses fixed keys. The name only has to be unlikely to be taken: a name that
     // is, by another owner, is passed over.
