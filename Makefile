@@ -1,0 +1,59 @@
+# What can be done here. `make help` lists it.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down test lint unit chart cluster cluster-down e2e soak crds
+
+CLUSTER := tests/cluster/cluster
+CHART := charts/chainlink-operator
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: cluster ## See an upgrade and a failover on a real cluster; leaves the cluster up.
+	cargo run --quiet --locked -p e2e --bin demo
+
+demo-down: cluster-down ## Remove everything that the demo brought up.
+
+test: lint unit chart e2e ## Everything that has to pass: about 40 minutes on a fresh machine, most of it builds.
+	@echo "All tests passed. The test cluster is still up: make cluster-down removes it."
+
+lint: ## Format and lints.
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+unit: postgres ## Tests that need no cluster: rules, model walk, fake API server, simulator beside real transcripts.
+	cargo test --locked -p chainlink-operator -p chainlink-simulator
+
+.PHONY: postgres
+postgres:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -q && apt-get install -qy postgresql)
+
+cluster: ## Bring up the real cluster (the first time builds Kubernetes: about 20 minutes).
+	$(CLUSTER) up >/dev/null
+
+cluster-down: ## Remove the real cluster.
+	$(CLUSTER) down
+
+chart: ## Lint and render the chart.
+	$(CLUSTER) build
+	@for values in $(CHART)/ci/*.yaml; do \
+	  $(CLUSTER) helm lint --strict $(CHART) --values "$$values" >/dev/null; \
+	  $(CLUSTER) helm template chainlink-operator $(CHART) --namespace chainlink-operator --values "$$values" >/dev/null; \
+	  echo "chart renders with $$values"; \
+	done
+	@for wrong in replicas=2 image.tagg=x log.format=xml; do \
+	  if $(CLUSTER) helm template chainlink-operator $(CHART) --set "$$wrong" >/dev/null 2>&1; then \
+	    echo "the chart takes $$wrong, which it should refuse"; exit 1; \
+	  fi; \
+	done
+
+e2e: cluster ## The operator on the real cluster, installed by its chart.
+	cargo test --locked -p e2e
+
+soak: cluster ## Counted repetitions on the real cluster: gaps, kills, a resource at rest. About 20 minutes.
+	cargo run --quiet --locked -p e2e --bin soak
+
+crds: ## Write the CRD again after a change of src/api.
+	cargo run --quiet --locked -- crd | tee crds/chainlinknodes.yaml > $(CHART)/files/chainlinknodes.yaml
