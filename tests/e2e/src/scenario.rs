@@ -1,5 +1,6 @@
 //! One scenario: its world, its end, and what a person needs to see when it fails.
 
+use std::io::Write;
 use std::panic::AssertUnwindSafe;
 
 use anyhow::{Result, anyhow};
@@ -49,7 +50,10 @@ pub async fn scenario(
         Company::Alone => (Some(QUIET.write().await), None),
         Company::Welcome => (None, Some(QUIET.read().await)),
     };
-    let world = World::new(&cluster, name, Timeline::new(false)).await?;
+    let world = World::new(&cluster, &format!("e2e-{name}"), Timeline::new(false))
+        .await?
+        .with_secrets()
+        .await?;
     let outcome = AssertUnwindSafe(body(&world)).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| {
         let words = panic
@@ -68,56 +72,59 @@ pub async fn scenario(
     outcome
 }
 
-/// What a person needs to find the fault.
+/// What a person needs to find the fault; at once, and in one piece, as another scenario may run beside.
 fn explain(world: &World, error: &anyhow::Error) {
+    let namespace = world.namespace.as_str();
     let show = |title: &str, arguments: &[&str]| {
         let text = world
             .cluster
             .kubectl(arguments)
             .unwrap_or_else(|error| format!("{error:#}"));
-        println!("--- {title}\n{text}\n");
+        format!("--- {title}\n{text}\n")
     };
-    let namespace = world.namespace.as_str();
-    println!(
-        "\n=== {namespace} failed: {error:#}\n\n--- what happened\n{}\n",
-        world.timeline.lines().join("\n")
-    );
-    show(
-        "ChainlinkNodes",
-        &[
-            "get",
-            "chainlinknodes",
-            "--namespace",
-            namespace,
-            "--output",
-            "yaml",
-        ],
-    );
-    show(
-        "pods",
-        &[
-            "get",
+    let text = [
+        format!("\n=== {namespace} failed: {error:#}\n"),
+        format!("--- what happened\n{}\n", world.timeline.lines().join("\n")),
+        show(
+            "ChainlinkNodes",
+            &[
+                "get",
+                "chainlinknodes",
+                "--namespace",
+                namespace,
+                "--output",
+                "yaml",
+            ],
+        ),
+        show(
             "pods",
-            "--namespace",
-            namespace,
-            "--output",
-            "wide",
-            "--show-labels",
-        ],
-    );
-    show(
-        "events",
-        &[
-            "get",
+            &[
+                "get",
+                "pods",
+                "--namespace",
+                namespace,
+                "--output",
+                "wide",
+                "--show-labels",
+            ],
+        ),
+        show(
             "events",
-            "--namespace",
-            namespace,
-            "--sort-by",
-            ".metadata.creationTimestamp",
-        ],
-    );
-    println!(
-        "--- the operator's log\n{}",
-        install::log(&world.cluster, 60)
-    );
+            &[
+                "get",
+                "events",
+                "--namespace",
+                namespace,
+                "--sort-by",
+                ".metadata.creationTimestamp",
+            ],
+        ),
+        format!(
+            "--- the end of the operator's log\n{}\n",
+            install::log(&world.cluster, 60)
+        ),
+        format!("=== end of {namespace}\n"),
+    ];
+    // Not by a macro: the test harness would keep it until all scenarios are over.
+    let _ = std::io::stderr().write_all(text.join("\n").as_bytes());
 }

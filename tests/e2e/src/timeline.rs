@@ -46,7 +46,6 @@ impl Timeline {
         self.say_at(self.began.elapsed().as_secs_f64(), who, what);
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn say_at(&self, seconds: f64, who: &str, what: &str) {
         let line = format!("{seconds:7.1} s  {who:<14} {what}");
         if self.aloud {
@@ -58,8 +57,13 @@ impl Timeline {
             .push(line);
     }
 
-    /// Adds what a simulator recorded, at its own time.
+    /// Seconds since the start, of a time in microseconds since 1970.
     #[allow(clippy::cast_precision_loss)]
+    pub fn seconds_of(&self, micros: i64) -> f64 {
+        (micros - self.began_at) as f64 / 1e6
+    }
+
+    /// Adds what a simulator recorded, at its own time.
     pub fn duty(&self, event: &Event) {
         let what = match event.kind {
             Kind::LockTaken => "has the lock",
@@ -69,7 +73,7 @@ impl Timeline {
             Kind::Deposed => "found its lock taken, and ends",
             Kind::Waiting | Kind::Tick => return,
         };
-        self.say_at((event.at - self.began_at) as f64 / 1e6, &event.pod, what);
+        self.say_at(self.seconds_of(event.at), &event.pod, what);
     }
 
     /// All lines so far.

@@ -37,10 +37,10 @@ pub struct World {
 }
 
 impl World {
-    /// Makes the namespace and the database anew, with the Secrets that [`World::node`] refers to.
-    pub async fn new(cluster: &Cluster, name: &str, timeline: Timeline) -> Result<Self> {
+    /// Makes the namespace and its database anew.
+    pub async fn new(cluster: &Cluster, namespace: &str, timeline: Timeline) -> Result<Self> {
         let client = cluster.client().await?;
-        let namespace = format!("e2e-{name}");
+        let namespace = namespace.to_owned();
         fresh_namespace(&client, &namespace).await?;
         let database = namespace.replace('-', "_");
         let database_url = cluster.database(&database).await?;
@@ -63,22 +63,25 @@ impl World {
             _watches: watches,
         };
         world.prepare_database(&world.database_url).await?;
-        world
-            .secret("database", &[("url", &world.database_url)])
-            .await?;
-        world
-            .secret(
-                "credentials",
-                &[
-                    ("keystore-password", "a-keystore-password-for-tests"),
-                    (
-                        "api-credentials",
-                        "tests@example.com\na-password-for-tests\n",
-                    ),
-                ],
-            )
-            .await?;
         Ok(world)
+    }
+
+    /// Makes the Secrets that [`World::node`] refers to.
+    pub async fn with_secrets(self) -> Result<Self> {
+        self.secret("database", &[("url", &self.database_url)])
+            .await?;
+        self.secret(
+            "credentials",
+            &[
+                ("keystore-password", "a-keystore-password-for-tests"),
+                (
+                    "api-credentials",
+                    "tests@example.com\na-password-for-tests\n",
+                ),
+            ],
+        )
+        .await?;
+        Ok(self)
     }
 
     /// Tells the simulators of a database where to send their record of duty.

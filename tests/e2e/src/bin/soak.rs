@@ -1,0 +1,248 @@
+//! `make soak`: counted repetitions on the real cluster, with figures. Nothing is written into the repository.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use e2e::duty::{Gap, Micros, seconds};
+use e2e::images::SOAK_VERSIONS;
+use e2e::timeline::Timeline;
+use e2e::world::PATIENCE;
+use e2e::{World, install, scenario, until};
+use serde_json::json;
+
+/// One poll of the lock: every second, with 10 % of jitter.
+const POLL: Micros = 1_100_000;
+/// How much worse than the least possible the worst gap may be.
+const WORST: Micros = 300_000;
+
+/// Counted repetitions on the real cluster.
+#[derive(Parser)]
+struct Arguments {
+    /// Upgrades in a row with 2 replicas.
+    #[arg(long, default_value_t = 20)]
+    upgrades: u32,
+    /// Upgrades in a row with 1 and with 3 replicas, each.
+    #[arg(long, default_value_t = 5)]
+    others: u32,
+    /// Upgrades with the operator killed at a random moment.
+    #[arg(long, default_value_t = 10)]
+    kills: u32,
+    /// Minutes at rest.
+    #[arg(long, default_value_t = 5)]
+    rest: u64,
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<()> {
+    let wanted = Arguments::parse();
+    let cluster = scenario::ready().await?;
+    let began = Instant::now();
+    let mut gaps = Vec::new();
+    let mut longest = Duration::ZERO;
+    for (replicas, count) in [(2, wanted.upgrades), (1, wanted.others), (3, wanted.others)] {
+        let world = world(&cluster, &format!("soak-{replicas}")).await?;
+        let (seen, slowest) = upgrades(&world, replicas, count).await?;
+        longest = longest.max(slowest);
+        gaps.extend(seen);
+        world.remove().await?;
+    }
+    let world = world(&cluster, "soak-kills").await?;
+    kills(&world, wanted.kills, longest).await?;
+    world.remove().await?;
+    if wanted.rest > 0 {
+        let world = self::world(&cluster, "soak-rest").await?;
+        rest(&world, wanted.rest).await?;
+        world.remove().await?;
+    }
+    let verdict = judge(&gaps);
+    println!("\nThe soak took {:.0} s.", began.elapsed().as_secs_f64());
+    verdict
+}
+
+async fn world(cluster: &e2e::Cluster, name: &str) -> Result<World> {
+    World::new(cluster, &format!("e2e-{name}"), Timeline::new(false))
+        .await?
+        .with_secrets()
+        .await
+}
+
+fn version(number: u32) -> String {
+    format!("2.{}.0", SOAK_VERSIONS.start + number)
+}
+
+/// Upgrades in a row; returns their gaps, and how long the slowest upgrade took in all.
+async fn upgrades(world: &World, replicas: u32, count: u32) -> Result<(Vec<Gap>, Duration)> {
+    println!("\n{count} upgrades in a row, replicas {replicas}");
+    println!(
+        "{:>3} {:<20} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "", "", "gap", "shutdown", "lock", "boot", "least", "beyond"
+    );
+    let pods = usize::try_from(replicas)?;
+    world
+        .apply(&world.node("node", &version(0), replicas))
+        .await?;
+    world.until_running("node", &version(0), pods).await?;
+    let mut slowest = Duration::ZERO;
+    for number in 1..=count {
+        let began = Instant::now();
+        world
+            .change("node", json!({"version": version(number)}))
+            .await?;
+        world.until_running("node", &version(number), pods).await?;
+        slowest = slowest.max(began.elapsed());
+        let gaps = world.gaps().await?;
+        ensure!(
+            gaps.len() == usize::try_from(number)?,
+            "{number} gaps were due: {gaps:?}"
+        );
+        if let Some(gap) = gaps.last() {
+            line(number, gap);
+        }
+    }
+    Ok((world.gaps().await?, slowest))
+}
+
+fn line(number: u32, gap: &Gap) {
+    let or_unknown = |part: Option<Micros>| part.map_or_else(|| "?".to_owned(), seconds);
+    println!(
+        "{number:>3} {:<20} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} ms",
+        format!("{} -> {}", gap.from.version, gap.to.version),
+        seconds(gap.micros()),
+        or_unknown(gap.shutdown()),
+        or_unknown(gap.lock()),
+        seconds(gap.boot()),
+        seconds(least(gap)),
+        (gap.micros() - least(gap)) / 1000,
+    );
+}
+
+/// The least that a gap can be relied on to be: the old one's own shutdown, one poll of the lock, the new one's boot.
+fn least(gap: &Gap) -> Micros {
+    gap.shutdown().unwrap_or_default() + POLL + gap.boot()
+}
+
+/// The operator killed at a random moment of each upgrade.
+async fn kills(world: &World, count: u32, length: Duration) -> Result<()> {
+    println!("\n{count} upgrades, the operator killed at a random moment of each");
+    world.apply(&world.node("node", &version(0), 2)).await?;
+    world.until_running("node", &version(0), 2).await?;
+    for number in 1..=count {
+        let old: BTreeSet<String> = world
+            .status("node")
+            .await?
+            .pods
+            .into_iter()
+            .map(|pod| pod.name)
+            .collect();
+        let audit = world.audit()?;
+        world
+            .change("node", json!({"version": version(number)}))
+            .await?;
+        let moment = random(length);
+        tokio::time::sleep(moment).await;
+        let step = world
+            .nodes()
+            .get("node")
+            .await?
+            .status
+            .and_then(|status| status.handover)
+            .map(|handover| handover.step);
+        install::kill(&world.client).await?;
+        world.until_running("node", &version(number), 2).await?;
+        let stops = audit.stops(&world.namespace)?;
+        let stopped: BTreeSet<String> = stops.iter().cloned().collect();
+        ensure!(
+            stopped == old && stops.len() == old.len(),
+            "{old:?} were to be stopped, each once: {stops:?}"
+        );
+        println!(
+            "{number:>3} killed after {:.1} s ({}): ended right, stopped {}",
+            moment.as_secs_f64(),
+            step.as_deref().unwrap_or("before or after the handover"),
+            stops.join(", ")
+        );
+    }
+    let gaps = world.gaps().await?;
+    ensure!(
+        gaps.len() == usize::try_from(count)?,
+        "{count} gaps were due: {gaps:?}"
+    );
+    for (number, gap) in (1..).zip(&gaps) {
+        line(number, gap);
+    }
+    Ok(())
+}
+
+/// Not for secrets: the clock's last digits are random enough to choose a moment.
+fn random(below: Duration) -> Duration {
+    let nanos = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .subsec_nanos();
+    let mixed = nanos.wrapping_mul(2_654_435_761) >> 8;
+    below.mul_f64(f64::from(mixed) / f64::from(u32::MAX >> 8))
+}
+
+async fn rest(world: &World, minutes: u64) -> Result<()> {
+    world.apply(&world.node("node", &version(0), 2)).await?;
+    world.until_running("node", &version(0), 2).await?;
+    let quiet = world.audit()?;
+    until("the last step is over", PATIENCE, async || {
+        let before = quiet.writes(&world.namespace)?.len();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        ensure!(
+            quiet.writes(&world.namespace)?.len() == before,
+            "there are writes still"
+        );
+        Ok(())
+    })
+    .await?;
+    let audit = world.audit()?;
+    tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
+    let writes = audit.writes(&world.namespace)?;
+    println!(
+        "\n{minutes} minutes at rest: {} writes by the operator",
+        writes.len()
+    );
+    ensure!(writes.is_empty(), "writes at rest: {writes:?}");
+    Ok(())
+}
+
+/// The median within 5 % of the least, the worst within 300 ms of it.
+fn judge(gaps: &[Gap]) -> Result<()> {
+    let median = |mut values: Vec<Micros>| {
+        values.sort_unstable();
+        values.get(values.len() / 2).copied().unwrap_or_default()
+    };
+    let gap = median(gaps.iter().map(Gap::micros).collect());
+    let bound = median(gaps.iter().map(least).collect());
+    let worst = gaps
+        .iter()
+        .map(|gap| gap.micros() - least(gap))
+        .max()
+        .unwrap_or_default();
+    println!(
+        "\n{} gaps: never two actives. Median {}, least possible {} (its median).",
+        gaps.len(),
+        seconds(gap),
+        seconds(bound)
+    );
+    println!(
+        "The worst is {} ms beyond the least possible of its own upgrade.",
+        worst / 1000
+    );
+    ensure!(
+        gap * 100 <= bound * 105,
+        "the median is more than 5 % beyond the least possible"
+    );
+    ensure!(
+        worst <= WORST,
+        "the worst is more than {} ms beyond",
+        WORST / 1000
+    );
+    Ok(())
+}
