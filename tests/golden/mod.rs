@@ -1,10 +1,45 @@
 //! Files that hold what the code made when it was last looked at by a person.
+#![allow(dead_code, reason = "not every test file uses all of it")]
 
 use std::path::{Path, PathBuf};
+
+use chainlink_operator::api::ChainlinkNode;
+use chainlink_operator::build::ConfigMaps;
+use k8s_openapi::api::core::v1::ConfigMap;
 
 /// A path in the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The documents of a YAML file.
+pub fn documents(text: &str) -> Vec<serde_json::Value> {
+    serde_yaml_ng::Deserializer::from_str(text)
+        .map(|document| serde::Deserialize::deserialize(document).unwrap())
+        .filter(|document: &serde_json::Value| !document.is_null())
+        .collect()
+}
+
+/// The one `ChainlinkNode` of a manifest, and the data of the ConfigMaps beside it.
+pub fn manifest(text: &str) -> (ChainlinkNode, ConfigMaps) {
+    let mut node = None;
+    let mut maps = ConfigMaps::new();
+    for document in documents(text) {
+        match document["kind"].as_str().unwrap() {
+            "ChainlinkNode" => {
+                let mut read: ChainlinkNode = serde_json::from_value(document).unwrap();
+                read.metadata.namespace = Some("oracles".to_owned());
+                read.metadata.uid = Some("0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0".to_owned());
+                node = Some(read);
+            }
+            "ConfigMap" => {
+                let map: ConfigMap = serde_json::from_value(document).unwrap();
+                maps.insert(map.metadata.name.unwrap(), map.data.unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+    (node.expect("a ChainlinkNode"), maps)
 }
 
 /// Compares a text with the committed file, and says where they part. With `UPDATE_GOLDEN=1` in the
