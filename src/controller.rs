@@ -472,6 +472,14 @@ impl<'a> Pass<'a> {
         let Some((revision, content)) = known else {
             return Ok(());
         };
+        if let Ok(resolved) = &self.resolved
+            && resolved.revision == *revision
+        {
+            self.keeper
+                .restore_files(resolved)
+                .await
+                .doing("restoring the files of a revision")?;
+        }
         let outcome = actor
             .create(pod, revision, content)
             .await

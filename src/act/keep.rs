@@ -98,6 +98,23 @@ impl<'a> Keeper<'a> {
         Ok(())
     }
 
+    /// Makes the files of a kept revision again, where they are gone: its removal may have been begun,
+    /// or somebody deleted them. Without them no pod of it starts.
+    pub async fn restore_files(&self, resolved: &Resolved) -> Result<(), kube::Error> {
+        let Some(map) = build::config_map(self.node, resolved) else {
+            return Ok(());
+        };
+        if self.config_maps().get_opt(&map.name_any()).await?.is_some() {
+            return Ok(());
+        }
+        there(
+            self.config_maps()
+                .create(&PostParams::default(), &map)
+                .await
+                .map(drop),
+        )
+    }
+
     /// Removes the revisions that nothing needs any more.
     pub async fn forget_all_but(
         &self,
@@ -109,12 +126,7 @@ impl<'a> Keeper<'a> {
             .iter()
             .filter(|(name, _)| !needed.contains(*name))
         {
-            gone(
-                self.revisions()
-                    .delete(name, &DeleteParams::default())
-                    .await
-                    .map(drop),
-            )?;
+            // The files first: what is left by a crash between the two is found again by the revision.
             let pinned = content
                 .files
                 .iter()
@@ -127,6 +139,12 @@ impl<'a> Keeper<'a> {
                         .map(drop),
                 )?;
             }
+            gone(
+                self.revisions()
+                    .delete(name, &DeleteParams::default())
+                    .await
+                    .map(drop),
+            )?;
         }
         Ok(())
     }

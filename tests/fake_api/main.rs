@@ -19,4 +19,5 @@ mod server;
 mod store;
 mod world;
 
+mod crash;
 mod handover;

@@ -68,7 +68,7 @@ impl All {
         if !existed {
             let short = match call.kind.as_str() {
                 "pods" => Some("pod"),
-                "controllerrevisions" => Some("revision"),
+                "controllerrevisions" | "configmaps" => Some("revision"),
                 _ => None,
             };
             if let Some(short) = short.filter(|_| !self.names.contains_key(&call.name)) {
@@ -100,7 +100,7 @@ impl All {
     fn note(&mut self, _operator: usize, deed: String) {
         self.deeds.push(
             deed.replace("pods pod", "pod")
-                .replace("controllerrevisions revision", "revision"),
+                .replace("controllerrevisions ", "").replace("configmaps ", "files of "),
         );
     }
 }

@@ -60,6 +60,7 @@ pub fn two_replicas() -> Value {
         "replicas": 2,
         "version": "2.28.0",
         "database": {"url": secret("url")},
+        "config": {"files": [{"name": "node.toml", "inline": "[Log]\nLevel = 'info'\n"}]},
         "credentials": {"keystorePassword": secret("keystore-password")},
         "handover": {"settle": "0s"},
     })
