@@ -7,8 +7,7 @@ use super::content::{Content, FileSource, Resolved, Style, TEMPLATE, Value, dige
 use super::options::pod_options;
 use super::variables::{variables, variables_keep_https};
 use crate::api::{
-    ChainlinkNodeSpec, Config, ConfigFile, KeyRef, LockModeName, PodOptions, SecretValue,
-    parse_duration,
+    ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, SecretValue, parse_duration,
 };
 use crate::node::settings::{Finding, OperatorSettings, check_toml, sets_tls};
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
@@ -271,19 +270,26 @@ fn files(
     for (index, file) in config.files.iter().enumerate() {
         // The number keeps the order visible in the pod, and names apart from the operator's.
         let name = format!("{index:02}-{}", file.name);
-        let Some(text) = text(file, maps)? else {
-            let reference = file.secret_key_ref.clone();
-            let Some(reference) = reference else {
+        let text = match (&file.inline, &file.config_map_key_ref, &file.secret_key_ref) {
+            (Some(text), None, None) => text.clone(),
+            (None, Some(reference), None) => lookup(
+                maps,
+                reference,
+                &format!("spec.config.files ({})", file.name),
+            )?,
+            (None, None, Some(reference)) => {
+                files.push((name, FileSource::Secret(reference.clone())));
+                continue;
+            }
+            _ => {
                 return refused(
                     "InvalidSpec",
                     format!(
-                        "spec.config.files: {} has no text: give inline, configMapKeyRef or secretKeyRef",
+                        "spec.config.files ({}): give the text in exactly one way: inline, configMapKeyRef or secretKeyRef",
                         file.name
                     ),
                 );
-            };
-            files.push((name, FileSource::Secret(reference)));
-            continue;
+            }
         };
         let findings = check_toml(&text, version).map_err(|error| Problem {
             reason: "InvalidConfiguration",
@@ -318,19 +324,6 @@ pub(super) fn sort(
         warnings.push(message);
     }
     Ok(())
-}
-
-fn text(file: &ConfigFile, maps: &ConfigMaps) -> Outcome<Option<String>> {
-    match (&file.inline, &file.config_map_key_ref) {
-        (Some(text), _) => Ok(Some(text.clone())),
-        (None, Some(reference)) => lookup(
-            maps,
-            reference,
-            &format!("spec.config.files ({})", file.name),
-        )
-        .map(Some),
-        (None, None) => Ok(None),
-    }
 }
 
 /// Port 6689 is switched off, unless the user has a certificate for it. The text of a Secret can't

@@ -1,0 +1,164 @@
+//! What a configuration becomes: texts, variables, warnings.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod golden;
+
+use std::collections::BTreeMap;
+
+use chainlink_operator::build::{self, ConfigMaps, Resolved, Value};
+use chainlink_operator::observe::Problem;
+use golden::manifest;
+
+fn resolve(version: &str, config: &str, maps: &ConfigMaps) -> Result<Resolved, Problem> {
+    let (node, _) = manifest(&format!(
+        "
+kind: ChainlinkNode
+apiVersion: chainlink-operator.dev/v1alpha1
+metadata: {{name: one}}
+spec:
+  version: {version}
+  database: {{url: {{secretKeyRef: {{name: database, key: url}}}}}}
+  config: {config}
+  credentials: {{keystorePassword: {{secretKeyRef: {{name: credentials, key: keystore}}}}}}
+"
+    ));
+    build::resolve("one", &node.spec, maps)
+}
+
+fn map(name: &str, data: &[(&str, &str)]) -> (String, BTreeMap<String, String>) {
+    let data = data
+        .iter()
+        .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))
+        .collect();
+    (name.to_owned(), data)
+}
+
+fn texts(resolved: &Resolved) -> Vec<(&str, &str)> {
+    resolved
+        .content
+        .env
+        .iter()
+        .filter_map(|(name, value)| match value {
+            Value::Text(text) => Some((name.as_str(), text.as_str())),
+            Value::Secret(_) => None,
+        })
+        .collect()
+}
+
+#[test]
+fn env_wins_over_configmaps_and_a_later_configmap_over_an_earlier_one() {
+    let maps = ConfigMaps::from([
+        map("first", &[("TZ", "UTC"), ("A", "1"), ("B", "1")]),
+        map("second", &[("A", "2"), ("B", "2")]),
+    ]);
+    let resolved = resolve(
+        "2.29.0",
+        "{envFrom: [{configMapRef: {name: first}}, {configMapRef: {name: second}}], env: [{name: B, value: '3'}]}",
+        &maps,
+    )
+    .unwrap();
+
+    assert_eq!(texts(&resolved), [("TZ", "UTC"), ("A", "2"), ("B", "3")]);
+    assert_eq!(resolved.warnings, [""; 0]);
+}
+
+#[test]
+fn a_configmap_before_a_secret_is_warned_of_as_it_wins_all_the_same() {
+    let maps = ConfigMaps::from([map("open", &[("TZ", "UTC")])]);
+    let resolved = resolve(
+        "2.29.0",
+        "{envFrom: [{configMapRef: {name: open}}, {secretRef: {name: hidden}}]}",
+        &maps,
+    )
+    .unwrap();
+
+    assert_eq!(
+        resolved.warnings,
+        [
+            "spec.config.envFrom: the variables of ConfigMap open win over those of Secret hidden: list the Secret first, so that the order says so too"
+        ]
+    );
+}
+
+#[test]
+fn what_the_operator_overrides_is_said_with_the_file_it_stands_in() {
+    let resolved = resolve(
+        "2.29.0",
+        "{files: [{name: node.toml, inline: \"RootDir = '/data'\"}]}",
+        &ConfigMaps::new(),
+    )
+    .unwrap();
+
+    assert_eq!(
+        resolved.warnings,
+        [
+            "spec.config.files (node.toml) sets RootDir = \"/data\"; the operator sets '/chainlink/root'"
+        ]
+    );
+    assert_eq!(
+        resolved.texts["00-node.toml"], "RootDir = '/data'",
+        "the user's text is not edited"
+    );
+}
+
+#[test]
+fn files_that_no_configmap_holds_are_refused() {
+    let half = format!("# {}\n", "x".repeat(600_000));
+    let maps = ConfigMaps::from([map("large", &[("a", &half)])]);
+    let file = |name: &str| format!("{{name: {name}, configMapKeyRef: {{name: large, key: a}}}}");
+
+    let one = format!("{{files: [{}]}}", file("a.toml"));
+    assert!(resolve("2.29.0", &one, &maps).is_ok());
+    let two = format!("{{files: [{}, {}]}}", file("a.toml"), file("b.toml"));
+    let problem = resolve("2.29.0", &two, &maps).unwrap_err();
+    assert!(
+        problem.message.contains("put the largest into a Secret"),
+        "{}",
+        problem.message
+    );
+}
+
+#[test]
+fn a_variable_that_linux_does_not_take_is_refused() {
+    let maps = ConfigMaps::from([map("large", &[("LONG", &"x".repeat(140_000))])]);
+    let problem = resolve(
+        "2.29.0",
+        "{envFrom: [{configMapRef: {name: large}}]}",
+        &maps,
+    )
+    .unwrap_err();
+
+    assert!(
+        problem
+            .message
+            .starts_with("spec.config.envFrom (ConfigMap large): LONG has 140000 bytes"),
+        "{}",
+        problem.message
+    );
+}
+
+#[test]
+fn every_configmap_that_is_referred_to_is_named_once() {
+    let (node, _) = manifest(
+        "
+kind: ChainlinkNode
+apiVersion: chainlink-operator.dev/v1alpha1
+metadata: {name: one}
+spec:
+  version: 2.29.0
+  database: {url: {secretKeyRef: {name: database, key: url}}}
+  config:
+    files:
+      - {name: a, configMapKeyRef: {name: files, key: a}}
+      - {name: b, configMapKeyRef: {name: files, key: b}}
+    env: [{name: TZ, valueFrom: {configMapKeyRef: {name: variable, key: tz}}}]
+    envFrom: [{configMapRef: {name: whole}}, {secretRef: {name: hidden}}]
+  credentials: {keystorePassword: {secretKeyRef: {name: credentials, key: keystore}}}
+",
+    );
+
+    let names: Vec<_> = build::referenced_config_maps(&node.spec)
+        .into_iter()
+        .collect();
+    assert_eq!(names, ["files", "variable", "whole"]);
+}
