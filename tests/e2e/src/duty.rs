@@ -208,7 +208,10 @@ fn duty(events: &[Event]) -> Option<Duty> {
             .map(|event| event.at)
             .min()
     };
-    let took = at(Kind::LockTaken)?;
+    // A datagram can be lost, most likely the first: its duty began at the latest with what is known next.
+    let working = |event: &&Event| event.kind != Kind::Waiting;
+    let first_known = events.iter().filter(working).map(|event| event.at).min();
+    let took = at(Kind::LockTaken).or(first_known)?;
     let first = events.first()?;
     Some(Duty {
         pod: first.pod.clone(),
@@ -314,6 +317,13 @@ mod tests {
             ],
         );
         assert!(record(&[working, inside]).never_two_actives().is_err());
+    }
+
+    #[test]
+    fn a_lost_first_datagram_loses_no_duty() {
+        let seen = record(&[events("a", &[(5, Kind::Listening), (9, Kind::Tick)])]);
+        assert_eq!(seen.duties[0].took, 5);
+        assert_eq!(seen.pods(), ["a"]);
     }
 
     #[test]

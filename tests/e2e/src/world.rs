@@ -271,8 +271,8 @@ impl World {
         .await
     }
 
-    /// Waits until `version` works with all its standbys, and nothing is left to do.
-    pub async fn until_running(
+    /// Waits until status says that `version` works with all its standbys, and nothing is left to do.
+    pub async fn until_status_running(
         &self,
         name: &str,
         version: &str,
@@ -286,12 +286,7 @@ impl World {
                     .pods
                     .iter()
                     .all(|pod| pod.version.as_deref() == Some(version))
-                && status
-                    .pods
-                    .iter()
-                    .filter(|pod| pod.role == "Standby")
-                    .count()
-                    == replicas - 1
+                && pods_with_role(status, "Standby").len() == replicas - 1
                 && status.handover.is_none()
                 && condition(status, "Ready") == Some(true)
                 && condition(status, "Reconciling") != Some(true)
@@ -299,19 +294,46 @@ impl World {
         .await
     }
 
-    /// Waits until the resource is Stalled, and returns reason and message.
-    pub async fn until_stalled(&self, name: &str) -> Result<(String, String)> {
+    /// [`World::until_status_running`], and the active works by its own record of duty.
+    pub async fn until_running(
+        &self,
+        name: &str,
+        version: &str,
+        replicas: usize,
+    ) -> Result<ChainlinkNodeStatus> {
+        let status = self.until_status_running(name, version, replicas).await?;
+        let active = status.active.as_deref().unwrap_or_default();
+        until(
+            &format!("the active {active} works"),
+            PATIENCE,
+            async || {
+                let record = self.judged().await?;
+                let last = record.duties.last().context("nobody had the lock yet")?;
+                ensure!(last.pod == active, "{} had the lock last", last.pod);
+                ensure!(last.listening.is_some(), "it boots still");
+                Ok(())
+            },
+        )
+        .await?;
+        Ok(status)
+    }
+
+    /// Waits until the resource is Stalled, and says one of these words in reason or message. Returns both.
+    pub async fn until_stalled(&self, name: &str, words: &[&str]) -> Result<String> {
+        let said = |status: &ChainlinkNodeStatus| {
+            let stalled = status
+                .conditions
+                .iter()
+                .find(|one| one.type_ == "Stalled" && one.status == "True")?;
+            Some(format!("{}: {}", stalled.reason, stalled.message))
+        };
+        let what = format!("the resource is Stalled and says {}", words.join(" or "));
         let status = self
-            .until_status(name, "the resource is Stalled", |status| {
-                condition(status, "Stalled") == Some(true)
+            .until_status(name, &what, |status| {
+                said(status).is_some_and(|said| words.iter().any(|word| said.contains(word)))
             })
             .await?;
-        let stalled = status
-            .conditions
-            .iter()
-            .find(|one| one.type_ == "Stalled")
-            .context("it was there")?;
-        Ok((stalled.reason.clone(), stalled.message.clone()))
+        said(&status).context("it was there")
     }
 
     /// The pod that works, by the operator's status.

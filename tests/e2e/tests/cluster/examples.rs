@@ -21,7 +21,9 @@ async fn the_examples_run_as_they_are() -> Result<()> {
         for (name, _) in cases {
             let spec = world.nodes().get(name).await?.spec;
             let replicas = usize::try_from(spec.replicas)?;
-            let status = world.until_running(name, &spec.version, replicas).await?;
+            let status = world
+                .until_status_running(name, &spec.version, replicas)
+                .await?;
             ensure!(
                 e2e::world::condition(&status, "Redundant") == Some(true),
                 "{name}: {}",

@@ -105,7 +105,7 @@ async fn the_machine_of_both_the_active_and_the_operator_is_lost() -> Result<()>
             })
             .await?;
         drop(lost);
-        world.until_running("node", "2.18.0", 2).await?;
+        world.until_status_running("node", "2.18.0", 2).await?;
         ensure!(
             world.active("node").await? == standby,
             "the active changed once more"
