@@ -228,6 +228,9 @@ pub struct Stop {
     /// The standby that the handover is meant for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<String>,
+    /// The revision that the handover is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     pub reason: String,
     pub at: Timestamp,
 }

@@ -145,13 +145,18 @@ impl<'a> Census<'a> {
                         active.id != pod.id && active.took.is_some_and(|newer| newer.at > took.at)
                     })
                 });
-                let was_standby = pod.took.is_none()
-                    && memory
-                        .stopping
-                        .as_ref()
-                        .is_none_or(|stop| stop.uid != pod.id.uid || !stop.active);
-                let unreachable = pod.silent_since(before(self.now, LOST));
-                succeeded || (was_standby && unreachable)
+                let stopped_as_active = memory
+                    .stopping
+                    .as_ref()
+                    .filter(|stop| stop.uid == pod.id.uid)
+                    .map(|stop| stop.active);
+                let unreachable = self.unheard(pod);
+                match stopped_as_active {
+                    // A suspect had been succeeded before it was stopped.
+                    Some(false) => unreachable,
+                    Some(true) => succeeded,
+                    None => succeeded || (pod.took.is_none() && unreachable),
+                }
             }
         }
     }

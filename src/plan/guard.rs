@@ -18,6 +18,7 @@ pub struct Permit {
     resource_version: String,
     cause: Cause,
     active: bool,
+    to: Option<String>,
     never_started: bool,
 }
 
@@ -35,6 +36,10 @@ impl Permit {
     /// Whether the pod was active.
     pub fn active(&self) -> bool {
         self.active
+    }
+    /// The revision that the handover is for.
+    pub(super) fn to(&self) -> Option<&str> {
+        self.to.as_deref()
     }
     /// Whether Kubernetes has said why the pod's container could not start.
     pub(super) fn never_started(&self) -> bool {
@@ -158,6 +163,7 @@ fn permit(pod: &Pod, cause: Cause, active: bool) -> Permit {
         resource_version: pod.resource_version.clone(),
         cause,
         active,
+        to: None,
         never_started: matches!(pod.container, Container::NotStarted { trouble: Some(_) }),
     }
 }
@@ -173,7 +179,7 @@ pub(super) fn order_unknown() -> Denied {
 }
 
 /// S2: no other stop is under way.
-fn one_stop(census: &Census<'_>, rules: Rules) -> Result<(), Denied> {
+pub(super) fn one_stop(census: &Census<'_>, rules: Rules) -> Result<(), Denied> {
     match census.stopping.first() {
         Some(pod) if rules.on(Rule::OneStop) => {
             deny("StopUnderWay", format!("{} is still stopping", pod.id.name))
@@ -229,13 +235,13 @@ pub(super) fn stop_active(
         );
     }
     let successor = successor(census, active, to, now, rules)?;
-    Ok(permit(
-        active,
-        Cause::Handover {
-            successor: successor.id.clone(),
-        },
-        true,
-    ))
+    let cause = Cause::Handover {
+        successor: successor.id.clone(),
+    };
+    Ok(Permit {
+        to: Some(to.name.clone()),
+        ..permit(active, cause, true)
+    })
 }
 
 /// S1: a pod of another revision that runs, or may, or is being made, and could win the lock.
@@ -383,14 +389,16 @@ fn takeover_awaited(census: &Census<'_>, memory: &Memory, since: Timestamp) -> b
             .is_some_and(|stop| stop.successor.is_some() && stop.at > since)
 }
 
-/// With an external holder there is no active of ours: a standby may go if another one stays. Not while
-/// it may have taken the lock of our own last active without having been seen yet.
+/// With an external holder there is no active of ours: a standby may go if another one stays. Not
+/// before it is sure that it is not in the middle of its own takeover.
 fn another_waits(census: &Census<'_>, memory: &Memory, pod: &Pod, now: Timestamp) -> bool {
-    let orphaned = memory.last_active.as_ref().is_some_and(|last| {
-        last.ended
-            .is_some_and(|ended| ended > before(now, TAKEOVER))
-    });
-    !orphaned
+    let long_ago = before(now, TAKEOVER);
+    let outside = memory.unheld_since.is_some_and(|since| since <= long_ago);
+    let there_before = matches!(pod.container, Container::Running { since } if since <= long_ago);
+    outside
+        && there_before
+        && pod.waits()
+        && pod.answered_since(before(now, FRESH))
         && census.active.is_none()
         && census.suspects.is_empty()
         && census

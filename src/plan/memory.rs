@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::census::{Census, before};
 use super::guard::{self, Rules};
-use super::moves::NewPod;
+use super::moves::{self, NewPod};
 use super::{FRESH, Permit, RETRY};
 use crate::api::{
     Creation, DatabaseDiffers, LastActive, LastHandover, MayHaveHeld, Memory, Stop, WantedRevision,
@@ -32,6 +32,11 @@ pub(super) fn refresh(
     let finished = remember_active(&mut memory, seen, census, now);
     forget_stop(&mut memory, seen, census);
     remember_foreign(&mut memory, census, now);
+    if census.active.is_some() || seen.intent.replicas == 0 {
+        memory.unheld_since = None;
+    } else {
+        memory.unheld_since.get_or_insert(now);
+    }
     if seen.intent.replicas == 0 && seen.pods.iter().all(Pod::ended) {
         // What starts after this is a new life, and no handover.
         memory.last_active = None;
@@ -41,8 +46,8 @@ pub(super) fn refresh(
     (memory, finished)
 }
 
-/// A creation that no look has shown is repeated, unless its revision is no longer of use or no longer
-/// allowed: the spec may have changed because such pods are refused.
+/// A creation that no look has shown is repeated, unless there is no room for it any more, or its
+/// revision is no longer of use or not allowed: the spec may have changed because such pods are refused.
 pub(super) fn drop_creation(
     memory: &mut Memory,
     seen: &Observation,
@@ -62,7 +67,8 @@ pub(super) fn drop_creation(
         .revisions
         .get(&creating.revision)
         .is_some_and(|revision| guard::create(census, memory, revision, now, rules).is_ok());
-    if !of_use || !allowed {
+    let room = moves::counted(census).len() < seen.intent.replicas + seen.intent.surge;
+    if !of_use || !allowed || !room {
         memory.creating = None;
         forget_start(memory, &creating.pod);
     }
@@ -339,6 +345,7 @@ pub(super) fn intend_stop(memory: &mut Memory, permit: &Permit, now: Timestamp) 
         uid: permit.pod().uid.clone(),
         active: permit.active(),
         successor: permit.successor().map(|pod| pod.name.clone()),
+        to: permit.to().map(str::to_owned),
         reason: permit.cause().to_string(),
         at: now,
     });

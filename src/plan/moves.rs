@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use super::census::{Census, before};
 use super::guard::{self, Cause, Denied, Permit, Rule, Rules};
 use super::situation::{Blocked, Situation, Step};
-use super::{FRESH, LOST, RESCUE, RETRY};
+use super::{FRESH, RESCUE, RETRY};
 use crate::api::Memory;
-use crate::observe::{Container, Observation, Pod, PodId, Revision, Wanted};
+use crate::observe::{Answered, Container, Observation, Pod, PodId, Revision, Wanted};
 
 /// A pod to be made.
 #[derive(Debug)]
@@ -67,15 +67,7 @@ pub(super) fn next(
     now: Timestamp,
     rules: Rules,
 ) -> Decided {
-    let active_lost = census
-        .active
-        .filter(|active| active.silent_since(before(now, LOST)));
-    let live = census
-        .live()
-        .into_iter()
-        .filter(|pod| !census.is_suspect(pod))
-        .filter(|pod| active_lost.is_none_or(|lost| lost.id != pod.id))
-        .collect();
+    let live = counted(census);
     Board {
         seen,
         census,
@@ -85,6 +77,16 @@ pub(super) fn next(
         live,
     }
     .next()
+}
+
+/// The pods that count as one of `replicas`.
+pub(super) fn counted<'a>(census: &Census<'a>) -> Vec<&'a Pod> {
+    let lost = |pod: &Pod| census.is_active(pod) && census.unheard(pod);
+    census
+        .live()
+        .into_iter()
+        .filter(|pod| !census.is_suspect(pod) && !lost(pod))
+        .collect()
 }
 
 impl<'a> Board<'a> {
@@ -230,7 +232,6 @@ impl<'a> Board<'a> {
         let Some(stop) = self.memory.stopping.as_ref().filter(|stop| stop.active) else {
             return false;
         };
-        let handover = stop.successor.is_some();
         let over = !self
             .census
             .stopping
@@ -241,8 +242,9 @@ impl<'a> Board<'a> {
             .wanted
             .as_ref()
             .map(|wanted| wanted.name.as_str());
-        handover
-            && over
+        // A handover to a revision that is no longer wanted says nothing about the one that is.
+        over && stop.to.is_some()
+            && stop.to.as_deref() == wanted
             && self.census.active.is_none()
             && stop.at <= before(self.now, RESCUE)
             && self.memory.failed.as_deref() != wanted
@@ -487,7 +489,10 @@ impl<'a> Board<'a> {
             return self.make(target, Step::Surging);
         }
         let fresh = before(self.now, FRESH);
+        // A lost pod that came back takes the room of the surge.
+        let surplus = made.is_empty() && self.live.len() > intent.replicas;
         let covered = intent.surge == 0
+            || surplus
             || made
                 .iter()
                 .any(|pod| pod.waits() && pod.answered_since(fresh));
@@ -618,6 +623,9 @@ impl<'a> Board<'a> {
         {
             return self.restoring();
         }
+        if let Some(active) = self.active().filter(|active| not_serving(active)) {
+            return Decided::nothing(Situation::at(Step::Booting).about(&active.id.name));
+        }
         Decided::nothing(Situation::at(Step::Steady))
     }
 
@@ -628,6 +636,11 @@ impl<'a> Board<'a> {
         if let Some(pod) = coming {
             situation = situation.about(&pod.id.name);
             situation.blocked = self.lateness(pod);
+        } else if let Err(denied) = guard::one_stop(self.census, self.rules) {
+            // The active was asked to stop, and its machine was lost before it did.
+            let mut decided = self.held(denied);
+            decided.situation.step = Step::AwaitingTakeover;
+            return decided;
         }
         Decided::nothing(situation)
     }
@@ -644,6 +657,14 @@ impl<'a> Board<'a> {
             None => Decided::nothing(Situation::at(Step::Steady)),
         }
     }
+}
+
+/// Whether the last answer shows that the node's own server is not up. Without an answer, as after a
+/// restart of the operator, nothing is concluded.
+fn not_serving(active: &Pod) -> bool {
+    active
+        .contact
+        .is_some_and(|contact| matches!(contact.answer, Answered::Starting | Answered::Refused))
 }
 
 /// The name of the `number`th pod: the same after a crash, and never the same for another resource of

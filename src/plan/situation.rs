@@ -25,6 +25,8 @@ pub enum Step {
     StoppingActive,
     /// The active was stopped; the successor has not served yet.
     AwaitingTakeover,
+    /// The active holds the lock and does not serve yet: it boots, or migrates the database.
+    Booting,
     /// Pods beyond `replicas` are being removed.
     Trimming,
     /// Lost pods are being replaced, or the first ones made.

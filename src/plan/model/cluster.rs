@@ -1,0 +1,729 @@
+//! The world's truth: what really runs, who really holds the lock, and what can happen next.
+
+use std::fmt;
+
+use crate::observe::Revision;
+
+/// Pods at one time, beyond which a walk does not go.
+pub const ROOM: usize = 7;
+
+/// What becomes of a pod of a revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    Good,
+    /// Its image does not exist.
+    NoImage,
+    /// It exits before it asks for the lock.
+    CrashesBefore,
+    /// It waits like any other, and exits when it has the lock.
+    CrashesAfter,
+    /// It says that it waits, and can't win (a server that is read-only for it).
+    Lies,
+}
+
+/// Revisions by index. The version counts up; two locks do not see each other.
+pub struct Kind {
+    pub name: &'static str,
+    pub version: u8,
+    pub lock: u8,
+    pub nature: Nature,
+}
+
+const fn kind(name: &'static str, version: u8, lock: u8, nature: Nature) -> Kind {
+    Kind {
+        name,
+        version,
+        lock,
+        nature,
+    }
+}
+
+pub const OLD: u8 = 0;
+pub const OLD_CONFIGURED: u8 = 1;
+pub const NEW: u8 = 2;
+pub const NEW_NO_IMAGE: u8 = 3;
+pub const NEW_CRASHES: u8 = 4;
+pub const NEW_CRASHES_LATE: u8 = 5;
+pub const CONFIG_CRASHES_LATE: u8 = 6;
+pub const NEW_LIES: u8 = 7;
+pub const OTHER_LOCK: u8 = 8;
+pub const NEWEST: u8 = 9;
+
+pub const KINDS: [Kind; 10] = [
+    kind("old", 1, 0, Nature::Good),
+    kind("old-configured", 1, 0, Nature::Good),
+    kind("new", 2, 0, Nature::Good),
+    kind("new-no-image", 2, 0, Nature::NoImage),
+    kind("new-crashes", 2, 0, Nature::CrashesBefore),
+    kind("new-crashes-late", 2, 0, Nature::CrashesAfter),
+    kind("config-crashes-late", 1, 0, Nature::CrashesAfter),
+    kind("new-lies", 2, 0, Nature::Lies),
+    kind("other-lock", 1, 1, Nature::Good),
+    kind("newest", 3, 0, Nature::Good),
+];
+
+impl Kind {
+    pub fn revision(&self) -> Revision {
+        Revision {
+            name: self.name.to_owned(),
+            version: format!("{}.0.0", self.version + 1).parse().unwrap(),
+            lock: format!("lock {}", self.lock),
+        }
+    }
+}
+
+/// What the container of a pod really does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Does {
+    NotStarted,
+    Boot,
+    Wait,
+    /// It has the lock and boots: nothing answers yet.
+    Take,
+    /// It has the lock and serves.
+    Serve,
+    /// It serves, but was cut off from the database and lost the lock.
+    Zombie,
+    /// It exited, and the kubelet will start it again.
+    Down,
+    /// The same, after an exit that means nothing.
+    DownByDatabase,
+    /// The pod is Failed.
+    Ended,
+    /// Its machine died.
+    Dead,
+}
+
+/// How well a pod can be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sight {
+    Seen,
+    /// Not for some seconds. The API server goes on showing what it knew.
+    Dim,
+    /// Not for longer than the planner's `LOST`.
+    Lost,
+}
+
+/// The operator was started after the container's last answer.
+pub const NEVER: u8 = u8::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pod {
+    /// In the order of creation.
+    pub no: u8,
+    pub kind: u8,
+    pub does: Does,
+    /// What the API server shows while the pod can't be seen.
+    pub shown: Does,
+    pub sight: Sight,
+    /// Its container changed while it could not be seen.
+    pub changed: bool,
+    pub deleted: bool,
+    /// Deleted by the operator.
+    pub stopped: bool,
+    /// Deleted by the operator as the active.
+    pub stopped_as_active: bool,
+    /// This container has waited for the lock.
+    pub waited: bool,
+    /// Its waiting line is recorded.
+    pub line: bool,
+    /// Its takeover is recorded: the how-manieth that is known. 0: none.
+    pub took: u8,
+    pub took_waited: bool,
+    /// How many takeovers were known when it answered last; while it can't be seen.
+    pub contact: u8,
+    pub labelled: bool,
+    pub gate: bool,
+    /// Made longer ago than the standby timeout.
+    pub late: bool,
+    /// In back-off for long.
+    pub long_down: bool,
+    /// Its container has run for ten minutes.
+    pub long_up: bool,
+    /// This container uses another database.
+    pub elsewhere: bool,
+}
+
+impl Pod {
+    pub fn new(no: u8, kind: u8) -> Self {
+        Self {
+            no,
+            kind,
+            does: Does::NotStarted,
+            shown: Does::NotStarted,
+            sight: Sight::Seen,
+            changed: false,
+            deleted: false,
+            stopped: false,
+            stopped_as_active: false,
+            waited: false,
+            line: false,
+            took: 0,
+            took_waited: false,
+            contact: 0,
+            labelled: false,
+            gate: false,
+            late: false,
+            long_down: false,
+            long_up: false,
+            elsewhere: false,
+        }
+    }
+
+    pub fn kind(&self) -> &'static Kind {
+        &KINDS[usize::from(self.kind)]
+    }
+
+    pub fn seen(&self) -> bool {
+        self.sight == Sight::Seen
+    }
+
+    /// What the API server shows.
+    pub fn status(&self) -> Does {
+        if self.seen() { self.does } else { self.shown }
+    }
+
+    pub fn runs(does: Does) -> bool {
+        matches!(
+            does,
+            Does::Boot | Does::Wait | Does::Take | Does::Serve | Does::Zombie
+        )
+    }
+
+    /// It runs, or will by itself.
+    pub fn may_run(&self) -> bool {
+        match self.does {
+            Does::NotStarted => !self.deleted && self.kind().nature != Nature::NoImage,
+            Does::Down | Does::DownByDatabase => !self.deleted,
+            Does::Ended | Does::Dead => false,
+            _ => true,
+        }
+    }
+
+    pub fn holds(&self) -> bool {
+        matches!(self.does, Does::Take | Does::Serve)
+    }
+
+    /// Which lock it takes: those of another database or kind do not see each other.
+    pub fn lock(&self) -> (bool, u8) {
+        (self.elsewhere, self.kind().lock)
+    }
+
+    /// A container starts: what the one before said counts no more.
+    fn forget(&mut self) {
+        self.waited = false;
+        self.long_down = false;
+        if self.seen() {
+            self.long_up = false;
+            self.line = false;
+            self.took = 0;
+            self.took_waited = false;
+        } else {
+            self.changed = true;
+        }
+    }
+
+    fn goes_down(&mut self, how: Does) {
+        self.forget();
+        self.does = how;
+    }
+}
+
+/// What is left of what may go wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Budget {
+    pub edits: u8,
+    pub faults: u8,
+    pub crashes: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Cluster {
+    pods: [Pod; ROOM],
+    len: u8,
+    /// The revision that the spec asks for; `None` where it can't be turned into pods.
+    pub wanted: Option<u8>,
+    pub replicas: u8,
+    /// Somebody outside holds the lock.
+    pub outside: bool,
+    /// There has been such a one, or a pod that nobody knows to hold it: as its end can't be seen, a
+    /// takeover is not expected.
+    pub outsider: bool,
+    /// The Secret names another database.
+    pub secret_changed: bool,
+    /// The newest version that has held the lock.
+    pub newest_held: u8,
+    /// A pod that had taken the lock of one that was cut off died before it was ever seen to have it:
+    /// nobody can know of it.
+    pub deceived: bool,
+    pub budget: Budget,
+}
+
+/// Everything that may happen, apart from the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    // What goes on by itself.
+    Starts(u8),
+    AsksForLock(u8),
+    TakesLock(u8),
+    Serves(u8),
+    SaysLine(u8),
+    Restarts(u8),
+    Goes(u8),
+    IsDeposed(u8),
+    RegainsLock(u8),
+    SeenAgain(u8),
+    Seconds,
+    HalfMinute,
+    TenMinutes,
+    // What goes wrong.
+    Crashes(u8),
+    LosesDatabase(u8),
+    IsKilled(u8),
+    Fails(u8),
+    IsLost(u8),
+    MachineDies(u8),
+    IsCutOff(u8),
+    OutsiderLeaves,
+    SecretChanges,
+    // What the user does.
+    Wants(Option<u8>),
+    Scales(u8),
+    // The operator: looks, writes, and does so many of its acts.
+    Operator,
+    OperatorDies(u8),
+}
+
+impl Event {
+    /// The pod that goes on by itself.
+    pub fn pod(self) -> Option<u8> {
+        match self {
+            Self::Starts(no)
+            | Self::AsksForLock(no)
+            | Self::TakesLock(no)
+            | Self::Serves(no)
+            | Self::SaysLine(no)
+            | Self::Restarts(no)
+            | Self::Goes(no)
+            | Self::IsDeposed(no)
+            | Self::RegainsLock(no) => Some(no),
+            _ => None,
+        }
+    }
+}
+
+/// What may happen in a walk.
+#[derive(Clone, Debug, Default)]
+pub struct Menu {
+    pub kinds: Vec<Option<u8>>,
+    pub replicas: Vec<u8>,
+    pub faults: Vec<Fault>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Crash,
+    LoseDatabase,
+    Kill,
+    Fail,
+    Lose,
+    Die,
+    CutOff,
+    Secret,
+}
+
+impl Cluster {
+    pub fn new(replicas: u8, wanted: u8, budget: Budget) -> Self {
+        Self {
+            pods: [Pod::new(0, 0); ROOM],
+            len: 0,
+            wanted: Some(wanted),
+            replicas,
+            outside: false,
+            outsider: false,
+            secret_changed: false,
+            newest_held: 0,
+            deceived: false,
+            budget,
+        }
+    }
+
+    pub fn pods(&self) -> &[Pod] {
+        &self.pods[..usize::from(self.len)]
+    }
+
+    pub fn pods_mut(&mut self) -> &mut [Pod] {
+        &mut self.pods[..usize::from(self.len)]
+    }
+
+    pub fn pod(&self, no: u8) -> Option<&Pod> {
+        self.pods().iter().find(|pod| pod.no == no)
+    }
+
+    pub fn pod_mut(&mut self, no: u8) -> Option<&mut Pod> {
+        self.pods_mut().iter_mut().find(|pod| pod.no == no)
+    }
+
+    /// False where the walk has no room for one more.
+    pub fn add(&mut self, pod: Pod) -> bool {
+        if usize::from(self.len) == ROOM {
+            return false;
+        }
+        self.pods[usize::from(self.len)] = pod;
+        self.len += 1;
+        true
+    }
+
+    pub fn remove(&mut self, no: u8) {
+        if let Some(place) = self.pods().iter().position(|pod| pod.no == no) {
+            let last = usize::from(self.len) - 1;
+            self.pods[place..=last].rotate_left(1);
+            self.pods[last] = Pod::new(0, 0);
+            self.len -= 1;
+        }
+    }
+
+    /// Whether nobody holds the lock that the pod takes.
+    fn free(&self, pod: &Pod) -> bool {
+        let outside = self.outside && pod.lock() == (false, 0);
+        !outside
+            && !self
+                .pods()
+                .iter()
+                .any(|other| other.holds() && other.lock() == pod.lock())
+    }
+
+    pub fn ranks(&self) -> u8 {
+        self.pods().iter().map(|pod| pod.took).max().unwrap_or(0)
+    }
+
+    /// Every event that can happen now.
+    pub fn events(&self, menu: &Menu, into: &mut Vec<Event>) {
+        self.progress(into);
+        for pod in self.pods() {
+            if !pod.seen() {
+                into.push(Event::SeenAgain(pod.no));
+            }
+        }
+        into.extend([Event::Seconds, Event::HalfMinute]);
+        if self.is_quiet(into) {
+            into.push(Event::TenMinutes);
+        }
+        if self.outside {
+            into.push(Event::OutsiderLeaves);
+        }
+        if self.budget.faults > 0 {
+            self.faults(menu, into);
+        }
+        if self.budget.edits > 0 {
+            let kinds = menu.kinds.iter().filter(|kind| **kind != self.wanted);
+            into.extend(kinds.map(|kind| Event::Wants(*kind)));
+            let scales = menu.replicas.iter().filter(|to| **to != self.replicas);
+            into.extend(scales.map(|to| Event::Scales(*to)));
+        }
+    }
+
+    /// What goes on by itself in pods.
+    pub fn progress(&self, into: &mut Vec<Event>) {
+        for pod in self.pods() {
+            let no = pod.no;
+            match pod.does {
+                Does::NotStarted if pod.may_run() => into.push(Event::Starts(no)),
+                Does::Boot => into.push(Event::AsksForLock(no)),
+                Does::Wait if self.free(pod) && pod.kind().nature != Nature::Lies => {
+                    into.push(Event::TakesLock(no));
+                }
+                Does::Take => into.push(Event::Serves(no)),
+                Does::Zombie => {
+                    into.push(Event::IsDeposed(no));
+                    if self.free(pod) {
+                        into.push(Event::RegainsLock(no));
+                    }
+                }
+                Does::Down | Does::DownByDatabase if !pod.deleted => {
+                    into.push(Event::Restarts(no));
+                }
+                _ => {}
+            }
+            if pod.seen() && pod.waited && !pod.line && Pod::runs(pod.does) {
+                into.push(Event::SaysLine(no));
+            }
+            if pod.seen() && pod.deleted {
+                into.push(Event::Goes(no));
+            }
+        }
+    }
+
+    /// Whether nothing is going on that takes less than ten minutes.
+    pub fn is_quiet(&self, events: &[Event]) -> bool {
+        events.iter().filter_map(|event| event.pod()).all(|no| {
+            self.pod(no).is_some_and(|pod| {
+                let loops = pod.kind().nature != Nature::Good && !pod.deleted;
+                loops || pod.does == Does::Zombie || !pod.seen()
+            })
+        })
+    }
+
+    fn faults(&self, menu: &Menu, into: &mut Vec<Event>) {
+        let has = |fault| menu.faults.contains(&fault);
+        for pod in self.pods() {
+            let no = pod.no;
+            let runs = Pod::runs(pod.does);
+            let mut push = |fault, when: bool, event| {
+                if when && has(fault) {
+                    into.push(event);
+                }
+            };
+            push(Fault::Crash, runs && pod.does != Does::Boot, Event::Crashes(no));
+            push(
+                Fault::LoseDatabase,
+                pod.does == Does::Wait,
+                Event::LosesDatabase(no),
+            );
+            push(Fault::Kill, pod.seen() && !pod.deleted, Event::IsKilled(no));
+            push(
+                Fault::Fail,
+                pod.seen() && !pod.deleted && pod.does != Does::Ended,
+                Event::Fails(no),
+            );
+            let there = pod.seen() && pod.does != Does::Ended;
+            push(Fault::Lose, there, Event::IsLost(no));
+            push(Fault::Die, there, Event::MachineDies(no));
+            push(Fault::CutOff, pod.does == Does::Serve, Event::IsCutOff(no));
+        }
+        if has(Fault::Secret) && !self.secret_changed {
+            into.push(Event::SecretChanges);
+        }
+    }
+
+    /// What an event makes of the world. Time and the operator are not for it to tell.
+    pub fn happens(&mut self, event: Event) {
+        match event {
+            Event::Starts(no) => {
+                let secret_changed = self.secret_changed;
+                self.change(no, |pod| {
+                    pod.forget();
+                    pod.does = Does::Boot;
+                    pod.elsewhere = secret_changed;
+                });
+            }
+            Event::Restarts(no) => {
+                let secret_changed = self.secret_changed;
+                self.change(no, |pod| {
+                    pod.forget();
+                    pod.does = Does::Boot;
+                    pod.elsewhere = secret_changed;
+                });
+            }
+            Event::AsksForLock(no) => self.asks(no),
+            Event::TakesLock(no) => self.takes(no),
+            Event::Serves(no) => self.change(no, |pod| {
+                if pod.kind().nature == Nature::CrashesAfter {
+                    pod.goes_down(Does::Down);
+                } else {
+                    pod.does = Does::Serve;
+                }
+            }),
+            Event::SaysLine(no) => self.change(no, |pod| pod.line = true),
+            Event::Goes(no) => self.leaves(no),
+            Event::IsDeposed(no) => self.change(no, |pod| pod.goes_down(Does::DownByDatabase)),
+            Event::RegainsLock(no) => self.change(no, |pod| pod.does = Does::Serve),
+            Event::SeenAgain(no) => self.seen_again(no),
+            Event::Crashes(no) => {
+                self.spend();
+                self.note_deception(no);
+                self.change(no, |pod| pod.goes_down(Does::Down));
+            }
+            Event::LosesDatabase(no) => {
+                self.spend();
+                self.change(no, |pod| pod.goes_down(Does::DownByDatabase));
+            }
+            Event::IsKilled(no) => {
+                self.spend();
+                self.change(no, |pod| pod.deleted = true);
+            }
+            Event::Fails(no) => {
+                self.spend();
+                self.note_deception(no);
+                self.change(no, |pod| {
+                    pod.does = Does::Ended;
+                    pod.gate = false;
+                });
+            }
+            Event::IsLost(no) => {
+                self.spend();
+                self.lose(no);
+            }
+            Event::MachineDies(no) => {
+                self.spend();
+                self.note_deception(no);
+                self.lose(no);
+                self.change(no, |pod| {
+                    pod.does = Does::Dead;
+                    pod.changed = true;
+                });
+            }
+            Event::IsCutOff(no) => {
+                self.spend();
+                self.change(no, |pod| pod.does = Does::Zombie);
+            }
+            Event::OutsiderLeaves => self.outside = false,
+            Event::SecretChanges => {
+                self.spend();
+                self.secret_changed = true;
+            }
+            Event::Wants(kind) => {
+                self.budget.edits -= 1;
+                self.wanted = kind;
+            }
+            Event::Scales(to) => {
+                self.budget.edits -= 1;
+                self.replicas = to;
+            }
+            Event::HalfMinute => self.half_minute(),
+            Event::TenMinutes => {
+                self.half_minute();
+                let unknown = |pod: &Pod| pod.holds() && !pod.seen() && pod.took == 0;
+                self.outsider |= self.pods().iter().any(unknown);
+                for pod in self.pods_mut() {
+                    pod.late = true;
+                    pod.long_up = Pod::runs(pod.status());
+                }
+            }
+            Event::Seconds | Event::Operator | Event::OperatorDies(_) => {}
+        }
+    }
+
+    fn half_minute(&mut self) {
+        for pod in self.pods_mut() {
+            if !pod.seen() {
+                pod.sight = Sight::Lost;
+            }
+            pod.long_down |= pod.does == Does::DownByDatabase;
+        }
+    }
+
+    fn spend(&mut self) {
+        self.budget.faults -= 1;
+    }
+
+    fn change(&mut self, no: u8, how: impl FnOnce(&mut Pod)) {
+        if let Some(pod) = self.pod_mut(no) {
+            how(pod);
+        }
+    }
+
+    fn asks(&mut self, no: u8) {
+        let Some(pod) = self.pod(no).copied() else {
+            return;
+        };
+        match pod.kind().nature {
+            Nature::CrashesBefore => self.change(no, |pod| pod.goes_down(Does::Down)),
+            Nature::Good | Nature::CrashesAfter if self.free(&pod) => self.takes(no),
+            _ => self.change(no, |pod| {
+                pod.does = Does::Wait;
+                pod.waited = true;
+            }),
+        }
+    }
+
+    /// It wins the lock. On a database that a newer version has migrated it exits at once.
+    fn takes(&mut self, no: u8) {
+        let held = self.newest_held;
+        let mut version = 0;
+        self.change(no, |pod| {
+            if pod.elsewhere {
+                pod.does = Does::Take;
+            } else if pod.kind().version < held {
+                pod.goes_down(Does::Down);
+            } else {
+                pod.does = Does::Take;
+                version = pod.kind().version;
+            }
+        });
+        self.newest_held = held.max(version);
+    }
+
+    fn leaves(&mut self, no: u8) {
+        self.note_deception(no);
+        self.remove(no);
+    }
+
+    fn note_deception(&mut self, no: u8) {
+        let unknown = self
+            .pod(no)
+            .is_some_and(|pod| pod.holds() && !pod.elsewhere && pod.took == 0);
+        let cut_off = self.pods().iter().any(|pod| pod.does == Does::Zombie);
+        self.deceived |= unknown && cut_off;
+    }
+
+    fn lose(&mut self, no: u8) {
+        let known = self.ranks();
+        self.change(no, |pod| {
+            pod.shown = pod.does;
+            pod.sight = Sight::Dim;
+            pod.contact = if Pod::runs(pod.does) { known } else { NEVER };
+        });
+    }
+
+    fn seen_again(&mut self, no: u8) {
+        let Some(pod) = self.pod(no).copied() else {
+            return;
+        };
+        if pod.does == Does::Dead && pod.deleted {
+            self.remove(no);
+            return;
+        }
+        self.change(no, |pod| {
+            pod.sight = Sight::Seen;
+            pod.contact = 0;
+            pod.shown = Does::NotStarted;
+            if pod.changed {
+                pod.changed = false;
+                pod.long_up = false;
+                pod.line = false;
+                pod.took = 0;
+                pod.took_waited = false;
+            }
+            if pod.does == Does::Dead {
+                pod.does = Does::Down;
+            }
+        });
+    }
+}
+
+impl fmt::Display for Pod {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{} {:?}", self.no, self.kind().name, self.does)?;
+        if !self.seen() {
+            write!(out, " ({:?}, shown {:?})", self.sight, self.shown)?;
+        }
+        let words = [
+            (self.deleted, "deleted"),
+            (self.stopped, "stopped"),
+            (self.line, "line"),
+            (self.labelled, "labelled"),
+            (self.late, "late"),
+            (self.elsewhere, "elsewhere"),
+        ];
+        for (_, word) in words.iter().filter(|(is, _)| *is) {
+            write!(out, " {word}")?;
+        }
+        if self.took > 0 {
+            let waited = if self.took_waited { "" } else { " unwaited" };
+            write!(out, " took#{}{waited}", self.took)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Cluster {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wanted = self.wanted.map(|kind| KINDS[usize::from(kind)].name);
+        write!(out, "{} of {}", self.replicas, wanted.unwrap_or("unusable"))?;
+        for pod in self.pods() {
+            write!(out, " [{pod}]")?;
+        }
+        Ok(())
+    }
+}

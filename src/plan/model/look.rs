@@ -1,0 +1,428 @@
+//! Between the model and the planner: a cluster as the operator sees it, and its memory in a form in
+//! which two that differ in nothing that matters are equal.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::cluster::{Cluster, Does, KINDS, NEVER, Nature, Pod, Sight};
+use crate::api::{
+    Creation, DatabaseDiffers, LastActive, MayHaveHeld, Memory, Stop, WantedRevision,
+};
+use crate::node::ExitKind;
+use crate::observe::{
+    self, Answered, Contact, Container, Exit, Intent, Observation, PodId, Problem, Revision, Took,
+    Trouble, Wanted,
+};
+use crate::plan::moves::pod_name;
+
+pub static NOW: LazyLock<Timestamp> =
+    LazyLock::new(|| "2026-01-01T12:00:00Z".parse().unwrap());
+
+static NODE: LazyLock<PodId> = LazyLock::new(|| PodId {
+    name: "cl".to_owned(),
+    uid: "7".to_owned(),
+});
+
+/// Names by number. Number 0 is every pod that is gone.
+static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let made = (1..16).map(|no| pod_name(&NODE, no));
+    std::iter::once("gone".to_owned()).chain(made).collect()
+});
+
+static REVISIONS: LazyLock<Vec<Revision>> =
+    LazyLock::new(|| KINDS.iter().map(super::cluster::Kind::revision).collect());
+
+static KEPT: LazyLock<BTreeMap<String, Revision>> = LazyLock::new(|| {
+    REVISIONS
+        .iter()
+        .map(|revision| (revision.name.clone(), revision.clone()))
+        .collect()
+});
+
+pub fn revision(kind: u8) -> &'static Revision {
+    &REVISIONS[usize::from(kind)]
+}
+
+pub fn name(no: u8) -> &'static str {
+    &NAMES[usize::from(no)]
+}
+
+pub fn number(name: &str) -> u8 {
+    let place = NAMES.iter().position(|known| known == name);
+    u8::try_from(place.expect("a pod of the model")).unwrap()
+}
+
+pub fn kind_of(revision: &str) -> u8 {
+    let place = REVISIONS.iter().position(|known| known.name == revision);
+    u8::try_from(place.expect("a revision of the model")).unwrap()
+}
+
+/// How long ago, as far as the planner makes a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ago {
+    Moment,
+    /// Longer than `settle`.
+    Seconds,
+    /// Longer than `LOST`, `RESCUE` and `BACKOFF`.
+    HalfMinute,
+    /// Longer than the standby timeout and `RETRY`.
+    TenMinutes,
+}
+
+impl Ago {
+    fn at(self) -> Timestamp {
+        *NOW - SignedDuration::from_secs(match self {
+            Self::Moment => 1,
+            Self::Seconds => 8,
+            Self::HalfMinute => 60,
+            Self::TenMinutes => 7200,
+        })
+    }
+
+    fn of(at: Timestamp) -> Self {
+        match NOW.duration_since(at).as_secs() {
+            ..5 => Self::Moment,
+            5..15 => Self::Seconds,
+            15..600 => Self::HalfMinute,
+            _ => Self::TenMinutes,
+        }
+    }
+}
+
+/// The operator's memory, with pods and revisions by number and times by [`Ago`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Mind {
+    pub wanted: Option<(u8, Ago)>,
+    pub last_worked: Option<u8>,
+    pub newest_held: u8,
+    /// Version, and a bit for each pod.
+    pub may_have_held: Option<(u8, u16)>,
+    pub creating: Option<(u8, u8)>,
+    pub stopping: Option<Stopping>,
+    pub last_active: Option<Active>,
+    pub missing: Option<Ago>,
+    pub failed: Option<u8>,
+    pub unheld: Option<Ago>,
+    pub differs: Option<(u8, Ago)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stopping {
+    pub no: u8,
+    pub active: bool,
+    pub successor: Option<u8>,
+    pub to: Option<u8>,
+    pub ago: Ago,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Active {
+    pub no: u8,
+    pub kind: u8,
+    pub ended: Option<Ago>,
+    pub planned: bool,
+}
+
+fn version_text(version: u8) -> String {
+    format!("{}.0.0", version + 1)
+}
+
+pub fn version_number(text: &str) -> u8 {
+    let (major, _) = text.split_once('.').unwrap();
+    major.parse::<u8>().unwrap() - 1
+}
+
+fn uid(no: u8) -> String {
+    format!("uid-{}", name(no))
+}
+
+fn number_of_uid(uid: &str) -> u8 {
+    number(uid.strip_prefix("uid-").unwrap())
+}
+
+impl Mind {
+    /// What the planner is given. `made` pods have been made so far.
+    #[allow(clippy::needless_update)]
+    pub fn memory(&self, made: u8) -> Memory {
+        let name = |no: u8| name(no).to_owned();
+        let revision = |kind: u8| revision(kind).name.clone();
+        Memory {
+            wanted: self.wanted.map(|(kind, ago)| WantedRevision {
+                name: revision(kind),
+                since: ago.at(),
+            }),
+            last_worked: self.last_worked.map(revision),
+            newest_held: (self.newest_held > 0).then(|| version_text(self.newest_held)),
+            may_have_held: self.may_have_held.map(|(version, pods)| MayHaveHeld {
+                version: version_text(version),
+                pods: (0..16).filter(|no| pods & (1 << no) != 0).map(name).collect(),
+            }),
+            pods_made: u32::from(made),
+            creating: self.creating.map(|(no, kind)| Creation {
+                pod: name(no),
+                revision: revision(kind),
+                at: Ago::Moment.at(),
+            }),
+            stopping: self.stopping.map(|stop| Stop {
+                pod: name(stop.no),
+                uid: uid(stop.no),
+                active: stop.active,
+                successor: stop.successor.map(name),
+                to: stop.to.map(revision),
+                reason: String::new(),
+                at: stop.ago.at(),
+            }),
+            last_active: self.last_active.map(|last| LastActive {
+                pod: name(last.no),
+                uid: uid(last.no),
+                version: version_text(KINDS[usize::from(last.kind)].version),
+                revision: revision(last.kind),
+                ended: last.ended.map(Ago::at),
+                planned: last.planned,
+            }),
+            missing_since: self.missing.map(Ago::at),
+            failed: self.failed.map(revision),
+            unheld_since: self.unheld.map(Ago::at),
+            database_differs: self.differs.map(|(no, ago)| DatabaseDiffers {
+                pod: name(no),
+                at: ago.at(),
+            }),
+            ..Memory::default()
+        }
+    }
+
+    pub fn of(memory: &Memory) -> Self {
+        Self {
+            wanted: memory
+                .wanted
+                .as_ref()
+                .map(|wanted| (kind_of(&wanted.name), Ago::of(wanted.since))),
+            last_worked: memory.last_worked.as_deref().map(kind_of),
+            newest_held: memory.newest_held.as_deref().map_or(0, version_number),
+            may_have_held: memory.may_have_held.as_ref().map(|started| {
+                let pods = started.pods.iter().map(|pod| 1 << number(pod));
+                (
+                    version_number(&started.version),
+                    pods.fold(0, |all, pod: u16| all | pod),
+                )
+            }),
+            creating: memory
+                .creating
+                .as_ref()
+                .map(|creating| (number(&creating.pod), kind_of(&creating.revision))),
+            stopping: memory.stopping.as_ref().map(|stop| Stopping {
+                no: number(&stop.pod),
+                active: stop.active,
+                successor: stop.successor.as_deref().map(number),
+                to: stop.to.as_deref().map(kind_of),
+                ago: Ago::of(stop.at),
+            }),
+            last_active: memory.last_active.as_ref().map(|last| Active {
+                no: number_of_uid(&last.uid),
+                kind: kind_of(&last.revision),
+                ended: last.ended.map(Ago::of),
+                planned: last.planned,
+            }),
+            missing: memory.missing_since.map(Ago::of),
+            failed: memory.failed.as_deref().map(kind_of),
+            unheld: memory.unheld_since.map(Ago::of),
+            differs: memory
+                .database_differs
+                .as_ref()
+                .map(|differs| (number(&differs.pod), Ago::of(differs.at))),
+        }
+    }
+
+    /// Time passes.
+    pub fn ages(&mut self, to: Ago) {
+        let age = |ago: &mut Ago| *ago = (*ago).max(to);
+        if let Some((_, ago)) = &mut self.wanted {
+            age(ago);
+        }
+        if let Some(stop) = &mut self.stopping {
+            age(&mut stop.ago);
+        }
+        if let Some(last) = &mut self.last_active
+            && let Some(ended) = &mut last.ended
+        {
+            age(ended);
+        }
+        for ago in [&mut self.missing, &mut self.unheld].into_iter().flatten() {
+            age(ago);
+        }
+        if let Some((_, ago)) = &mut self.differs {
+            age(ago);
+        }
+    }
+
+    /// Gives every pod that is mentioned its new number.
+    pub fn renumber(&mut self, new: impl Fn(u8) -> u8) {
+        if let Some((_, pods)) = &mut self.may_have_held {
+            *pods = (0..16u8)
+                .filter(|no| *pods & (1 << no) != 0)
+                .fold(0, |all, no| all | 1 << new(no));
+        }
+        if let Some((no, _)) = &mut self.creating {
+            *no = new(*no);
+        }
+        if let Some(stop) = &mut self.stopping {
+            stop.no = new(stop.no);
+            stop.successor = stop.successor.map(&new);
+        }
+        if let Some(last) = &mut self.last_active {
+            last.no = new(last.no);
+        }
+        if let Some((no, _)) = &mut self.differs {
+            *no = new(*no);
+        }
+    }
+}
+
+/// One look at the cluster.
+pub fn look(cluster: &Cluster, surge: usize) -> Observation {
+    Observation {
+        at: *NOW,
+        intent: Intent {
+            node: NODE.clone(),
+            replicas: usize::from(cluster.replicas),
+            surge,
+            settle: Duration::from_secs(5),
+            standby_timeout: Duration::from_mins(10),
+            wanted: cluster.wanted.map_or_else(
+                || {
+                    Wanted::Unusable(Problem {
+                        reason: "ConfigInvalid",
+                        message: String::new(),
+                        missing: false,
+                    })
+                },
+                |kind| Wanted::Revision(revision(kind).clone()),
+            ),
+        },
+        revisions: KEPT.clone(),
+        pods: cluster.pods().iter().map(|pod| seen(pod, cluster)).collect(),
+    }
+}
+
+/// Moments of takeovers and last answers, such that each is after what it was after.
+struct Moments {
+    /// The newest takeover known when a pod was lost for long, and for some seconds.
+    lost: u8,
+    dim: u8,
+}
+
+impl Moments {
+    fn of(cluster: &Cluster) -> Self {
+        let newest = |sight| {
+            cluster
+                .pods()
+                .iter()
+                .filter(|pod| pod.sight == sight && pod.contact != NEVER)
+                .map(|pod| pod.contact)
+                .max()
+                .unwrap_or(0)
+        };
+        Self {
+            lost: newest(Sight::Lost),
+            dim: newest(Sight::Dim),
+        }
+    }
+
+    fn takeover(&self, rank: u8) -> Timestamp {
+        let rank_seconds = i64::from(rank);
+        *NOW - if rank <= self.lost {
+            SignedDuration::from_secs(100 - rank_seconds)
+        } else if rank <= self.dim {
+            SignedDuration::from_millis(20_000 - rank_seconds * 500)
+        } else {
+            SignedDuration::from_millis(1800 - rank_seconds * 100)
+        }
+    }
+
+    fn contact(&self, pod: &Pod) -> Option<Timestamp> {
+        let after = i64::from(pod.contact);
+        match pod.sight {
+            Sight::Seen => Some(*NOW),
+            _ if pod.contact == NEVER => None,
+            Sight::Lost => Some(*NOW - SignedDuration::from_millis(99_900 - after * 1000)),
+            Sight::Dim => Some(*NOW - SignedDuration::from_millis(19_900 - after * 500)),
+        }
+    }
+}
+
+fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
+    let moments = Moments::of(cluster);
+    let status = pod.status();
+    let runs = Pod::runs(status);
+    let answer = match status {
+        Does::Serve | Does::Zombie => Answered::Serving,
+        _ => Answered::Refused,
+    };
+    let contact = runs.then(|| moments.contact(pod)).flatten();
+    observe::Pod {
+        id: PodId {
+            name: name(pod.no).to_owned(),
+            uid: uid(pod.no),
+        },
+        resource_version: "1".to_owned(),
+        revision: Some(revision(pod.kind).clone()),
+        created: if pod.late { Ago::TenMinutes } else { Ago::HalfMinute }.at()
+            + Duration::from_secs(pod.no.into()),
+        machine: None,
+        labelled_active: pod.labelled,
+        gate: pod.gate,
+        deleted: pod.deleted,
+        container: container(pod, status),
+        waiting: (runs && pod.line).then(|| *NOW - SignedDuration::from_secs(40)),
+        doubt: (pod.kind().nature == Nature::Lies && pod.line).then(|| "read-only".to_owned()),
+        took: (runs && pod.took > 0).then(|| Took {
+            at: moments.takeover(pod.took),
+            waited: Some(pod.took_waited),
+        }),
+        contact: contact.map(|at| Contact { at, answer }),
+        watched: Some(if pod.sight == Sight::Dim && pod.contact == NEVER {
+            Ago::Seconds.at()
+        } else {
+            Ago::TenMinutes.at()
+        }),
+        contradicting_version: None,
+    }
+}
+
+fn container(pod: &Pod, status: Does) -> Container {
+    let exit = |kind, long: bool| Exit {
+        at: Some(if long { Ago::HalfMinute } else { Ago::Seconds }.at()),
+        kind,
+        code: 1,
+        words: None,
+    };
+    match status {
+        Does::NotStarted => Container::NotStarted {
+            trouble: (pod.kind().nature == Nature::NoImage).then(|| Trouble {
+                reason: "ImagePullBackOff".to_owned(),
+                message: "not found".to_owned(),
+            }),
+        },
+        Does::Down => Container::Down {
+            exit: exit(ExitKind::Unknown, false),
+            restarts: if pod.kind().nature == Nature::Good { 1 } else { 5 },
+        },
+        Does::DownByDatabase => Container::Down {
+            exit: exit(ExitKind::DatabaseAway, pod.long_down),
+            restarts: 1,
+        },
+        Does::Ended => Container::Ended { exit: None },
+        _ => Container::Running {
+            since: if pod.long_up {
+                Ago::TenMinutes.at()
+            } else if pod.sight == Sight::Lost {
+                Ago::HalfMinute.at() - Duration::from_mins(1)
+            } else {
+                Ago::Seconds.at()
+            },
+        },
+    }
+}

@@ -1,0 +1,249 @@
+//! The walk through all states, breadth first, so that the shortest way to a broken rule is found.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::hash::BuildHasherDefault;
+use std::time::Instant;
+
+use super::cluster::{Event, Menu, ROOM};
+use super::properties::{self, Broken};
+use super::state::{Prints, State};
+use crate::plan::{Act, Rules};
+
+/// Where a walk begins, and what may happen on it.
+#[derive(Clone)]
+pub struct Walk {
+    pub name: &'static str,
+    pub start: State,
+    pub menu: Menu,
+    pub surge: usize,
+    pub rules: Rules,
+    /// Whether each state is also followed to its end (L1).
+    pub to_the_end: bool,
+    /// States after which the walk gives up.
+    pub limit: usize,
+}
+
+/// What was found.
+pub struct Found {
+    pub states: usize,
+    pub steps: usize,
+    pub broken: Option<(Broken, String)>,
+    pub complete: bool,
+}
+
+struct Trail {
+    from: usize,
+    event: Event,
+}
+
+impl Walk {
+    pub fn walk(&self) -> Found {
+        let began = Instant::now();
+        let start = self.start;
+        let mut known = Prints::with_hasher(BuildHasherDefault::default());
+        let mut good_ends = Prints::with_hasher(BuildHasherDefault::default());
+        let mut trail: Vec<Trail> = vec![Trail {
+            from: 0,
+            event: Event::Operator,
+        }];
+        let mut next = VecDeque::from([(0, start)]);
+        known.insert(start.fingerprint());
+        let mut events = Vec::new();
+        let mut steps = 0;
+        let mut found = None;
+        let mut complete = true;
+        while let Some((place, state)) = next.pop_front() {
+            if trail.len() >= self.limit {
+                complete = false;
+                break;
+            }
+            events.clear();
+            state.cluster.events(&self.menu, &mut events);
+            let thought = state.think(self.surge, self.rules);
+            if let Err(broken) = properties::judge(&thought) {
+                found = Some((broken, self.story(&trail, place, &start)));
+                break;
+            }
+            let mut visit = |event: Event, after: State, trail: &mut Vec<Trail>| {
+                steps += 1;
+                if known.insert(after.fingerprint()) {
+                    trail.push(Trail { from: place, event });
+                    next.push_back((trail.len() - 1, after));
+                }
+            };
+            let acts = thought.plan.acts.len();
+            if let Some(after) = State::done(&thought, acts) {
+                visit(Event::Operator, after, &mut trail);
+            }
+            if state.cluster.budget.crashes > 0 {
+                for done in 0..acts {
+                    if let Some(mut after) = State::done(&thought, done) {
+                        after.cluster.budget.crashes -= 1;
+                        after.operator_starts();
+                        let event = Event::OperatorDies(u8::try_from(done).unwrap());
+                        visit(event, after, &mut trail);
+                    }
+                }
+            }
+            for event in &events {
+                visit(*event, state.after(*event), &mut trail);
+            }
+            if self.to_the_end {
+                for returns in [true, false] {
+                    if let Err((broken, way)) = self.end(state, returns, &mut good_ends) {
+                        let story = self.story(&trail, place, &start);
+                        found = Some((broken, format!("{story}then, undisturbed:\n{way}")));
+                    }
+                }
+                if found.is_some() {
+                    break;
+                }
+            }
+        }
+        let states = trail.len();
+        println!(
+            "{}: {states} states, {steps} steps, {:.1} s{}",
+            self.name,
+            began.elapsed().as_secs_f32(),
+            if complete { "" } else { ", not all" }
+        );
+        Found {
+            states,
+            steps,
+            broken: found,
+            complete,
+        }
+    }
+
+    /// The state in which the start comes to rest.
+    pub fn rest(mut self) -> Self {
+        let mut state = self.start;
+        let (mut events, mut way) = (Vec::new(), String::new());
+        for _ in 0..60 {
+            self.round(&mut state, true, &mut events, &mut way);
+        }
+        self.start = state;
+        self
+    }
+
+    /// Follows a state with all that goes on by itself, and the operator, until nothing changes.
+    fn end(
+        &self,
+        from: State,
+        returns: bool,
+        good: &mut Prints,
+    ) -> Result<(), (Broken, String)> {
+        let mut state = from;
+        let mut passed = Vec::new();
+        let mut way = String::new();
+        let mut events = Vec::new();
+        loop {
+            // The two kinds of end share no states where a pod can't be seen.
+            let print = state.fingerprint() ^ u64::from(returns).wrapping_mul(0x5851_F42D_4C95_7F2D);
+            if good.contains(&print) {
+                break;
+            }
+            if passed.contains(&print) {
+                let thought = state.think(self.surge, self.rules);
+                let busy = thought
+                    .plan
+                    .acts
+                    .iter()
+                    .any(|act| matches!(act, Act::Create { .. } | Act::Stop(_)));
+                if busy {
+                    let broken = Broken {
+                        rule: "L1",
+                        how: "it never ends".to_owned(),
+                    };
+                    return Err((broken, way));
+                }
+                properties::end_is_right(&thought, self.surge).map_err(|broken| (broken, way))?;
+                break;
+            }
+            passed.push(print);
+            self.round(&mut state, returns, &mut events, &mut way);
+        }
+        good.extend(passed);
+        Ok(())
+    }
+
+    /// Everything that can go on does so once; then the operator acts; where nothing changed, time
+    /// passes.
+    fn round(&self, state: &mut State, returns: bool, events: &mut Vec<Event>, way: &mut String) {
+        let before = *state;
+        if returns {
+            for no in 1..=before.cluster.pods().len() {
+                let no = u8::try_from(no).unwrap();
+                if state.cluster.pod(no).is_some_and(|pod| !pod.seen()) {
+                    *state = state.after(Event::SeenAgain(no));
+                    break;
+                }
+            }
+        }
+        for no in (1..=ROOM).rev() {
+            events.clear();
+            state.cluster.progress(events);
+            let no = u8::try_from(no).unwrap();
+            if let Some(event) = events.iter().rfind(|event| event.pod() == Some(no)) {
+                *state = state.after(*event);
+            }
+        }
+        let thought = state.think(self.surge, self.rules);
+        if let Some(after) = State::done(&thought, thought.plan.acts.len()) {
+            *state = after;
+        }
+        let _ = writeln!(way, "  {:?} {}", thought.plan.situation, state.cluster);
+        if *state == before {
+            events.clear();
+            state.cluster.progress(events);
+            let mut times = vec![Event::Seconds, Event::HalfMinute];
+            if state.cluster.is_quiet(events) {
+                times.push(Event::TenMinutes);
+            }
+            for event in times {
+                *state = state.after(event);
+                if *state != before {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The way to a state, in words.
+    fn story(&self, trail: &[Trail], place: usize, start: &State) -> String {
+        let mut places = Vec::new();
+        let mut at = place;
+        while at != 0 {
+            places.push(at);
+            at = trail[at].from;
+        }
+        let mut state = *start;
+        let mut story = String::new();
+        for at in places.into_iter().rev() {
+            let event = trail[at].event;
+            let thought = state.think(self.surge, self.rules);
+            match event {
+                Event::Operator => {
+                    let _ = writeln!(story, "operator: {:?}", thought.plan.acts);
+                    state = State::done(&thought, thought.plan.acts.len()).unwrap();
+                }
+                Event::OperatorDies(done) => {
+                    let _ = writeln!(story, "operator dies after {done} of {:?}", thought.plan.acts);
+                    state = State::done(&thought, usize::from(done)).unwrap();
+                    state.cluster.budget.crashes -= 1;
+                    state.operator_starts();
+                }
+                event => {
+                    let _ = writeln!(story, "{event:?}");
+                    state = state.after(event);
+                }
+            }
+            let _ = writeln!(story, "    {}", state.cluster);
+        }
+        let thought = state.think(self.surge, self.rules);
+        let _ = writeln!(story, "memory: {:#?}", state.mind);
+        let _ = writeln!(story, "plan: {:?}\n{:?}", thought.plan.acts, thought.plan.situation);
+        story
+    }
+}
