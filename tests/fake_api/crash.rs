@@ -30,10 +30,17 @@ async fn upgrade(mut next: impl FnMut() -> std::sync::Arc<Post>) -> World {
 fn as_undisturbed(world: &World, how: &str) {
     assert_eq!(world.deeds(), DEEDS, "{how}\n{}", world.describe());
     assert_eq!(world.wrongs(), [""; 0], "{how}\n{}", world.describe());
-    assert_eq!(world.with(|all| all.holder(HOME)).as_deref(), Some("pod 3"), "{how}");
+    assert_eq!(
+        world.with(|all| all.holder(HOME)).as_deref(),
+        Some("pod 3"),
+        "{how}"
+    );
     assert_eq!(
         world.roles(),
-        ["pod 3: Active 2.29.0, leads the Service", "pod 4: Standby 2.29.0"],
+        [
+            "pod 3: Active 2.29.0, leads the Service",
+            "pod 4: Standby 2.29.0"
+        ],
         "{how}"
     );
 }
@@ -98,7 +105,13 @@ async fn an_operator_that_dies_again_and_again_still_upgrades() {
     let world = upgrade(|| {
         life = life % 7 + 1;
         let last = life;
-        Post::new(move |call| if call.write == Some(last) { Fate::DieAfter } else { Fate::Pass })
+        Post::new(move |call| {
+            if call.write == Some(last) {
+                Fate::DieAfter
+            } else {
+                Fate::Pass
+            }
+        })
     })
     .await;
     as_undisturbed(&world, "dies again and again");

@@ -21,3 +21,4 @@ mod world;
 
 mod crash;
 mod handover;
+mod two_operators;

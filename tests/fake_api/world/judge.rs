@@ -100,7 +100,8 @@ impl All {
     fn note(&mut self, _operator: usize, deed: String) {
         self.deeds.push(
             deed.replace("pods pod", "pod")
-                .replace("controllerrevisions ", "").replace("configmaps ", "files of "),
+                .replace("controllerrevisions ", "")
+                .replace("configmaps ", "files of "),
         );
     }
 }
