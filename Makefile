@@ -49,8 +49,9 @@ chart: ## Lint and render the chart.
 	  fi; \
 	done
 
-e2e: cluster ## The operator on the real cluster, installed by its chart.
-	cargo test --locked -p e2e
+# They wait more than they work: two at a time. A failure is told by its sentence, not by where in the code it was.
+e2e: cluster ## The operator on the real cluster, installed by its chart (make e2e ONLY=upgrades: some of it).
+	RUST_LIB_BACKTRACE=0 cargo test --locked -p e2e -- --include-ignored --test-threads 2 $(ONLY)
 
 soak: cluster ## Counted repetitions on the real cluster: gaps, kills, a resource at rest. About 20 minutes.
 	cargo run --quiet --locked -p e2e --bin soak
