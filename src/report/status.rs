@@ -165,6 +165,7 @@ fn phase(report: &Report<'_>, census: &Census<'_>) -> &'static str {
         Step::Ending => "Stopping",
         Step::External => "Standby",
         Step::AwaitingTakeover | Step::StoppingActive => "HandingOver",
+        Step::Booting => "Booting",
         _ if census.active.is_none() && worked => "FailingOver",
         _ if census.active.is_none() => "Starting",
         Step::Settling | Step::Surging | Step::AwaitingStandby | Step::ReplacingStandbys => {
@@ -205,6 +206,7 @@ pub(super) fn message(report: &Report<'_>, census: &Census<'_>) -> String {
         Step::ReplacingStandbys => format!("{pod} is being replaced"),
         Step::StoppingActive => format!("{pod} is being stopped: its successor waits for the lock"),
         Step::AwaitingTakeover => "the active was stopped; its successor is taking over".to_owned(),
+        Step::Booting => format!("{pod} holds the lock and is booting"),
         Step::Trimming => format!("{pod} is more than replicas asks for and is being stopped"),
         Step::Restoring => match active {
             Some(active) => format!("{active} is active; {pod} is coming up as standby"),
