@@ -21,4 +21,5 @@ mod world;
 
 mod crash;
 mod handover;
+mod successor;
 mod two_operators;

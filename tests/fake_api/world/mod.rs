@@ -38,7 +38,7 @@ pub struct All {
     /// By the uid of the pod.
     processes: BTreeMap<String, Process>,
     locks: BTreeMap<String, Lock>,
-    pub habits: Habits,
+    habits: Habits,
     /// What containers that start now find in the database Secret.
     pub database: String,
     lost_machines: BTreeSet<String>,
@@ -138,6 +138,14 @@ impl World {
             }
             answer
         })
+    }
+
+    /// Changes how nodes and machines behave from now on.
+    pub fn behave(&self, change: impl FnOnce(&mut Habits)) {
+        self.with(|all| {
+            change(&mut all.habits);
+            all.noise += 1;
+        });
     }
 
     /// Waits, for at most ten seconds, until something is true.
