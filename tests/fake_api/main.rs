@@ -21,5 +21,6 @@ mod world;
 
 mod crash;
 mod handover;
+mod hostile;
 mod successor;
 mod two_operators;

@@ -125,6 +125,10 @@ impl Post {
         self.held.send_replace(Held::Released);
     }
 
+    pub fn was_released(&self) -> bool {
+        *self.held.borrow() == Held::Released
+    }
+
     /// The operator is dead: nothing of it goes on.
     pub async fn die(&self) -> ! {
         self.dead.send_replace(true);
@@ -244,11 +248,24 @@ impl Turns {
     }
 }
 
+/// Chance, from a seed, for a meddler.
+pub struct Dice(Mutex<Random>);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(Random(seed)))
+    }
+
+    pub fn one_in(&self, faces: u64) -> bool {
+        self.0.lock().unwrap().below(faces) == 0
+    }
+}
+
 /// SplitMix64: the same numbers for the same seed, on every machine.
-pub struct Random(pub u64);
+struct Random(u64);
 
 impl Random {
-    pub fn below(&mut self, end: u64) -> u64 {
+    fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

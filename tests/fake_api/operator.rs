@@ -57,8 +57,8 @@ impl Operator {
         }
     }
 
-    /// One pass. `None` when the operator died in it.
-    pub async fn pass(&mut self) -> Option<Duration> {
+    /// One pass, and whether it went through. `None` when the operator died in it.
+    pub async fn pass(&mut self) -> Option<bool> {
         let node: ChainlinkNode = serde_json::from_value(self.world.node()).unwrap();
         assert_eq!(node.metadata.name.as_deref(), Some(NAME));
         self.post.begin_pass();
@@ -68,8 +68,7 @@ impl Operator {
             () = self.post.death() => None,
         };
         self.post.end_pass();
-        ended?.ok();
-        Some(PACE)
+        Some(ended?.is_ok())
     }
 
     /// Passes until `is` holds, and nothing has changed during the last of them.
@@ -78,11 +77,11 @@ impl Operator {
         loop {
             let mut changes = self.world.changes();
             let before = self.world.with(|all| all.store.version());
-            let Some(pause) = self.pass().await else {
+            let Some(done) = self.pass().await else {
                 return End::Died;
             };
             let still = self.world.with(|all| all.store.version()) == before;
-            if still && is(&self.world) {
+            if done && still && is(&self.world) {
                 return End::Reached;
             }
             assert!(
@@ -93,11 +92,19 @@ impl Operator {
             tokio::select! {
                 _ = changes.changed() => {}
                 _ = self.woken.recv() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(PACE) => {}
             }
             // Changes come in bursts; the controller's queue folds them into one pass, too.
             tokio::time::sleep(BURST).await;
             while self.woken.try_recv().is_ok() {}
+        }
+    }
+
+    /// Passes until a call was held, and the pass in which it was is over.
+    pub async fn pass_until_released(&mut self) {
+        while !self.post.was_released() {
+            self.pass().await;
+            tokio::time::sleep(BURST).await;
         }
     }
 
