@@ -20,18 +20,22 @@ use kube::{Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::act::{Actor, Keeper, Kept, Outcome};
+use crate::act::{Actor, Keeper, Kept, Outcome, Service};
 use crate::api::names::{self, NODE_LABEL};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, parse_duration};
 use crate::build::{self, Resolved};
 use crate::observe::{Intent, Looker, Observation, PodId, Problem, Wanted, Witnesses};
-use crate::plan::{Act, Permit, Plan, Step, plan};
+use crate::plan::{Act, Blocked, Permit, Plan, Step, plan};
 use crate::report::{self, Metrics, Report};
 
 /// Resources that are reconciled at the same time.
 const CONCURRENCY: u16 = 16;
 /// A pass is given up after this time: an API server that is cut off never answers.
 const LONGEST_PASS: Duration = Duration::from_secs(60);
+/// After an act: what came of it.
+const ACTED: Duration = Duration::from_millis(200);
+/// After the API server has refused to make a pod.
+const REFUSED: Duration = Duration::from_secs(5);
 /// Between two tries after an error.
 const RETRY: Duration = Duration::from_secs(2);
 const DEFAULT_SETTLE: Duration = Duration::from_secs(5);
@@ -261,6 +265,19 @@ struct Pass<'a> {
     keeper: Keeper<'a>,
     kept: Kept,
     resolved: Result<Resolved, Problem>,
+    /// Why the Service does not lead to the active.
+    service: Option<Blocked>,
+}
+
+/// The message of an API server that will not have it so; other errors pass.
+fn refused(result: Result<(), kube::Error>) -> Result<Option<String>, kube::Error> {
+    match result {
+        Ok(()) => Ok(None),
+        Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_invalid() => {
+            Ok(Some(status.message.clone()))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl<'a> Pass<'a> {
@@ -281,14 +298,31 @@ impl<'a> Pass<'a> {
             .config_maps(&names)
             .await
             .doing("reading ConfigMaps")?;
-        let resolved = build::resolve(&node.name_any(), &node.spec, &maps);
-        if let Ok(resolved) = &resolved {
-            keeper
-                .keep(resolved, &mut kept)
-                .await
-                .doing("keeping the wanted revision")?;
+        let mut resolved = build::resolve(&node.name_any(), &node.spec, &maps);
+        // What the API server refuses is reported, and keeps nobody from looking after the pods.
+        if let Ok(wanted) = &resolved {
+            let kept = keeper.keep(wanted, &mut kept).await;
+            if let Some(message) = refused(kept).doing("keeping the wanted revision")? {
+                resolved = Err(Problem {
+                    reason: "RevisionNotKept",
+                    message: format!("the API server refuses to keep the revision: {message}"),
+                    missing: false,
+                });
+            }
         }
-        keeper.service().await.doing("applying the Service")?;
+        let service = match keeper.service().await {
+            Ok(Service::AsWanted) => None,
+            Ok(Service::NotOurs) => Some(format!(
+                "a Service named {} exists and is not this resource's: nothing leads to the active; rename one of the two",
+                node.name_any()
+            )),
+            Err(error) => refused(Err(error)).doing("applying the Service")?,
+        };
+        let service = service.map(|message| Blocked {
+            reason: "ServiceRefused".to_owned(),
+            message,
+            stalled: true,
+        });
         let reference = ObjectRef::from_obj(node);
         Ok(Self {
             context,
@@ -299,6 +333,7 @@ impl<'a> Pass<'a> {
             keeper,
             kept,
             resolved,
+            service,
         })
     }
 
@@ -341,12 +376,20 @@ impl<'a> Pass<'a> {
         let old = self.node.status.clone().unwrap_or_default();
         let now = Timestamp::now();
         let plan = plan(&seen, &old.operator, now);
-        let refusal = self.context.refusal(&seen.intent.node.uid);
+        let uid = &seen.intent.node.uid;
+        if plan.memory.creating.is_none() {
+            self.context.note_refusal(uid, None);
+        }
+        let refusal = self.context.refusal(uid).map(|message| Blocked {
+            reason: "PodRefused".to_owned(),
+            message: format!("the API server refuses to make a pod: {message}"),
+            stalled: true,
+        });
         let report = Report {
             node: self.node,
             seen: &seen,
             plan: &plan,
-            refusal: refusal.as_deref(),
+            refusal: refusal.or_else(|| self.service.clone()),
             now,
         };
         let new = report::status(&report, &old);
@@ -374,16 +417,17 @@ impl<'a> Pass<'a> {
             plan.situation.step,
             Step::Steady | Step::Hibernating | Step::External
         );
-        self.context.witnesses.set_alert(&self.reference, busy);
+        // While the lock moves, or may: not for as long as a rollout is stuck.
+        let moving = new.active.is_none()
+            || matches!(plan.situation.step, Step::StoppingActive | Step::Booting);
+        self.context
+            .witnesses
+            .set_alert(&self.reference, busy && moving);
         let acted = self.act(&seen, &plan, &version).await?;
         if !acted && !busy {
             self.tidy_revisions(&seen, &plan.memory).await?;
         }
-        Ok(Action::requeue(if acted {
-            Duration::from_millis(200)
-        } else {
-            plan.again
-        }))
+        Ok(Action::requeue(self.again(&plan, acted)))
     }
 
     /// Writes the status where it differs. `None` after a conflict, else the resource's version.
@@ -460,6 +504,15 @@ impl<'a> Pass<'a> {
             }
         }
         Ok(!plan.acts.is_empty())
+    }
+
+    /// How soon to look again. What the API server refuses is not tried again at once.
+    fn again(&self, plan: &Plan, acted: bool) -> Duration {
+        let uid = self.node.uid().unwrap_or_default();
+        if self.context.refusal(&uid).is_some() {
+            return plan.again.max(REFUSED);
+        }
+        if acted { ACTED } else { plan.again }
     }
 
     async fn create(&self, actor: &Actor<'_>, pod: &str, revision: &str) -> Result<(), Error> {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Service as ApiService};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 
@@ -71,16 +71,19 @@ impl<'a> Keeper<'a> {
     /// Keeps a new revision: its files first, so that a kept revision always has them.
     pub async fn keep(&self, resolved: &Resolved, kept: &mut Kept) -> Result<(), kube::Error> {
         let name = &resolved.revision.name;
-        if kept.revisions.contains_key(name) {
-            return Ok(());
-        }
-        if let Some(map) = build::config_map(self.node, resolved) {
+        if let Some(map) = build::config_map(self.node, resolved)
+            && self.config_maps().get_metadata_opt(name).await?.is_none()
+        {
+            // New, or deleted by somebody while pods depend on it.
             there(
                 self.config_maps()
                     .create(&PostParams::default(), &map)
                     .await
                     .map(drop),
             )?;
+        }
+        if kept.revisions.contains_key(name) {
+            return Ok(());
         }
         let number = kept.newest + 1;
         let object =
@@ -149,25 +152,46 @@ impl<'a> Keeper<'a> {
         Ok(())
     }
 
-    /// Applies the Service that leads to the active pod, if it is not as it should be.
-    pub async fn service(&self) -> Result<(), kube::Error> {
-        let services: Api<Service> = Api::namespaced(self.client.clone(), &self.namespace);
+    /// Applies the Service that leads to the active pod, if it is not as it should be. One that somebody
+    /// else made is left alone.
+    pub async fn service(&self) -> Result<Service, kube::Error> {
+        let services: Api<ApiService> = Api::namespaced(self.client.clone(), &self.namespace);
         let wanted = build::active_service(self.node);
         let name = self.node.name_any();
-        if let Some(there) = services.get_opt(&name).await?
-            && is_as_wanted(&there, &wanted)
-        {
-            return Ok(());
+        if let Some(there) = services.get_opt(&name).await? {
+            if !self.owns(&there) {
+                return Ok(Service::NotOurs);
+            }
+            if is_as_wanted(&there, &wanted) {
+                return Ok(Service::AsWanted);
+            }
         }
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         services
             .patch(&name, &parameters, &Patch::Apply(&wanted))
             .await
-            .map(drop)
+            .map(|_| Service::AsWanted)
+    }
+
+    fn owns(&self, object: &impl ResourceExt) -> bool {
+        let uid = self.node.metadata.uid.as_deref();
+        object
+            .owner_references()
+            .iter()
+            .any(|owner| Some(owner.uid.as_str()) == uid)
     }
 }
 
-fn is_as_wanted(there: &Service, wanted: &Service) -> bool {
+/// What stands of the Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// It leads to the active.
+    AsWanted,
+    /// Its name is taken.
+    NotOurs,
+}
+
+fn is_as_wanted(there: &ApiService, wanted: &ApiService) -> bool {
     let subset = |some: Option<&BTreeMap<String, String>>,
                   all: Option<&BTreeMap<String, String>>| {
         some.is_none_or(|some| {
@@ -196,12 +220,6 @@ fn is_as_wanted(there: &Service, wanted: &Service) -> bool {
             wanted.metadata.annotations.as_ref(),
             there.metadata.annotations.as_ref(),
         )
-        && there.owner_references().iter().any(|owner| {
-            wanted
-                .owner_references()
-                .iter()
-                .any(|ours| ours.uid == owner.uid)
-        })
 }
 
 fn there(result: Result<(), kube::Error>) -> Result<(), kube::Error> {

@@ -50,7 +50,14 @@ async fn request(stream: TcpStream, address: SocketAddr) -> Result<Answer, hyper
     );
     let answer = sender.send_request(request).await;
     driver.abort();
+    let status = answer?.status();
+    if status.is_server_error() {
+        // The node's /health never answers so: a mesh does, on behalf of a node that refuses.
+        return Ok(Answer::Unreachable(format!(
+            "something else answers {status}"
+        )));
+    }
     Ok(Answer::Http {
-        status: answer?.status().as_u16(),
+        status: status.as_u16(),
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::guard::{Rule, Rules};
-use super::{FRESH, LOST};
+use super::{FRESH, LOST, RESCUE};
 use crate::api::Memory;
 use crate::observe::{Container, Observation, Pod};
 
@@ -247,7 +247,13 @@ fn database(pod: &Pod, takers: &[&Pod], memory: &Memory, now: Timestamp) -> Data
         .last_active
         .as_ref()
         .is_some_and(|last| last.uid == pod.id.uid && last.ended.is_none());
-    if older.clone().any(|older| older.served_since(took.at)) {
+    // An active that lost its lease while the database was away goes on answering until it is told:
+    // only one that has outlived the lease works elsewhere.
+    let outlived = took.at.checked_add(RESCUE).unwrap_or(Timestamp::MAX);
+    if older
+        .clone()
+        .any(|older| older.served_since(if accepted { took.at } else { outlived }))
+    {
         // Active while the older one could not be seen, which is back now. Either the older one is cut
         // off from the database, or this one sits on another.
         return if accepted {

@@ -144,7 +144,8 @@ fn remember_versions(memory: &mut Memory, seen: &Observation, census: &Census<'_
         let Some(revision) = &pod.revision else {
             continue;
         };
-        if pod.took.is_some() && !census.is_foreign(pod) {
+        // While there is doubt about who took which lock, `may_have_held` stands for it.
+        if pod.took.is_some() && !census.is_foreign(pod) && !census.order_unknown {
             memory.newest_held = newest(memory.newest_held.as_deref(), &revision.version);
         }
     }

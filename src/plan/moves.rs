@@ -183,13 +183,24 @@ impl<'a> Board<'a> {
             Ok(None) if self.seen.pods.iter().all(Pod::ended) => {
                 Decided::nothing(Situation::at(Step::Hibernating))
             }
-            Ok(None) => Decided::nothing(Situation::at(Step::Ending)),
+            Ok(None) => self.still_stopping(Step::Ending),
             Err(denied) => {
                 let mut decided = self.held(denied);
                 decided.situation.step = Step::Ending;
                 decided
             }
         }
+    }
+
+    /// A pod was asked to stop, and its machine was lost before it did.
+    fn still_stopping(&self, step: Step) -> Decided {
+        let pod = self.seen.pods.iter().find(|pod| pod.deleted && !pod.ended());
+        let mut decided = match pod {
+            Some(pod) => self.held(guard::still_stopping(pod)),
+            None => Decided::nothing(Situation::at(step)),
+        };
+        decided.situation.step = step;
+        decided
     }
 
     /// Until when the wanted revision has to be still, where a surge would follow.
@@ -548,7 +559,13 @@ impl<'a> Board<'a> {
 
     /// Why a pod is not further, and whether that is a matter for a person.
     fn lateness(&self, pod: &Pod) -> Option<Blocked> {
-        let late = pod.created <= before(self.now, self.seen.intent.standby_timeout);
+        // A container that was started again has its time again: an exit that means nothing is no alarm.
+        let begun = match &pod.container {
+            Container::Running { since } => pod.created.max(*since),
+            Container::Down { exit, .. } => exit.at.map_or(pod.created, |at| pod.created.max(at)),
+            Container::NotStarted { .. } | Container::Ended { .. } => pod.created,
+        };
+        let late = begun <= before(self.now, self.seen.intent.standby_timeout);
         let name = &pod.id.name;
         let (reason, message, hopeless) = match &pod.container {
             Container::NotStarted {
@@ -613,6 +630,9 @@ impl<'a> Board<'a> {
         }
         let all_wait = self.live.iter().all(|pod| pod.waits());
         if all_wait && self.census.active.is_none() && self.census.suspects.is_empty() {
+            if self.just_lost_active() {
+                return Decided::nothing(Situation::at(Step::AwaitingTakeover));
+            }
             return Decided::nothing(Situation::at(Step::External));
         }
         if self.active().is_none()
@@ -629,6 +649,15 @@ impl<'a> Board<'a> {
         Decided::nothing(Situation::at(Step::Steady))
     }
 
+    /// Whether an active of ours ended so short a time ago that its lease may still be there.
+    fn just_lost_active(&self) -> bool {
+        self.memory
+            .last_active
+            .as_ref()
+            .and_then(|last| last.ended)
+            .is_some_and(|ended| ended > before(self.now, 2 * RESCUE))
+    }
+
     /// Pods are coming up; what keeps the first of them is said.
     fn restoring(&self) -> Decided {
         let coming = self.census.starting.iter().chain(&self.census.down).next();
@@ -636,11 +665,8 @@ impl<'a> Board<'a> {
         if let Some(pod) = coming {
             situation = situation.about(&pod.id.name);
             situation.blocked = self.lateness(pod);
-        } else if let Err(denied) = guard::one_stop(self.census, self.rules) {
-            // The active was asked to stop, and its machine was lost before it did.
-            let mut decided = self.held(denied);
-            decided.situation.step = Step::AwaitingTakeover;
-            return decided;
+        } else if !self.census.stopping.is_empty() {
+            return self.still_stopping(Step::AwaitingTakeover);
         }
         Decided::nothing(situation)
     }

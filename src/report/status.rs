@@ -14,20 +14,17 @@ pub struct Report<'a> {
     pub node: &'a ChainlinkNode,
     pub seen: &'a Observation,
     pub plan: &'a Plan,
-    /// Why the API server last refused to make a pod.
-    pub refusal: Option<&'a str>,
+    /// What the API server refuses: a pod, or the Service.
+    pub refusal: Option<Blocked>,
     pub now: Timestamp,
 }
 
 impl Report<'_> {
     /// What the plan waits for, or what the API server refuses.
     pub(super) fn blocked(&self) -> Option<Blocked> {
-        let refused = self.refusal.map(|message| Blocked {
-            reason: "PodRefused".to_owned(),
-            message: format!("the API server refuses to make a pod: {message}"),
-            stalled: true,
-        });
-        refused.or_else(|| self.plan.situation.blocked.clone())
+        self.refusal
+            .clone()
+            .or_else(|| self.plan.situation.blocked.clone())
     }
 
     pub(super) fn stalled(&self) -> bool {
@@ -205,7 +202,7 @@ pub(super) fn message(report: &Report<'_>, census: &Census<'_>) -> String {
         }
         Step::ReplacingStandbys => format!("{pod} is being replaced"),
         Step::StoppingActive => format!("{pod} is being stopped: its successor waits for the lock"),
-        Step::AwaitingTakeover => "the active was stopped; its successor is taking over".to_owned(),
+        Step::AwaitingTakeover => "the last active has ended; a standby is taking over".to_owned(),
         Step::Booting => format!("{pod} holds the lock and is booting"),
         Step::Trimming => format!("{pod} is more than replicas asks for and is being stopped"),
         Step::Restoring => match active {

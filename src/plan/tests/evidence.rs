@@ -48,6 +48,8 @@ fn a_takeover_without_waiting_is_judged_only_when_the_active_was_asked_again() {
         .any(|act| matches!(act, Act::Label { .. } | Act::Stop(_) | Act::Create { .. }));
     assert!(!touched, "{:?}", plan.acts);
 
+    // It answers for longer than a lease that it has lost would last.
+    world.later(16);
     look.pods[0].contact = Some(Contact {
         at: world.now,
         answer: Answered::Serving,

@@ -169,6 +169,12 @@ fn a_pod_on_another_database_is_stopped_and_the_active_is_left_alone() {
     world.starts(&foreign);
     world.obey();
     world.takes(&foreign);
+    assert_eq!(
+        world.obey(),
+        nothing(),
+        "the active may have lost its lease, and not know it yet"
+    );
+    world.later(16);
     assert_eq!(world.obey(), [format!("stop {foreign}")]);
     assert_eq!(world.blocked(), blocked("DatabaseDiffers", true));
     assert_eq!(world.labelled(), ["a"], "it gets no traffic");
@@ -197,6 +203,8 @@ fn while_a_pod_sits_on_another_database_nothing_else_is_stopped() {
     world.starts(&newer);
     world.takes(&newer);
     world = world.standby("waits", &v2());
+    world.obey();
+    world.later(16);
     assert_eq!(world.obey().last().unwrap(), &format!("stop {newer}"));
     for _ in 0..3 {
         let acts = world.obey();
