@@ -20,7 +20,9 @@ mod store;
 mod world;
 
 mod crash;
+mod database;
 mod handover;
 mod hostile;
+mod pods;
 mod successor;
 mod two_operators;

@@ -275,6 +275,19 @@ impl All {
         self.process_of(called).map(|process| process.phase)
     }
 
+    /// The same for a pod that may not have been made yet.
+    pub fn phase_of(&mut self, called: &str) -> Option<Phase> {
+        self.names
+            .values()
+            .any(|name| name == called)
+            .then(|| self.phase(called))?
+    }
+
+    /// A machine whose kubelet is none of this world's.
+    pub fn leave_alone(&mut self, machine: &str) {
+        self.lost_machines.insert(machine.to_owned());
+    }
+
     /// Who truly holds the lock of a database.
     pub fn holder(&self, database: &str) -> Option<String> {
         let uid = self.locks.get(database)?.holder.clone()?;

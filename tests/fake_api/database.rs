@@ -1,0 +1,124 @@
+//! What a pod refers to changes under it: the Secret with the database URL, a ConfigMap of the user's.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::operator::Operator;
+use crate::world::{HOME, Phase, World, two_replicas};
+
+fn message(world: &World) -> String {
+    world.status()["message"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Rule S9.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_that_comes_back_on_another_database_is_stopped_and_the_active_is_left_alone() {
+    let world = World::new(&two_replicas());
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    world.with(|all| {
+        all.database = "elsewhere".to_owned();
+        all.kill("pod 2");
+    });
+    operator
+        .drive("the other database is told", |world| {
+            message(world).contains("took a lock without waiting")
+        })
+        .await;
+    operator
+        .drive("the standby is stopped", |world| {
+            world.deeds().contains(&"remove pod 2".to_owned())
+        })
+        .await;
+    let status = world.status();
+    assert_eq!(status["phase"], "Stalled", "{}", world.describe());
+    operator.drive_for(Duration::from_secs(3)).await;
+    let status = world.status();
+    assert_eq!(status["phase"], "Stalled", "{}", world.describe());
+    let stalled = status["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["type"] == "Stalled");
+    assert_eq!(stalled.unwrap()["reason"], "DatabaseDiffers");
+    assert_eq!(world.with(|all| all.holder(HOME)).as_deref(), Some("pod 1"));
+    assert_eq!(
+        world.with(|all| all.pod("pod 1")).unwrap()["metadata"]["deletionTimestamp"],
+        json!(null)
+    );
+    assert_eq!(world.wrongs(), [""; 0]);
+    // No pod after the other is thrown at a database that is known to differ.
+    let made = world
+        .deeds()
+        .iter()
+        .filter(|deed| deed.starts_with("make pod"))
+        .count();
+    assert!(made <= 3, "{:?}", world.deeds());
+}
+
+/// The files of a node are pinned: a broken or deleted ConfigMap hurts no pod that runs, nor one that
+/// starts again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_config_map_replaces_nothing_and_a_killed_active_keeps_its_pinned_files() {
+    let mut spec = two_replicas();
+    spec["config"] = json!({"files": [
+        {"name": "node.toml", "configMapKeyRef": {"name": "shared", "key": "node.toml"}},
+    ]});
+    let world = World::new(&spec);
+    let shared = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shared"},
+        "data": {"node.toml": "[Log]\nLevel = 'info'\n"}});
+    world.with(|all| all.store.create("configmaps", shared).unwrap());
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    let deeds = world.deeds();
+
+    world.with(|all| {
+        all.store.change("configmaps", "shared", |map| {
+            map["data"] = json!({"node.toml": "[Log"})
+        })
+    });
+    operator
+        .drive("the broken text is told", |world| {
+            world.status()["phase"] == "Stalled"
+        })
+        .await;
+    world.with(|all| all.store.remove("configmaps", "shared"));
+    operator
+        .drive("the missing ConfigMap is told", |world| {
+            message(world).contains("shared does not exist")
+        })
+        .await;
+    world.with(|all| all.kill("pod 1"));
+    world
+        .until("pod 1 waits", |all| {
+            all.phase("pod 1") == Some(Phase::Waiting)
+        })
+        .await;
+    operator
+        .drive("the failover is seen", |world| {
+            world
+                .roles()
+                .contains(&"pod 2: Active 2.28.0, leads the Service".to_owned())
+        })
+        .await;
+    operator.drive_for(Duration::from_secs(1)).await;
+
+    assert_eq!(world.deeds(), deeds);
+    let pod = world.with(|all| all.pod("pod 1")).unwrap();
+    let volumes = pod["spec"]["volumes"].as_array().unwrap();
+    let pinned = volumes
+        .iter()
+        .find(|volume| volume["name"] == "config")
+        .unwrap();
+    let name = pinned["configMap"]["name"].as_str().unwrap();
+    let map = world
+        .with(|all| all.store.find("configmaps", name))
+        .unwrap();
+    assert_eq!(map["immutable"], true);
+    let texts: Vec<_> = map["data"].as_object().unwrap().values().collect();
+    assert!(texts.contains(&&json!("[Log]\nLevel = 'info'\n")), "{texts:?}");
+}

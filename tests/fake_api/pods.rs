@@ -1,0 +1,191 @@
+//! Pods that come and go beside the operator's plans, and an API server that refuses to make one.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::meddler::{Call, Fate};
+use crate::operator::Operator;
+use crate::world::{HOME, Phase, World, two_replicas};
+
+async fn at_work() -> (World, Operator) {
+    let world = World::new(&two_replicas());
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    (world, operator)
+}
+
+fn message(world: &World) -> String {
+    world.status()["message"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn change_pod(world: &World, called: &str, change: impl FnOnce(&mut Value)) {
+    world.with(|all| {
+        let name = all.name_of(called);
+        all.store.change("pods", &name, change);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_orphan_is_adopted() {
+    let (world, mut operator) = at_work().await;
+    let deeds = world.deeds();
+    let owned = world.with(|all| all.pod("pod 2")).unwrap()["metadata"]["ownerReferences"].clone();
+    change_pod(&world, "pod 2", |pod| {
+        pod["metadata"]["ownerReferences"] = json!([])
+    });
+    operator.rest().await;
+    let pod = world.with(|all| all.pod("pod 2")).unwrap();
+    assert_eq!(pod["metadata"]["ownerReferences"], owned);
+    assert_eq!(world.deeds(), deeds);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_of_another_owner_is_neither_counted_nor_touched() {
+    let (world, mut operator) = at_work().await;
+    let other = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "x", "uid": "y",
+        "controller": true}]);
+    change_pod(&world, "pod 2", |pod| {
+        pod["metadata"]["ownerReferences"] = other
+    });
+    let before = world.with(|all| all.pod("pod 2")).unwrap();
+    operator
+        .drive("another standby", |world| {
+            world.with(|all| all.phase_of("pod 3")) == Some(Phase::Waiting)
+        })
+        .await;
+    operator.drive_for(Duration::from_secs(1)).await;
+    assert_eq!(world.deeds().last().unwrap(), "make pod 3 (2.28.0)");
+    assert_eq!(world.with(|all| all.pod("pod 2")).unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_that_bears_the_intended_name_and_is_not_ours_is_reported_and_not_touched() {
+    let world = World::new(&two_replicas());
+    let name = {
+        // Names are made from the uid of the resource and a number: the second is taken by a stranger.
+        let twin = World::new(&two_replicas());
+        Operator::start(&twin).rest().await;
+        twin.with(|all| all.name_of("pod 2"))
+    };
+    let stranger = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        "spec": {"nodeName": "far-away", "containers": []}});
+    world.with(|all| {
+        all.store.create("pods", stranger).unwrap();
+        all.leave_alone("far-away");
+    });
+    let before = world.with(|all| all.store.find("pods", &name));
+    let mut operator = Operator::start(&world);
+    operator
+        .drive("the refusal is told", |world| {
+            message(world).contains("exists and is not ours")
+        })
+        .await;
+    assert_eq!(world.with(|all| all.store.find("pods", &name)), before);
+    assert_eq!(world.with(|all| all.holder(HOME)).as_deref(), Some("pod 1"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_standby_is_tidied_and_replaced() {
+    let (world, mut operator) = at_work().await;
+    world.with(|all| all.fail_pod("pod 2"));
+    operator.rest().await;
+    let deeds = world.deeds();
+    assert!(
+        deeds.ends_with(&["make pod 3 (2.28.0)".to_owned()]),
+        "{deeds:?}"
+    );
+    assert!(world.with(|all| all.pod("pod 2")).is_none());
+    assert_eq!(
+        world.roles(),
+        [
+            "pod 1: Active 2.28.0, leads the Service",
+            "pod 3: Standby 2.28.0"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_active_is_tidied_and_the_standby_takes_over_behind_the_service() {
+    let (world, mut operator) = at_work().await;
+    world.with(|all| all.fail_pod("pod 1"));
+    operator.rest().await;
+    assert_eq!(
+        world.roles(),
+        [
+            "pod 2: Active 2.28.0, leads the Service",
+            "pod 3: Standby 2.28.0"
+        ]
+    );
+    assert_eq!(world.status()["lastHandover"]["reason"], "Failover");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_active_comes_back_as_standby_and_no_pod_is_made() {
+    let (world, mut operator) = at_work().await;
+    let deeds = world.deeds();
+    world.with(|all| all.kill("pod 1"));
+    world
+        .until("pod 1 waits", |all| {
+            all.phase("pod 1") == Some(Phase::Waiting)
+        })
+        .await;
+    operator.rest().await;
+    assert_eq!(world.deeds(), deeds);
+    assert_eq!(
+        world.roles(),
+        [
+            "pod 1: Standby 2.28.0",
+            "pod 2: Active 2.28.0, leads the Service"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_that_refuses_the_new_pod_is_told_and_the_active_works_on() {
+    let (world, mut operator) = at_work().await;
+    drop(std::mem::replace(
+        &mut operator,
+        Operator::meddled(&world, |call: &Call| {
+            if call.is("create", "pods") {
+                Fate::Refuse(403)
+            } else {
+                Fate::Pass
+            }
+        }),
+    ));
+    world.upgrade("2.29.0");
+    operator
+        .drive("the refusal is told", |world| {
+            message(world).contains("exceeded quota")
+        })
+        .await;
+    operator.drive_for(Duration::from_secs(1)).await;
+    assert_eq!(world.status()["phase"], "Stalled");
+    assert!(message(&world).contains("works on"), "{}", message(&world));
+    assert_eq!(world.with(|all| all.holder(HOME)).as_deref(), Some("pod 1"));
+    // The quota is raised.
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    assert_eq!(world.deeds(), crate::handover::DEEDS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_replicas_0_all_pods_go_standbys_first() {
+    let (world, mut operator) = at_work().await;
+    world.edit(|spec| spec["replicas"] = json!(0));
+    operator
+        .drive("hibernated", |world| {
+            world.status()["phase"] == "Hibernated"
+        })
+        .await;
+    let deeds = world.deeds();
+    assert!(
+        deeds.ends_with(&["remove pod 2".to_owned(), "remove pod 1".to_owned()]),
+        "{deeds:?}"
+    );
+    assert_eq!(world.wrongs(), [""; 0]);
+}
