@@ -7,11 +7,13 @@ SHELL := /usr/bin/env bash
 
 CLUSTER := tests/cluster/cluster
 CHART := charts/chainlink-operator
+# An error is told by its sentence, not by where in the code it was noticed.
+export RUST_LIB_BACKTRACE ?= 0
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: cluster ## See an upgrade and a failover on a real cluster; leaves the cluster up.
+demo: ## See an upgrade and a failover on a real cluster; leaves the cluster up.
 	cargo run --quiet --locked -p e2e --bin demo
 
 demo-down: cluster-down ## Remove everything that the demo brought up.
@@ -49,11 +51,11 @@ chart: ## Lint and render the chart.
 	  fi; \
 	done
 
-# They wait more than they work: two at a time. A failure is told by its sentence, not by where in the code it was.
-e2e: cluster ## The operator on the real cluster, installed by its chart (make e2e ONLY=upgrades: some of it).
-	RUST_LIB_BACKTRACE=0 cargo test --locked -p e2e -- --include-ignored --test-threads 2 $(ONLY)
+# They wait more than they work: two at a time.
+e2e: ## The operator on the real cluster, installed by its chart (make e2e ONLY=upgrades: some of it).
+	cargo test --locked -p e2e -- --include-ignored --test-threads 2 $(ONLY)
 
-soak: cluster ## Counted repetitions on the real cluster: gaps, kills, a resource at rest. About 20 minutes.
+soak: ## Counted repetitions on the real cluster: gaps, kills, a resource at rest. About 20 minutes.
 	cargo run --quiet --locked -p e2e --bin soak
 
 crds: ## Write the CRD again after a change of src/api.

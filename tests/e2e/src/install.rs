@@ -33,6 +33,7 @@ pub fn install(cluster: &Cluster, image: &str) -> Result<()> {
         "--create-namespace",
         // The CRD may have been applied by hand before.
         "--take-ownership",
+        "--force-conflicts",
         "--set",
         &format!("image.repository={repository_name},image.tag={tag}"),
         "--wait",
