@@ -179,12 +179,17 @@ pub(super) fn order_unknown() -> Denied {
 }
 
 /// S2: no other stop is under way.
-pub(super) fn one_stop(census: &Census<'_>, rules: Rules) -> Result<(), Denied> {
+fn one_stop(census: &Census<'_>, rules: Rules) -> Result<(), Denied> {
     match census.stopping.first() {
-        Some(pod) if rules.on(Rule::OneStop) => {
-            deny("StopUnderWay", format!("{} is still stopping", pod.id.name))
-        }
+        Some(pod) if rules.on(Rule::OneStop) => Err(still_stopping(pod)),
         _ => Ok(()),
+    }
+}
+
+pub(super) fn still_stopping(pod: &Pod) -> Denied {
+    Denied {
+        reason: "StopUnderWay",
+        message: format!("{} is still stopping", pod.id.name),
     }
 }
 
