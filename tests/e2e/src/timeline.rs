@@ -46,6 +46,11 @@ impl Timeline {
         self.say_at(self.began.elapsed().as_secs_f64(), who, what);
     }
 
+    /// Adds what is done to the cluster from here.
+    pub fn act(&self, what: &str) {
+        self.say(if self.aloud { "you" } else { "test" }, what);
+    }
+
     fn say_at(&self, seconds: f64, who: &str, what: &str) {
         let line = format!("{seconds:7.1} s  {who:<14} {what}");
         if self.aloud {

@@ -214,10 +214,10 @@ impl World {
         let name = node["metadata"]["name"]
             .as_str()
             .context("a node has a name")?;
-        self.timeline.say(
-            "test",
-            &format!("applies {name}, version {}", node["spec"]["version"]),
-        );
+        self.timeline.act(&format!(
+            "applied {name}, version {}",
+            node["spec"]["version"]
+        ));
         self.nodes()
             .patch(
                 name,
@@ -230,7 +230,7 @@ impl World {
 
     /// Changes a part of the spec.
     pub async fn change(&self, name: &str, spec: Value) -> Result<()> {
-        self.timeline.say("test", &format!("changes {spec}"));
+        self.timeline.act(&format!("changed {spec}"));
         self.nodes()
             .patch(
                 name,
@@ -374,8 +374,7 @@ impl World {
 
     /// Kills the process of a node (SIGKILL); the kubelet starts it again.
     pub async fn kill_process(&self, pod: &str) -> Result<()> {
-        self.timeline
-            .say("test", &format!("kills the process of {pod}"));
+        self.timeline.act(&format!("killed the process of {pod}"));
         until(
             &format!("{pod} has a process to kill"),
             PATIENCE,
@@ -407,8 +406,7 @@ impl World {
 
     /// Deletes a pod at once, without a word to it.
     pub async fn force_delete(&self, pod: &str) -> Result<()> {
-        self.timeline
-            .say("test", &format!("deletes {pod} by force"));
+        self.timeline.act(&format!("deleted {pod} by force"));
         self.pods()
             .delete(
                 pod,

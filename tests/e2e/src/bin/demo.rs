@@ -68,6 +68,9 @@ async fn main() -> Result<()> {
         .step(
             "4/6  kubectl apply -f examples/mainnet-secrets.yaml -f examples/mainnet.yaml",
             async || {
+                world
+                    .timeline
+                    .act("applied the two files, with this cluster's database URL put in");
                 world.apply_example("mainnet-secrets.yaml", world.database_url())?;
                 world.apply_example("mainnet.yaml", world.database_url())?;
                 world.until_running("mainnet", "2.18.0", 2).await

@@ -63,9 +63,7 @@ async fn the_machine_of_both_the_active_and_the_operator_is_lost() -> Result<()>
     scenario("machine-lost", Company::Alone, async |world| {
         let (machine, standby) = beside_the_operator(world).await?;
         let operator = install::ready_pod(&world.client).await?.name_any();
-        world
-            .timeline
-            .say("test", &format!("{machine} loses its network"));
+        world.timeline.act(&format!("{machine} loses its network"));
         let lost = LostNode::cut(&world.cluster, &machine)?;
         until("the standby takes over by the lock", PATIENCE, async || {
             let record = world.judged().await?;
