@@ -78,8 +78,8 @@ async fn a_deleted_config_map_replaces_nothing_and_a_killed_active_keeps_its_pin
 
     world.with(|all| {
         all.store.change("configmaps", "shared", |map| {
-            map["data"] = json!({"node.toml": "[Log"})
-        })
+            map["data"] = json!({"node.toml": "[Log"});
+        });
     });
     operator
         .drive("the broken text is told", |world| {
@@ -120,5 +120,8 @@ async fn a_deleted_config_map_replaces_nothing_and_a_killed_active_keeps_its_pin
         .unwrap();
     assert_eq!(map["immutable"], true);
     let texts: Vec<_> = map["data"].as_object().unwrap().values().collect();
-    assert!(texts.contains(&&json!("[Log]\nLevel = 'info'\n")), "{texts:?}");
+    assert!(
+        texts.contains(&&json!("[Log]\nLevel = 'info'\n")),
+        "{texts:?}"
+    );
 }

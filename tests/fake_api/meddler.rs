@@ -49,7 +49,7 @@ pub type Meddler = Box<dyn Fn(&Call) -> Fate + Send + Sync>;
 /// The way of one operator's calls to the API server.
 pub struct Post {
     /// Which of several operators.
-    pub operator: usize,
+    operator: usize,
     calls: AtomicUsize,
     writes: AtomicUsize,
     meddler: Meddler,
@@ -261,7 +261,7 @@ impl Dice {
     }
 }
 
-/// SplitMix64: the same numbers for the same seed, on every machine.
+/// `SplitMix64`: the same numbers for the same seed, on every machine.
 struct Random(u64);
 
 impl Random {

@@ -35,7 +35,7 @@ async fn an_orphan_is_adopted() {
     let deeds = world.deeds();
     let owned = world.with(|all| all.pod("pod 2")).unwrap()["metadata"]["ownerReferences"].clone();
     change_pod(&world, "pod 2", |pod| {
-        pod["metadata"]["ownerReferences"] = json!([])
+        pod["metadata"]["ownerReferences"] = json!([]);
     });
     operator.rest().await;
     let pod = world.with(|all| all.pod("pod 2")).unwrap();
@@ -49,7 +49,7 @@ async fn a_pod_of_another_owner_is_neither_counted_nor_touched() {
     let other = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "x", "uid": "y",
         "controller": true}]);
     change_pod(&world, "pod 2", |pod| {
-        pod["metadata"]["ownerReferences"] = other
+        pod["metadata"]["ownerReferences"] = other;
     });
     let before = world.with(|all| all.pod("pod 2")).unwrap();
     operator

@@ -61,9 +61,9 @@ async fn serve(State(desk): State<Desk>, request: Request) -> Response {
         Fate::Refuse(code) => return respond(Err(by_code(code))),
         _ => {}
     }
-    let answer = desk.world.answer(desk.post.operator, &call, |store| {
-        asked.carry_out(store, fate == Fate::Earlier)
-    });
+    let answer = desk
+        .world
+        .answer(&call, |store| asked.carry_out(store, fate == Fate::Earlier));
     match fate {
         Fate::DieAfter => desk.post.die().await,
         Fate::Lose(code) => respond(Err(by_code(code))),

@@ -54,14 +54,7 @@ impl All {
     }
 
     /// Writes down what an accepted call made or removed.
-    pub(super) fn record(
-        &mut self,
-        operator: usize,
-        call: &Call,
-        object: &Value,
-        existed: bool,
-        stopped: bool,
-    ) {
+    pub(super) fn record(&mut self, call: &Call, object: &Value, existed: bool, stopped: bool) {
         if call.write.is_none() || call.kind == "new-events" {
             return;
         }
@@ -85,19 +78,17 @@ impl All {
                 .as_str()
                 .map(|version| format!(" ({version})"))
                 .unwrap_or_default();
-            self.note(
-                operator,
-                format!("make {} {}{version}", call.kind, self.called(&call.name)),
-            );
+            self.note(&format!(
+                "make {} {}{version}",
+                call.kind,
+                self.called(&call.name)
+            ));
         } else if call.verb == "delete" && (call.kind != "pods" || stopped) {
-            self.note(
-                operator,
-                format!("remove {} {}", call.kind, self.called(&call.name)),
-            );
+            self.note(&format!("remove {} {}", call.kind, self.called(&call.name)));
         }
     }
 
-    fn note(&mut self, _operator: usize, deed: String) {
+    fn note(&mut self, deed: &str) {
         self.deeds.push(
             deed.replace("pods pod", "pod")
                 .replace("controllerrevisions ", "")

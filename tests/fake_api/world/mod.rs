@@ -115,12 +115,7 @@ impl World {
     }
 
     /// Carries a call out, with the judge beside it.
-    pub fn answer(
-        &self,
-        operator: usize,
-        call: &Call,
-        act: impl FnOnce(&mut Store) -> Answer,
-    ) -> Answer {
+    pub fn answer(&self, call: &Call, act: impl FnOnce(&mut Store) -> Answer) -> Answer {
         self.with(|all| {
             let victim = (call.is("delete", "pods"))
                 .then(|| all.store.find("pods", &call.name))
@@ -134,7 +129,7 @@ impl World {
             let answer = act(&mut all.store);
             if let Ok(object) = &answer {
                 all.wrongs.extend(wrongs);
-                all.record(operator, call, object, existed, victim.is_some());
+                all.record(call, object, existed, victim.is_some());
             }
             answer
         })

@@ -22,6 +22,7 @@ pub enum Phase {
 
 /// How nodes and machines behave, from now on.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // independent of each other
 pub struct Habits {
     /// Nodes that start hang before their first try for the lock.
     pub hang_at_start: bool,
