@@ -92,12 +92,6 @@ async fn a_write_that_is_done_and_answered_by_a_timeout_is_not_done_twice() {
     assert!(writes > 30, "only {writes} writes");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_whose_answer_breaks_off_is_not_done_twice() {
-    let writes = at_each_write(Fate::Cut).await;
-    assert!(writes > 30, "only {writes} writes");
-}
-
 /// Each operator lives a little longer than the last, so that they die in all places.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_that_dies_again_and_again_still_upgrades() {

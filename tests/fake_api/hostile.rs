@@ -70,7 +70,7 @@ async fn the_first_call_of_each_kind_may_fail() {
         ("delete", "configmaps"),
     ];
     let runs = kinds.into_iter().flat_map(|(verb, kind)| {
-        [Fate::Refuse(409), Fate::Refuse(500), Fate::Lose(500)]
+        [Fate::Refuse(409), Fate::Refuse(500), Fate::Cut]
             .into_iter()
             .map(move |fate| {
                 tokio::spawn(async move {

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A pass begins at least this often, so that the tests need not wait for quiet times.
 const PACE: Duration = Duration::from_millis(200);
 
-const BURST: Duration = Duration::from_millis(15);
+const BURST: Duration = Duration::from_millis(30);
 
 /// How driving an operator ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -233,11 +233,15 @@ impl All {
             condition["type"] == "chainlink-operator.dev/ready" && condition["status"] == "True"
         });
         let runs = pod["status"]["containerStatuses"][0]["state"]["running"].is_object();
-        let ready = json!({"status": {"conditions": [
-            {"type": "Ready", "status": if gate && runs { "True" } else { "False" }},
-        ]}});
-        self.store
-            .change("pods", name, |pod| patch::strategic(pod, &ready));
+        let ready = if gate && runs { "True" } else { "False" };
+        let said = conditions
+            .iter()
+            .any(|condition| condition["type"] == "Ready" && condition["status"] == ready);
+        if !said {
+            let ready = json!({"status": {"conditions": [{"type": "Ready", "status": ready}]}});
+            self.store
+                .change("pods", name, |pod| patch::strategic(pod, &ready));
+        }
     }
 }
 
