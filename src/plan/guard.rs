@@ -178,6 +178,17 @@ pub(super) fn order_unknown() -> Denied {
     }
 }
 
+/// A pod that worked before the active took over, and still answers.
+pub(super) fn suspect(pod: &Pod) -> Denied {
+    Denied {
+        reason: "SuspectAnswers",
+        message: format!(
+            "{} worked before another pod took the lock, and still answers: it is cut off from the database, or sits on another; it gets no traffic",
+            pod.id.name
+        ),
+    }
+}
+
 /// S2: no other stop is under way.
 fn one_stop(census: &Census<'_>, rules: Rules) -> Result<(), Denied> {
     match census.stopping.first() {
@@ -295,19 +306,28 @@ fn successor<'a>(
     Err(why)
 }
 
+/// Whether the node itself contradicts its waiting line.
+pub(super) fn doubtful(pod: &Pod) -> Result<(), Denied> {
+    match &pod.doubt {
+        Some(doubt) => deny(
+            "WaitingDoubtful",
+            format!(
+                "{} says that it waits, but could not win: {doubt}",
+                pod.id.name
+            ),
+        ),
+        None => Ok(()),
+    }
+}
+
 /// Whether a pod waits, without contradiction, and answers now.
 fn fit(pod: &Pod, now: Timestamp, rules: Rules) -> Result<(), Denied> {
     let name = &pod.id.name;
     if rules.on(Rule::SuccessorWaits) && !pod.waits() {
         return deny("NoSuccessor", format!("{name} does not wait for the lock"));
     }
-    if rules.on(Rule::SuccessorWaits)
-        && let Some(doubt) = &pod.doubt
-    {
-        return deny(
-            "WaitingDoubtful",
-            format!("{name} says that it waits, but could not win: {doubt}"),
-        );
+    if rules.on(Rule::SuccessorWaits) {
+        doubtful(pod)?;
     }
     if let Some(version) = &pod.contradicting_version {
         return deny(

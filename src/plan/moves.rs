@@ -194,7 +194,11 @@ impl<'a> Board<'a> {
 
     /// A pod was asked to stop, and its machine was lost before it did.
     fn still_stopping(&self, step: Step) -> Decided {
-        let pod = self.seen.pods.iter().find(|pod| pod.deleted && !pod.ended());
+        let pod = self
+            .seen
+            .pods
+            .iter()
+            .find(|pod| pod.deleted && !pod.ended());
         let mut decided = match pod {
             Some(pod) => self.held(guard::still_stopping(pod)),
             None => Decided::nothing(Situation::at(step)),
@@ -332,11 +336,27 @@ impl<'a> Board<'a> {
         let missing = self.live.len() < self.seen.intent.replicas;
         let repair = self
             .last_worked()
-            .filter(|_| missing && self.one_at_a_time());
+            .filter(|proven| missing || self.nobody_can_serve(proven))
+            .filter(|_| self.one_at_a_time());
         match repair {
             Some(revision) => self.make(revision, Step::Restoring),
             None => Decided::nothing(Situation::at(Step::Holding)),
         }
+    }
+
+    /// After a handover that failed, and then a spec that can't be had: none of the pods has worked, and
+    /// none even waits.
+    fn nobody_can_serve(&self, proven: &Revision) -> bool {
+        let long = self
+            .memory
+            .unheld_since
+            .is_some_and(|since| since <= before(self.now, RESCUE));
+        let intent = &self.seen.intent;
+        long && self.live.len() < intent.replicas + intent.surge
+            && !self
+                .live
+                .iter()
+                .any(|pod| pod.waits() || pod.revision.as_ref() == Some(proven))
     }
 
     /// What a guard denied is waited for.
@@ -351,6 +371,7 @@ impl<'a> Board<'a> {
                 | "RivalStandby"
                 | "OrderUnknown"
                 | "TakeoverAwaited"
+                | "SuspectAnswers"
         );
         let old = self.last_progress() <= before(self.now, self.seen.intent.standby_timeout);
         Decided::nothing(Situation::at(Step::Holding).blocked(Blocked {
@@ -633,7 +654,7 @@ impl<'a> Board<'a> {
             if self.just_lost_active() {
                 return Decided::nothing(Situation::at(Step::AwaitingTakeover));
             }
-            return Decided::nothing(Situation::at(Step::External));
+            return self.external();
         }
         if self.active().is_none()
             || self
@@ -645,6 +666,9 @@ impl<'a> Board<'a> {
         }
         if let Some(active) = self.active().filter(|active| not_serving(active)) {
             return Decided::nothing(Situation::at(Step::Booting).about(&active.id.name));
+        }
+        if let Some(suspect) = self.census.suspects.first() {
+            return self.held(guard::suspect(suspect));
         }
         Decided::nothing(Situation::at(Step::Steady))
     }
@@ -658,11 +682,25 @@ impl<'a> Board<'a> {
             .is_some_and(|ended| ended > before(self.now, 2 * RESCUE))
     }
 
+    /// Somebody outside holds the lock, unless the waiting lines lie.
+    fn external(&self) -> Decided {
+        let mut situation = Situation::at(Step::External);
+        situation.blocked = self.live.iter().find_map(|pod| {
+            guard::doubtful(pod).err().map(|denied| Blocked {
+                reason: denied.reason.to_owned(),
+                message: denied.message,
+                stalled: true,
+            })
+        });
+        Decided::nothing(situation)
+    }
+
     /// Pods are coming up; what keeps the first of them is said.
     fn restoring(&self) -> Decided {
-        let coming = self.census.starting.iter().chain(&self.census.down).next();
+        let coming = || self.census.starting.iter().chain(&self.census.down);
+        let late = coming().find(|pod| self.lateness(pod).is_some());
         let mut situation = Situation::at(Step::Restoring);
-        if let Some(pod) = coming {
+        if let Some(pod) = late.or_else(|| coming().next()) {
             situation = situation.about(&pod.id.name);
             situation.blocked = self.lateness(pod);
         } else if !self.census.stopping.is_empty() {

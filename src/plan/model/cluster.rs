@@ -130,6 +130,8 @@ pub struct Pod {
     /// Its takeover is recorded: the how-manieth that is known. 0: none.
     pub took: u8,
     pub took_waited: bool,
+    /// Its takeover was recorded longer ago than a lease lasts.
+    pub took_long_ago: bool,
     /// How many takeovers were known when it answered last; while it can't be seen.
     pub contact: u8,
     pub labelled: bool,
@@ -160,6 +162,7 @@ impl Pod {
             line: false,
             took: 0,
             took_waited: false,
+            took_long_ago: false,
             contact: 0,
             labelled: false,
             gate: false,
@@ -218,6 +221,7 @@ impl Pod {
             self.line = false;
             self.took = 0;
             self.took_waited = false;
+            self.took_long_ago = false;
         } else {
             self.changed = true;
         }
@@ -253,8 +257,8 @@ pub struct Cluster {
     pub secret_changed: bool,
     /// The newest version that has held the lock.
     pub newest_held: u8,
-    /// A pod that had taken the lock of one that was cut off died before it was ever seen to have it:
-    /// nobody can know of it.
+    /// A pod that had taken the lock of one that was cut off ended while that one went on answering:
+    /// nobody can know which of them was right.
     pub deceived: bool,
     pub budget: Budget,
 }
@@ -458,10 +462,15 @@ impl Cluster {
     pub fn is_quiet(&self, events: &[Event]) -> bool {
         events.iter().filter_map(|event| event.pod()).all(|no| {
             self.pod(no).is_some_and(|pod| {
-                let loops = pod.kind().nature != Nature::Good && !pod.deleted;
+                let loops = self.fails_for_good(pod) && !pod.deleted;
                 loops || pod.does == Does::Zombie || !pod.seen()
             })
         })
+    }
+
+    /// Whether it will never serve.
+    pub fn fails_for_good(&self, pod: &Pod) -> bool {
+        pod.kind().nature != Nature::Good || pod.kind().version < self.newest_held
     }
 
     fn faults(&self, menu: &Menu, into: &mut Vec<Event>) {
@@ -474,7 +483,11 @@ impl Cluster {
                     into.push(event);
                 }
             };
-            push(Fault::Crash, runs && pod.does != Does::Boot, Event::Crashes(no));
+            push(
+                Fault::Crash,
+                runs && pod.does != Does::Boot,
+                Event::Crashes(no),
+            );
             push(
                 Fault::LoseDatabase,
                 pod.does == Does::Wait,
@@ -599,6 +612,7 @@ impl Cluster {
             if !pod.seen() {
                 pod.sight = Sight::Lost;
             }
+            pod.took_long_ago = pod.took > 0;
             pod.long_down |= pod.does == Does::DownByDatabase;
         }
     }
@@ -652,7 +666,7 @@ impl Cluster {
     fn note_deception(&mut self, no: u8) {
         let unknown = self
             .pod(no)
-            .is_some_and(|pod| pod.holds() && !pod.elsewhere && pod.took == 0);
+            .is_some_and(|pod| pod.holds() && !pod.elsewhere);
         let cut_off = self.pods().iter().any(|pod| pod.does == Does::Zombie);
         self.deceived |= unknown && cut_off;
     }
@@ -684,6 +698,7 @@ impl Cluster {
                 pod.line = false;
                 pod.took = 0;
                 pod.took_waited = false;
+                pod.took_long_ago = false;
             }
             if pod.does == Does::Dead {
                 pod.does = Does::Down;

@@ -18,8 +18,7 @@ use crate::observe::{
 };
 use crate::plan::moves::pod_name;
 
-pub static NOW: LazyLock<Timestamp> =
-    LazyLock::new(|| "2026-01-01T12:00:00Z".parse().unwrap());
+pub static NOW: LazyLock<Timestamp> = LazyLock::new(|| "2026-01-01T12:00:00Z".parse().unwrap());
 
 static NODE: LazyLock<PodId> = LazyLock::new(|| PodId {
     name: "cl".to_owned(),
@@ -158,7 +157,10 @@ impl Mind {
             newest_held: (self.newest_held > 0).then(|| version_text(self.newest_held)),
             may_have_held: self.may_have_held.map(|(version, pods)| MayHaveHeld {
                 version: version_text(version),
-                pods: (0..16).filter(|no| pods & (1 << no) != 0).map(name).collect(),
+                pods: (0..16)
+                    .filter(|no| pods & (1 << no) != 0)
+                    .map(name)
+                    .collect(),
             }),
             pods_made: u32::from(made),
             creating: self.creating.map(|(no, kind)| Creation {
@@ -303,7 +305,11 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
             ),
         },
         revisions: KEPT.clone(),
-        pods: cluster.pods().iter().map(|pod| seen(pod, cluster)).collect(),
+        pods: cluster
+            .pods()
+            .iter()
+            .map(|pod| seen(pod, cluster))
+            .collect(),
     }
 }
 
@@ -331,10 +337,12 @@ impl Moments {
         }
     }
 
-    fn takeover(&self, rank: u8) -> Timestamp {
+    fn takeover(&self, rank: u8, long_ago: bool) -> Timestamp {
         let rank_seconds = i64::from(rank);
         *NOW - if rank <= self.lost {
             SignedDuration::from_secs(100 - rank_seconds)
+        } else if long_ago {
+            SignedDuration::from_secs(60 - rank_seconds)
         } else if rank <= self.dim {
             SignedDuration::from_millis(20_000 - rank_seconds * 500)
         } else {
@@ -369,17 +377,22 @@ fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
         },
         resource_version: "1".to_owned(),
         revision: Some(revision(pod.kind).clone()),
-        created: if pod.late { Ago::TenMinutes } else { Ago::HalfMinute }.at()
+        created: if pod.late {
+            Ago::TenMinutes
+        } else {
+            Ago::HalfMinute
+        }
+        .at()
             + Duration::from_secs(pod.no.into()),
         machine: None,
         labelled_active: pod.labelled,
         gate: pod.gate,
         deleted: pod.deleted,
-        container: container(pod, status),
+        container: container(pod, status, cluster),
         waiting: (runs && pod.line).then(|| *NOW - SignedDuration::from_secs(40)),
         doubt: (pod.kind().nature == Nature::Lies && pod.line).then(|| "read-only".to_owned()),
         took: (runs && pod.took > 0).then(|| Took {
-            at: moments.takeover(pod.took),
+            at: moments.takeover(pod.took, pod.took_long_ago),
             waited: Some(pod.took_waited),
         }),
         contact: contact.map(|at| Contact { at, answer }),
@@ -392,7 +405,7 @@ fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
     }
 }
 
-fn container(pod: &Pod, status: Does) -> Container {
+fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
     let exit = |kind, long: bool| Exit {
         at: Some(if long { Ago::HalfMinute } else { Ago::Seconds }.at()),
         kind,
@@ -408,7 +421,7 @@ fn container(pod: &Pod, status: Does) -> Container {
         },
         Does::Down => Container::Down {
             exit: exit(ExitKind::Unknown, false),
-            restarts: if pod.kind().nature == Nature::Good { 1 } else { 5 },
+            restarts: if cluster.fails_for_good(pod) { 5 } else { 1 },
         },
         Does::DownByDatabase => Container::Down {
             exit: exit(ExitKind::DatabaseAway, pod.long_down),

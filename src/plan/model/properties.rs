@@ -129,25 +129,39 @@ fn stop_is_right(cluster: &Cluster, permit: &Permit) -> Judged {
         && !matches!(permit.cause(), Cause::Handover { .. })
         && !cut_off
         && !cluster.outsider
+        && !cluster
+            .pods()
+            .iter()
+            .any(|pod| pod.elsewhere && pod.took > 0)
     {
         return broken(
             "S1",
             format!("{victim} has the lock and is stopped: {:?}", permit.cause()),
         );
     }
-    if Pod::runs(victim.does) && !unheard && *permit.cause() != Cause::Foreign && !victim.elsewhere {
+    if Pod::runs(victim.does) && !unheard && *permit.cause() != Cause::Foreign && !victim.elsewhere
+    {
         let covered = cluster.pods().iter().any(|pod| {
             let stays = pod.no != no && pod.seen() && !pod.deleted;
-            let works = matches!(pod.does, Does::Serve | Does::Zombie | Does::Wait | Does::Take);
+            let works = matches!(
+                pod.does,
+                Does::Serve | Does::Zombie | Does::Wait | Does::Take
+            );
             stays && works
         });
         let restarted = !victim.seen() && victim.does == Does::Boot;
         if !covered && !restarted {
-            return broken("S3", format!("{victim} is stopped and no other pod is seen to stay"));
+            return broken(
+                "S3",
+                format!("{victim} is stopped and no other pod is seen to stay"),
+            );
         }
     }
     if *permit.cause() == Cause::Foreign && !victim.elsewhere && !cut_off {
-        return broken("S9", format!("{victim} is stopped as if on another database"));
+        return broken(
+            "S9",
+            format!("{victim} is stopped as if on another database"),
+        );
     }
     let foreign = cluster.pods().iter().find(|pod| {
         pod.no != no && pod.elsewhere && pod.does == Does::Serve && pod.seen() && !pod.deleted
@@ -184,7 +198,10 @@ fn handover_is_right(cluster: &Cluster, permit: &Permit, successor: &str) -> Jud
         return broken("S1", format!("the successor {to} does not wait"));
     }
     if to.elsewhere && !cluster.secret_changed {
-        return broken("S9", format!("the successor {to} waits on another database"));
+        return broken(
+            "S9",
+            format!("the successor {to} waits on another database"),
+        );
     }
     let rival = cluster
         .pods()
@@ -228,7 +245,10 @@ fn room_is_kept(cluster: &Cluster, surge: usize) -> Judged {
         .filter(|pod| pod.does != Does::Zombie && !pod.elsewhere)
         .count();
     if counted >= usize::from(cluster.replicas) + surge {
-        return broken("room", format!("{counted} pods are there, and one more is made"));
+        return broken(
+            "room",
+            format!("{counted} pods are there, and one more is made"),
+        );
     }
     Ok(())
 }
@@ -259,11 +279,17 @@ fn rests(seen: &Observation, first: &Plan) -> Judged {
     }
     let again = plan(seen, &first.memory, *look::NOW);
     if again.memory != first.memory && first.situation.step == Step::Steady {
-        return broken("L2", format!("{:?} becomes {:?}", first.memory, again.memory));
+        return broken(
+            "L2",
+            format!("{:?} becomes {:?}", first.memory, again.memory),
+        );
     }
     let third = plan(seen, &again.memory, *look::NOW);
     if third.memory != again.memory {
-        return broken("L2", format!("{:?} becomes {:?}", again.memory, third.memory));
+        return broken(
+            "L2",
+            format!("{:?} becomes {:?}", again.memory, third.memory),
+        );
     }
     Ok(())
 }
@@ -272,15 +298,15 @@ fn rests(seen: &Observation, first: &Plan) -> Judged {
 pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
     let Thought { cluster, plan, .. } = thought;
     let situation = &plan.situation;
-    let served = cluster
-        .pods()
-        .iter()
-        .any(|pod| pod.does == Does::Serve && !pod.elsewhere);
+    let served = cluster.pods().iter().any(|pod| pod.does == Does::Serve);
     let told = situation
         .blocked
         .as_ref()
         .is_some_and(|blocked| blocked.stalled);
-    let all_wanted = cluster.pods().iter().all(|pod| Some(pod.kind) == cluster.wanted);
+    let all_wanted = cluster
+        .pods()
+        .iter()
+        .all(|pod| Some(pod.kind) == cluster.wanted);
     let all_seen = cluster.pods().iter().all(Pod::seen);
     let enough = cluster.pods().len() == usize::from(cluster.replicas);
     let reached = situation.blocked.is_none()
@@ -308,6 +334,7 @@ fn has_a_reason(cluster: &Cluster, plan: &Plan, surge: usize) -> bool {
     wanted.kind().nature != Nature::Good
         || wanted.kind().version < newest(cluster, plan)
         || cluster.secret_changed
+        || plan.memory.failed.as_deref().map(look::kind_of) == Some(kind)
         || cluster.pods().iter().any(other_lock)
         || may_not_serve(cluster, plan)
         || (surge == 0 && cluster.replicas == 1)

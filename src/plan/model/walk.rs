@@ -121,44 +121,32 @@ impl Walk {
         let mut state = self.start;
         let (mut events, mut way) = (Vec::new(), String::new());
         for _ in 0..60 {
+            let before = state;
             self.round(&mut state, true, &mut events, &mut way);
+            if state == before && !self.time_passes(&mut state, &mut events) {
+                break;
+            }
         }
         self.start = state;
         self
     }
 
     /// Follows a state with all that goes on by itself, and the operator, until nothing changes.
-    fn end(
-        &self,
-        from: State,
-        returns: bool,
-        good: &mut Prints,
-    ) -> Result<(), (Broken, String)> {
+    fn end(&self, from: State, returns: bool, good: &mut Prints) -> Result<(), (Broken, String)> {
         let mut state = from;
         let mut passed = Vec::new();
         let mut way = String::new();
         let mut events = Vec::new();
         loop {
             // The two kinds of end share no states where a pod can't be seen.
-            let print = state.fingerprint() ^ u64::from(returns).wrapping_mul(0x5851_F42D_4C95_7F2D);
+            let print =
+                state.fingerprint() ^ u64::from(returns).wrapping_mul(0x5851_F42D_4C95_7F2D);
             if good.contains(&print) {
                 break;
             }
-            if passed.contains(&print) {
-                let thought = state.think(self.surge, self.rules);
-                let busy = thought
-                    .plan
-                    .acts
-                    .iter()
-                    .any(|act| matches!(act, Act::Create { .. } | Act::Stop(_)));
-                if busy {
-                    let broken = Broken {
-                        rule: "L1",
-                        how: "it never ends".to_owned(),
-                    };
-                    return Err((broken, way));
-                }
-                properties::end_is_right(&thought, self.surge).map_err(|broken| (broken, way))?;
+            if passed.contains(&print) && !self.time_passes(&mut state, &mut events) {
+                self.circle(state, returns)
+                    .map_err(|broken| (broken, way))?;
                 break;
             }
             passed.push(print);
@@ -168,12 +156,32 @@ impl Walk {
         Ok(())
     }
 
-    /// Everything that can go on does so once; then the operator acts; where nothing changed, time
-    /// passes.
+    /// Where nothing new happens any more, but pods may crash again and again: nothing is made or stopped,
+    /// and somewhere on the way it is told what is wrong.
+    fn circle(&self, from: State, returns: bool) -> Result<(), Broken> {
+        let (mut events, mut way) = (Vec::new(), String::new());
+        let mut state = from;
+        loop {
+            let thought = state.think(self.surge, self.rules);
+            let makes_or_stops = |act: &Act| matches!(act, Act::Create { .. } | Act::Stop(_));
+            if thought.plan.acts.iter().any(makes_or_stops) {
+                return Err(Broken {
+                    rule: "L1",
+                    how: "it never ends".to_owned(),
+                });
+            }
+            let verdict = properties::end_is_right(&thought, self.surge);
+            self.round(&mut state, returns, &mut events, &mut way);
+            if verdict.is_ok() || state == from {
+                return verdict;
+            }
+        }
+    }
+
+    /// Everything that can go on does so once; then the operator acts.
     fn round(&self, state: &mut State, returns: bool, events: &mut Vec<Event>, way: &mut String) {
-        let before = *state;
         if returns {
-            for no in 1..=before.cluster.pods().len() {
+            for no in 1..=state.cluster.pods().len() {
                 let no = u8::try_from(no).unwrap();
                 if state.cluster.pod(no).is_some_and(|pod| !pod.seen()) {
                     *state = state.after(Event::SeenAgain(no));
@@ -194,20 +202,21 @@ impl Walk {
             *state = after;
         }
         let _ = writeln!(way, "  {:?} {}", thought.plan.situation, state.cluster);
-        if *state == before {
-            events.clear();
-            state.cluster.progress(events);
-            let mut times = vec![Event::Seconds, Event::HalfMinute];
-            if state.cluster.is_quiet(events) {
-                times.push(Event::TenMinutes);
-            }
-            for event in times {
-                *state = state.after(event);
-                if *state != before {
-                    break;
-                }
-            }
+    }
+
+    /// Whether the passing of time changes anything.
+    fn time_passes(&self, state: &mut State, events: &mut Vec<Event>) -> bool {
+        let before = *state;
+        events.clear();
+        state.cluster.progress(events);
+        let mut times = vec![Event::Seconds, Event::HalfMinute];
+        if state.cluster.is_quiet(events) {
+            times.push(Event::TenMinutes);
         }
+        times.into_iter().any(|event| {
+            *state = state.after(event);
+            *state != before
+        })
     }
 
     /// The way to a state, in words.
@@ -229,7 +238,11 @@ impl Walk {
                     state = State::done(&thought, thought.plan.acts.len()).unwrap();
                 }
                 Event::OperatorDies(done) => {
-                    let _ = writeln!(story, "operator dies after {done} of {:?}", thought.plan.acts);
+                    let _ = writeln!(
+                        story,
+                        "operator dies after {done} of {:?}",
+                        thought.plan.acts
+                    );
                     state = State::done(&thought, usize::from(done)).unwrap();
                     state.cluster.budget.crashes -= 1;
                     state.operator_starts();
@@ -242,8 +255,12 @@ impl Walk {
             let _ = writeln!(story, "    {}", state.cluster);
         }
         let thought = state.think(self.surge, self.rules);
-        let _ = writeln!(story, "memory: {:#?}", state.mind);
-        let _ = writeln!(story, "plan: {:?}\n{:?}", thought.plan.acts, thought.plan.situation);
+        let _ = writeln!(story, "memory: {:?}", state.mind);
+        let _ = writeln!(
+            story,
+            "plan: {:?}\n{:?}",
+            thought.plan.acts, thought.plan.situation
+        );
         story
     }
 }

@@ -1,0 +1,158 @@
+//! The walks that every test run makes: small enough for seconds, wide enough that each guard is
+//! needed somewhere. The deep ones beside them are for a change of the planner.
+
+use super::*;
+use crate::plan::guard::Rule;
+
+#[test]
+fn a_resource_that_begins_keeps_every_rule() {
+    for replicas in 1..=3 {
+        from_nothing("begins", replicas)
+            .edits(1, &[OLD, NEW])
+            .crashes(1)
+            .holds();
+    }
+}
+
+#[test]
+fn an_upgrade_with_a_crash_of_the_operator_anywhere_keeps_every_rule() {
+    for replicas in 1..=3 {
+        from_rest("upgrade", replicas)
+            .edits(1, &[NEW])
+            .crashes(1)
+            .holds();
+    }
+}
+
+#[test]
+fn an_upgrade_without_room_for_a_surge_keeps_every_rule() {
+    for replicas in 2..=3 {
+        from_rest("no room", replicas)
+            .without_room()
+            .edits(1, &[NEW])
+            .crashes(1)
+            .holds();
+    }
+}
+
+#[test]
+fn forth_and_back_and_forth_keeps_every_rule() {
+    for replicas in 1..=3 {
+        from_rest("edits", replicas)
+            .edits(2, &[OLD, NEW, NEWEST])
+            .holds();
+    }
+}
+
+#[test]
+fn revisions_that_can_not_work_keep_every_rule() {
+    for replicas in 1..=2 {
+        from_rest("bad", replicas)
+            .edits(1, &[OLD, NEW_NO_IMAGE, NEW_CRASHES, NEW_LIES, OTHER_LOCK])
+            .holds();
+    }
+}
+
+#[test]
+fn an_upgrade_with_one_fault_of_each_kind_at_any_time_keeps_every_rule() {
+    from_rest("faults", 1)
+        .edits(1, &[NEW])
+        .faults(1, &ALL_FAULTS)
+        .holds();
+}
+
+#[test]
+fn a_fault_of_each_kind_at_rest_keeps_every_rule() {
+    for replicas in 1..=3 {
+        from_rest("faults at rest", replicas)
+            .faults(1, &ALL_FAULTS)
+            .holds();
+    }
+}
+
+#[test]
+fn other_numbers_of_replicas_keep_every_rule() {
+    for replicas in 1..=3 {
+        from_rest("scales", replicas)
+            .edits(1, &[NEW])
+            .scales(&[0, 1, 2, 3])
+            .holds();
+    }
+}
+
+/// Without its guard a rule is broken on this walk; with it, it is not.
+fn needed(rule: Rule, property: &str, walk: Walk) {
+    let mut walk = walk;
+    walk.to_the_end = false;
+    let whole = walk.walk().broken.map(|(broken, _)| broken.rule);
+    assert_eq!(whole, None, "with all guards");
+    walk.rules = Rules::without(rule);
+    let found = walk.walk().broken.map(|(broken, _)| broken.rule);
+    assert_eq!(found, Some(property), "without {rule:?}");
+}
+
+#[test]
+fn without_a_waiting_successor_s1_is_broken() {
+    needed(
+        Rule::SuccessorWaits,
+        "S1",
+        from_rest("lies", 1).edits(1, &[NEW_LIES]),
+    );
+}
+
+#[test]
+fn with_a_rival_s1_is_broken() {
+    let walk = from_rest("rival", 1)
+        .edits(2, &[OLD_CONFIGURED, NEW])
+        .faults(1, &[Fault::Lose]);
+    needed(Rule::NoRival, "S1", walk);
+}
+
+#[test]
+fn with_two_stops_at_once_s2_is_broken() {
+    needed(
+        Rule::OneStop,
+        "S2",
+        from_rest("two", 2).scales(&[0, 1]).edits(1, &[NEW]),
+    );
+}
+
+#[test]
+fn with_an_active_that_is_not_seen_s3_is_broken() {
+    let walk = from_rest("unseen", 1)
+        .edits(1, &[NEW])
+        .faults(1, &[Fault::Lose, Fault::CutOff]);
+    needed(Rule::ActiveSeen, "S3", walk);
+}
+
+#[test]
+fn with_a_successor_that_does_not_answer_s3_is_broken() {
+    let walk = from_rest("silent", 1)
+        .edits(1, &[NEW])
+        .faults(1, &[Fault::Lose]);
+    needed(Rule::SuccessorAnswers, "S3", walk);
+}
+
+#[test]
+fn with_an_older_version_s6_is_broken() {
+    needed(
+        Rule::NoOlder,
+        "S6",
+        from_rest("older", 1).edits(2, &[OLD, NEW]),
+    );
+}
+
+#[test]
+fn beside_another_lock_s7_is_broken() {
+    needed(
+        Rule::SameLock,
+        "S7",
+        from_rest("lock", 1).edits(1, &[OTHER_LOCK]),
+    );
+}
+
+#[test]
+fn with_another_database_s9_is_broken() {
+    let walk = from_rest("database", 2).faults(2, &[Fault::Secret, Fault::Kill]);
+    needed(Rule::SameDatabase, "S9", walk);
+}
