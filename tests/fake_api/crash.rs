@@ -12,7 +12,7 @@ use crate::operator::{End, Operator};
 use crate::world::{HOME, World, two_replicas};
 
 /// Scenarios that run at the same time: most of their time is waiting.
-const AT_ONCE: usize = 24;
+const AT_ONCE: usize = 40;
 
 /// Two pods are brought up and upgraded; every operator that dies is replaced by the next.
 async fn upgrade(mut next: impl FnMut() -> std::sync::Arc<Post>) -> World {

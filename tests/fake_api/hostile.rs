@@ -32,7 +32,7 @@ async fn calls_that_are_refused_for_a_while_change_nothing_in_the_end() {
             tokio::spawn(async move {
                 let dice = Dice::new(seed);
                 let meddler = move |_: &Call| {
-                    if dice.one_in(4 + seed) {
+                    if dice.one_in(6 + 2 * seed) {
                         Fate::Refuse(code)
                     } else {
                         Fate::Pass
@@ -95,26 +95,28 @@ async fn the_first_call_of_each_kind_may_fail() {
     assert_eq!(failed, 0, "see above");
 }
 
-/// An operator that is held right before it deletes the active, while `happens`; then it goes on.
-async fn held_before_the_delete(happens: impl AsyncFnOnce(&World)) -> World {
+/// The upgrade of one pod by an operator that is held before its first call of this kind, while
+/// `happens`; then its pass goes on to its end.
+async fn held_before(
+    verb: &'static str,
+    kind: &'static str,
+    happens: impl AsyncFnOnce(&World),
+) -> World {
     let mut spec = two_replicas();
     spec["replicas"] = json!(1);
     let world = World::new(&spec);
     Operator::start(&world).rest().await;
-    let deletes = |call: &Call| {
-        if call.is("delete", "pods") {
+    let holds = move |call: &Call| {
+        if call.is(verb, kind) {
             Fate::Hold
         } else {
             Fate::Pass
         }
     };
-    let mut operator = Operator::meddled(&world, deletes);
+    let mut operator = Operator::meddled(&world, holds);
     world.upgrade("2.29.0");
     let post: Arc<Post> = Arc::clone(&operator.post);
-    let held = tokio::spawn(async move {
-        operator.pass_until_released().await;
-        operator
-    });
+    let held = tokio::spawn(async move { operator.pass_until_released().await });
     post.holds().await;
     happens(&world).await;
     post.release();
@@ -132,7 +134,7 @@ fn removed(world: &World) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delete_that_comes_late_does_not_hit_a_pod_that_has_changed() {
-    let world = held_before_the_delete(async |world: &World| {
+    let world = held_before("delete", "pods", async |world: &World| {
         world.with(|all| all.kill("pod 1"));
         // Its successor takes over, and pod 1, started again, is the next to wait.
         world
@@ -148,7 +150,7 @@ async fn a_delete_that_comes_late_does_not_hit_a_pod_that_has_changed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delete_that_comes_late_does_not_hit_a_pod_of_the_same_name() {
-    let world = held_before_the_delete(async |world: &World| {
+    let world = held_before("delete", "pods", async |world: &World| {
         world.with(|all| {
             let name = all.name_of("pod 1");
             let mut pod = (*all.pod("pod 1").unwrap()).clone();
@@ -163,12 +165,24 @@ async fn a_delete_that_comes_late_does_not_hit_a_pod_of_the_same_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_operators_upgrade_makes_a_late_delete_worthless() {
-    let world = held_before_the_delete(async |world: &World| {
+    let world = held_before("delete", "pods", async |world: &World| {
         Operator::start(world).rest().await;
     })
     .await;
     assert_eq!(removed(&world), ["remove pod 1"], "{}", world.describe());
     assert_eq!(world.wrongs(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_that_comes_late_does_not_overwrite_what_another_operator_remembers() {
+    let world = held_before("replace", "chainlinknodes", async |world: &World| {
+        Operator::start(world).rest().await;
+    })
+    .await;
+    let memory = &world.status()["operator"];
+    assert_eq!(memory["podsMade"], 2, "{}", world.describe());
+    assert_eq!(memory["newestHeld"], "2.29.0");
+    assert_eq!(removed(&world), ["remove pod 1"], "{}", world.describe());
 }
 
 /// The operator asks for no version, so that a quorum answers (the fake server insists on it). Where a
