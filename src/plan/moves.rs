@@ -551,31 +551,33 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// A pod of the wanted revision does not wait yet. While it can't, redundancy that was lost is
-    /// repaired from the last revision that worked.
+    /// A pod of the wanted revision does not wait yet.
     fn await_standby(&self, target: &Revision, coming: &Pod) -> Decided {
-        let blocked = self.lateness(coming);
-        let stuck = blocked.as_ref().is_some_and(|blocked| blocked.stalled);
-        let redundant = self.census.waiting.len() + usize::from(self.active().is_some());
-        let proven = self.last_worked().filter(|proven| *proven != target);
-        let repairing = self.live.iter().any(|pod| {
-            !pod.waits() && !self.census.is_active(pod) && pod.revision.as_ref() == proven
-        });
-        let mut decided = match proven {
-            Some(proven)
-                if stuck
-                    && redundant < self.seen.intent.replicas
-                    && !repairing
-                    && self.live.len() < self.seen.intent.replicas + self.seen.intent.surge
-                    && self.creatable(proven).is_ok() =>
-            {
-                self.make(proven, Step::AwaitingStandby)
-            }
-            _ => Decided::nothing(Situation::at(Step::AwaitingStandby)),
-        };
-        decided.situation.pod = Some(coming.id.name.clone());
-        decided.situation.blocked = blocked;
+        let step = Step::AwaitingStandby;
+        let mut decided = self
+            .repair(target, coming)
+            .unwrap_or_else(|| Decided::nothing(Situation::at(step)));
+        decided.situation = Situation::at(step).about(&coming.id.name);
+        decided.situation.blocked = self.lateness(coming);
         decided
+    }
+
+    /// While a pod of the wanted revision can't come up, redundancy that was lost is repaired from the
+    /// last revision that worked.
+    fn repair(&self, target: &Revision, coming: &Pod) -> Option<Decided> {
+        let stuck = self.lateness(coming).is_some_and(|blocked| blocked.stalled);
+        let proven = self.last_worked().filter(|proven| *proven != target)?;
+        let intent = &self.seen.intent;
+        let redundant = self.census.waiting.len() + usize::from(self.active().is_some());
+        let repairing = self.live.iter().any(|pod| {
+            !pod.waits() && !self.census.is_active(pod) && pod.revision.as_ref() == Some(proven)
+        });
+        let needed = stuck
+            && redundant < intent.replicas
+            && !repairing
+            && self.live.len() < intent.replicas + intent.surge
+            && self.creatable(proven).is_ok();
+        needed.then(|| self.make(proven, Step::Restoring))
     }
 
     /// Why a pod is not further, and whether that is a matter for a person.
@@ -641,7 +643,7 @@ impl<'a> Board<'a> {
             if self.one_at_a_time() {
                 return self.make(target, Step::Restoring);
             }
-            return self.restoring();
+            return self.restoring(target);
         }
         if self.live.len() > replicas {
             return self.trim();
@@ -662,7 +664,7 @@ impl<'a> Board<'a> {
                 .iter()
                 .any(|pod| !pod.waits() && !self.census.is_active(pod))
         {
-            return self.restoring();
+            return self.restoring(target);
         }
         if let Some(active) = self.active().filter(|active| not_serving(active)) {
             return Decided::nothing(Situation::at(Step::Booting).about(&active.id.name));
@@ -696,13 +698,18 @@ impl<'a> Board<'a> {
     }
 
     /// Pods are coming up; what keeps the first of them is said.
-    fn restoring(&self) -> Decided {
+    fn restoring(&self, target: &Revision) -> Decided {
         let coming = || self.census.starting.iter().chain(&self.census.down);
         let late = coming().find(|pod| self.lateness(pod).is_some());
         let mut situation = Situation::at(Step::Restoring);
         if let Some(pod) = late.or_else(|| coming().next()) {
             situation = situation.about(&pod.id.name);
             situation.blocked = self.lateness(pod);
+            // The last pod of the revision that worked was lost, and this one does not come up.
+            if let Some(mut repair) = self.repair(target, pod) {
+                repair.situation = situation;
+                return repair;
+            }
         } else if !self.census.stopping.is_empty() {
             return self.still_stopping(Step::AwaitingTakeover);
         }

@@ -460,11 +460,16 @@ impl Cluster {
 
     /// Whether nothing is going on that takes less than ten minutes.
     pub fn is_quiet(&self, events: &[Event]) -> bool {
-        events.iter().filter_map(|event| event.pod()).all(|no| {
-            self.pod(no).is_some_and(|pod| {
-                let loops = self.fails_for_good(pod) && !pod.deleted;
-                loops || pod.does == Does::Zombie || !pod.seen()
-            })
+        events.iter().all(|event| {
+            let pod = event.pod().and_then(|no| self.pod(no));
+            let out_of_sight = pod.is_some_and(|pod| !pod.seen());
+            let loops = pod.is_some_and(|pod| self.fails_for_good(pod) && !pod.deleted);
+            match event {
+                Event::TakesLock(_) | Event::Serves(_) => false,
+                Event::Restarts(_) | Event::AsksForLock(_) => loops || out_of_sight,
+                Event::IsDeposed(_) | Event::RegainsLock(_) => true,
+                _ => out_of_sight,
+            }
         })
     }
 

@@ -2,7 +2,13 @@
 //! wait, take the lock, crash and get lost; specs are edited; the operator dies between its acts. In every
 //! state the safety rules are judged by the world's truth, which the planner does not see.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::struct_excessive_bools,
+    clippy::unused_self
+)]
 
 mod cluster;
 mod look;
@@ -82,6 +88,11 @@ impl Walk {
             panic!("{} is broken: {}\n{story}", broken.rule, broken.how);
         }
         assert!(found.complete, "{}: more states than the limit", self.name);
+        assert!(
+            found.states > 1 && found.steps > 1,
+            "{}: no walk",
+            self.name
+        );
     }
 }
 
@@ -251,4 +262,12 @@ fn deep_j() {
             .faults(2, &ALL_FAULTS)
             .holds();
     }
+}
+#[test]
+#[ignore = "deep: minutes to hours"]
+fn probe_rival() {
+    from_rest("rival", 1)
+        .edits(2, &[OLD_CONFIGURED, NEW])
+        .faults(1, &[Fault::Lose])
+        .holds();
 }

@@ -102,8 +102,8 @@ fn without_a_waiting_successor_s1_is_broken() {
 
 #[test]
 fn with_a_rival_s1_is_broken() {
-    let walk = from_rest("rival", 1)
-        .edits(2, &[OLD_CONFIGURED, NEW])
+    let walk = from_rest("rival", 2)
+        .edits(1, &[NEW])
         .faults(1, &[Fault::Lose]);
     needed(Rule::NoRival, "S1", walk);
 }

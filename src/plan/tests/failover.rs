@@ -82,6 +82,23 @@ fn a_stuck_rollout_repairs_lost_redundancy_from_the_last_revision_that_worked() 
 }
 
 #[test]
+fn an_active_that_is_lost_before_a_rollout_that_can_not_work_is_made_again() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&configured("2.28.0", "broken keystore"));
+    world.gone("a");
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let broken = world.newest();
+    world.starts(&broken);
+    for _ in 0..4 {
+        world.crashes(&broken, ExitKind::Credentials, "unable to decrypt");
+    }
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let repair = world.newest();
+    assert_eq!(world.pod(&repair).revision, Some(v1()));
+    assert_eq!(world.blocked(), blocked("CrashLoop", true));
+}
+
+#[test]
 fn a_suspect_leaves_the_service_and_is_no_redundancy() {
     let mut world = pair();
     world.later(12);
