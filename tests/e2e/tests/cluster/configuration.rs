@@ -1,8 +1,8 @@
 //! Changes of configuration, and that a running node does not depend on what changes under it.
 
 use anyhow::{Result, ensure};
-use e2e::world::pods_with_role;
-use e2e::{Company, World, scenario};
+use e2e::world::{PATIENCE, pods_with_role};
+use e2e::{Company, World, scenario, until};
 use serde_json::json;
 
 /// A node with its configuration in the `ConfigMap` `settings`.
@@ -108,29 +108,16 @@ async fn a_standby_on_another_database_is_stopped_and_the_active_is_not_touched(
         world.secret("database", &[("url", &other)]).await?;
         world.kill_process(&standby).await?;
         world.until_stalled("node", &["DatabaseDiffers"]).await?;
-        e2e::until(
-            "the stray standby is stopped",
-            e2e::world::PATIENCE,
-            async || {
-                ensure!(
-                    audit.stops(&world.namespace)?.contains(&standby),
-                    "it is not"
-                );
-                Ok(())
-            },
-        )
+        until("the stray standby is stopped", PATIENCE, async || {
+            ensure!(
+                audit.stops(&world.namespace)?.contains(&standby),
+                "it is not"
+            );
+            Ok(())
+        })
         .await?;
         ensure!(world.active("node").await? == active, "the active changed");
 
-        world
-            .secret("database", &[("url", world.database_url())])
-            .await?;
-        // Any change of the spec asks for another try at once; this one makes no new revision.
-        world
-            .change("node", json!({"handover": {"settle": "2s"}}))
-            .await?;
-        world.until_running("node", "2.18.0", 2).await?;
-        ensure!(world.active("node").await? == active, "the active changed");
         ensure!(
             !audit.stops(&world.namespace)?.contains(&active),
             "the active was stopped"
@@ -139,6 +126,23 @@ async fn a_standby_on_another_database_is_stopped_and_the_active_is_not_touched(
             world.duty_in_database().await?.pods() == [active],
             "only the active worked on its database"
         );
+
+        world
+            .secret("database", &[("url", world.database_url())])
+            .await?;
+        // A new revision asks for another try at once.
+        world
+            .change("node", json!({"restartedAt": "the Secret is right again"}))
+            .await?;
+        until("the restart is over", PATIENCE, async || {
+            ensure!(
+                world.duty_in_database().await?.gaps().len() == 1,
+                "it is not"
+            );
+            Ok(())
+        })
+        .await?;
+        world.until_running("node", "2.18.0", 2).await?;
         Ok(())
     })
     .await
