@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::guard::{Rule, Rules};
-use super::{FRESH, LOST, RESCUE};
+use super::{FRESH, LOST, NOT_RESTARTED, RESCUE};
 use crate::api::Memory;
 use crate::observe::{Container, Observation, Pod};
 
@@ -26,7 +26,7 @@ pub struct Census<'a> {
     pub starting: Vec<&'a Pod>,
     /// Ended and to be restarted by the kubelet; not deleted.
     pub down: Vec<&'a Pod>,
-    /// Started, but not heard of for [`LOST`]; not deleted.
+    /// Started, but not heard of for [`LOST`], or not started again; not deleted.
     pub lost: Vec<&'a Pod>,
     /// Deleted, and not over.
     pub stopping: Vec<&'a Pod>,
@@ -124,6 +124,13 @@ impl<'a> Census<'a> {
             }
             Container::Running { .. } if pod.waits() => self.waiting.push(pod),
             Container::Running { .. } | Container::NotStarted { .. } => self.starting.push(pod),
+            Container::Down { exit, .. }
+                if exit
+                    .at
+                    .is_some_and(|at| at <= before(self.now, NOT_RESTARTED)) =>
+            {
+                self.lost.push(pod);
+            }
             Container::Down { .. } => self.down.push(pod),
             Container::Ended { .. } => {}
         }

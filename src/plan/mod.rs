@@ -42,6 +42,9 @@ pub const MISSING: Duration = Duration::from_mins(10);
 pub const TAKEOVER: Duration = Duration::from_mins(10);
 /// How long after a pod was found on another database no further one is made.
 pub const RETRY: Duration = Duration::from_mins(10);
+/// Longer than the kubelet ever waits before it starts a container again: one that is down for so long
+/// is on a lost machine.
+pub const NOT_RESTARTED: Duration = Duration::from_mins(6);
 /// How long a pod whose database was away is left in back-off before a fresh one replaces it.
 pub const BACKOFF: Duration = Duration::from_secs(15);
 

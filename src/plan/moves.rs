@@ -336,8 +336,7 @@ impl<'a> Board<'a> {
         let missing = self.live.len() < self.seen.intent.replicas;
         let repair = self
             .last_worked()
-            .filter(|proven| missing || self.nobody_can_serve(proven))
-            .filter(|_| self.one_at_a_time());
+            .filter(|proven| (missing && self.one_at_a_time()) || self.nobody_can_serve(proven));
         match repair {
             Some(revision) => self.make(revision, Step::Restoring),
             None => Decided::nothing(Situation::at(Step::Holding)),
@@ -352,7 +351,8 @@ impl<'a> Board<'a> {
             .unheld_since
             .is_some_and(|since| since <= before(self.now, RESCUE));
         let intent = &self.seen.intent;
-        long && self.live.len() < intent.replicas + intent.surge
+        long && self.memory.creating.is_none()
+            && self.live.len() < intent.replicas + intent.surge
             && !self
                 .live
                 .iter()
@@ -505,10 +505,12 @@ impl<'a> Board<'a> {
             .iter()
             .filter(|pod| pod.revision.as_ref() == Some(target))
             .collect();
-        if let Some(coming) = made
-            .iter()
-            .find(|pod| !pod.waits() && !self.census.is_active(pod))
-        {
+        let coming = || {
+            let up = |pod: &Pod| pod.waits() || self.census.is_active(pod);
+            made.iter().filter(move |pod| !up(pod))
+        };
+        let late = coming().find(|pod| self.lateness(pod).is_some());
+        if let Some(coming) = late.or_else(|| coming().next()) {
             return self.await_standby(target, coming);
         }
         let wanted = match (old_active, intent.surge) {

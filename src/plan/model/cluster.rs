@@ -140,7 +140,7 @@ pub struct Pod {
     pub late: bool,
     /// In back-off for long.
     pub long_down: bool,
-    /// Its container has run for ten minutes.
+    /// Its container has run, or been down, for ten minutes.
     pub long_up: bool,
     /// This container uses another database.
     pub elsewhere: bool,
@@ -473,6 +473,14 @@ impl Cluster {
         })
     }
 
+    /// Whether nothing is going on but pods that crash again and again.
+    pub fn only_loops(&self, events: &[Event]) -> bool {
+        events.iter().filter_map(|event| event.pod()).all(|no| {
+            self.pod(no)
+                .is_some_and(|pod| self.fails_for_good(pod) && !pod.deleted)
+        })
+    }
+
     /// Whether it will never serve.
     pub fn fails_for_good(&self, pod: &Pod) -> bool {
         pod.kind().nature != Nature::Good || pod.kind().version < self.newest_held
@@ -605,7 +613,7 @@ impl Cluster {
                 self.outsider |= self.pods().iter().any(unknown);
                 for pod in self.pods_mut() {
                     pod.late = true;
-                    pod.long_up = Pod::runs(pod.status());
+                    pod.long_up = !matches!(pod.status(), Does::NotStarted);
                 }
             }
             Event::Seconds | Event::Operator | Event::OperatorDies(_) => {}

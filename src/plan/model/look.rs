@@ -407,7 +407,14 @@ fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
 
 fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
     let exit = |kind, long: bool| Exit {
-        at: Some(if long { Ago::HalfMinute } else { Ago::Seconds }.at()),
+        at: Some(
+            match (pod.long_up, long) {
+                (true, _) => Ago::TenMinutes,
+                (false, true) => Ago::HalfMinute,
+                (false, false) => Ago::Seconds,
+            }
+            .at(),
+        ),
         kind,
         code: 1,
         words: None,

@@ -87,7 +87,8 @@ pub fn judge(thought: &Thought) -> Judged {
     rests(seen, plan)
 }
 
-/// S2. A stop is over when the pod is gone or its container ended, or another has the lock; a stopped
+/// S2. A stop is over when the pod is gone or its container is said to have ended, or another has the
+/// lock; a stopped
 /// standby that can't be reached counts no more.
 fn one_stop_at_a_time(cluster: &Cluster, permit: &Permit) -> Judged {
     let victim = look::number(&permit.pod().name);
@@ -98,7 +99,8 @@ fn one_stop_at_a_time(cluster: &Cluster, permit: &Permit) -> Judged {
                 .iter()
                 .any(|other| other.no != pod.no && other.holds() && other.lock() == pod.lock());
         let out_of_reach = pod.sight == Sight::Lost && !pod.stopped_as_active;
-        pod.stopped && pod.no != victim && Pod::runs(pod.does) && !succeeded && !out_of_reach
+        let runs = Pod::runs(pod.does) && Pod::runs(pod.status());
+        pod.stopped && pod.no != victim && runs && !succeeded && !out_of_reach
     });
     match under_way {
         Some(pod) => broken("S2", format!("{pod} is still being stopped")),

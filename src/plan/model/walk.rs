@@ -134,7 +134,7 @@ impl Walk {
     /// Follows a state with all that goes on by itself, and the operator, until nothing changes.
     fn end(&self, from: State, returns: bool, good: &mut Prints) -> Result<(), (Broken, String)> {
         let mut state = from;
-        let mut passed = Vec::new();
+        let (mut passed, mut waited) = (Vec::new(), Vec::new());
         let mut way = String::new();
         let mut events = Vec::new();
         loop {
@@ -144,10 +144,15 @@ impl Walk {
             if good.contains(&print) {
                 break;
             }
-            if passed.contains(&print) && !self.time_passes(&mut state, &mut events) {
-                self.circle(state, returns)
-                    .map_err(|broken| (broken, way))?;
-                break;
+            if passed.contains(&print) {
+                let again = waited.contains(&print);
+                waited.push(print);
+                if again || !self.time_passes(&mut state, &mut events) {
+                    self.circle(state, returns)
+                        .map_err(|broken| (broken, way))?;
+                    break;
+                }
+                continue;
             }
             passed.push(print);
             self.round(&mut state, returns, &mut events, &mut way);
@@ -161,6 +166,14 @@ impl Walk {
     fn circle(&self, from: State, returns: bool) -> Result<(), Broken> {
         let (mut events, mut way) = (Vec::new(), String::new());
         let mut state = from;
+        let mut before = Vec::new();
+        while !before.contains(&state.fingerprint()) {
+            before.push(state.fingerprint());
+            self.round(&mut state, returns, &mut events, &mut way);
+        }
+        let from = state;
+        let mut verdict = Ok(());
+        let mut told = false;
         loop {
             let thought = state.think(self.surge, self.rules);
             let makes_or_stops = |act: &Act| matches!(act, Act::Create { .. } | Act::Stop(_));
@@ -170,10 +183,13 @@ impl Walk {
                     how: "it never ends".to_owned(),
                 });
             }
-            let verdict = properties::end_is_right(&thought, self.surge);
+            match properties::end_is_right(&thought, self.surge) {
+                Ok(()) => told = true,
+                broken => verdict = broken,
+            }
             self.round(&mut state, returns, &mut events, &mut way);
-            if verdict.is_ok() || state == from {
-                return verdict;
+            if state == from {
+                return if told { Ok(()) } else { verdict };
             }
         }
     }
@@ -210,7 +226,7 @@ impl Walk {
         events.clear();
         state.cluster.progress(events);
         let mut times = vec![Event::Seconds, Event::HalfMinute];
-        if state.cluster.is_quiet(events) {
+        if state.cluster.only_loops(events) || state.cluster.is_quiet(events) {
             times.push(Event::TenMinutes);
         }
         times.into_iter().any(|event| {

@@ -156,3 +156,12 @@ fn with_another_database_s9_is_broken() {
     let walk = from_rest("database", 2).faults(2, &[Fault::Secret, Fault::Kill]);
     needed(Rule::SameDatabase, "S9", walk);
 }
+
+#[test]
+fn a_handover_that_failed_and_is_tried_again_is_seen() {
+    needed(
+        Rule::NotFailed,
+        "NotFailed",
+        from_rest("failed", 1).edits(1, &[CONFIG_CRASHES_LATE]),
+    );
+}

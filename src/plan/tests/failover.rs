@@ -220,6 +220,21 @@ fn a_lost_standby_is_replaced_and_trimmed_only_when_it_is_back() {
 }
 
 #[test]
+fn a_pod_that_is_never_started_again_is_on_a_lost_machine_and_is_replaced() {
+    let mut world = pair();
+    world.crashes("b", ExitKind::Killed, "");
+    world.obey();
+    world.later(300);
+    assert_eq!(
+        world.obey(),
+        nothing(),
+        "the kubelet waits for five minutes"
+    );
+    world.later(61);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+}
+
+#[test]
 fn a_lost_active_gets_a_replacement_and_is_not_stopped() {
     let mut world = pair();
     world.obey();
