@@ -354,6 +354,7 @@ impl<'a> Pass<'a> {
                 name: self.node.name_any(),
                 uid: self.node.uid().unwrap_or_default(),
             },
+            generation: self.node.metadata.generation.unwrap_or_default(),
             replicas: usize::try_from(self.node.spec.replicas).unwrap_or(0),
             surge: usize::try_from(handover.surge.unwrap_or(1)).unwrap_or(1),
             settle: duration(handover.settle.as_ref(), DEFAULT_SETTLE),

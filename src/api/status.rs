@@ -188,6 +188,9 @@ pub struct Memory {
 pub struct DatabaseDiffers {
     pub pod: String,
     pub at: Timestamp,
+    /// Generation of the spec at that time: a later one asks for another try.
+    #[serde(default)]
+    pub generation: i64,
 }
 
 /// A version newer than any that is known to have held the lock.

@@ -42,6 +42,8 @@ pub struct Observation {
 pub struct Intent {
     /// Name and uid of the `ChainlinkNode`: pod names are made from them.
     pub node: PodId,
+    /// Which edition of the spec this is.
+    pub generation: i64,
     pub replicas: usize,
     /// Pods beyond `replicas` that a handover may use.
     pub surge: usize,

@@ -257,20 +257,20 @@ fn database(pod: &Pod, takers: &[&Pod], memory: &Memory, now: Timestamp) -> Data
     // An active that lost its lease while the database was away goes on answering until it is told:
     // only one that has outlived the lease works elsewhere.
     let outlived = took.at.checked_add(RESCUE).unwrap_or(Timestamp::MAX);
-    if older
-        .clone()
-        .any(|older| older.served_since(if accepted { took.at } else { outlived }))
+    let works = |older: &Pod| older.served_since(before(now, FRESH));
+    if !accepted
+        && older
+            .clone()
+            .any(|older| older.served_since(outlived) && works(older))
     {
-        // Active while the older one could not be seen, which is back now. Either the older one is cut
-        // off from the database, or this one sits on another.
-        return if accepted {
-            Database::InDoubt
-        } else {
-            Database::Another
-        };
+        return Database::Another;
     }
-    // The older one has not been asked since. It soon answers, or has not answered for too long.
-    if !accepted && older.any(|older| older.served_since(before(now, FRESH))) {
+    // Active while the older one could not be seen, which is back now: either that one is cut off from
+    // the database, or this one sits on another. Or the older one has not answered since: it soon does,
+    // or has not for too long.
+    let lately =
+        |older: &Pod| older.served_since(took.at) && !older.silent_since(before(now, LOST));
+    if older.any(|older| lately(older) || (!accepted && works(older))) {
         return Database::InDoubt;
     }
     Database::Ours

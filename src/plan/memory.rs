@@ -31,7 +31,7 @@ pub(super) fn refresh(
         });
     let finished = remember_active(&mut memory, seen, census, now);
     forget_stop(&mut memory, seen, census);
-    remember_foreign(&mut memory, census, now);
+    remember_foreign(&mut memory, seen, census, now);
     if census.active.is_some() || seen.intent.replicas == 0 {
         memory.unheld_since = None;
     } else {
@@ -83,24 +83,23 @@ fn forget_start(memory: &mut Memory, pod: &str) {
     memory.may_have_held = started.filter(|started| !started.pods.is_empty());
 }
 
-fn remember_foreign(memory: &mut Memory, census: &Census<'_>, now: Timestamp) {
-    if let Some(pod) = census.foreign.first() {
-        if memory
-            .database_differs
-            .as_ref()
-            .is_none_or(|known| known.pod != pod.id.name)
-        {
-            memory.database_differs = Some(DatabaseDiffers {
-                pod: pod.id.name.clone(),
-                at: now,
-            });
-        }
-    } else if memory
+/// A pod that still runs after it was asked to stop says nothing of what the spec asks for now.
+fn remember_foreign(memory: &mut Memory, seen: &Observation, census: &Census<'_>, now: Timestamp) {
+    let generation = seen.intent.generation;
+    memory.database_differs = memory
         .database_differs
-        .as_ref()
-        .is_some_and(|known| known.at <= before(now, RETRY))
-    {
-        memory.database_differs = None;
+        .take()
+        .filter(|known| known.at > before(now, RETRY) && known.generation == generation);
+    let Some(pod) = census.foreign.iter().find(|pod| !pod.deleted) else {
+        return;
+    };
+    let known = memory.database_differs.as_ref();
+    if known.is_none_or(|known| known.pod != pod.id.name) {
+        memory.database_differs = Some(DatabaseDiffers {
+            pod: pod.id.name.clone(),
+            at: now,
+            generation,
+        });
     }
 }
 

@@ -582,6 +582,23 @@ impl<'a> Board<'a> {
         needed.then(|| self.make(proven, Step::Restoring))
     }
 
+    /// Nobody serves, the wanted revision can't come up, and there is no room for a pod of the last one that
+    /// worked beside it: it has failed.
+    fn gives_up(&self, target: &Revision, coming: &Pod) -> bool {
+        let intent = &self.seen.intent;
+        let long_ago = before(self.now, RESCUE);
+        let unheld = self.memory.unheld_since.is_some_and(|at| at <= long_ago);
+        let wanted = self.memory.wanted.as_ref().map(|wanted| &wanted.name);
+        unheld
+            && wanted == Some(&target.name)
+            && self.live.len() >= intent.replicas + intent.surge
+            && self.lateness(coming).is_some_and(|blocked| blocked.stalled)
+            && self.last_worked().is_some_and(|proven| {
+                let made = |pod: &&Pod| pod.revision.as_ref() == Some(proven);
+                proven != target && self.creatable(proven).is_ok() && !self.live.iter().any(made)
+            })
+    }
+
     /// Why a pod is not further, and whether that is a matter for a person.
     fn lateness(&self, pod: &Pod) -> Option<Blocked> {
         // A container that was started again has its time again: an exit that means nothing is no alarm.
@@ -711,6 +728,12 @@ impl<'a> Board<'a> {
             if let Some(mut repair) = self.repair(target, pod) {
                 repair.situation = situation;
                 return repair;
+            }
+            if self.gives_up(target, pod) {
+                return Decided {
+                    failed: true,
+                    ..Decided::nothing(situation)
+                };
             }
         } else if !self.census.stopping.is_empty() {
             return self.still_stopping(Step::AwaitingTakeover);

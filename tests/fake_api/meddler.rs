@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -114,10 +115,12 @@ impl Post {
         Fate::Pass
     }
 
-    /// Waits until a call is held.
+    /// Waits, for at most twenty seconds, until a call is held.
     pub async fn holds(&self) {
         let mut held = self.held.subscribe();
-        held.wait_for(|held| *held != Held::No).await.unwrap();
+        let holds = held.wait_for(|held| *held != Held::No);
+        let waited = tokio::time::timeout(Duration::from_secs(20), holds).await;
+        assert!(waited.is_ok(), "the call that was to be held never came");
     }
 
     /// Lets held calls go on, and those to come.

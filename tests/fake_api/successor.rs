@@ -32,14 +32,14 @@ struct Held {
 
 async fn held_before_the_second_look() -> Held {
     let (world, _) = one_pod_to_upgrade().await;
-    let asks = |call: &Call| {
-        if call.is("get", "pods") {
-            Fate::Hold
-        } else {
-            Fate::Pass
-        }
+    let seen = world.clone();
+    // The event of a stop is published when its intent is written, and before anything is done.
+    let told = move |call: &Call| {
+        let meant = call.is("create", "new-events")
+            && seen.status()["operator"]["stopping"]["active"] == true;
+        if meant { Fate::Hold } else { Fate::Pass }
     };
-    let mut operator = Operator::meddled(&world, asks);
+    let mut operator = Operator::meddled(&world, told);
     let post = Arc::clone(&operator.post);
     let ended = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&ended);
@@ -50,7 +50,6 @@ async fn held_before_the_second_look() -> Held {
         operator
     });
     post.holds().await;
-    assert_eq!(world.status()["operator"]["stopping"]["active"], true);
     Held {
         world,
         post,
@@ -125,6 +124,18 @@ async fn a_successor_that_restarts_after_its_waiting_line_has_to_wait_again_firs
     world.behave(|habits| habits.hang_at_start = false);
     operator.rest().await;
     assert_eq!(world.with(|all| all.holder(HOME)).as_deref(), Some("pod 2"));
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spec_that_goes_back_in_the_moment_of_the_stop_is_obeyed() {
+    let held = held_before_the_second_look().await;
+    held.world.upgrade("2.28.0");
+    let (world, mut operator) = held.release_for(Duration::from_millis(500)).await;
+    operator.rest().await;
+    let deeds = world.deeds();
+    assert!(deeds.contains(&"remove pod 2".to_owned()), "{deeds:?}");
+    assert!(!deeds.contains(&"remove pod 1".to_owned()), "{deeds:?}");
     assert_eq!(world.wrongs(), [""; 0]);
 }
 

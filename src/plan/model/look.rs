@@ -191,6 +191,7 @@ impl Mind {
             database_differs: self.differs.map(|(no, ago)| DatabaseDiffers {
                 pod: name(no),
                 at: ago.at(),
+                generation: 1,
             }),
             ..Memory::default()
         }
@@ -293,6 +294,7 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
             surge,
             settle: Duration::from_secs(5),
             standby_timeout: Duration::from_mins(10),
+            generation: 1,
             wanted: cluster.wanted.map_or_else(
                 || {
                     Wanted::Unusable(Problem {

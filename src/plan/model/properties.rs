@@ -126,7 +126,7 @@ fn stop_is_right(cluster: &Cluster, permit: &Permit) -> Judged {
     let cut_off = cluster
         .pods()
         .iter()
-        .any(|pod| pod.no != no && pod.does == Does::Zombie);
+        .any(|pod| pod.no != no && [pod.does, pod.status()].contains(&Does::Zombie));
     if truly_active
         && !matches!(permit.cause(), Cause::Handover { .. })
         && !cut_off

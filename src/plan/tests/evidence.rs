@@ -66,6 +66,11 @@ fn a_takeover_without_waiting_is_judged_only_when_the_active_was_asked_again() {
         answer: Answered::Serving,
     });
     let census = Census::take(&look, &world.memory, world.now);
+    assert!(census.foreign.is_empty());
+    assert!(census.order_unknown, "it may answer again");
+
+    world.later(30);
+    let census = Census::take(&look, &world.memory, world.now);
     assert!(census.foreign.is_empty(), "it does not: the lock was free");
     assert_eq!(census.active.unwrap().id.name, "b");
 }

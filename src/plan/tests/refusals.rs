@@ -195,6 +195,30 @@ fn a_pod_on_another_database_is_stopped_and_the_active_is_left_alone() {
 }
 
 #[test]
+fn after_another_database_was_met_any_change_of_the_spec_asks_for_another_try() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.starts("b");
+    world.takes("b");
+    world.obey();
+    world.later(16);
+    assert_eq!(world.obey(), ["unready b", "stop b"]);
+    assert_eq!(world.blocked(), blocked("DatabaseDiffers", true));
+    // What still runs of the time before does not count against the spec of now.
+    world.intent.generation += 1;
+    let acts = world.obey();
+    assert_eq!(acts, ["create 2.28.0"]);
+    assert_eq!(world.memory.database_differs, None);
+    world.gone("b");
+    let next = world.newest();
+    world.waits(&next);
+    world.obey();
+    assert_eq!(world.blocked(), None);
+}
+
+#[test]
 fn while_a_pod_sits_on_another_database_nothing_else_is_stopped() {
     let mut world = World::with(1).active("a", &v1()).at_rest();
     world.want_settled(&v2());

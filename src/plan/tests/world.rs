@@ -74,6 +74,7 @@ impl World {
                     name: "cl".to_owned(),
                     uid: "7".to_owned(),
                 },
+                generation: 1,
                 replicas,
                 surge: 1,
                 settle: Duration::from_secs(SETTLE),
