@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use crate::act::{Actor, Keeper, Kept, Outcome, Service};
 use crate::api::names::{self, NODE_LABEL};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, parse_duration};
-use crate::build::{self, Resolved};
+use crate::build::{self, Recorded, Resolved};
 use crate::observe::{Intent, Looker, Observation, PodId, Problem, Wanted, Witnesses};
 use crate::plan::{Act, Blocked, Permit, Plan, Step, plan};
 use crate::report::{self, Metrics, Report};
@@ -269,6 +269,15 @@ struct Pass<'a> {
     service: Option<Blocked>,
 }
 
+/// The revision that was wanted when the operator last looked.
+fn recorded<'a>(node: &'a ChainlinkNode, kept: &Kept) -> Option<Recorded<'a>> {
+    let wanted = node.status.as_ref()?.operator.wanted.as_ref()?;
+    Some(Recorded {
+        revision: &wanted.name,
+        template: kept.contents.get(&wanted.name)?.template,
+    })
+}
+
 /// The message of an API server that will not have it so; other errors pass.
 fn refused(result: Result<(), kube::Error>) -> Result<Option<String>, kube::Error> {
     match result {
@@ -298,7 +307,8 @@ impl<'a> Pass<'a> {
             .config_maps(&names)
             .await
             .doing("reading ConfigMaps")?;
-        let mut resolved = build::resolve(&node.name_any(), &node.spec, &maps);
+        let mut resolved =
+            build::resolve_after(recorded(node, &kept), &node.name_any(), &node.spec, &maps);
         // What the API server refuses is reported, and keeps nobody from looking after the pods.
         if let Ok(wanted) = &resolved {
             let kept = keeper.keep(wanted, &mut kept).await;

@@ -235,7 +235,11 @@ pub struct Stop {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     pub reason: String,
+    /// When it was decided; once it is over, when that was first seen.
     pub at: Timestamp,
+    /// Whether the pod was seen to be over, and nobody has taken over from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub over: bool,
 }
 
 /// The last pod known to be active.

@@ -54,8 +54,55 @@ pub fn referenced_config_maps(spec: &ChainlinkNodeSpec) -> BTreeSet<String> {
         .collect()
 }
 
-/// Makes the revision that a spec asks for.
+/// A kept revision, and the template that it was made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded<'a> {
+    pub revision: &'a str,
+    pub template: u32,
+}
+
+/// Makes the revision that a spec asks for, with the newest template.
 pub fn resolve(node: &str, spec: &ChainlinkNodeSpec, maps: &ConfigMaps) -> Outcome<Resolved> {
+    render(node, spec, maps, TEMPLATE)
+}
+
+/// Makes the revision that a spec asks for. Where the user has changed nothing since `before` was
+/// wanted, it stays that revision, whatever templates have come since (rule S8).
+pub fn resolve_after(
+    before: Option<Recorded<'_>>,
+    node: &str,
+    spec: &ChainlinkNodeSpec,
+    maps: &ConfigMaps,
+) -> Outcome<Resolved> {
+    newer_only_with_a_change(before, TEMPLATE, |template| {
+        render(node, spec, maps, template)
+    })
+}
+
+fn newer_only_with_a_change(
+    before: Option<Recorded<'_>>,
+    newest: u32,
+    render: impl Fn(u32) -> Outcome<Resolved>,
+) -> Outcome<Resolved> {
+    let unchanged = before
+        .filter(|before| before.template < newest)
+        .and_then(|before| {
+            let same = |resolved: &Resolved| resolved.revision.name == before.revision;
+            render(before.template).ok().filter(same)
+        });
+    match unchanged {
+        Some(resolved) => Ok(resolved),
+        None => render(newest),
+    }
+}
+
+/// What differs from template to template asks for its number here, and in [`super::pod`].
+fn render(
+    node: &str,
+    spec: &ChainlinkNodeSpec,
+    maps: &ConfigMaps,
+    template: u32,
+) -> Outcome<Resolved> {
     let version = version(spec)?;
     let empty = Config::default();
     let config = spec.config.as_ref().unwrap_or(&empty);
@@ -94,7 +141,7 @@ pub fn resolve(node: &str, spec: &ChainlinkNodeSpec, maps: &ConfigMaps) -> Outco
     }
     fits(&texts)?;
     let content = Content {
-        template: TEMPLATE,
+        template,
         image: image(spec, &version),
         pull_policy: spec
             .image
@@ -371,4 +418,40 @@ fn handover(spec: &ChainlinkNodeSpec) -> Outcome<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn spec(version: &str) -> ChainlinkNodeSpec {
+        serde_json::from_value(serde_json::json!({
+            "version": version,
+            "database": {"url": {"secretKeyRef": {"name": "database", "key": "url"}}},
+            "credentials": {"keystorePassword": {"secretKeyRef": {"name": "keystore", "key": "password"}}},
+        }))
+        .unwrap()
+    }
+
+    fn upgraded(before: &Resolved, spec: &ChainlinkNodeSpec) -> Resolved {
+        let recorded = Recorded {
+            revision: &before.revision.name,
+            template: before.content.template,
+        };
+        newer_only_with_a_change(Some(recorded), TEMPLATE + 1, |template| {
+            render("node", spec, &ConfigMaps::new(), template)
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn s8_a_newer_operator_keeps_the_recorded_template_until_the_user_changes_something() {
+        let before = resolve("node", &spec("2.28.0"), &ConfigMaps::new()).unwrap();
+        assert_eq!(upgraded(&before, &spec("2.28.0")), before);
+
+        let changed = upgraded(&before, &spec("2.29.0"));
+        assert_eq!(changed.content.template, TEMPLATE + 1);
+        assert_eq!(upgraded(&changed, &spec("2.29.0")), changed);
+    }
 }

@@ -124,15 +124,16 @@ impl<'a> Looker<'a> {
     async fn own_pods(&self) -> Result<Vec<ApiPod>, kube::Error> {
         let mut own = Vec::new();
         for pod in self.pods().list(&self.of_node()).await?.items {
-            if self.owns(pod.owner_references()) {
-                own.push(pod);
-            } else if !pod
+            let others = pod
                 .owner_references()
                 .iter()
-                .any(|owner| owner.controller == Some(true))
-                && pod.metadata.deletion_timestamp.is_none()
-                && self.node.metadata.deletion_timestamp.is_none()
-            {
+                .any(|owner| owner.controller == Some(true));
+            if self.owns(pod.owner_references()) {
+                own.push(pod);
+            } else if !others && pod.metadata.deletion_timestamp.is_some() {
+                // Too late to be adopted, and it may hold the lock for as long as it runs.
+                own.push(pod);
+            } else if !others && self.node.metadata.deletion_timestamp.is_none() {
                 own.push(self.adopt(&pod).await?);
             }
         }

@@ -140,6 +140,16 @@ pub struct Trouble {
     pub message: String,
 }
 
+impl Trouble {
+    /// Whether a Secret or ConfigMap is missing, or lacks a key.
+    pub fn of_a_reference(&self) -> bool {
+        matches!(
+            self.reason.as_str(),
+            "CreateContainerConfigError" | "FailedMount"
+        )
+    }
+}
+
 /// A takeover, recorded once per container at first sight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Took {

@@ -30,7 +30,7 @@ pub(super) fn refresh(
             seen.revisions.contains_key(&creating.revision) && seen.intent.replicas > 0
         });
     let finished = remember_active(&mut memory, seen, census, now);
-    forget_stop(&mut memory, seen, census);
+    forget_stop(&mut memory, seen, census, now);
     remember_foreign(&mut memory, seen, census, now);
     if census.active.is_some() || seen.intent.replicas == 0 {
         memory.unheld_since = None;
@@ -287,8 +287,10 @@ fn note_end(last: &mut LastActive, seen: &Observation, stopping: Option<&Stop>, 
 
 /// A stop is forgotten when it is over; the stop of an active only when somebody took over, so that
 /// the rescue knows what it waits for.
-fn forget_stop(memory: &mut Memory, seen: &Observation, census: &Census<'_>) {
-    let Some(stop) = &memory.stopping else { return };
+fn forget_stop(memory: &mut Memory, seen: &Observation, census: &Census<'_>, now: Timestamp) {
+    let Some(stop) = &mut memory.stopping else {
+        return;
+    };
     let pod = seen.pods.iter().find(|pod| pod.id.uid == stop.uid);
     let not_done = pod.is_some_and(|pod| !pod.deleted);
     let over = pod.is_none_or(|pod| !census.stopping.iter().any(|other| other.id == pod.id));
@@ -298,6 +300,19 @@ fn forget_stop(memory: &mut Memory, seen: &Observation, census: &Census<'_>) {
     // Written, but never done: planned anew from this look.
     if not_done || (over && (!stop.active || succeeded || seen.intent.replicas == 0)) {
         memory.stopping = None;
+    } else if over && !stop.over {
+        // From now on the lock can be taken: a node may need its whole grace period to end.
+        stop.over = true;
+        stop.at = pod.and_then(ended_at).unwrap_or(now);
+    }
+}
+
+/// When its container ended, if Kubernetes says so.
+fn ended_at(pod: &Pod) -> Option<Timestamp> {
+    match &pod.container {
+        Container::Down { exit, .. } => exit.at,
+        Container::Ended { exit } => exit.as_ref().and_then(|exit| exit.at),
+        Container::NotStarted { .. } | Container::Running { .. } => None,
     }
 }
 
@@ -348,5 +363,6 @@ pub(super) fn intend_stop(memory: &mut Memory, permit: &Permit, now: Timestamp) 
         to: permit.to().map(str::to_owned),
         reason: permit.cause().to_string(),
         at: now,
+        over: false,
     });
 }

@@ -209,7 +209,8 @@ impl<'a> Board<'a> {
 
     /// Until when the wanted revision has to be still, where a surge would follow.
     fn settles(&self, wanted: &Revision) -> Option<Timestamp> {
-        let first = self.seen.pods.is_empty() && self.memory.last_worked.is_none();
+        // Nothing to be replaced: a first start, or one after `replicas: 0`.
+        let first = self.seen.pods.is_empty() && self.memory.last_active.is_none();
         let same = self
             .live
             .iter()
@@ -607,7 +608,14 @@ impl<'a> Board<'a> {
             Container::Down { exit, .. } => exit.at.map_or(pod.created, |at| pod.created.max(at)),
             Container::NotStarted { .. } | Container::Ended { .. } => pod.created,
         };
-        let late = begun <= before(self.now, self.seen.intent.standby_timeout);
+        // A Secret often comes later than what refers to it, and a ConfigMap too.
+        let patience = match &pod.container {
+            Container::NotStarted {
+                trouble: Some(trouble),
+            } if trouble.of_a_reference() => super::MISSING,
+            _ => self.seen.intent.standby_timeout,
+        };
+        let late = begun <= before(self.now, patience);
         let name = &pod.id.name;
         let (reason, message, hopeless) = match &pod.container {
             Container::NotStarted {

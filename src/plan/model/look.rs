@@ -115,6 +115,7 @@ pub struct Stopping {
     pub successor: Option<u8>,
     pub to: Option<u8>,
     pub ago: Ago,
+    pub over: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -176,6 +177,7 @@ impl Mind {
                 to: stop.to.map(revision),
                 reason: String::new(),
                 at: stop.ago.at(),
+                over: stop.over,
             }),
             last_active: self.last_active.map(|last| LastActive {
                 pod: name(last.no),
@@ -222,6 +224,7 @@ impl Mind {
                 successor: stop.successor.as_deref().map(number),
                 to: stop.to.as_deref().map(kind_of),
                 ago: Ago::of(stop.at),
+                over: stop.over,
             }),
             last_active: memory.last_active.as_ref().map(|last| Active {
                 no: number_of_uid(&last.uid),

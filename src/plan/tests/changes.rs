@@ -315,3 +315,25 @@ fn a_spec_that_can_not_be_used_touches_nothing_and_lost_pods_are_repaired() {
     world.gone("b");
     assert_eq!(world.obey(), ["create 2.28.0"]);
 }
+
+#[test]
+fn a_missing_secret_is_waited_for_ten_minutes_whatever_a_standby_has() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.intent.standby_timeout = std::time::Duration::from_mins(1);
+    world.want_settled(&v2());
+    world.obey();
+    let surge = world.newest();
+    world.in_trouble(
+        &surge,
+        "CreateContainerConfigError",
+        "secret \"credentials\" not found",
+    );
+    let reason = "CreateContainerConfigError";
+    world.later(590);
+    assert_eq!(world.blocked(), blocked(reason, false));
+    world.later(10);
+    assert_eq!(world.blocked(), blocked(reason, true));
+    world.waits(&surge);
+    world.obey();
+    assert_eq!(world.blocked(), None, "healed by itself");
+}

@@ -227,11 +227,30 @@ fn nobody_takes_over_and_an_older_version_is_not_started() {
 }
 
 #[test]
+fn an_active_that_takes_long_to_stop_takes_no_time_from_its_successor() {
+    let mut world = ready_to_hand_over();
+    world.obey();
+    world.obey();
+    world.later(29);
+    world.obey();
+    assert_eq!(world.blocked(), blocked("StopUnderWay", false));
+    world.gone("a");
+    world.obey();
+    world.later(10);
+    world.obey();
+    assert_eq!(world.blocked(), None);
+    world.later(6);
+    world.obey();
+    assert_eq!(world.blocked(), blocked("HandoverFailed", true));
+}
+
+#[test]
 fn a_failed_handover_that_succeeds_late_is_no_failure() {
     let mut world = ready_to_hand_over();
     world.obey();
     world.obey();
     world.gone("a");
+    world.obey();
     world.later(20);
     world.obey();
     assert_eq!(world.blocked(), blocked("HandoverFailed", true));
@@ -248,6 +267,7 @@ fn after_a_failed_handover_the_newer_version_is_still_brought_up_where_no_other_
     world.obey();
     world.obey();
     world.gone("a");
+    world.obey();
     world.later(20);
     world.obey();
     world.gone("b");

@@ -131,3 +131,23 @@ fn one_replica_without_room_for_a_surge_says_so() {
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked().unwrap().0, "NoSuccessor");
 }
+
+#[test]
+fn a_resource_that_wakes_with_a_new_version_starts_with_it() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.intent.replicas = 0;
+    for name in ["b", "a"] {
+        assert_eq!(world.obey(), [format!("stop {name}")]);
+        world.gone(name);
+    }
+    world.obey();
+    world.intent.replicas = 2;
+    world.want(&v2());
+    assert_eq!(world.obey(), ["create 2.29.0"]);
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.29.0", "2.29.0"]);
+    assert_eq!(world.handovers, 0);
+}
