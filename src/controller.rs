@@ -374,11 +374,20 @@ impl<'a> Pass<'a> {
                 Err(problem) => Wanted::Unusable(problem.clone()),
             },
         };
+        // There are some only without room for a surge, or where it has just been given.
+        let status = self.node.status.as_ref();
+        let under_way = status.is_some_and(|status| status.handover.is_some());
+        let pulls = if handover.surge == Some(0) || under_way {
+            self.looker.pulls().await.doing("looking at pulls")?
+        } else {
+            Vec::new()
+        };
         Ok(Observation {
             at,
             intent,
             revisions: self.kept.revisions.clone(),
             pods,
+            pulls,
         })
     }
 
@@ -388,7 +397,8 @@ impl<'a> Pass<'a> {
         let now = Timestamp::now();
         let plan = plan(&seen, &old.operator, now);
         let uid = &seen.intent.node.uid;
-        if plan.memory.creating.is_none() {
+        let makes = |act: &Act| matches!(act, Act::Create { .. } | Act::Pull { .. });
+        if !plan.acts.iter().any(makes) {
             self.context.note_refusal(uid, None);
         }
         let refusal = self.context.refusal(uid).map(|message| Blocked {
@@ -506,6 +516,16 @@ impl<'a> Pass<'a> {
                         .await
                         .doing("setting a readiness gate")?;
                 }
+                Act::Pull {
+                    pod,
+                    revision,
+                    machine,
+                } => self.pull(&actor, pod, revision, machine).await?,
+                Act::EndPull { pod } => {
+                    if let Some(pull) = seen.pulls.iter().find(|pull| pull.id == *pod) {
+                        actor.end_pull(pull).await.doing("removing a pull")?;
+                    }
+                }
                 Act::Tidy { pod: id } => {
                     if let Some(pod) = pod(id) {
                         actor.tidy(pod).await.doing("removing an ended pod")?;
@@ -548,11 +568,26 @@ impl<'a> Pass<'a> {
             .create(pod, revision, content)
             .await
             .doing("making a pod")?;
-        let refusal = match outcome {
-            Outcome::Refused(message) => Some(message),
-            Outcome::Done | Outcome::Overtaken => None,
+        self.context.note_refusal(&uid, outcome.refusal());
+        Ok(())
+    }
+
+    async fn pull(
+        &self,
+        actor: &Actor<'_>,
+        pod: &str,
+        revision: &str,
+        machine: &str,
+    ) -> Result<(), Error> {
+        let Some(content) = self.kept.contents.get(revision) else {
+            return Ok(());
         };
-        self.context.note_refusal(&uid, refusal);
+        let outcome = actor
+            .pull(pod, revision, machine, content)
+            .await
+            .doing("making a pod that pulls an image")?;
+        let uid = self.node.uid().unwrap_or_default();
+        self.context.note_refusal(&uid, outcome.refusal());
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 mod golden;
 
+use chainlink_operator::api::names::NODE_LABEL;
 use chainlink_operator::build::{self, Resolved};
 use golden::manifest;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
@@ -541,4 +542,21 @@ fn the_image_is_the_version_unless_more_is_said() {
         image(json!({"tag": "2.29.0", "digest": digest})),
         format!("smartcontract/chainlink@{digest}")
     );
+}
+
+#[test]
+fn a_pod_that_pulls_an_image_is_no_node() {
+    let (node, _) = node(&toml_node());
+    let content = resolved(&toml_node()).content;
+    let pod = build::pull_pod(&node, "chainlink-pull-1", "revision", "machine-1", &content);
+    let labels = pod.metadata.labels.clone().unwrap_or_default();
+    assert!(!labels.contains_key(NODE_LABEL), "{labels:?}");
+    let spec = pod.spec.unwrap();
+    assert_eq!(spec.node_name.as_deref(), Some("machine-1"));
+    assert_eq!(spec.restart_policy.as_deref(), Some("Never"));
+    assert_eq!(spec.volumes, None);
+    let container = &spec.containers[0];
+    assert_eq!(container.args, Some(vec!["--version".to_owned()]));
+    assert_eq!(container.env, None, "it knows no database");
+    assert_eq!(container.env_from, None);
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::api::ChainlinkNode;
 use crate::api::names::{FIELD_MANAGER, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
 use crate::build::{self, Content};
-use crate::observe::{Pod, PodId, Revision};
+use crate::observe::{Pod, PodId, Pull, Revision};
 use crate::plan::Permit;
 
 /// What came of an act.
@@ -19,6 +19,16 @@ pub enum Outcome {
     Overtaken,
     /// The API server refuses to make the pod: quota, admission, invalid fields.
     Refused(String),
+}
+
+impl Outcome {
+    /// Why the API server refused, if it did.
+    pub fn refusal(self) -> Option<String> {
+        match self {
+            Self::Refused(message) => Some(message),
+            Self::Done | Self::Overtaken => None,
+        }
+    }
 }
 
 /// Acts on the pods of one resource.
@@ -44,12 +54,31 @@ impl<'a> Actor<'a> {
         revision: &Revision,
         content: &Content,
     ) -> Result<Outcome, kube::Error> {
-        let pod = build::pod(self.node, name, revision, content);
+        self.make(&build::pod(self.node, name, revision, content))
+            .await
+    }
+
+    /// Makes a pod that pulls the image of a revision on one machine.
+    pub async fn pull(
+        &self,
+        name: &str,
+        revision: &str,
+        machine: &str,
+        content: &Content,
+    ) -> Result<Outcome, kube::Error> {
+        self.make(&build::pull_pod(
+            self.node, name, revision, machine, content,
+        ))
+        .await
+    }
+
+    async fn make(&self, pod: &ApiPod) -> Result<Outcome, kube::Error> {
+        let name = &pod.name_any();
         let parameters = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
-        match self.pods.create(&parameters, &pod).await {
+        match self.pods.create(&parameters, pod).await {
             Ok(_) => Ok(Outcome::Done),
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 let there = self.pods.get_opt(name).await?;
@@ -79,6 +108,11 @@ impl<'a> Actor<'a> {
     /// Removes a pod that can't run again.
     pub async fn tidy(&self, pod: &Pod) -> Result<Outcome, kube::Error> {
         self.delete(&pod.id, &pod.resource_version).await
+    }
+
+    /// Removes a pod that pulled an image.
+    pub async fn end_pull(&self, pull: &Pull) -> Result<Outcome, kube::Error> {
+        self.delete(&pull.id, &pull.resource_version).await
     }
 
     async fn delete(&self, pod: &PodId, version: &str) -> Result<Outcome, kube::Error> {

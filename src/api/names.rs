@@ -15,6 +15,10 @@ pub const ROLE_ACTIVE: &str = "active";
 /// [`ROLE_LABEL`] of every other pod.
 pub const ROLE_STANDBY: &str = "standby";
 
+/// Label on pods that only pull an image: the `ChainlinkNode` that it is for. They are no node's pods, and
+/// do not carry [`NODE_LABEL`].
+pub const PULL_LABEL: &str = "chainlink-operator.dev/pull";
+
 /// Annotation on pods: the node version they were made for.
 pub const VERSION_ANNOTATION: &str = "chainlink-operator.dev/version";
 /// Annotation on pods: which lock they take, on which database Secret (`lease mainnet-database/url`).

@@ -174,6 +174,9 @@ pub struct Memory {
     /// A revision whose handover failed: nobody of it served. It is not tried again until the spec changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// Why it was given up before the active was stopped, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_because: Option<String>,
     /// Since when no pod of ours is known to hold the lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unheld_since: Option<Timestamp>,

@@ -10,5 +10,5 @@ mod variables;
 
 pub use content::{Content, FileSource, Resolved, Style, TEMPLATE, Value};
 pub use objects::{active_service, config_map, content_of, labels, owner, revision_object};
-pub use pod::pod;
+pub use pod::{pod, pull_pod};
 pub use resolve::{ConfigMaps, Recorded, referenced_config_maps, resolve, resolve_after};

@@ -19,8 +19,8 @@ use kube::ResourceExt;
 use super::content::{Content, FileSource, Style, Value};
 use super::objects::{labels, owner};
 use crate::api::names::{
-    CONTAINER, LOCK_ANNOTATION, NODE_LABEL, READY_CONDITION, REVISION_LABEL, ROLE_LABEL,
-    ROLE_STANDBY, VERSION_ANNOTATION,
+    CONTAINER, LOCK_ANNOTATION, NODE_LABEL, PULL_LABEL, READY_CONDITION, REVISION_LABEL,
+    ROLE_LABEL, ROLE_STANDBY, VERSION_ANNOTATION,
 };
 use crate::api::{Amount, ChainlinkNode, ExtraVolume, KeyRef, PodOptions, Spread};
 use crate::node::settings::{HTTP_PORT, ROOT_MOUNT};
@@ -49,6 +49,90 @@ pub fn pod(node: &ChainlinkNode, name: &str, revision: &Revision, content: &Cont
         metadata: metadata(node, name, revision, content),
         spec: Some(spec(node, revision, content)),
         ..Pod::default()
+    }
+}
+
+/// Makes a pod that only pulls the image of a revision on one machine: it asks the program for its
+/// version, and ends. Small, but with limits, so that a quota that asks for them takes it.
+pub fn pull_pod(
+    node: &ChainlinkNode,
+    name: &str,
+    revision: &str,
+    machine: &str,
+    content: &Content,
+) -> Pod {
+    let whole = container(content);
+    let small = |cpu: &str, memory: &str| {
+        Some(BTreeMap::from([
+            ("cpu".to_owned(), Quantity(cpu.to_owned())),
+            ("memory".to_owned(), Quantity(memory.to_owned())),
+        ]))
+    };
+    let mut own_labels = labels(&node.name_any());
+    own_labels.remove(NODE_LABEL);
+    own_labels.insert(PULL_LABEL.to_owned(), node.name_any());
+    own_labels.insert(REVISION_LABEL.to_owned(), revision.to_owned());
+    Pod {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: node.namespace(),
+            labels: Some(own_labels),
+            owner_references: owner(node).map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PodSpec {
+            containers: vec![Container {
+                args: Some(vec!["--version".to_owned()]),
+                resources: Some(ResourceRequirements {
+                    requests: small("10m", "32Mi"),
+                    limits: small("100m", "256Mi"),
+                    ..ResourceRequirements::default()
+                }),
+                name: whole.name,
+                image: whole.image,
+                image_pull_policy: whole.image_pull_policy,
+                security_context: whole.security_context,
+                ..Container::default()
+            }],
+            // Not the scheduler's choice: the machine of the standby that is to be replaced.
+            node_name: Some(machine.to_owned()),
+            restart_policy: Some("Never".to_owned()),
+            termination_grace_period_seconds: Some(1),
+            enable_service_links: Some(false),
+            automount_service_account_token: Some(false),
+            image_pull_secrets: pull_secrets(content),
+            tolerations: Some(tolerations(&content.pod)),
+            service_account_name: content.pod.service_account_name.clone(),
+            security_context: Some(security_context(content)),
+            ..PodSpec::default()
+        }),
+        ..Pod::default()
+    }
+}
+
+fn pull_secrets(content: &Content) -> Option<Vec<LocalObjectReference>> {
+    some(
+        content
+            .pull_secrets
+            .iter()
+            .map(|name| LocalObjectReference { name: name.clone() })
+            .collect(),
+    )
+}
+
+fn security_context(content: &Content) -> PodSecurityContext {
+    let security = content.pod.security.clone().unwrap_or_default();
+    let user = security.run_as_user.unwrap_or(UID);
+    PodSecurityContext {
+        run_as_non_root: Some(user != 0),
+        run_as_user: Some(user),
+        run_as_group: Some(security.run_as_group.unwrap_or(UID)),
+        fs_group: Some(security.fs_group.unwrap_or(UID)),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
+        ..PodSecurityContext::default()
     }
 }
 
@@ -81,8 +165,6 @@ fn metadata(
 
 fn spec(node: &ChainlinkNode, revision: &Revision, content: &Content) -> PodSpec {
     let options = &content.pod;
-    let security = options.security.clone().unwrap_or_default();
-    let user = security.run_as_user.unwrap_or(UID);
     PodSpec {
         containers: vec![container(content)],
         volumes: Some(volumes(revision, content)),
@@ -99,13 +181,7 @@ fn spec(node: &ChainlinkNode, revision: &Revision, content: &Content) -> PodSpec
         readiness_gates: Some(vec![PodReadinessGate {
             condition_type: READY_CONDITION.to_owned(),
         }]),
-        image_pull_secrets: some(
-            content
-                .pull_secrets
-                .iter()
-                .map(|name| LocalObjectReference { name: name.clone() })
-                .collect(),
-        ),
+        image_pull_secrets: pull_secrets(content),
         node_selector: (!options.node_selector.is_empty()).then(|| options.node_selector.clone()),
         tolerations: Some(tolerations(options)),
         affinity: spread(
@@ -114,17 +190,7 @@ fn spec(node: &ChainlinkNode, revision: &Revision, content: &Content) -> PodSpec
         ),
         priority_class_name: options.priority_class_name.clone(),
         service_account_name: options.service_account_name.clone(),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(user != 0),
-            run_as_user: Some(user),
-            run_as_group: Some(security.run_as_group.unwrap_or(UID)),
-            fs_group: Some(security.fs_group.unwrap_or(UID)),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                ..SeccompProfile::default()
-            }),
-            ..PodSecurityContext::default()
-        }),
+        security_context: Some(security_context(content)),
         ..PodSpec::default()
     }
 }

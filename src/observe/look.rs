@@ -12,11 +12,11 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 use serde_json::json;
 
-use super::observation::{Pod, Trouble};
+use super::observation::{Pod, Pull, Trouble};
 use super::read::{self, Note};
 use super::witness::{Before, Facts, Subject, Witnesses};
 use crate::api::ChainlinkNode;
-use crate::api::names::{ACTIVE_CONDITION, NODE_LABEL, WAITING_CONDITION};
+use crate::api::names::{ACTIVE_CONDITION, NODE_LABEL, PULL_LABEL, WAITING_CONDITION};
 use crate::observe::Revision;
 
 /// How long the log may lag behind the port before it is given up as a witness of the order.
@@ -107,6 +107,18 @@ impl<'a> Looker<'a> {
             seen.push(read::read(pod, &facts, warning, kept));
         }
         Ok(seen)
+    }
+
+    /// Every pod of the resource that only pulls an image.
+    pub async fn pulls(&self) -> Result<Vec<Pull>, kube::Error> {
+        let of_pulls =
+            ListParams::default().labels(&format!("{PULL_LABEL}={}", self.node.name_any()));
+        let listed = self.pods().list(&of_pulls).await?;
+        let own = listed
+            .items
+            .iter()
+            .filter(|pod| self.owns(pod.owner_references()));
+        Ok(own.filter_map(read::pull).collect())
     }
 
     /// Asks one pod directly, so that the next look has its answer (rule S5).

@@ -35,6 +35,30 @@ pub struct Observation {
     pub revisions: BTreeMap<String, Revision>,
     /// Every pod of the resource that the API server still has.
     pub pods: Vec<Pod>,
+    /// Every pod that only pulls an image.
+    pub pulls: Vec<Pull>,
+}
+
+/// A short pod that pulls the image of a revision on one machine. It is no node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pull {
+    pub id: PodId,
+    pub resource_version: String,
+    /// Name of the revision.
+    pub revision: String,
+    pub machine: String,
+    pub created: Timestamp,
+    pub deleted: bool,
+    pub pulled: Pulled,
+}
+
+/// How far a pull is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pulled {
+    Yes,
+    NotYet(Option<Trouble>),
+    /// The machine did not admit the pod: it will not start.
+    Refused(Trouble),
 }
 
 /// The spec, as far as the planner is concerned.
@@ -141,6 +165,14 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// Whether the image can't be had, as far as the kubelet can tell.
+    pub fn of_a_wrong_image(&self) -> bool {
+        matches!(
+            self.reason.as_str(),
+            "ImagePullBackOff" | "InvalidImageName"
+        )
+    }
+
     /// Whether a Secret or ConfigMap is missing, or lacks a key.
     pub fn of_a_reference(&self) -> bool {
         matches!(

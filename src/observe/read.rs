@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod, PodCondition};
 
-use super::observation::{Container, Exit, Pod, PodId, Revision, Took, Trouble};
+use super::observation::{Container, Exit, Pod, PodId, Pull, Pulled, Revision, Took, Trouble};
 use super::witness::{ContainerKey, Facts};
 use crate::api::names::{
     ACTIVE_CONDITION, CONTAINER, LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE,
@@ -195,6 +195,38 @@ pub(super) fn read(
         contradicting_version: named.filter(|named| wanted.as_ref() != Some(named)),
         container,
     }
+}
+
+/// A pod that pulls an image. One whose container has run, well or not, has pulled it.
+pub(super) fn pull(pod: &ApiPod) -> Option<Pull> {
+    let pulled = match container(pod, None) {
+        Container::NotStarted { trouble } => Pulled::NotYet(trouble),
+        Container::Ended { exit: None } => {
+            let status = pod.status.as_ref();
+            let said = |text: Option<&String>| text.cloned();
+            let reason = status.and_then(|status| said(status.reason.as_ref()));
+            let reason = reason.unwrap_or_else(|| "NotAdmitted".to_owned());
+            let message = status.and_then(|status| said(status.message.as_ref()));
+            Pulled::Refused(Trouble {
+                message: message.unwrap_or_else(|| reason.clone()),
+                reason,
+            })
+        }
+        _ => Pulled::Yes,
+    };
+    Some(Pull {
+        id: id(pod),
+        resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
+        revision: label(pod, REVISION_LABEL)?.to_owned(),
+        machine: pod.spec.as_ref()?.node_name.clone()?,
+        created: pod
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map_or(Timestamp::MIN, |time| time.0),
+        deleted: pod.metadata.deletion_timestamp.is_some(),
+        pulled,
+    })
 }
 
 fn container(pod: &ApiPod, warning: Option<Trouble>) -> Container {

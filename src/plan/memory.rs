@@ -41,6 +41,7 @@ pub(super) fn refresh(
         // What starts after this is a new life, and no handover.
         memory.last_active = None;
         memory.failed = None;
+        memory.failed_because = None;
         memory.database_differs = None;
     }
     (memory, finished)
@@ -117,6 +118,7 @@ fn remember_wanted(memory: &mut Memory, seen: &Observation, now: Timestamp) {
                     since: now,
                 });
                 memory.failed = None;
+                memory.failed_because = None;
                 memory.database_differs = None;
             }
         }
@@ -164,6 +166,7 @@ fn remember_versions(memory: &mut Memory, seen: &Observation, census: &Census<'_
         memory.last_worked = Some(revision.name.clone());
         if memory.failed.as_ref() == Some(&revision.name) {
             memory.failed = None;
+            memory.failed_because = None;
         }
     }
     // The active has had the lock all the time, and no newer pod is left that could have had it.

@@ -10,6 +10,7 @@ mod memory;
 #[cfg(test)]
 mod model;
 mod moves;
+mod pull;
 mod situation;
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,14 @@ pub struct Plan {
 pub enum Act {
     /// Make the pod that `memory.creating` names.
     Create { pod: String, revision: String },
+    /// Make a pod that pulls the image of a revision on one machine.
+    Pull {
+        pod: String,
+        revision: String,
+        machine: String,
+    },
+    /// Remove a pod that pulled an image.
+    EndPull { pod: PodId },
     /// Move the active role label.
     Label { pod: PodId, active: bool },
     /// Set the readiness gate.
@@ -116,12 +125,24 @@ pub(crate) fn plan_under(
             revision: creating.revision.clone(),
         });
     }
+    let needed = decided.image.as_ref();
+    acts.extend(pull::over(seen, needed, now).map(|pull| Act::EndPull {
+        pod: pull.id.clone(),
+    }));
+    if let Some(needed) = needed.filter(|needed| needed.found(seen).is_none()) {
+        acts.push(Act::Pull {
+            pod: needed.pod(&seen.intent.node),
+            revision: needed.revision.clone(),
+            machine: needed.machine.clone(),
+        });
+    }
     if let Some(permit) = decided.stop {
         memory::intend_stop(&mut memory, &permit, now);
         acts.push(Act::Stop(permit));
     }
     if decided.failed {
         memory.failed = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
+        memory.failed_because = decided.because;
     }
     Plan {
         memory,

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 
 use super::census::{Census, before};
 use super::guard::{self, Cause, Denied, Permit, Rule, Rules};
+use super::pull::Needed;
 use super::situation::{Blocked, Situation, Step};
 use super::{FRESH, RESCUE, RETRY};
 use crate::api::Memory;
-use crate::observe::{Answered, Container, Observation, Pod, PodId, Revision, Wanted};
+use crate::observe::{Answered, Container, Observation, Pod, PodId, Pulled, Revision, Wanted};
 
 /// A pod to be made.
 #[derive(Debug)]
@@ -26,8 +27,12 @@ pub(super) struct Decided {
     pub(super) create: Option<NewPod>,
     pub(super) stop: Option<Permit>,
     pub(super) situation: Situation,
-    /// The handover to the wanted revision has failed: nobody serves.
+    /// The handover to the wanted revision has failed: nobody serves, or it never came to wait.
     pub(super) failed: bool,
+    /// Why, where the handover had not begun.
+    pub(super) because: Option<String>,
+    /// The image that has to be on a machine, pulled or not.
+    pub(super) image: Option<Needed>,
 }
 
 impl Decided {
@@ -37,6 +42,8 @@ impl Decided {
             stop: None,
             situation,
             failed: false,
+            because: None,
+            image: None,
         }
     }
 
@@ -155,7 +162,7 @@ impl<'a> Board<'a> {
             // Where the last one that worked may not run any more, the only way is forward.
             let proven = self
                 .last_worked()
-                .filter(|proven| self.creatable(proven).is_ok());
+                .filter(|proven| self.creatable(proven).is_ok() || self.stays_possible(proven));
             let mut decided = self.toward(proven.unwrap_or(wanted));
             decided.situation.blocked = None;
             return decided;
@@ -268,6 +275,15 @@ impl<'a> Board<'a> {
     }
 
     fn failure(&self) -> Blocked {
+        if let Some(because) = &self.memory.failed_because {
+            return Blocked {
+                reason: "RolloutGivenUp".to_owned(),
+                message: format!(
+                    "{because}. handover.surge is 0, so its room was given back to a standby of the revision that works; the wanted revision is not tried again until the spec changes"
+                ),
+                stalled: true,
+            };
+        }
         let words = self
             .seen
             .pods
@@ -298,6 +314,13 @@ impl<'a> Board<'a> {
 
     fn creatable(&self, revision: &Revision) -> Result<(), Denied> {
         guard::create(self.census, self.memory, revision, self.now, self.rules)
+    }
+
+    /// Whether a revision can be made again once the pods of a newer version are gone: an active is at work,
+    /// so that none of them has the lock.
+    fn stays_possible(&self, proven: &Revision) -> bool {
+        self.census.active_at_work().is_some()
+            && guard::refuse(self.census, self.memory, proven, self.rules).is_ok()
     }
 
     /// A pod in back-off after an exit that means nothing is replaced, as the kubelet would wait for
@@ -536,11 +559,45 @@ impl<'a> Board<'a> {
             .iter()
             .min_by_key(|pod| (pod.waits(), pod.created, &pod.id.name));
         match next {
-            Some(pod) if covered || !old_active => self.stop_other(pod, Cause::Replaced),
+            Some(pod) if covered || !old_active => self.replace(pod, target),
             Some(_) => Decided::nothing(Situation::at(Step::ReplacingStandbys)),
             None if old_active => self.hand_over(target),
             None => Decided::nothing(Situation::at(Step::AwaitingTakeover)),
         }
+    }
+
+    /// A pod of another revision makes room. Where the new one comes in its place, its image is there
+    /// first: pulling takes long, and an image that can't be had must not cost a standby.
+    fn replace(&self, pod: &Pod, target: &Revision) -> Decided {
+        let in_place = self.seen.intent.surge == 0 && pod.waits();
+        let Some(needed) = Needed::in_place_of(pod, target).filter(|_| in_place) else {
+            return self.stop_other(pod, Cause::Replaced);
+        };
+        let pull = needed.found(self.seen);
+        let mut decided = match pull.map(|pull| &pull.pulled) {
+            Some(Pulled::Yes) => self.stop_other(pod, Cause::Replaced),
+            Some(Pulled::NotYet(Some(trouble)) | Pulled::Refused(trouble)) => {
+                let late = pull.is_some_and(|pull| {
+                    pull.created <= before(self.now, self.seen.intent.standby_timeout)
+                });
+                Decided::nothing(Situation::at(Step::PullingImage).blocked(Blocked {
+                    reason: trouble.reason.clone(),
+                    message: format!(
+                        "the image can't be pulled on {}: {}",
+                        needed.machine, trouble.message
+                    ),
+                    stalled: late || trouble.of_a_wrong_image(),
+                }))
+            }
+            Some(Pulled::NotYet(None)) | None => {
+                Decided::nothing(Situation::at(Step::PullingImage))
+            }
+        };
+        if decided.situation.step == Step::PullingImage {
+            decided.situation = decided.situation.about(&needed.machine);
+        }
+        decided.image = Some(needed);
+        decided
     }
 
     fn hand_over(&self, target: &Revision) -> Decided {
@@ -557,12 +614,32 @@ impl<'a> Board<'a> {
     /// A pod of the wanted revision does not wait yet.
     fn await_standby(&self, target: &Revision, coming: &Pod) -> Decided {
         let step = Step::AwaitingStandby;
+        if let Some(because) = self.took_the_room(target, coming) {
+            return Decided {
+                failed: true,
+                because: Some(because),
+                ..Decided::nothing(Situation::at(step).about(&coming.id.name))
+            };
+        }
         let mut decided = self
             .repair(target, coming)
             .unwrap_or_else(|| Decided::nothing(Situation::at(step)));
         decided.situation = Situation::at(step).about(&coming.id.name);
         decided.situation.blocked = self.lateness(coming);
         decided
+    }
+
+    /// Without room for a surge, a pod that can't come up has taken the place of a standby: that place is
+    /// given back, and the reason kept.
+    fn took_the_room(&self, target: &Revision, coming: &Pod) -> Option<String> {
+        let wanted = self.memory.wanted.as_ref().map(|wanted| &wanted.name);
+        let proven = self.last_worked().filter(|proven| *proven != target)?;
+        let blocked = self.lateness(coming).filter(|blocked| blocked.stalled)?;
+        let no_room = self.seen.intent.surge == 0
+            && self.live.len() >= self.seen.intent.replicas
+            && wanted == Some(&target.name)
+            && self.stays_possible(proven);
+        no_room.then_some(blocked.message)
     }
 
     /// While a pod of the wanted revision can't come up, redundancy that was lost is repaired from the
@@ -623,10 +700,7 @@ impl<'a> Board<'a> {
             } => (
                 trouble.reason.clone(),
                 format!("{name}: {}", trouble.message),
-                matches!(
-                    trouble.reason.as_str(),
-                    "ImagePullBackOff" | "InvalidImageName"
-                ),
+                trouble.of_a_wrong_image(),
             ),
             Container::Down { exit, restarts } if !exit.kind.means_nothing() => {
                 let words = exit

@@ -19,6 +19,8 @@ pub enum Step {
     Surging,
     /// A pod of the wanted revision has been made and does not wait for the lock yet.
     AwaitingStandby,
+    /// The wanted image is being pulled where a standby is to be replaced in place.
+    PullingImage,
     /// Standbys of other revisions are being replaced.
     ReplacingStandbys,
     /// The active is being stopped.

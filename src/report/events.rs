@@ -126,7 +126,17 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
             "Delete",
             format!("removing {}: it has ended", pod.name),
         )),
-        Act::Label { .. } | Act::Gate { .. } => None,
+        Act::Pull {
+            revision, machine, ..
+        } => Some(note(
+            false,
+            "PullingImage",
+            "Create",
+            format!(
+                "pulling the image of revision {revision} on {machine}, before a standby is replaced there"
+            ),
+        )),
+        Act::Label { .. } | Act::Gate { .. } | Act::EndPull { .. } => None,
     }
 }
 

@@ -165,9 +165,11 @@ fn phase(report: &Report<'_>, census: &Census<'_>) -> &'static str {
         Step::Booting => "Booting",
         _ if census.active.is_none() && worked => "FailingOver",
         _ if census.active.is_none() => "Starting",
-        Step::Settling | Step::Surging | Step::AwaitingStandby | Step::ReplacingStandbys => {
-            "Upgrading"
-        }
+        Step::Settling
+        | Step::Surging
+        | Step::AwaitingStandby
+        | Step::PullingImage
+        | Step::ReplacingStandbys => "Upgrading",
         Step::Trimming => "Scaling",
         Step::Restoring => "Restoring",
         Step::Holding => "Waiting",
@@ -199,6 +201,11 @@ pub(super) fn message(report: &Report<'_>, census: &Census<'_>) -> String {
         Step::Surging => format!("{pod} is being made beside the active"),
         Step::AwaitingStandby => {
             format!("{pod} has to wait for the lock before anything is stopped")
+        }
+        Step::PullingImage => {
+            format!(
+                "the wanted image is being pulled on {pod}, where a standby is replaced in place"
+            )
         }
         Step::ReplacingStandbys => format!("{pod} is being replaced"),
         Step::StoppingActive => format!("{pod} is being stopped: its successor waits for the lock"),

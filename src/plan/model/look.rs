@@ -315,6 +315,7 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
             .iter()
             .map(|pod| seen(pod, cluster))
             .collect(),
+        pulls: Vec::new(),
     }
 }
 

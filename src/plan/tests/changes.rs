@@ -2,6 +2,7 @@
 
 use super::world::{World, blocked, configured, nothing, v1, v2, v3};
 use crate::node::ExitKind;
+use crate::observe::{Pulled, Trouble};
 use crate::plan::Step;
 
 #[test]
@@ -270,14 +271,94 @@ fn without_room_a_standby_is_replaced_in_place() {
         .standby("b", &v1())
         .at_rest();
     world.want_settled(&v2());
+    assert_eq!(world.obey(), ["pull 2.29.0 on machine-b"]);
+    assert_eq!(world.obey(), nothing(), "not before the image is there");
+    world.pull_comes_to(&Pulled::Yes);
     assert_eq!(world.obey(), ["stop b"]);
-    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.obey(), ["end pull"]);
     world.gone("b");
     assert_eq!(world.obey(), ["create 2.29.0"]);
     let made = world.newest();
     assert_eq!(world.obey(), nothing());
     world.waits(&made);
     assert_eq!(world.obey(), [format!("ready {made}"), "stop a".to_owned()]);
+}
+
+#[test]
+fn without_room_an_image_that_does_not_exist_costs_no_standby() {
+    let mut world = World::with(2)
+        .surge(0)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    world.pull_comes_to(&Pulled::NotYet(Some(Trouble {
+        reason: "ImagePullBackOff".to_owned(),
+        message: "2.29.0: not found".to_owned(),
+    })));
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("ImagePullBackOff", true));
+    world.later(3600);
+    assert_eq!(world.obey(), nothing());
+    world.want_settled(&v1());
+    assert_eq!(world.pulls.len(), 0, "what nothing needs is removed");
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), None);
+    assert_eq!(world.plan().situation.step, Step::Steady);
+}
+
+#[test]
+fn a_machine_that_does_not_admit_the_pull_is_asked_again() {
+    let mut world = World::with(2)
+        .surge(0)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    world.pull_comes_to(&Pulled::Refused(Trouble {
+        reason: "OutOfpods".to_owned(),
+        message: "no room for another pod".to_owned(),
+    }));
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("OutOfpods", false));
+    world.later(30);
+    assert_eq!(world.obey(), ["end pull"]);
+    assert_eq!(world.obey(), ["pull 2.29.0 on machine-b"]);
+}
+
+#[test]
+fn without_room_a_version_that_can_not_wait_gives_its_place_back() {
+    let mut world = World::with(2)
+        .surge(0)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    world.pull_comes_to(&Pulled::Yes);
+    assert_eq!(world.obey(), ["stop b"]);
+    world.gone("b");
+    world.obey();
+    let broken = world.newest();
+    for _ in 0..3 {
+        world.crashes(&broken, ExitKind::Configuration, "invalid configuration");
+    }
+    world.obey();
+    world.obey();
+    let (reason, stalled) = world.blocked().unwrap();
+    assert_eq!((reason.as_str(), stalled), ("RolloutGivenUp", true));
+    let told = world.plan().situation.blocked.unwrap().message;
+    assert!(told.contains("invalid configuration"), "{told}");
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.28.0", "2.28.0"]);
+    assert_eq!(world.handovers, 0);
+    assert_eq!(world.blocked().unwrap().0, "RolloutGivenUp");
+    world.want(&v3());
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.30.0", "2.30.0"]);
+    assert_eq!(world.blocked(), None);
 }
 
 #[test]

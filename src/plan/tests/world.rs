@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use crate::api::Memory;
 use crate::node::ExitKind;
 use crate::observe::{
-    Answered, Contact, Container, Exit, Intent, Observation, Pod, PodId, Problem, Revision, Took,
-    Trouble, Wanted,
+    Answered, Contact, Container, Exit, Intent, Observation, Pod, PodId, Problem, Pull, Pulled,
+    Revision, Took, Trouble, Wanted,
 };
 use crate::plan::{Act, Cause, Plan, Situation, plan};
 
@@ -57,6 +57,7 @@ pub struct World {
     pub memory: Memory,
     pub intent: Intent,
     pub pods: Vec<Pod>,
+    pub pulls: Vec<Pull>,
     revisions: BTreeMap<String, Revision>,
     unseen: BTreeSet<String>,
     /// How many actives were stopped on purpose.
@@ -82,6 +83,7 @@ impl World {
                 wanted: Wanted::Revision(v1()),
             },
             pods: Vec::new(),
+            pulls: Vec::new(),
             revisions: BTreeMap::new(),
             unseen: BTreeSet::new(),
             handovers: 0,
@@ -260,6 +262,16 @@ impl World {
         self.pods.retain(|pod| pod.id.name != name);
     }
 
+    /// What becomes of the pull that is under way, if there is one.
+    pub fn pull_comes_to(&mut self, pulled: &Pulled) -> bool {
+        let mut any = false;
+        for pull in &mut self.pulls {
+            any |= pull.pulled != *pulled;
+            pull.pulled = pulled.clone();
+        }
+        any
+    }
+
     /// From now on it does not answer; the API server goes on showing what it knew.
     pub fn unseen(&mut self, name: &str) {
         self.pod(name);
@@ -300,6 +312,7 @@ impl World {
             intent: self.intent.clone(),
             revisions: self.revisions.clone(),
             pods,
+            pulls: self.pulls.clone(),
         }
     }
 
@@ -348,6 +361,29 @@ impl World {
                 self.pod(&pod.name).gate = *ready;
                 format!("{} {}", if *ready { "ready" } else { "unready" }, pod.name)
             }
+            Act::Pull {
+                pod,
+                revision,
+                machine,
+            } => {
+                self.pulls.push(Pull {
+                    id: PodId {
+                        name: pod.clone(),
+                        uid: format!("uid-{pod}"),
+                    },
+                    resource_version: "1".to_owned(),
+                    revision: revision.clone(),
+                    machine: machine.clone(),
+                    created: self.now,
+                    deleted: false,
+                    pulled: Pulled::NotYet(None),
+                });
+                format!("pull {} on {machine}", self.revisions[revision].version)
+            }
+            Act::EndPull { pod } => {
+                self.pulls.retain(|pull| pull.id != *pod);
+                "end pull".to_owned()
+            }
             Act::Tidy { pod } => {
                 self.gone(&pod.name);
                 format!("tidy {}", pod.name)
@@ -379,6 +415,7 @@ impl World {
 
     fn progress(&mut self) -> bool {
         let before = self.pods.clone();
+        let pulling = self.pull_comes_to(&Pulled::Yes);
         self.pods.retain(|pod| !pod.deleted);
         let names: Vec<String> = self.pods.iter().map(|pod| pod.id.name.clone()).collect();
         for name in &names {
@@ -399,6 +436,7 @@ impl World {
         }
         let same = before.len() == self.pods.len();
         !same
+            || pulling
             || before.iter().zip(&self.pods).any(|(was, is)| {
                 (was.waiting, was.took, &was.container) != (is.waiting, is.took, &is.container)
             })

@@ -1,7 +1,9 @@
 //! Upgrades by handover.
 
 use anyhow::{Result, ensure};
-use e2e::{Company, World, scenario};
+use e2e::world::PATIENCE;
+use e2e::{Company, World, scenario, until};
+use kube::api::ListParams;
 
 /// Upgrades once, and shows that the standbys were replaced before the active was stopped.
 async fn upgrade(world: &World, name: &str, version: &str, replicas: usize) -> Result<()> {
@@ -89,6 +91,53 @@ async fn nodes_that_log_in_json_are_upgraded() -> Result<()> {
         world.apply(&node).await?;
         world.until_running("node", "2.18.0", 2).await?;
         upgrade(world, "node", "2.23.0", 2).await?;
+        world.judged().await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn without_room_for_a_surge_the_image_is_there_before_a_standby_is_replaced() -> Result<()> {
+    scenario("no-surge", Company::Welcome, async |world| {
+        let mut node = world.node("node", "2.18.0", 2);
+        node["spec"]["handover"] = serde_json::json!({"settle": "1s", "surge": 0});
+        world.apply(&node).await?;
+        let before = world.until_running("node", "2.18.0", 2).await?;
+        let audit = world.audit()?;
+        let nodes_stopped = || -> Result<Vec<String>> {
+            let stops = audit.stops(&world.namespace)?;
+            Ok(stops
+                .into_iter()
+                .filter(|pod| !pod.starts_with("node-pull-"))
+                .collect())
+        };
+
+        world
+            .change("node", serde_json::json!({"version": "2.200.0"}))
+            .await?;
+        world
+            .until_stalled("node", &["ImagePull", "ErrImage"])
+            .await?;
+        let stopped = nodes_stopped()?;
+        ensure!(stopped.is_empty(), "nothing was to be stopped: {stopped:?}");
+
+        world
+            .change("node", serde_json::json!({"version": "2.19.0"}))
+            .await?;
+        world.until_running("node", "2.19.0", 2).await?;
+        let stopped = nodes_stopped()?;
+        ensure!(
+            stopped.len() == 2 && stopped.last() == before.active.as_ref(),
+            "the standby was to be replaced, then the active: {stopped:?}"
+        );
+        until("only the nodes are left", PATIENCE, async || {
+            let pods = world.pods().list(&ListParams::default()).await?.items;
+            ensure!(pods.len() == 2, "{} pods are left", pods.len());
+            Ok(())
+        })
+        .await?;
         world.judged().await?;
         Ok(())
     })
