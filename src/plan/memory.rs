@@ -277,7 +277,7 @@ fn note_end(last: &mut LastActive, seen: &Observation, stopping: Option<&Stop>, 
             Some(exit.as_ref().and_then(|exit| exit.at).unwrap_or(now))
         }
         // Restarted between two looks: its takeover is no longer that of this container.
-        Some(Container::Running { since }) if pod.is_some_and(|pod| pod.took.is_none()) => {
+        Some(Container::Running { since, .. }) if pod.is_some_and(|pod| pod.took.is_none()) => {
             Some(*since)
         }
         Some(Container::Running { .. } | Container::NotStarted { .. }) => None,

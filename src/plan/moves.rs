@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::census::{Census, before};
 use super::guard::{self, Cause, Denied, Permit, Rule, Rules};
 use super::situation::{Blocked, Situation, Step};
-use super::{FRESH, RESCUE, RETRY};
+use super::{CRASH_LOOP, EXITS_OF_A_LOOP, FRESH, RESCUE, RETRY};
 use crate::api::Memory;
 use crate::observe::{Answered, Container, Observation, Pod, PodId, Revision, Wanted};
 
@@ -271,11 +271,7 @@ impl<'a> Board<'a> {
             .seen
             .pods
             .iter()
-            .filter_map(|pod| match &pod.container {
-                Container::Down { exit, .. } => exit.words.clone(),
-                Container::Ended { exit } => exit.as_ref().and_then(|exit| exit.words.clone()),
-                _ => None,
-            })
+            .filter_map(|pod| pod.last_exit()?.words.clone())
             .next_back()
             .map(|words| format!(" Its last words: {words}"))
             .unwrap_or_default();
@@ -603,7 +599,7 @@ impl<'a> Board<'a> {
     fn lateness(&self, pod: &Pod) -> Option<Blocked> {
         // A container that was started again has its time again: an exit that means nothing is no alarm.
         let begun = match &pod.container {
-            Container::Running { since } => pod.created.max(*since),
+            Container::Running { since, .. } => pod.created.max(*since),
             Container::Down { exit, .. } => exit.at.map_or(pod.created, |at| pod.created.max(at)),
             Container::NotStarted { .. } | Container::Ended { .. } => pod.created,
         };
@@ -620,20 +616,22 @@ impl<'a> Board<'a> {
                     "ImagePullBackOff" | "InvalidImageName"
                 ),
             ),
-            Container::Down { exit, restarts } if !exit.kind.means_nothing() => {
-                let words = exit
-                    .words
-                    .clone()
-                    .unwrap_or_else(|| format!("exit code {}", exit.code));
-                let advice = exit
-                    .kind
-                    .advice()
-                    .map(|advice| format!(" ({advice})"))
-                    .unwrap_or_default();
+            Container::Down { exit, restarts } if !exit.kind.means_nothing() => (
+                "CrashLoop".to_owned(),
+                format!("{name}: {}", exit.words_and_advice()),
+                *restarts >= EXITS_OF_A_LOOP,
+            ),
+            Container::Running {
+                since,
+                last: Some(exit),
+            } if !exit.kind.means_nothing()
+                && exit.number >= EXITS_OF_A_LOOP
+                && *since > before(self.now, CRASH_LOOP) =>
+            {
                 (
                     "CrashLoop".to_owned(),
-                    format!("{name}: {words}{advice}"),
-                    *restarts >= 3,
+                    format!("{name}: {}", exit.words_and_advice()),
+                    true,
                 )
             }
             _ if late => (

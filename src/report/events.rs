@@ -2,6 +2,7 @@
 
 use super::status::Report;
 use crate::api::ChainlinkNodeStatus;
+use crate::observe::{Exit, Pod};
 use crate::plan::{Act, Cause};
 
 /// One event, without its addressee.
@@ -40,7 +41,7 @@ pub fn notes(
         );
     }
     notes.extend(stalled(old, new));
-    notes.extend(exits(old, new));
+    notes.extend(exits(report, old));
     if let Some(done) = &report.plan.finished {
         let gap = done
             .gap
@@ -144,24 +145,22 @@ fn stalled(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<Note>
     (!known).then(|| note(true, reason, "Wait", message.to_owned()))
 }
 
-/// The last words of pods that failed: they are what a person needs.
-fn exits(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Vec<Note> {
-    new.pods
+/// The last words of containers that failed: they are what a person needs. Each end is told once,
+/// whether or not the kubelet has started the container again since.
+fn exits(report: &Report<'_>, old: &ChainlinkNodeStatus) -> Vec<Note> {
+    let told = |pod: &Pod, exit: &Exit| {
+        old.pods
+            .iter()
+            .any(|before| before.uid == pod.id.uid && before.exits >= exit.number)
+    };
+    report
+        .seen
+        .pods
         .iter()
-        .filter(|pod| matches!(pod.role.as_str(), "Failing" | "Ended"))
-        .filter(|pod| {
-            !old.pods
-                .iter()
-                .any(|before| before.uid == pod.uid && before.message == pod.message)
-        })
         .filter_map(|pod| {
-            let words = pod.message.as_ref()?;
-            Some(note(
-                true,
-                "NodeExited",
-                "Watch",
-                format!("{} ended: {words}", pod.name),
-            ))
+            let exit = pod.last_exit().filter(|exit| !exit.kind.means_nothing())?;
+            let text = format!("{} ended: {}", pod.id.name, exit.said());
+            (!told(pod, exit)).then(|| note(true, "NodeExited", "Watch", text))
         })
         .collect()
 }

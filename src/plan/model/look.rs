@@ -409,6 +409,7 @@ fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
 
 fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
     let exit = |kind, long: bool| Exit {
+        number: 1,
         at: Some(
             match (pod.long_up, long) {
                 (true, _) => Ago::TenMinutes,
@@ -445,6 +446,7 @@ fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
             } else {
                 Ago::Seconds.at()
             },
+            last: None,
         },
     }
 }

@@ -117,6 +117,7 @@ impl World {
         let mut pod = new_pod(name, of, self.before(3600));
         pod.container = Container::Running {
             since: self.before(3600),
+            last: None,
         };
         pod
     }
@@ -196,7 +197,8 @@ impl World {
     pub fn starts(&mut self, name: &str) {
         let now = self.now;
         let pod = self.pod(name);
-        pod.container = Container::Running { since: now };
+        let last = pod.last_exit().cloned();
+        pod.container = Container::Running { since: now, last };
         pod.waiting = None;
         pod.took = None;
         pod.doubt = None;
@@ -208,7 +210,8 @@ impl World {
         let now = self.now;
         let pod = self.pod(name);
         if !pod.running() {
-            pod.container = Container::Running { since: now };
+            let last = pod.last_exit().cloned();
+            pod.container = Container::Running { since: now, last };
         }
         pod.waiting = Some(now);
         touch(pod);
@@ -228,12 +231,10 @@ impl World {
     pub fn crashes(&mut self, name: &str, kind: ExitKind, words: &str) {
         let now = self.now;
         let pod = self.pod(name);
-        let restarts = match pod.container {
-            Container::Down { restarts, .. } => restarts + 1,
-            _ => 1,
-        };
+        let restarts = pod.last_exit().map_or(1, |exit| exit.number);
         pod.container = Container::Down {
             exit: Exit {
+                number: restarts + 1,
                 at: Some(now),
                 kind,
                 code: 1,

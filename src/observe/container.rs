@@ -1,0 +1,164 @@
+//! The state of the node's container, as the kubelet reports it.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
+
+use super::observation::{Container, Exit, Trouble};
+use super::read::{condition, container_status};
+use crate::node::{classify_exit, last_words};
+
+/// `warning` is what Kubernetes last said about a pod that does not start.
+pub(super) fn container(pod: &ApiPod, warning: Option<Trouble>) -> Container {
+    let status = container_status(pod);
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    if matches!(phase, Some("Failed" | "Succeeded")) {
+        return Container::Ended {
+            exit: status.and_then(last_exit),
+        };
+    }
+    let Some(status) = status else {
+        return Container::NotStarted {
+            trouble: unschedulable(pod).or(warning),
+        };
+    };
+    if let Some(running) = status
+        .state
+        .as_ref()
+        .and_then(|state| state.running.as_ref())
+    {
+        let since = running
+            .started_at
+            .as_ref()
+            .map_or(Timestamp::MIN, |time| time.0);
+        return Container::Running {
+            since,
+            last: last_exit(status),
+        };
+    }
+    if let Some(exit) = last_exit(status) {
+        return Container::Down {
+            exit,
+            restarts: status.restart_count,
+        };
+    }
+    let waiting = status
+        .state
+        .as_ref()
+        .and_then(|state| state.waiting.as_ref());
+    let trouble = waiting.and_then(|waiting| {
+        let reason = waiting
+            .reason
+            .clone()
+            .filter(|reason| !matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))?;
+        let message = waiting.message.clone().unwrap_or_else(|| reason.clone());
+        Some(Trouble { reason, message })
+    });
+    Container::NotStarted {
+        trouble: trouble.or_else(|| unschedulable(pod)).or(warning),
+    }
+}
+
+fn unschedulable(pod: &ApiPod) -> Option<Trouble> {
+    let scheduled = condition(pod, "PodScheduled").filter(|found| found.status == "False")?;
+    Some(Trouble {
+        reason: scheduled
+            .reason
+            .clone()
+            .unwrap_or_else(|| "Unschedulable".to_owned()),
+        message: scheduled
+            .message
+            .clone()
+            .unwrap_or_else(|| "no machine has room".to_owned()),
+    })
+}
+
+/// How the container last ended. Kubernetes keeps the tail of the log of a container that ended with
+/// an error; the last words are in it.
+fn last_exit(status: &ContainerStatus) -> Option<Exit> {
+    let now = status
+        .state
+        .as_ref()
+        .and_then(|state| state.terminated.as_ref());
+    let before = status
+        .last_state
+        .as_ref()
+        .and_then(|state| state.terminated.as_ref());
+    let ended = now.or(before)?;
+    let running = status
+        .state
+        .as_ref()
+        .is_some_and(|state| state.running.is_some());
+    let number = status.restart_count + i32::from(!running);
+    let tail: Vec<&str> = ended
+        .message
+        .as_deref()
+        .unwrap_or_default()
+        .lines()
+        .collect();
+    let words = last_words(&tail).filter(|words| !words.is_empty());
+    Some(Exit {
+        number: number.max(1),
+        at: ended.finished_at.as_ref().map(|time| time.0),
+        kind: classify_exit(ended.exit_code, words.as_deref()),
+        code: ended.exit_code,
+        words,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn seen(status: &Value) -> Container {
+        let pod = json!({"metadata": {"name": "a"}, "status": {"containerStatuses": [status]}});
+        container(&serde_json::from_value(pod).unwrap(), None)
+    }
+
+    fn ended(code: i32, message: &str) -> Value {
+        json!({"terminated": {
+            "exitCode": code, "reason": "Error", "finishedAt": "2026-01-01T12:00:00Z",
+            "message": message,
+        }})
+    }
+
+    fn status(state: &Value, last: &Value, restarts: i32) -> Value {
+        json!({
+            "name": "node", "image": "", "imageID": "", "ready": false, "restartCount": restarts,
+            "state": state, "lastState": last,
+        })
+    }
+
+    #[test]
+    fn a_container_that_was_started_again_keeps_its_last_words() {
+        let running = json!({"running": {"startedAt": "2026-01-01T12:00:01Z"}});
+        let words = "opening db: something new";
+        let Container::Running {
+            last: Some(exit), ..
+        } = seen(&status(&running, &ended(1, words), 2))
+        else {
+            panic!("it runs, after an exit");
+        };
+        assert_eq!(exit.words.as_deref(), Some(words));
+        assert_eq!(exit.number, 2);
+    }
+
+    #[test]
+    fn an_exit_has_the_same_number_before_and_after_the_next_start() {
+        let number =
+            |state: &Value, restarts| match seen(&status(state, &ended(1, "oh no"), restarts)) {
+                Container::Running { last, .. } => last.unwrap().number,
+                Container::Down { exit, .. } => exit.number,
+                other => panic!("{other:?}"),
+            };
+        let back_off = json!({"waiting": {"reason": "CrashLoopBackOff"}});
+        assert_eq!(number(&ended(1, "oh no"), 1), 2);
+        assert_eq!(number(&back_off, 1), 2);
+        assert_eq!(number(&json!({"running": {}}), 2), 2);
+    }
+}

@@ -1,0 +1,131 @@
+//! What people are told, as sentences. The world is that of the planner's tests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use serde_json::json;
+
+use super::{Note, Report, notes, status};
+use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
+use crate::node::ExitKind;
+use crate::plan::Plan;
+use crate::plan::tests::world::{World, v1};
+
+fn node() -> ChainlinkNode {
+    serde_json::from_value(json!({
+        "apiVersion": "chainlink-operator.dev/v1alpha1",
+        "kind": "ChainlinkNode",
+        "metadata": {"name": "cl", "uid": "7", "generation": 1},
+        "spec": {
+            "version": "2.28.0",
+            "database": {"url": {"secretKeyRef": {"name": "db", "key": "url"}}},
+            "credentials": {"keystorePassword": {"secretKeyRef": {"name": "keys", "key": "password"}}},
+        },
+    }))
+    .unwrap()
+}
+
+/// A resource in its world, and the status that stands in it.
+struct Told {
+    world: World,
+    status: ChainlinkNodeStatus,
+}
+
+impl Told {
+    fn of(world: World) -> Self {
+        let mut told = Self {
+            world,
+            status: ChainlinkNodeStatus::default(),
+        };
+        told.look();
+        told
+    }
+
+    /// One pass: the operator plans, writes the status, tells, and acts.
+    fn look(&mut self) -> Vec<Note> {
+        let plan = self.world.remember();
+        let told = self.tell(&plan);
+        for act in &plan.acts {
+            self.world.act(act);
+        }
+        told
+    }
+
+    fn tell(&mut self, plan: &Plan) -> Vec<Note> {
+        let node = node();
+        let report = Report {
+            node: &node,
+            seen: &self.world.look(),
+            plan,
+            refusal: None,
+            now: self.world.now,
+        };
+        let new = status(&report, &self.status);
+        let told = notes(&report, &self.status, &new, &[]);
+        self.status = new;
+        told
+    }
+
+    /// Texts of the events of one reason.
+    fn texts(&mut self, reason: &str) -> Vec<String> {
+        let notes = self.look();
+        notes
+            .into_iter()
+            .filter(|note| note.reason == reason)
+            .map(|note| note.text)
+            .collect()
+    }
+
+    fn message(&self, pod: &str) -> Option<&str> {
+        let pod = self.status.pods.iter().find(|other| other.name == pod);
+        pod?.message.as_deref()
+    }
+}
+
+fn pair() -> World {
+    World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest()
+}
+
+#[test]
+fn the_last_words_of_a_container_that_is_started_again_at_once_are_told_once() {
+    let mut told = Told::of(pair());
+    told.world
+        .crashes("b", ExitKind::Configuration, "invalid configuration: EVM.0");
+    told.world.starts("b");
+    assert_eq!(
+        told.texts("NodeExited"),
+        ["b ended: invalid configuration: EVM.0"]
+    );
+    let words = "started again after: invalid configuration: EVM.0";
+    assert_eq!(told.message("b"), Some(words));
+    assert_eq!(told.texts("NodeExited"), [""; 0]);
+    told.world.waits("b");
+    told.look();
+    assert_eq!(told.message("b"), Some(words), "for a while");
+    told.world.later(600);
+    told.look();
+    assert_eq!(told.message("b"), None);
+}
+
+#[test]
+fn each_exit_is_told_even_in_the_same_words() {
+    let mut told = Told::of(pair());
+    for _ in 0..3 {
+        told.world.crashes("b", ExitKind::Unknown, "panic: oh");
+        assert_eq!(told.texts("NodeExited"), ["b ended: panic: oh"]);
+        told.world.starts("b");
+        assert_eq!(told.texts("NodeExited"), [""; 0], "it was told");
+    }
+}
+
+#[test]
+fn an_exit_that_means_nothing_is_not_told() {
+    let mut told = Told::of(pair());
+    told.world
+        .crashes("b", ExitKind::DatabaseAway, "connection refused");
+    told.world.starts("b");
+    assert_eq!(told.texts("NodeExited"), [""; 0]);
+    assert_eq!(told.message("b"), None);
+}
