@@ -54,10 +54,30 @@ pub(super) fn container(pod: &ApiPod, warning: Option<Trouble>) -> Container {
             .clone()
             .filter(|reason| !matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))?;
         let message = waiting.message.clone().unwrap_or_else(|| reason.clone());
-        Some(Trouble { reason, message })
+        Some(match reason.as_str() {
+            "ErrImagePull" | "ImagePullBackOff" => no_image(&message, warning.as_ref()),
+            _ => Trouble { reason, message },
+        })
     });
     Container::NotStarted {
         trouble: trouble.or_else(|| unschedulable(pod)).or(warning),
+    }
+}
+
+/// The kubelet says by turns `ErrImagePull` with the registry's words, and `ImagePullBackOff` with or
+/// without them: to a person they are one.
+fn no_image(message: &str, warning: Option<&Trouble>) -> Trouble {
+    let words = match message.split_once(": ErrImagePull: ") {
+        Some((_, words)) => words,
+        None if message.starts_with("Back-off pulling image") => warning
+            .map(|warning| warning.message.as_str())
+            .filter(|message| message.starts_with("Failed to pull image"))
+            .unwrap_or(message),
+        None => message,
+    };
+    Trouble {
+        reason: "ImagePullBackOff".to_owned(),
+        message: words.to_owned(),
     }
 }
 
@@ -146,6 +166,41 @@ mod tests {
         };
         assert_eq!(exit.words.as_deref(), Some(words));
         assert_eq!(exit.number, 2);
+    }
+
+    #[test]
+    fn an_image_that_can_not_be_pulled_is_one_trouble_in_the_registrys_words() {
+        let told = |reason: &str, message: &str, warning: Option<&str>| {
+            let state = json!({"waiting": {"reason": reason, "message": message}});
+            let pod = json!({"metadata": {"name": "a"}, "status": {
+                "containerStatuses": [status(&state, &json!({}), 0)],
+            }});
+            let warning = warning.map(|message| Trouble {
+                reason: "Failed".to_owned(),
+                message: message.to_owned(),
+            });
+            let Container::NotStarted {
+                trouble: Some(trouble),
+            } = container(&serde_json::from_value(pod).unwrap(), warning)
+            else {
+                panic!("it has not started");
+            };
+            (trouble.reason, trouble.message)
+        };
+        let words = "rpc error: code = NotFound desc = chainlink:9: not found";
+        let one = ("ImagePullBackOff".to_owned(), words.to_owned());
+        assert_eq!(told("ErrImagePull", words, None), one);
+        let back_off = "Back-off pulling image \"chainlink:9\"";
+        let both = format!("{back_off}: ErrImagePull: {words}");
+        assert_eq!(told("ImagePullBackOff", &both, None), one);
+        let pull = format!("Failed to pull image \"chainlink:9\": {words}");
+        assert_eq!(told("ImagePullBackOff", back_off, Some(&pull)).1, pull);
+        let other = told(
+            "ImagePullBackOff",
+            back_off,
+            Some("Error: ImagePullBackOff"),
+        );
+        assert_eq!(other.1, back_off);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{Note, Report, notes, status};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
 use crate::node::ExitKind;
 use crate::plan::Plan;
-use crate::plan::tests::world::{World, v1};
+use crate::plan::tests::world::{World, v1, v2};
 
 fn node() -> ChainlinkNode {
     serde_json::from_value(json!({
@@ -128,4 +128,18 @@ fn an_exit_that_means_nothing_is_not_told() {
     told.world.starts("b");
     assert_eq!(told.texts("NodeExited"), [""; 0]);
     assert_eq!(told.message("b"), None);
+}
+
+#[test]
+fn a_trouble_that_is_told_in_other_words_is_not_told_again() {
+    let mut told = Told::of(pair());
+    told.world.want_settled(&v2());
+    told.look();
+    let surge = told.world.newest();
+    let mut events = Vec::new();
+    for words in ["not found", "Back-off pulling image", "not found"] {
+        told.world.in_trouble(&surge, "ImagePullBackOff", words);
+        events.extend(told.texts("ImagePullBackOff"));
+    }
+    assert_eq!(events, [format!("{surge}: not found (a works on)")]);
 }

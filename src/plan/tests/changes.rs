@@ -149,9 +149,9 @@ fn an_image_that_does_not_exist_leaves_the_active_at_work_and_says_so() {
     world.want_settled(&v2());
     world.obey();
     let surge = world.newest();
-    world.in_trouble(&surge, "ErrImagePull", "2.29.0: not found");
+    world.in_trouble(&surge, "FailedMount", "secret keys not found");
     assert_eq!(world.obey(), nothing());
-    assert_eq!(world.blocked(), blocked("ErrImagePull", false));
+    assert_eq!(world.blocked(), blocked("FailedMount", false));
     world.in_trouble(
         &surge,
         "ImagePullBackOff",
