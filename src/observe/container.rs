@@ -119,12 +119,13 @@ fn last_exit(status: &ContainerStatus) -> Option<Exit> {
         .lines()
         .collect();
     let words = last_words(&tail).filter(|words| !words.is_empty());
+    let kind = classify_exit(ended.exit_code, ended.reason.as_deref(), words.as_deref());
     Some(Exit {
         number: number.max(1),
         at: ended.finished_at.as_ref().map(|time| time.0),
-        kind: classify_exit(ended.exit_code, words.as_deref()),
+        words: kind.words().map(str::to_owned).or(words),
+        kind,
         code: ended.exit_code,
-        words,
     })
 }
 
@@ -141,8 +142,12 @@ mod tests {
     }
 
     fn ended(code: i32, message: &str) -> Value {
+        ended_for("Error", code, message)
+    }
+
+    fn ended_for(reason: &str, code: i32, message: &str) -> Value {
         json!({"terminated": {
-            "exitCode": code, "reason": "Error", "finishedAt": "2026-01-01T12:00:00Z",
+            "exitCode": code, "reason": reason, "finishedAt": "2026-01-01T12:00:00Z",
             "message": message,
         }})
     }
@@ -201,6 +206,30 @@ mod tests {
             Some("Error: ImagePullBackOff"),
         );
         assert_eq!(other.1, back_off);
+    }
+
+    #[test]
+    fn a_killed_container_has_no_last_words_of_its_own() {
+        let waits = "2026-11-23T18:02:26.433Z [INFO]  Another application is currently holding the \
+                     database lease (or a previous instance exited uncleanly), waiting for lease to \
+                     expire...  pg/lease_lock.go:117  logger=LeaseLock";
+        let words = |reason: &str| {
+            let state = ended_for(reason, 137, waits);
+            let Container::Down { exit, .. } = seen(&status(&state, &json!({}), 0)) else {
+                panic!("it is down");
+            };
+            exit.words_and_advice()
+        };
+        assert_eq!(
+            words("OOMKilled"),
+            "killed (OOMKilled): raise pod.resources.limits.memory"
+        );
+        let killed = words("Error");
+        assert!(killed.starts_with("killed (SIGKILL) ("), "{killed}");
+        assert!(
+            !killed.contains("limits") && !killed.contains("lease"),
+            "{killed}"
+        );
     }
 
     #[test]
