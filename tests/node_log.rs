@@ -170,7 +170,7 @@ fn what_is_shown_has_no_passwords() {
 
     assert_eq!(
         read_line(&raw).text,
-        "dial postgres://cl:xxxxx@db/cl: refused"
+        "dial postgres://xxxxx@db/xxxxx: refused"
     );
 }
 
@@ -417,7 +417,7 @@ fn last_words_hide_passwords_and_are_short() {
     let words = last_words(&[&long]).unwrap();
 
     assert!(
-        words.starts_with("opening db: postgres://cl:xxxxx@db/cl x"),
+        words.starts_with("opening db: postgres://xxxxx@db/xxxxx x"),
         "{words}"
     );
     assert_eq!(words.chars().count(), 1001);
