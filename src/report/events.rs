@@ -3,7 +3,7 @@
 use super::status::Report;
 use crate::api::ChainlinkNodeStatus;
 use crate::observe::{Exit, Pod};
-use crate::plan::{Act, Cause};
+use crate::plan::{Act, Cause, Permit};
 
 /// One event, without its addressee.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,34 +93,7 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
                 )
             })
         }
-        Act::Stop(permit) => {
-            let pod = &permit.pod().name;
-            Some(match permit.cause() {
-                Cause::Handover { successor } => note(
-                    false,
-                    "HandingOver",
-                    "Stop",
-                    format!(
-                        "stopping the active {pod}: {} waits for the lock",
-                        successor.name
-                    ),
-                ),
-                Cause::Foreign => note(
-                    true,
-                    "DatabaseDiffers",
-                    "Stop",
-                    format!(
-                        "stopping {pod}: it took a lock without waiting while the active was at work"
-                    ),
-                ),
-                cause => note(
-                    false,
-                    "StoppingPod",
-                    "Stop",
-                    format!("stopping {pod}: {cause}"),
-                ),
-            })
-        }
+        Act::Stop(permit) => of_stop(old, permit),
         Act::Tidy { pod } => Some(note(
             false,
             "RemovingPod",
@@ -129,6 +102,44 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
         )),
         Act::Label { .. } | Act::Gate { .. } => None,
     }
+}
+
+/// A stop is told once, however often the second look does not permit it: the intent of the pass before
+/// is still in the status.
+fn of_stop(old: &ChainlinkNodeStatus, permit: &Permit) -> Option<Note> {
+    let (pod, cause) = (permit.pod(), permit.cause());
+    let again = old
+        .operator
+        .stopping
+        .as_ref()
+        .is_some_and(|stop| stop.uid == pod.uid && stop.reason == cause.to_string());
+    if again {
+        return None;
+    }
+    let pod = &pod.name;
+    Some(match cause {
+        Cause::Handover { successor } => note(
+            false,
+            "HandingOver",
+            "Stop",
+            format!(
+                "stopping the active {pod}: {} waits for the lock",
+                successor.name
+            ),
+        ),
+        Cause::Foreign => note(
+            true,
+            "DatabaseDiffers",
+            "Stop",
+            format!("stopping {pod}: it took a lock without waiting while the active was at work"),
+        ),
+        cause => note(
+            false,
+            "StoppingPod",
+            "Stop",
+            format!("stopping {pod}: {cause}"),
+        ),
+    })
 }
 
 fn stalled_reason(status: &ChainlinkNodeStatus) -> Option<(&str, &str)> {

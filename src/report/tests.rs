@@ -65,20 +65,28 @@ impl Told {
         told
     }
 
-    /// Texts of the events of one reason.
-    fn texts(&mut self, reason: &str) -> Vec<String> {
-        let notes = self.look();
-        notes
-            .into_iter()
-            .filter(|note| note.reason == reason)
-            .map(|note| note.text)
-            .collect()
+    /// One pass whose acts the second look does not permit.
+    fn look_in_vain(&mut self) -> Vec<Note> {
+        let plan = self.world.remember();
+        self.tell(&plan)
     }
 
+    /// Texts of the events of one reason.
+    fn texts(&mut self, reason: &str) -> Vec<String> {
+        texts(self.look(), reason)
+    }
     fn message(&self, pod: &str) -> Option<&str> {
         let pod = self.status.pods.iter().find(|other| other.name == pod);
         pod?.message.as_deref()
     }
+}
+
+fn texts(notes: Vec<Note>, reason: &str) -> Vec<String> {
+    notes
+        .into_iter()
+        .filter(|note| note.reason == reason)
+        .map(|note| note.text)
+        .collect()
 }
 
 fn pair() -> World {
@@ -142,4 +150,17 @@ fn a_trouble_that_is_told_in_other_words_is_not_told_again() {
         events.extend(told.texts("ImagePullBackOff"));
     }
     assert_eq!(events, [format!("{surge}: not found (a works on)")]);
+}
+
+#[test]
+fn a_stop_that_the_second_look_does_not_permit_is_told_once() {
+    let mut told = Told::of(pair());
+    told.world.intent.replicas = 1;
+    let stop = "stopping b: ";
+    let first = texts(told.look_in_vain(), "StoppingPod");
+    assert!(first.len() == 1 && first[0].starts_with(stop), "{first:?}");
+    for _ in 0..3 {
+        told.world.later(1);
+        assert_eq!(texts(told.look_in_vain(), "StoppingPod"), [""; 0]);
+    }
 }
