@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Note, Report, notes, status};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
 use crate::node::ExitKind;
+use crate::observe::{Answered, Contact};
 use crate::plan::Plan;
 use crate::plan::tests::world::{World, v1, v2};
 
@@ -75,6 +76,23 @@ impl Told {
     fn texts(&mut self, reason: &str) -> Vec<String> {
         texts(self.look(), reason)
     }
+    /// Status and reason of a condition.
+    fn condition(&self, kind: &str) -> (String, String) {
+        let mut all = self.status.conditions.iter();
+        let found = all.find(|condition| condition.type_ == kind).unwrap();
+        (found.status.clone(), found.reason.clone())
+    }
+
+    /// One pass of an operator that has this of the active.
+    fn available(&mut self, contact: Option<Answered>) -> (String, String) {
+        let at = self.world.now;
+        self.world.pod("a").contact = contact.map(|answer| Contact { at, answer });
+        self.world.pod("a").watched = Some(at);
+        self.world.unseen("a");
+        self.look();
+        self.condition("Available")
+    }
+
     fn message(&self, pod: &str) -> Option<&str> {
         let pod = self.status.pods.iter().find(|other| other.name == pod);
         pod?.message.as_deref()
@@ -163,4 +181,26 @@ fn a_stop_that_the_second_look_does_not_permit_is_told_once() {
         told.world.later(1);
         assert_eq!(texts(told.look_in_vain(), "StoppingPod"), [""; 0]);
     }
+}
+
+#[test]
+fn an_active_is_available_by_its_own_http_alone() {
+    let is = |status: &str, reason: &str| (status.to_owned(), reason.to_owned());
+    let mut told = Told::of(pair());
+    for (answer, expected) in [
+        (Answered::Serving, is("True", "ActiveServes")),
+        (Answered::Kubelet, is("Unknown", "ActiveNotReached")),
+        (Answered::Starting, is("True", "ActiveServes")),
+        (Answered::Refused, is("False", "ActiveRefuses")),
+    ] {
+        assert_eq!(told.available(Some(answer)), expected, "{answer:?}");
+    }
+    assert_eq!(told.available(None), is("Unknown", "ActiveNotReached"));
+}
+
+#[test]
+fn a_restart_of_the_operator_does_not_call_the_active_into_question() {
+    let mut told = Told::of(pair());
+    let before = told.available(Some(Answered::Serving));
+    assert_eq!(told.available(None), before);
 }
