@@ -4,32 +4,30 @@
 //! pods, plans, writes the status (with the intent in it, under the resource's `resourceVersion`),
 //! tells what it is about to do, and does it. Before a stop it looks and plans once more.
 
+mod streams;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::api::{Api, GroupVersionKind, PostParams};
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::api::{Api, PostParams};
+use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::act::{Actor, Keeper, Kept, Outcome, Service};
-use crate::api::names::{self, NODE_LABEL};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, parse_duration};
 use crate::build::{self, Resolved};
 use crate::observe::{Intent, Looker, Observation, PodId, Problem, Wanted, Witnesses};
 use crate::plan::{Act, Blocked, Permit, Plan, Step, plan};
 use crate::report::{self, Metrics, Report};
 
-/// Resources that are reconciled at the same time.
-const CONCURRENCY: u16 = 16;
+pub use streams::{run, served};
+
 /// A pass is given up after this time: an API server that is cut off never answers.
 const LONGEST_PASS: Duration = Duration::from_secs(60);
 /// After an act: what came of it.
@@ -112,105 +110,6 @@ impl Context {
             None => refusals.remove(uid),
         };
     }
-}
-
-/// Waits until the API server serves `ChainlinkNode`: Helm may start the operator before the CRD is
-/// established.
-pub async fn served(client: &Client) {
-    let kind = GroupVersionKind::gvk(names::GROUP, "v1alpha1", "ChainlinkNode");
-    loop {
-        match kube::discovery::pinned_kind(client, &kind).await {
-            Ok(_) => return,
-            Err(error) => tracing::info!(%error, "the API server does not serve ChainlinkNode yet"),
-        }
-        tokio::time::sleep(RETRY).await;
-    }
-}
-
-/// Reconciles the resources of some namespaces, or of all (`None`), until the process ends.
-pub async fn run(
-    client: &Client,
-    namespaces: Vec<Option<String>>,
-    context: Arc<Context>,
-    mut woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
-) {
-    let mut wakers = Vec::new();
-    let mut controllers = Vec::new();
-    for namespace in namespaces {
-        let (waker, receiver) = mpsc::unbounded_channel();
-        wakers.push((namespace.clone(), waker));
-        controllers.push(control(client, namespace, Arc::clone(&context), receiver));
-    }
-    let route = async {
-        while let Some(node) = woken.recv().await {
-            let waker = wakers
-                .iter()
-                .find(|(namespace, _)| namespace.is_none() || *namespace == node.namespace);
-            if let Some((_, waker)) = waker {
-                // The receiver only goes away with its controller.
-                let _ = waker.send(node);
-            }
-        }
-    };
-    tokio::select! {
-        _ = futures::future::join_all(controllers) => {}
-        () = route => {}
-    }
-}
-
-/// Reconciles the resources of one namespace, or of all.
-async fn control(
-    client: &Client,
-    namespace: Option<String>,
-    context: Arc<Context>,
-    woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
-) {
-    let namespace = namespace.as_deref();
-    let nodes: Api<ChainlinkNode> = scoped(client, namespace);
-    let pods: Api<Pod> = scoped(client, namespace);
-    let maps: Api<ConfigMap> = scoped(client, namespace);
-    let woken = futures::stream::unfold(woken, |mut woken| async move {
-        woken.recv().await.map(|node| (node, woken))
-    });
-    let controller = Controller::new(nodes, watcher::Config::default());
-    let store = controller.store();
-    controller
-        .with_config(Config::default().concurrency(CONCURRENCY))
-        .owns(pods, watcher::Config::default().labels(NODE_LABEL))
-        .watches(maps, watcher::Config::default(), move |map| {
-            referring(&store, &map)
-        })
-        .reconcile_on(woken)
-        .shutdown_on_signal()
-        .run(reconcile, retry, context)
-        .for_each(|result| async move {
-            if let Err(error) = result {
-                tracing::debug!(%error, "a pass ended early");
-            }
-        })
-        .await;
-}
-
-fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    }
-}
-
-/// The resources that refer to a ConfigMap.
-fn referring(store: &Store<ChainlinkNode>, map: &ConfigMap) -> Vec<ObjectRef<ChainlinkNode>> {
-    let name = map.name_any();
-    store
-        .state()
-        .iter()
-        .filter(|node| node.namespace() == map.namespace())
-        .filter(|node| build::referenced_config_maps(&node.spec).contains(&name))
-        .map(|node| ObjectRef::from_obj(node.as_ref()))
-        .collect()
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is the controller's
