@@ -19,7 +19,7 @@ use kube::{Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::act::{Actor, Keeper, Kept, Outcome, Service};
+use crate::act::{Actor, Keeper, Keeping, Kept, Outcome, Service};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, parse_duration};
 use crate::build::{self, Resolved};
 use crate::observe::{Intent, Looker, Observation, PodId, Problem, Wanted, Witnesses};
@@ -70,6 +70,9 @@ pub struct Context {
     metrics: Metrics,
     /// Why the API server last refused to make a pod, by the uid of the resource.
     refusals: Mutex<HashMap<String, String>>,
+    /// The name of the pod that was to be made last and turned out to be taken, by the uid of the
+    /// resource.
+    taken: Mutex<HashMap<String, String>>,
 }
 
 impl Context {
@@ -85,6 +88,7 @@ impl Context {
             reporter,
             metrics: Metrics::default(),
             refusals: Mutex::default(),
+            taken: Mutex::default(),
             client,
         };
         (Arc::new(context), woken)
@@ -101,6 +105,23 @@ impl Context {
             .unwrap_or_else(PoisonError::into_inner)
             .get(uid)
             .cloned()
+    }
+
+    /// Forgets a resource that is gone.
+    fn forget(&self, uid: &str) {
+        self.note_refusal(uid, None);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.remove(uid);
+    }
+
+    fn note_taken(&self, uid: &str, pod: &str) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.insert(uid.to_owned(), pod.to_owned());
+    }
+
+    fn taken(&self, uid: &str) -> Option<String> {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.get(uid).cloned()
     }
 
     fn note_refusal(&self, uid: &str, refusal: Option<String>) {
@@ -144,6 +165,7 @@ async fn one_pass(
         .doing("reading the resource")?;
     let Some(node) = fresh.filter(|node| node.metadata.deletion_timestamp.is_none()) else {
         // What belongs to it goes by its owner references, with or without this operator.
+        context.forget(reference.extra.uid.as_deref().unwrap_or_default());
         context.witnesses.forget(reference);
         context.metrics.forget(
             &reference.namespace.clone().unwrap_or_default(),
@@ -169,14 +191,32 @@ struct Pass<'a> {
 }
 
 /// The message of an API server that will not have it so; other errors pass.
-fn refused(result: Result<(), kube::Error>) -> Result<Option<String>, kube::Error> {
+fn refused<T>(result: Result<T, kube::Error>) -> Result<Result<T, String>, kube::Error> {
     match result {
-        Ok(()) => Ok(None),
+        Ok(done) => Ok(Ok(done)),
         Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_invalid() => {
-            Ok(Some(status.message.clone()))
+            Ok(Err(status.message.clone()))
         }
         Err(error) => Err(error),
     }
+}
+
+/// Why the wanted revision can't be kept, if it can't.
+fn not_kept(kept: Result<Keeping, String>) -> Option<Problem> {
+    let (message, missing) = match kept {
+        Ok(Keeping::Done) => return None,
+        // It may be an object of an earlier resource of this name, and soon gone.
+        Ok(Keeping::NotOurs(message)) => (message, true),
+        Err(message) => (
+            format!("the API server refuses to keep the revision: {message}"),
+            false,
+        ),
+    };
+    Some(Problem {
+        reason: "RevisionNotKept",
+        message,
+        missing,
+    })
 }
 
 impl<'a> Pass<'a> {
@@ -200,13 +240,9 @@ impl<'a> Pass<'a> {
         let mut resolved = build::resolve(&node.name_any(), &node.spec, &maps);
         // What the API server refuses is reported, and keeps nobody from looking after the pods.
         if let Ok(wanted) = &resolved {
-            let kept = keeper.keep(wanted, &mut kept).await;
-            if let Some(message) = refused(kept).doing("keeping the wanted revision")? {
-                resolved = Err(Problem {
-                    reason: "RevisionNotKept",
-                    message: format!("the API server refuses to keep the revision: {message}"),
-                    missing: false,
-                });
+            let kept = refused(keeper.keep(wanted, &mut kept).await);
+            if let Some(problem) = not_kept(kept.doing("keeping the wanted revision")?) {
+                resolved = Err(problem);
             }
         }
         let service = match keeper.service().await {
@@ -215,7 +251,9 @@ impl<'a> Pass<'a> {
                 "a Service named {} exists and is not this resource's: nothing leads to the active; rename one of the two",
                 node.name_any()
             )),
-            Err(error) => refused(Err(error)).doing("applying the Service")?,
+            Err(error) => refused::<()>(Err(error))
+                .doing("applying the Service")?
+                .err(),
         };
         let service = service.map(|message| Blocked {
             reason: "ServiceRefused".to_owned(),
@@ -268,6 +306,7 @@ impl<'a> Pass<'a> {
             intent,
             revisions: self.kept.revisions.clone(),
             pods,
+            taken: self.context.taken(&self.node.uid().unwrap_or_default()),
         })
     }
 
@@ -427,11 +466,14 @@ impl<'a> Pass<'a> {
         };
         if let Ok(resolved) = &self.resolved
             && resolved.revision == *revision
-        {
-            self.keeper
-                .restore_files(resolved)
+            && let Keeping::NotOurs(message) = self
+                .keeper
+                .keep_files(resolved)
                 .await
-                .doing("restoring the files of a revision")?;
+                .doing("restoring the files of a revision")?
+        {
+            self.context.note_refusal(&uid, Some(message));
+            return Ok(());
         }
         let outcome = actor
             .create(pod, revision, content)
@@ -439,6 +481,11 @@ impl<'a> Pass<'a> {
             .doing("making a pod")?;
         let refusal = match outcome {
             Outcome::Refused(message) => Some(message),
+            Outcome::Taken => {
+                tracing::warn!(node = %self.reference, pod, "a pod of another owner has this name");
+                self.context.note_taken(&uid, pod);
+                None
+            }
             Outcome::Done | Outcome::Overtaken => None,
         };
         self.context.note_refusal(&uid, refusal);

@@ -35,6 +35,8 @@ pub struct Observation {
     pub revisions: BTreeMap<String, Revision>,
     /// Every pod of the resource that the API server still has.
     pub pods: Vec<Pod>,
+    /// A name under which a pod was to be made, and which is somebody else's pod.
+    pub taken: Option<String>,
 }
 
 /// The spec, as far as the planner is concerned.

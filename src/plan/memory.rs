@@ -46,8 +46,8 @@ pub(super) fn refresh(
     (memory, finished)
 }
 
-/// A creation that no look has shown is repeated, unless there is no room for it any more, or its
-/// revision is no longer of use or not allowed: the spec may have changed because such pods are refused.
+/// A creation that no look has shown is repeated, unless its name is taken, there is no room for it any
+/// more, or its revision is no longer of use or not allowed: the spec may have changed because such pods are refused.
 pub(super) fn drop_creation(
     memory: &mut Memory,
     seen: &Observation,
@@ -68,7 +68,8 @@ pub(super) fn drop_creation(
         .get(&creating.revision)
         .is_some_and(|revision| guard::create(census, memory, revision, now, rules).is_ok());
     let room = moves::counted(census).len() < seen.intent.replicas + seen.intent.surge;
-    if !of_use || !allowed || !room {
+    let taken = seen.taken.as_ref() == Some(&creating.pod);
+    if taken || !of_use || !allowed || !room {
         memory.creating = None;
         forget_start(memory, &creating.pod);
     }

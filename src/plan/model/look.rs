@@ -287,6 +287,7 @@ impl Mind {
 /// One look at the cluster.
 pub fn look(cluster: &Cluster, surge: usize) -> Observation {
     Observation {
+        taken: None,
         at: *NOW,
         intent: Intent {
             node: NODE.clone(),

@@ -59,6 +59,8 @@ pub struct World {
     pub pods: Vec<Pod>,
     revisions: BTreeMap<String, Revision>,
     unseen: BTreeSet<String>,
+    /// A name that turned out to be somebody else's.
+    pub taken: Option<String>,
     /// How many actives were stopped on purpose.
     pub handovers: usize,
 }
@@ -84,6 +86,7 @@ impl World {
             pods: Vec::new(),
             revisions: BTreeMap::new(),
             unseen: BTreeSet::new(),
+            taken: None,
             handovers: 0,
         };
         world.wanting(&v1())
@@ -301,6 +304,7 @@ impl World {
             intent: self.intent.clone(),
             revisions: self.revisions.clone(),
             pods,
+            taken: self.taken.clone(),
         }
     }
 
