@@ -5,10 +5,11 @@
 //! tells what it is about to do, and does it. Before a stop it looks and plans once more.
 
 mod streams;
+mod watchdog;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::api::{Api, PostParams};
@@ -27,6 +28,7 @@ use crate::plan::{Act, Blocked, Permit, Plan, Step, plan};
 use crate::report::{self, Metrics, Report};
 
 pub use streams::{run, served};
+pub use watchdog::Watchdog;
 
 /// A pass is given up after this time: an API server that is cut off never answers.
 const LONGEST_PASS: Duration = Duration::from_secs(60);
@@ -68,6 +70,7 @@ pub struct Context {
     witnesses: Witnesses,
     reporter: Reporter,
     metrics: Metrics,
+    watchdog: Watchdog,
     /// Why the API server last refused to make a pod, by the uid of the resource.
     refusals: Mutex<HashMap<String, String>>,
     /// The name of the pod that was to be made last and turned out to be taken, by the uid of the
@@ -87,6 +90,7 @@ impl Context {
             witnesses: Witnesses::new(client.clone(), wake),
             reporter,
             metrics: Metrics::default(),
+            watchdog: Watchdog::default(),
             refusals: Mutex::default(),
             taken: Mutex::default(),
             client,
@@ -97,6 +101,11 @@ impl Context {
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Whether the loops turn.
+    pub fn watchdog(&self) -> &Watchdog {
+        &self.watchdog
     }
 
     fn refusal(&self, uid: &str) -> Option<String> {
@@ -143,11 +152,15 @@ fn retry(node: Arc<ChainlinkNode>, error: &Error, context: Arc<Context>) -> Acti
 /// One pass over one resource.
 pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Result<Action, Error> {
     let reference = ObjectRef::from_obj(node.as_ref());
-    match timeout(LONGEST_PASS, Box::pin(one_pass(node, &context, &reference))).await {
-        Ok(result) => result,
-        // As good as a crash: the next pass goes on from what is written (rule S4).
-        Err(_) => Err(Error::Slow),
-    }
+    let progress = || {
+        let namespace = reference.namespace.as_deref();
+        context.watchdog.progress(namespace, Instant::now());
+    };
+    progress();
+    let result = timeout(LONGEST_PASS, Box::pin(one_pass(node, &context, &reference))).await;
+    progress();
+    // As good as a crash: the next pass goes on from what is written (rule S4).
+    result.unwrap_or(Err(Error::Slow))
 }
 
 async fn one_pass(
