@@ -4,32 +4,32 @@
 //! pods, plans, writes the status (with the intent in it, under the resource's `resourceVersion`),
 //! tells what it is about to do, and does it. Before a stop it looks and plans once more.
 
+mod streams;
+mod watchdog;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::api::{Api, GroupVersionKind, PostParams};
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::api::{Api, PostParams};
+use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::act::{Actor, Keeper, Kept, Outcome, Service};
-use crate::api::names::{self, NODE_LABEL};
+use crate::act::{Actor, Keeper, Keeping, Kept, Outcome, Service};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, parse_duration};
 use crate::build::{self, Recorded, Resolved};
 use crate::observe::{Intent, Looker, Observation, PodId, Problem, Wanted, Witnesses};
 use crate::plan::{Act, Blocked, Permit, Plan, Step, plan};
 use crate::report::{self, Metrics, Report};
 
-/// Resources that are reconciled at the same time.
-const CONCURRENCY: u16 = 16;
+pub use streams::{run, served};
+pub use watchdog::Watchdog;
+
 /// A pass is given up after this time: an API server that is cut off never answers.
 const LONGEST_PASS: Duration = Duration::from_secs(60);
 /// After an act: what came of it.
@@ -70,8 +70,12 @@ pub struct Context {
     witnesses: Witnesses,
     reporter: Reporter,
     metrics: Metrics,
+    watchdog: Watchdog,
     /// Why the API server last refused to make a pod, by the uid of the resource.
     refusals: Mutex<HashMap<String, String>>,
+    /// The name of the pod that was to be made last and turned out to be taken, by the uid of the
+    /// resource.
+    taken: Mutex<HashMap<String, String>>,
 }
 
 impl Context {
@@ -86,7 +90,9 @@ impl Context {
             witnesses: Witnesses::new(client.clone(), wake),
             reporter,
             metrics: Metrics::default(),
+            watchdog: Watchdog::default(),
             refusals: Mutex::default(),
+            taken: Mutex::default(),
             client,
         };
         (Arc::new(context), woken)
@@ -97,12 +103,34 @@ impl Context {
         &self.metrics
     }
 
+    /// Whether the loops turn.
+    pub fn watchdog(&self) -> &Watchdog {
+        &self.watchdog
+    }
+
     fn refusal(&self, uid: &str) -> Option<String> {
         self.refusals
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(uid)
             .cloned()
+    }
+
+    /// Forgets a resource that is gone.
+    fn forget(&self, uid: &str) {
+        self.note_refusal(uid, None);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.remove(uid);
+    }
+
+    fn note_taken(&self, uid: &str, pod: &str) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.insert(uid.to_owned(), pod.to_owned());
+    }
+
+    fn taken(&self, uid: &str) -> Option<String> {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.get(uid).cloned()
     }
 
     fn note_refusal(&self, uid: &str, refusal: Option<String>) {
@@ -112,105 +140,6 @@ impl Context {
             None => refusals.remove(uid),
         };
     }
-}
-
-/// Waits until the API server serves `ChainlinkNode`: Helm may start the operator before the CRD is
-/// established.
-pub async fn served(client: &Client) {
-    let kind = GroupVersionKind::gvk(names::GROUP, "v1alpha1", "ChainlinkNode");
-    loop {
-        match kube::discovery::pinned_kind(client, &kind).await {
-            Ok(_) => return,
-            Err(error) => tracing::info!(%error, "the API server does not serve ChainlinkNode yet"),
-        }
-        tokio::time::sleep(RETRY).await;
-    }
-}
-
-/// Reconciles the resources of some namespaces, or of all (`None`), until the process ends.
-pub async fn run(
-    client: &Client,
-    namespaces: Vec<Option<String>>,
-    context: Arc<Context>,
-    mut woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
-) {
-    let mut wakers = Vec::new();
-    let mut controllers = Vec::new();
-    for namespace in namespaces {
-        let (waker, receiver) = mpsc::unbounded_channel();
-        wakers.push((namespace.clone(), waker));
-        controllers.push(control(client, namespace, Arc::clone(&context), receiver));
-    }
-    let route = async {
-        while let Some(node) = woken.recv().await {
-            let waker = wakers
-                .iter()
-                .find(|(namespace, _)| namespace.is_none() || *namespace == node.namespace);
-            if let Some((_, waker)) = waker {
-                // The receiver only goes away with its controller.
-                let _ = waker.send(node);
-            }
-        }
-    };
-    tokio::select! {
-        _ = futures::future::join_all(controllers) => {}
-        () = route => {}
-    }
-}
-
-/// Reconciles the resources of one namespace, or of all.
-async fn control(
-    client: &Client,
-    namespace: Option<String>,
-    context: Arc<Context>,
-    woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
-) {
-    let namespace = namespace.as_deref();
-    let nodes: Api<ChainlinkNode> = scoped(client, namespace);
-    let pods: Api<Pod> = scoped(client, namespace);
-    let maps: Api<ConfigMap> = scoped(client, namespace);
-    let woken = futures::stream::unfold(woken, |mut woken| async move {
-        woken.recv().await.map(|node| (node, woken))
-    });
-    let controller = Controller::new(nodes, watcher::Config::default());
-    let store = controller.store();
-    controller
-        .with_config(Config::default().concurrency(CONCURRENCY))
-        .owns(pods, watcher::Config::default().labels(NODE_LABEL))
-        .watches(maps, watcher::Config::default(), move |map| {
-            referring(&store, &map)
-        })
-        .reconcile_on(woken)
-        .shutdown_on_signal()
-        .run(reconcile, retry, context)
-        .for_each(|result| async move {
-            if let Err(error) = result {
-                tracing::debug!(%error, "a pass ended early");
-            }
-        })
-        .await;
-}
-
-fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    }
-}
-
-/// The resources that refer to a ConfigMap.
-fn referring(store: &Store<ChainlinkNode>, map: &ConfigMap) -> Vec<ObjectRef<ChainlinkNode>> {
-    let name = map.name_any();
-    store
-        .state()
-        .iter()
-        .filter(|node| node.namespace() == map.namespace())
-        .filter(|node| build::referenced_config_maps(&node.spec).contains(&name))
-        .map(|node| ObjectRef::from_obj(node.as_ref()))
-        .collect()
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is the controller's
@@ -223,11 +152,15 @@ fn retry(node: Arc<ChainlinkNode>, error: &Error, context: Arc<Context>) -> Acti
 /// One pass over one resource.
 pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Result<Action, Error> {
     let reference = ObjectRef::from_obj(node.as_ref());
-    match timeout(LONGEST_PASS, Box::pin(one_pass(node, &context, &reference))).await {
-        Ok(result) => result,
-        // As good as a crash: the next pass goes on from what is written (rule S4).
-        Err(_) => Err(Error::Slow),
-    }
+    let progress = || {
+        let namespace = reference.namespace.as_deref();
+        context.watchdog.progress(namespace, Instant::now());
+    };
+    progress();
+    let result = timeout(LONGEST_PASS, Box::pin(one_pass(node, &context, &reference))).await;
+    progress();
+    // As good as a crash: the next pass goes on from what is written (rule S4).
+    result.unwrap_or(Err(Error::Slow))
 }
 
 async fn one_pass(
@@ -245,6 +178,7 @@ async fn one_pass(
         .doing("reading the resource")?;
     let Some(node) = fresh.filter(|node| node.metadata.deletion_timestamp.is_none()) else {
         // What belongs to it goes by its owner references, with or without this operator.
+        context.forget(reference.extra.uid.as_deref().unwrap_or_default());
         context.witnesses.forget(reference);
         context.metrics.forget(
             &reference.namespace.clone().unwrap_or_default(),
@@ -279,14 +213,32 @@ fn recorded<'a>(node: &'a ChainlinkNode, kept: &Kept) -> Option<Recorded<'a>> {
 }
 
 /// The message of an API server that will not have it so; other errors pass.
-fn refused(result: Result<(), kube::Error>) -> Result<Option<String>, kube::Error> {
+fn refused<T>(result: Result<T, kube::Error>) -> Result<Result<T, String>, kube::Error> {
     match result {
-        Ok(()) => Ok(None),
+        Ok(done) => Ok(Ok(done)),
         Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_invalid() => {
-            Ok(Some(status.message.clone()))
+            Ok(Err(status.message.clone()))
         }
         Err(error) => Err(error),
     }
+}
+
+/// Why the wanted revision can't be kept, if it can't.
+fn not_kept(kept: Result<Keeping, String>) -> Option<Problem> {
+    let (message, missing) = match kept {
+        Ok(Keeping::Done) => return None,
+        // It may be an object of an earlier resource of this name, and soon gone.
+        Ok(Keeping::NotOurs(message)) => (message, true),
+        Err(message) => (
+            format!("the API server refuses to keep the revision: {message}"),
+            false,
+        ),
+    };
+    Some(Problem {
+        reason: "RevisionNotKept",
+        message,
+        missing,
+    })
 }
 
 impl<'a> Pass<'a> {
@@ -311,13 +263,9 @@ impl<'a> Pass<'a> {
             build::resolve_after(recorded(node, &kept), &node.name_any(), &node.spec, &maps);
         // What the API server refuses is reported, and keeps nobody from looking after the pods.
         if let Ok(wanted) = &resolved {
-            let kept = keeper.keep(wanted, &mut kept).await;
-            if let Some(message) = refused(kept).doing("keeping the wanted revision")? {
-                resolved = Err(Problem {
-                    reason: "RevisionNotKept",
-                    message: format!("the API server refuses to keep the revision: {message}"),
-                    missing: false,
-                });
+            let kept = refused(keeper.keep(wanted, &mut kept).await);
+            if let Some(problem) = not_kept(kept.doing("keeping the wanted revision")?) {
+                resolved = Err(problem);
             }
         }
         let service = match keeper.service().await {
@@ -326,7 +274,9 @@ impl<'a> Pass<'a> {
                 "a Service named {} exists and is not this resource's: nothing leads to the active; rename one of the two",
                 node.name_any()
             )),
-            Err(error) => refused(Err(error)).doing("applying the Service")?,
+            Err(error) => refused::<()>(Err(error))
+                .doing("applying the Service")?
+                .err(),
         };
         let service = service.map(|message| Blocked {
             reason: "ServiceRefused".to_owned(),
@@ -388,6 +338,7 @@ impl<'a> Pass<'a> {
             revisions: self.kept.revisions.clone(),
             pods,
             pulls,
+            taken: self.context.taken(&self.node.uid().unwrap_or_default()),
         })
     }
 
@@ -558,16 +509,23 @@ impl<'a> Pass<'a> {
         };
         if let Ok(resolved) = &self.resolved
             && resolved.revision == *revision
-        {
-            self.keeper
-                .restore_files(resolved)
+            && let Keeping::NotOurs(message) = self
+                .keeper
+                .keep_files(resolved)
                 .await
-                .doing("restoring the files of a revision")?;
+                .doing("restoring the files of a revision")?
+        {
+            self.context.note_refusal(&uid, Some(message));
+            return Ok(());
         }
         let outcome = actor
             .create(pod, revision, content)
             .await
             .doing("making a pod")?;
+        if outcome == Outcome::Taken {
+            tracing::warn!(node = %self.reference, pod, "a pod of another owner has this name");
+            self.context.note_taken(&uid, pod);
+        }
         self.context.note_refusal(&uid, outcome.refusal());
         Ok(())
     }

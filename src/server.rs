@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::State;
@@ -14,11 +15,32 @@ use tokio::net::TcpListener;
 /// Serves until the process ends.
 pub(crate) async fn serve(address: SocketAddr, context: Arc<Context>) -> std::io::Result<()> {
     let router = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(|| async { "ok\n" }))
+        .route("/healthz", get(health))
+        .route("/readyz", get(readiness))
         .route("/metrics", get(metrics))
         .with_state(context);
     axum::serve(TcpListener::bind(address).await?, router).await
+}
+
+/// Fails where a loop hangs: a new process is the cure.
+async fn health(State(context): State<Arc<Context>>) -> Probe {
+    let stuck = context.watchdog().is_stuck(Instant::now());
+    probe(!stuck, "no resource was looked at for minutes\n")
+}
+
+async fn readiness(State(context): State<Arc<Context>>) -> Probe {
+    let ready = context.watchdog().is_ready();
+    probe(ready, "the resources are not listed yet\n")
+}
+
+type Probe = (StatusCode, &'static str);
+
+fn probe(good: bool, trouble: &'static str) -> Probe {
+    if good {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, trouble)
+    }
 }
 
 async fn metrics(State(context): State<Arc<Context>>) -> impl IntoResponse {
@@ -30,5 +52,20 @@ async fn metrics(State(context): State<Arc<Context>>) -> impl IntoResponse {
             [(header::CONTENT_TYPE, "text/plain")],
             error.to_string(),
         ),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_operator_that_has_listed_nothing_yet_is_healthy_and_not_ready() {
+        let client = kube::Client::new(Router::new(), "default");
+        let (context, _woken) = Context::new(client);
+        assert_eq!(health(State(Arc::clone(&context))).await.0, StatusCode::OK);
+        let ready = readiness(State(context)).await.0;
+        assert_eq!(ready, StatusCode::SERVICE_UNAVAILABLE);
     }
 }

@@ -170,7 +170,7 @@ fn what_is_shown_has_no_passwords() {
 
     assert_eq!(
         read_line(&raw).text,
-        "dial postgres://cl:xxxxx@db/cl: refused"
+        "dial postgres://xxxxx@db/xxxxx: refused"
     );
 }
 
@@ -399,6 +399,16 @@ fn failing_plain_text_the_last_error_speaks_then_the_last_line() {
 }
 
 #[test]
+fn a_node_that_ended_while_it_waited_has_no_last_words() {
+    let error = "2026-11-23T18:02:20.433Z [ERROR] something from before   pg/x.go:1  version=2.18.0@fb7d6e8";
+    let waits = "2026-11-23T18:02:26.433Z [INFO]  Another application is currently holding the \
+                 database lease (or a previous instance exited uncleanly), waiting for lease to \
+                 expire...  pg/lease_lock.go:117  version=2.18.0@fb7d6e8";
+    assert_eq!(last_words(&[error, waits]), None);
+    assert!(last_words(&[waits, error]).is_some());
+}
+
+#[test]
 fn last_words_hide_passwords_and_are_short() {
     let long = format!(
         "opening db: postgres://cl:hunter2@db/cl {}",
@@ -407,7 +417,7 @@ fn last_words_hide_passwords_and_are_short() {
     let words = last_words(&[&long]).unwrap();
 
     assert!(
-        words.starts_with("opening db: postgres://cl:xxxxx@db/cl x"),
+        words.starts_with("opening db: postgres://xxxxx@db/xxxxx x"),
         "{words}"
     );
     assert_eq!(words.chars().count(), 1001);

@@ -77,7 +77,7 @@ fn sentence(milestone: &Milestone) -> String {
 fn end(who: &str, code: i32, reader: Option<LogReader>) -> String {
     let code = if code < 0 { 128 - code } else { code };
     let words = reader.and_then(|reader| reader.summary().last_words);
-    let kind = classify_exit(code, words.as_deref());
+    let kind = classify_exit(code, None, words.as_deref());
     match words {
         Some(words) if code != 0 && code != 137 => format!("{who} ends {kind:?}: {words}"),
         _ => format!("{who} ends {kind:?}"),

@@ -2,12 +2,16 @@
 //! only where something differs, so that a steady resource causes no writes (rule L2).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{ConfigMap, Service as ApiService};
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use kube::{Client, ResourceExt};
+use kube::api::{Api, DeleteParams, PartialObjectMeta, Patch, PatchParams, PostParams};
+use kube::{Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use super::controls;
 use crate::api::ChainlinkNode;
 use crate::api::names::FIELD_MANAGER;
 use crate::build::{self, Content, Resolved};
@@ -69,53 +73,65 @@ impl<'a> Keeper<'a> {
     }
 
     /// Keeps a new revision: its files first, so that a kept revision always has them.
-    pub async fn keep(&self, resolved: &Resolved, kept: &mut Kept) -> Result<(), kube::Error> {
+    pub async fn keep(&self, resolved: &Resolved, kept: &mut Kept) -> Result<Keeping, kube::Error> {
+        let files = self.keep_files(resolved).await?;
         let name = &resolved.revision.name;
-        if let Some(map) = build::config_map(self.node, resolved)
-            && self.config_maps().get_metadata_opt(name).await?.is_none()
-        {
-            // New, or deleted by somebody while pods depend on it.
-            there(
-                self.config_maps()
-                    .create(&PostParams::default(), &map)
-                    .await
-                    .map(drop),
-            )?;
-        }
-        if kept.revisions.contains_key(name) {
-            return Ok(());
+        if files != Keeping::Done || kept.revisions.contains_key(name) {
+            return Ok(files);
         }
         let number = kept.newest + 1;
         let object =
             build::revision_object(self.node, resolved, number).map_err(kube::Error::SerdeError)?;
-        there(
-            self.revisions()
-                .create(&PostParams::default(), &object)
-                .await
-                .map(drop),
-        )?;
-        kept.newest = number;
-        kept.revisions
-            .insert(name.clone(), resolved.revision.clone());
-        kept.contents.insert(name.clone(), resolved.content.clone());
-        Ok(())
+        let made = self.make(&self.revisions(), &object).await?;
+        if made == Keeping::Done {
+            kept.newest = number;
+            kept.revisions
+                .insert(name.clone(), resolved.revision.clone());
+            kept.contents.insert(name.clone(), resolved.content.clone());
+        }
+        Ok(made)
     }
 
-    /// Makes the files of a kept revision again, where they are gone: its removal may have been begun,
+    /// Makes the files of a revision where they are not there: it is new, its removal may have been begun,
     /// or somebody deleted them. Without them no pod of it starts.
-    pub async fn restore_files(&self, resolved: &Resolved) -> Result<(), kube::Error> {
+    pub async fn keep_files(&self, resolved: &Resolved) -> Result<Keeping, kube::Error> {
         let Some(map) = build::config_map(self.node, resolved) else {
-            return Ok(());
+            return Ok(Keeping::Done);
         };
-        if self.config_maps().get_opt(&map.name_any()).await?.is_some() {
-            return Ok(());
+        let maps = self.config_maps();
+        match maps.get_metadata_opt(&map.name_any()).await? {
+            Some(there) => Ok(self.keeping(&there)),
+            None => self.make(&maps, &map).await,
         }
-        there(
-            self.config_maps()
-                .create(&PostParams::default(), &map)
-                .await
-                .map(drop),
-        )
+    }
+
+    /// Makes an object, unless it is there already: then it has to be ours.
+    async fn make<K>(&self, api: &Api<K>, object: &K) -> Result<Keeping, kube::Error>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        match api.create(&PostParams::default(), object).await {
+            Ok(_) => Ok(Keeping::Done),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                let there = api.get_metadata(&object.name_any()).await?;
+                Ok(self.keeping(&there))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn keeping<K>(&self, there: &PartialObjectMeta<K>) -> Keeping
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        if controls(self.node, there) {
+            return Keeping::Done;
+        }
+        Keeping::NotOurs(format!(
+            "a {} named {} exists and is not this resource's: remove it, or rename the resource",
+            K::kind(&()),
+            there.name_any()
+        ))
     }
 
     /// Removes the revisions that nothing needs any more.
@@ -159,7 +175,7 @@ impl<'a> Keeper<'a> {
         let wanted = build::active_service(self.node);
         let name = self.node.name_any();
         if let Some(there) = services.get_opt(&name).await? {
-            if !self.owns(&there) {
+            if !controls(self.node, &there) {
                 return Ok(Service::NotOurs);
             }
             if is_as_wanted(&there, &wanted) {
@@ -172,14 +188,14 @@ impl<'a> Keeper<'a> {
             .await
             .map(|_| Service::AsWanted)
     }
+}
 
-    fn owns(&self, object: &impl ResourceExt) -> bool {
-        let uid = self.node.metadata.uid.as_deref();
-        object
-            .owner_references()
-            .iter()
-            .any(|owner| Some(owner.uid.as_str()) == uid)
-    }
+/// Whether something could be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    Done,
+    /// Its name is taken; says by what.
+    NotOurs(String),
 }
 
 /// What stands of the Service.
@@ -220,13 +236,6 @@ fn is_as_wanted(there: &ApiService, wanted: &ApiService) -> bool {
             wanted.metadata.annotations.as_ref(),
             there.metadata.annotations.as_ref(),
         )
-}
-
-fn there(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
-    match result {
-        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-        other => other,
-    }
 }
 
 fn gone(result: Result<(), kube::Error>) -> Result<(), kube::Error> {

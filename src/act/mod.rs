@@ -4,5 +4,19 @@
 mod keep;
 mod pods;
 
-pub use keep::{Keeper, Kept, Service};
+use kube::ResourceExt;
+
+use crate::api::ChainlinkNode;
+
+pub use keep::{Keeper, Keeping, Kept, Service};
 pub use pods::{Actor, Outcome};
+
+/// Whether an object is this resource's: one of that name may be another's, or that of an earlier
+/// resource whose objects are not all gone yet.
+fn controls(node: &ChainlinkNode, object: &impl ResourceExt) -> bool {
+    let uid = node.metadata.uid.as_deref();
+    object
+        .owner_references()
+        .iter()
+        .any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
+}

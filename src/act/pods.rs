@@ -2,9 +2,10 @@
 
 use k8s_openapi::api::core::v1::Pod as ApiPod;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, ResourceExt};
 use serde_json::json;
 
+use super::controls;
 use crate::api::ChainlinkNode;
 use crate::api::names::{FIELD_MANAGER, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
 use crate::build::{self, Content};
@@ -19,6 +20,8 @@ pub enum Outcome {
     Overtaken,
     /// The API server refuses to make the pod: quota, admission, invalid fields.
     Refused(String),
+    /// The name of the pod to be made is that of somebody else's.
+    Taken,
 }
 
 impl Outcome {
@@ -26,7 +29,7 @@ impl Outcome {
     pub fn refusal(self) -> Option<String> {
         match self {
             Self::Refused(message) => Some(message),
-            Self::Done | Self::Overtaken => None,
+            Self::Done | Self::Overtaken | Self::Taken => None,
         }
     }
 }
@@ -82,16 +85,8 @@ impl<'a> Actor<'a> {
             Ok(_) => Ok(Outcome::Done),
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 let there = self.pods.get_opt(name).await?;
-                let ours = there.is_none_or(|pod| {
-                    pod.owner_references()
-                        .iter()
-                        .any(|owner| Some(&owner.uid) == self.node.meta().uid.as_ref())
-                });
-                Ok(if ours {
-                    Outcome::Done
-                } else {
-                    Outcome::Refused(format!("a pod named {name} exists and is not ours"))
-                })
+                let ours = there.is_none_or(|pod| controls(self.node, &pod));
+                Ok(if ours { Outcome::Done } else { Outcome::Taken })
             }
             Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_invalid() => {
                 Ok(Outcome::Refused(status.message.clone()))

@@ -101,6 +101,9 @@ pub struct PodStatus {
     /// Why it is not further, or its last words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// How often its container has ended.
+    #[serde(default)]
+    pub exits: i32,
 }
 
 /// A handover in progress.

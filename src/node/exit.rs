@@ -32,7 +32,9 @@ pub enum ExitKind {
     Credentials,
     /// The root folder can't be made or written.
     RootDir,
-    /// Killed by SIGKILL: out of memory, or its grace period was over.
+    /// Killed because it used more memory than its limit.
+    OutOfMemory,
+    /// Killed by SIGKILL: its grace period was over, or its machine had no memory left.
     Killed,
     /// Nothing that is known.
     Unknown,
@@ -119,16 +121,19 @@ const CONFIGURATION: [&str; 10] = [
 
 /// What an exit with this code and these [last words](super::last_words) means.
 ///
-/// `exit_code` is the container's: 128 and the signal's number for a killed process.
+/// `exit_code` is the container's: 128 and the signal's number for a killed process. `reason` is the
+/// kubelet's. What a process said before it was killed is not why.
 #[must_use]
-pub fn classify_exit(exit_code: i32, last_words: Option<&str>) -> ExitKind {
-    if exit_code == 0 {
-        return ExitKind::CleanStop;
+pub fn classify_exit(exit_code: i32, reason: Option<&str>, last_words: Option<&str>) -> ExitKind {
+    match (exit_code, reason) {
+        (_, Some("OOMKilled")) => return ExitKind::OutOfMemory,
+        (0, _) => return ExitKind::CleanStop,
+        (137, _) => return ExitKind::Killed,
+        _ => {}
     }
     let words = last_words.unwrap_or_default();
     match by_words(words) {
         ExitKind::Unknown => match exit_code {
-            137 => ExitKind::Killed,
             // Asked to stop before the node had a handler for it.
             130 | 143 => ExitKind::StoppedStarting,
             255 if words.is_empty() => ExitKind::StopTimedOut,
@@ -196,6 +201,7 @@ impl ExitKind {
             | Self::Configuration
             | Self::Credentials
             | Self::RootDir
+            | Self::OutOfMemory
             | Self::Killed
             | Self::Unknown => false,
         }
@@ -207,11 +213,25 @@ impl ExitKind {
         matches!(self, Self::DatabaseAway | Self::DatabaseRefused)
     }
 
+    /// What is said of a process that could say nothing itself.
+    #[must_use]
+    pub fn words(&self) -> Option<&'static str> {
+        match self {
+            Self::OutOfMemory => Some("killed (OOMKilled): raise pod.resources.limits.memory"),
+            Self::Killed => Some("killed (SIGKILL)"),
+            _ => None,
+        }
+    }
+
     /// What to do about it, in one sentence; nothing where there is nothing to do.
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::CleanStop | Self::StoppedStandby | Self::StoppedStarting | Self::Deposed => None,
+            Self::CleanStop
+            | Self::StoppedStandby
+            | Self::StoppedStarting
+            | Self::Deposed
+            | Self::OutOfMemory => None,
             Self::StopTimedOut => Some(
                 "Look for what held the database up; the lease it left behind runs out by itself.",
             ),
@@ -240,8 +260,8 @@ impl ExitKind {
                  mounted volume itself.",
             ),
             Self::Killed => Some(
-                "Give the pod more memory if it ran out of it (a first boot needs 1 GiB and more), \
-                 or look at why it did not stop within its grace period.",
+                "Look at why it did not stop within its grace period, or whether its machine ran out \
+                 of memory.",
             ),
             Self::Unknown => Some("Read the pod's previous log for what came before."),
         }
@@ -253,7 +273,7 @@ mod tests {
     use super::*;
 
     fn kind(words: &str) -> ExitKind {
-        classify_exit(1, Some(words))
+        classify_exit(1, None, Some(words))
     }
 
     #[test]
@@ -281,7 +301,7 @@ mod tests {
             ),
             (255, None, StopTimedOut),
         ] {
-            let kind = classify_exit(code, words);
+            let kind = classify_exit(code, None, words);
             assert_eq!(kind, expected, "{code} {words:?}");
             assert!(kind.means_nothing() && !kind.is_database(), "{kind:?}");
         }
@@ -394,13 +414,30 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_not_excused() {
-        assert_eq!(classify_exit(1, None), ExitKind::Unknown);
+        assert_eq!(classify_exit(1, None, None), ExitKind::Unknown);
         assert_eq!(
-            classify_exit(2, Some("panic: runtime error")),
+            classify_exit(2, None, Some("panic: runtime error")),
             ExitKind::Unknown
         );
-        assert_eq!(classify_exit(137, None), ExitKind::Killed);
-        assert!(!ExitKind::Unknown.means_nothing() && !ExitKind::Killed.means_nothing());
+        assert!(!ExitKind::Unknown.means_nothing());
+    }
+
+    #[test]
+    fn what_a_killed_node_said_before_is_not_why() {
+        let words = Some("call failed: dial tcp 10.0.0.9:8545: connect: connection refused");
+        assert_eq!(classify_exit(137, Some("Error"), words), ExitKind::Killed);
+        assert_eq!(classify_exit(137, None, None), ExitKind::Killed);
+        assert!(!ExitKind::Killed.means_nothing());
+        assert!(!ExitKind::Killed.advice().unwrap().contains("limits"));
+    }
+
+    #[test]
+    fn memory_is_advised_only_where_the_kubelet_says_so() {
+        for code in [1, 137] {
+            let kind = classify_exit(code, Some("OOMKilled"), Some("Exited all services"));
+            assert_eq!(kind, ExitKind::OutOfMemory);
+            assert!(!kind.means_nothing() && kind.advice().is_none());
+        }
     }
 
     #[test]

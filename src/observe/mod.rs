@@ -1,6 +1,7 @@
 //! From the cluster to an [`Observation`]: what is read, what is watched, and what of it is recorded
 //! in the pods. Nothing is decided here.
 
+mod container;
 mod look;
 mod observation;
 mod port;

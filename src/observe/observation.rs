@@ -37,6 +37,8 @@ pub struct Observation {
     pub pods: Vec<Pod>,
     /// Every pod that only pulls an image.
     pub pulls: Vec<Pull>,
+    /// A name under which a pod was to be made, and which is somebody else's pod.
+    pub taken: Option<String>,
 }
 
 /// A short pod that pulls the image of a revision on one machine. It is no node.
@@ -129,31 +131,44 @@ pub struct Pod {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Container {
     /// It never ran in this pod.
-    NotStarted {
-        trouble: Option<Trouble>,
-    },
+    NotStarted { trouble: Option<Trouble> },
     Running {
         since: Timestamp,
+        /// How the run before this one ended.
+        last: Option<Exit>,
     },
     /// It ended and the kubelet will start it again.
-    Down {
-        exit: Exit,
-        restarts: i32,
-    },
+    Down { exit: Exit, restarts: i32 },
     /// The pod is Failed or Succeeded: it will not run again.
-    Ended {
-        exit: Option<Exit>,
-    },
+    Ended { exit: Option<Exit> },
 }
 
 /// How a container ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Exit {
+    /// Which end of the pod's container this is, from 1: what was told of it is not told again.
+    pub number: i32,
     pub at: Option<Timestamp>,
     pub kind: ExitKind,
     pub code: i32,
     /// The node's last words.
     pub words: Option<String>,
+}
+
+impl Exit {
+    /// What the node said, else what its exit code says.
+    pub fn said(&self) -> String {
+        self.words
+            .clone()
+            .unwrap_or_else(|| format!("exit code {}", self.code))
+    }
+
+    /// The same, and what to do about it.
+    pub fn words_and_advice(&self) -> String {
+        let advice = self.kind.advice();
+        let advice = advice.map(|advice| format!(" ({advice})"));
+        format!("{}{}", self.said(), advice.unwrap_or_default())
+    }
 }
 
 /// What keeps a pod from starting, in Kubernetes' own words.
@@ -213,9 +228,18 @@ pub enum Answered {
 }
 
 impl Pod {
-    /// Whether its container runs and the API server has not accepted its deletion.
+    /// Whether its container runs, as far as the API server knows; that of a deleted pod may.
     pub fn running(&self) -> bool {
         matches!(self.container, Container::Running { .. })
+    }
+
+    /// How its container last ended, whether or not it was started again.
+    pub fn last_exit(&self) -> Option<&Exit> {
+        match &self.container {
+            Container::Running { last: exit, .. } | Container::Ended { exit } => exit.as_ref(),
+            Container::Down { exit, .. } => Some(exit),
+            Container::NotStarted { .. } => None,
+        }
     }
 
     /// Whether it can't run again.

@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod, PodCondition};
 
-use super::observation::{Container, Exit, Pod, PodId, Pull, Pulled, Revision, Took, Trouble};
+use super::container::container;
+use super::observation::{Container, Pod, PodId, Pull, Pulled, Revision, Took, Trouble};
 use super::witness::{ContainerKey, Facts};
 use crate::api::names::{
     ACTIVE_CONDITION, CONTAINER, LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE,
     ROLE_LABEL, VERSION_ANNOTATION, WAITING_CONDITION,
 };
-use crate::node::{classify_exit, last_words};
 
 /// What a pod's own conditions say of its present container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -226,96 +226,5 @@ pub(super) fn pull(pod: &ApiPod) -> Option<Pull> {
             .map_or(Timestamp::MIN, |time| time.0),
         deleted: pod.metadata.deletion_timestamp.is_some(),
         pulled,
-    })
-}
-
-fn container(pod: &ApiPod, warning: Option<Trouble>) -> Container {
-    let status = container_status(pod);
-    let phase = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref());
-    if matches!(phase, Some("Failed" | "Succeeded")) {
-        return Container::Ended {
-            exit: status.and_then(last_exit),
-        };
-    }
-    let Some(status) = status else {
-        return Container::NotStarted {
-            trouble: unschedulable(pod).or(warning),
-        };
-    };
-    if let Some(running) = status
-        .state
-        .as_ref()
-        .and_then(|state| state.running.as_ref())
-    {
-        let since = running
-            .started_at
-            .as_ref()
-            .map_or(Timestamp::MIN, |time| time.0);
-        return Container::Running { since };
-    }
-    if let Some(exit) = last_exit(status) {
-        return Container::Down {
-            exit,
-            restarts: status.restart_count,
-        };
-    }
-    let waiting = status
-        .state
-        .as_ref()
-        .and_then(|state| state.waiting.as_ref());
-    let trouble = waiting.and_then(|waiting| {
-        let reason = waiting
-            .reason
-            .clone()
-            .filter(|reason| !matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))?;
-        let message = waiting.message.clone().unwrap_or_else(|| reason.clone());
-        Some(Trouble { reason, message })
-    });
-    Container::NotStarted {
-        trouble: trouble.or_else(|| unschedulable(pod)).or(warning),
-    }
-}
-
-fn unschedulable(pod: &ApiPod) -> Option<Trouble> {
-    let scheduled = condition(pod, "PodScheduled").filter(|found| found.status == "False")?;
-    Some(Trouble {
-        reason: scheduled
-            .reason
-            .clone()
-            .unwrap_or_else(|| "Unschedulable".to_owned()),
-        message: scheduled
-            .message
-            .clone()
-            .unwrap_or_else(|| "no machine has room".to_owned()),
-    })
-}
-
-/// How the container last ended. Kubernetes keeps the tail of the log of a container that ended with
-/// an error; the last words are in it.
-fn last_exit(status: &ContainerStatus) -> Option<Exit> {
-    let now = status
-        .state
-        .as_ref()
-        .and_then(|state| state.terminated.as_ref());
-    let before = status
-        .last_state
-        .as_ref()
-        .and_then(|state| state.terminated.as_ref());
-    let ended = now.or(before)?;
-    let tail: Vec<&str> = ended
-        .message
-        .as_deref()
-        .unwrap_or_default()
-        .lines()
-        .collect();
-    let words = last_words(&tail).filter(|words| !words.is_empty());
-    Some(Exit {
-        at: ended.finished_at.as_ref().map(|time| time.0),
-        kind: classify_exit(ended.exit_code, words.as_deref()),
-        code: ended.exit_code,
-        words,
     })
 }

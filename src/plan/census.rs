@@ -117,7 +117,7 @@ impl<'a> Census<'a> {
             return;
         }
         match &pod.container {
-            Container::Running { since }
+            Container::Running { since, .. }
                 if pod.silent_since(before(self.now, LOST)) && *since < before(self.now, LOST) =>
             {
                 self.lost.push(pod);

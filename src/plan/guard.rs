@@ -419,7 +419,8 @@ fn takeover_awaited(census: &Census<'_>, memory: &Memory, since: Timestamp) -> b
 fn another_waits(census: &Census<'_>, memory: &Memory, pod: &Pod, now: Timestamp) -> bool {
     let long_ago = before(now, TAKEOVER);
     let outside = memory.unheld_since.is_some_and(|since| since <= long_ago);
-    let there_before = matches!(pod.container, Container::Running { since } if since <= long_ago);
+    let there_before =
+        matches!(pod.container, Container::Running { since, .. } if since <= long_ago);
     outside
         && there_before
         && pod.waits()

@@ -47,8 +47,8 @@ pub(super) fn refresh(
     (memory, finished)
 }
 
-/// A creation that no look has shown is repeated, unless there is no room for it any more, or its
-/// revision is no longer of use or not allowed: the spec may have changed because such pods are refused.
+/// A creation that no look has shown is repeated, unless its name is taken, there is no room for it any
+/// more, or its revision is no longer of use or not allowed: the spec may have changed because such pods are refused.
 pub(super) fn drop_creation(
     memory: &mut Memory,
     seen: &Observation,
@@ -69,7 +69,8 @@ pub(super) fn drop_creation(
         .get(&creating.revision)
         .is_some_and(|revision| guard::create(census, memory, revision, now, rules).is_ok());
     let room = moves::counted(census).len() < seen.intent.replicas + seen.intent.surge;
-    if !of_use || !allowed || !room {
+    let taken = seen.taken.as_ref() == Some(&creating.pod);
+    if taken || !of_use || !allowed || !room {
         memory.creating = None;
         forget_start(memory, &creating.pod);
     }
@@ -280,7 +281,7 @@ fn note_end(last: &mut LastActive, seen: &Observation, stopping: Option<&Stop>, 
             Some(exit.as_ref().and_then(|exit| exit.at).unwrap_or(now))
         }
         // Restarted between two looks: its takeover is no longer that of this container.
-        Some(Container::Running { since }) if pod.is_some_and(|pod| pod.took.is_none()) => {
+        Some(Container::Running { since, .. }) if pod.is_some_and(|pod| pod.took.is_none()) => {
             Some(*since)
         }
         Some(Container::Running { .. } | Container::NotStarted { .. }) => None,

@@ -13,7 +13,7 @@ mod moves;
 mod pull;
 mod situation;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Duration;
 
@@ -48,6 +48,12 @@ pub const RETRY: Duration = Duration::from_mins(10);
 pub const NOT_RESTARTED: Duration = Duration::from_mins(6);
 /// How long a pod whose database was away is left in back-off before a fresh one replaces it.
 pub const BACKOFF: Duration = Duration::from_secs(15);
+
+/// A container that runs for less than this, after some exits that mean something, is in a crash loop: it
+/// is between two of its crashes.
+pub const CRASH_LOOP: Duration = Duration::from_secs(60);
+/// How many exits make a crash loop.
+const EXITS_OF_A_LOOP: i32 = 3;
 
 /// What is to be done now.
 #[derive(Clone, Debug)]

@@ -1,15 +1,13 @@
 //! The next move: at most one creation and one stop.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
-
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use super::census::{Census, before};
 use super::guard::{self, Cause, Denied, Permit, Rule, Rules};
 use super::pull::Needed;
 use super::situation::{Blocked, Situation, Step};
-use super::{FRESH, RESCUE, RETRY};
+use super::{CRASH_LOOP, EXITS_OF_A_LOOP, FRESH, RESCUE, RETRY};
 use crate::api::Memory;
 use crate::observe::{Answered, Container, Observation, Pod, PodId, Pulled, Revision, Wanted};
 
@@ -288,11 +286,7 @@ impl<'a> Board<'a> {
             .seen
             .pods
             .iter()
-            .filter_map(|pod| match &pod.container {
-                Container::Down { exit, .. } => exit.words.clone(),
-                Container::Ended { exit } => exit.as_ref().and_then(|exit| exit.words.clone()),
-                _ => None,
-            })
+            .filter_map(|pod| pod.last_exit()?.words.clone())
             .next_back()
             .map(|words| format!(" Its last words: {words}"))
             .unwrap_or_default();
@@ -681,7 +675,7 @@ impl<'a> Board<'a> {
     fn lateness(&self, pod: &Pod) -> Option<Blocked> {
         // A container that was started again has its time again: an exit that means nothing is no alarm.
         let begun = match &pod.container {
-            Container::Running { since } => pod.created.max(*since),
+            Container::Running { since, .. } => pod.created.max(*since),
             Container::Down { exit, .. } => exit.at.map_or(pod.created, |at| pod.created.max(at)),
             Container::NotStarted { .. } | Container::Ended { .. } => pod.created,
         };
@@ -702,20 +696,22 @@ impl<'a> Board<'a> {
                 format!("{name}: {}", trouble.message),
                 trouble.of_a_wrong_image(),
             ),
-            Container::Down { exit, restarts } if !exit.kind.means_nothing() => {
-                let words = exit
-                    .words
-                    .clone()
-                    .unwrap_or_else(|| format!("exit code {}", exit.code));
-                let advice = exit
-                    .kind
-                    .advice()
-                    .map(|advice| format!(" ({advice})"))
-                    .unwrap_or_default();
+            Container::Down { exit, restarts } if !exit.kind.means_nothing() => (
+                "CrashLoop".to_owned(),
+                format!("{name}: {}", exit.words_and_advice()),
+                *restarts >= EXITS_OF_A_LOOP,
+            ),
+            Container::Running {
+                since,
+                last: Some(exit),
+            } if !exit.kind.means_nothing()
+                && exit.number >= EXITS_OF_A_LOOP
+                && *since > before(self.now, CRASH_LOOP) =>
+            {
                 (
                     "CrashLoop".to_owned(),
-                    format!("{name}: {words}{advice}"),
-                    *restarts >= 3,
+                    format!("{name}: {}", exit.words_and_advice()),
+                    true,
                 )
             }
             _ if late => (
@@ -845,20 +841,31 @@ fn not_serving(active: &Pod) -> bool {
         .is_some_and(|contact| matches!(contact.answer, Answered::Starting | Answered::Refused))
 }
 
-/// The name of the `number`th pod: the same after a crash, and never the same for another resource of
-/// that name.
+/// The name that the `number`th pod of a resource is given, by every operator and after every crash. That
+/// of another pod, or of one of an earlier resource of this name, is very unlikely to be the same: one
+/// that is taken is passed over.
 pub(super) fn pod_name(node: &PodId, number: u32) -> String {
     const LETTERS: &[u8; 32] = b"bcdfghjklmnpqrstvwxz2456789aeuy3";
-    // `DefaultHasher::new` uses fixed keys. The name only has to be unlikely to be taken: a name that
-    // is, by another owner, is passed over.
-    let mut hasher = DefaultHasher::new();
-    (&node.uid, number).hash(&mut hasher);
-    let mut rest = hasher.finish();
-    let mut suffix = String::new();
-    for _ in 0..5 {
-        let index = usize::try_from(rest % 32).unwrap_or(0);
-        suffix.push(char::from(LETTERS[index]));
-        rest /= 32;
-    }
+    let digest = Sha256::digest(format!("{}/{number}", node.uid));
+    let suffix: String = digest
+        .iter()
+        .take(5)
+        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+        .collect();
     format!("{}-{suffix}", node.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_pods_stay_the_same_from_one_operator_to_the_next() {
+        let node = PodId {
+            name: "mainnet".to_owned(),
+            uid: "5f0cd4de-2d9b-4d1c-9c1f-6d2a1f0e8b11".to_owned(),
+        };
+        let names: Vec<_> = (1..4).map(|number| pod_name(&node, number)).collect();
+        assert_eq!(names, ["mainnet-675jg", "mainnet-mlw3w", "mainnet-6au4k"]);
+    }
 }

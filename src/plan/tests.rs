@@ -10,4 +10,4 @@ mod handover;
 mod refusals;
 mod rest;
 mod scale;
-mod world;
+pub(crate) mod world;

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::status::{Report, message};
-use crate::observe::Pod;
+use crate::observe::{Answered, Pod};
 use crate::plan::{Census, Step};
 
 struct Said {
     kind: &'static str,
-    is: bool,
+    /// `True`, `False` or `Unknown`.
+    status: &'static str,
     reason: String,
     message: String,
 }
@@ -19,9 +20,16 @@ struct Said {
 fn said(kind: &'static str, is: bool, reason: &str, message: impl Into<String>) -> Said {
     Said {
         kind,
-        is,
+        status: if is { "True" } else { "False" },
         reason: reason.to_owned(),
         message: message.into(),
+    }
+}
+
+fn unknown(kind: &'static str, reason: &str, message: impl Into<String>) -> Said {
+    Said {
+        status: "Unknown",
+        ..said(kind, false, reason, message)
     }
 }
 
@@ -51,7 +59,7 @@ pub(super) fn conditions(
             if stalled { &reason } else { "Progressing" },
             if stalled { text.as_str() } else { "" },
         ),
-        available(census, step),
+        available(census, step, old),
         redundant(report, census, step),
     ];
     let generation = report.node.metadata.generation;
@@ -61,7 +69,7 @@ pub(super) fn conditions(
 }
 
 fn condition(said: Said, generation: Option<i64>, old: &[Condition], now: Timestamp) -> Condition {
-    let status = if said.is { "True" } else { "False" };
+    let status = said.status;
     let since = old
         .iter()
         .find(|condition| condition.type_ == said.kind && condition.status == status)
@@ -84,15 +92,9 @@ fn whole_seconds(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
-fn available(census: &Census<'_>, step: Step) -> Said {
+fn available(census: &Census<'_>, step: Step, old: &[Condition]) -> Said {
     match census.active {
-        Some(active) if !census.unheard(active) => said(
-            "Available",
-            true,
-            "ActiveServes",
-            format!("{} is active", active.id.name),
-        ),
-        Some(active) => said(
+        Some(active) if census.unheard(active) => said(
             "Available",
             false,
             "ActiveNotSeen",
@@ -101,6 +103,7 @@ fn available(census: &Census<'_>, step: Step) -> Said {
                 active.id.name
             ),
         ),
+        Some(active) => active_available(active, old),
         None if step == Step::External => said(
             "Available",
             true,
@@ -108,6 +111,40 @@ fn available(census: &Census<'_>, step: Step) -> Said {
             "all pods wait: the lock is held by a node outside this resource",
         ),
         None => said("Available", false, "NoActive", "no pod holds the lock"),
+    }
+}
+
+/// An active counts as available by its own HTTP alone.
+fn active_available(active: &Pod, old: &[Condition]) -> Said {
+    let name = &active.id.name;
+    let serves = said(
+        "Available",
+        true,
+        "ActiveServes",
+        format!("{name} is active"),
+    );
+    let known = |condition: &Condition| {
+        condition.type_ == serves.kind
+            && condition.status == serves.status
+            && condition.message == serves.message
+    };
+    match active.contact.map(|contact| contact.answer) {
+        Some(Answered::Serving | Answered::Starting) => serves,
+        Some(Answered::Refused) => said(
+            "Available",
+            false,
+            "ActiveRefuses",
+            format!("{name} holds the lock, and nothing listens on its port yet"),
+        ),
+        // As after a restart of the operator: what was known a moment ago is not called into question.
+        None if old.iter().any(known) => serves,
+        Some(Answered::Kubelet) | None => unknown(
+            "Available",
+            "ActiveNotReached",
+            format!(
+                "{name} holds the lock; whether it serves is not known, as its port can't be reached"
+            ),
+        ),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::status::Report;
 use crate::api::ChainlinkNodeStatus;
-use crate::plan::{Act, Cause};
+use crate::observe::{Exit, Pod};
+use crate::plan::{Act, Cause, Permit};
 
 /// One event, without its addressee.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub fn notes(
         );
     }
     notes.extend(stalled(old, new));
-    notes.extend(exits(old, new));
+    notes.extend(exits(report, old));
     if let Some(done) = &report.plan.finished {
         let gap = done
             .gap
@@ -92,34 +93,7 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
                 )
             })
         }
-        Act::Stop(permit) => {
-            let pod = &permit.pod().name;
-            Some(match permit.cause() {
-                Cause::Handover { successor } => note(
-                    false,
-                    "HandingOver",
-                    "Stop",
-                    format!(
-                        "stopping the active {pod}: {} waits for the lock",
-                        successor.name
-                    ),
-                ),
-                Cause::Foreign => note(
-                    true,
-                    "DatabaseDiffers",
-                    "Stop",
-                    format!(
-                        "stopping {pod}: it took a lock without waiting while the active was at work"
-                    ),
-                ),
-                cause => note(
-                    false,
-                    "StoppingPod",
-                    "Stop",
-                    format!("stopping {pod}: {cause}"),
-                ),
-            })
-        }
+        Act::Stop(permit) => of_stop(old, permit),
         Act::Tidy { pod } => Some(note(
             false,
             "RemovingPod",
@@ -140,6 +114,44 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
     }
 }
 
+/// A stop is told once, however often the second look does not permit it: the intent of the pass before
+/// is still in the status.
+fn of_stop(old: &ChainlinkNodeStatus, permit: &Permit) -> Option<Note> {
+    let (pod, cause) = (permit.pod(), permit.cause());
+    let again = old
+        .operator
+        .stopping
+        .as_ref()
+        .is_some_and(|stop| stop.uid == pod.uid && stop.reason == cause.to_string());
+    if again {
+        return None;
+    }
+    let pod = &pod.name;
+    Some(match cause {
+        Cause::Handover { successor } => note(
+            false,
+            "HandingOver",
+            "Stop",
+            format!(
+                "stopping the active {pod}: {} waits for the lock",
+                successor.name
+            ),
+        ),
+        Cause::Foreign => note(
+            true,
+            "DatabaseDiffers",
+            "Stop",
+            format!("stopping {pod}: it took a lock without waiting while the active was at work"),
+        ),
+        cause => note(
+            false,
+            "StoppingPod",
+            "Stop",
+            format!("stopping {pod}: {cause}"),
+        ),
+    })
+}
+
 fn stalled_reason(status: &ChainlinkNodeStatus) -> Option<(&str, &str)> {
     status
         .conditions
@@ -154,24 +166,22 @@ fn stalled(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<Note>
     (!known).then(|| note(true, reason, "Wait", message.to_owned()))
 }
 
-/// The last words of pods that failed: they are what a person needs.
-fn exits(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Vec<Note> {
-    new.pods
+/// The last words of containers that failed: they are what a person needs. Each end is told once,
+/// whether or not the kubelet has started the container again since.
+fn exits(report: &Report<'_>, old: &ChainlinkNodeStatus) -> Vec<Note> {
+    let told = |pod: &Pod, exit: &Exit| {
+        old.pods
+            .iter()
+            .any(|before| before.uid == pod.id.uid && before.exits >= exit.number)
+    };
+    report
+        .seen
+        .pods
         .iter()
-        .filter(|pod| matches!(pod.role.as_str(), "Failing" | "Ended"))
-        .filter(|pod| {
-            !old.pods
-                .iter()
-                .any(|before| before.uid == pod.uid && before.message == pod.message)
-        })
         .filter_map(|pod| {
-            let words = pod.message.as_ref()?;
-            Some(note(
-                true,
-                "NodeExited",
-                "Watch",
-                format!("{} ended: {words}", pod.name),
-            ))
+            let exit = pod.last_exit().filter(|exit| !exit.kind.means_nothing())?;
+            let text = format!("{} ended: {}", pod.id.name, exit.said());
+            (!told(pod, exit)).then(|| note(true, "NodeExited", "Watch", text))
         })
         .collect()
 }

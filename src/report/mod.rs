@@ -5,6 +5,8 @@ mod conditions;
 mod events;
 mod metrics;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use events::{Note, notes};
 pub use metrics::Metrics;

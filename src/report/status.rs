@@ -1,13 +1,18 @@
 //! The status of a resource, from one look and the plan made of it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::conditions::conditions;
 use crate::api::names::NODE_LABEL;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus};
-use crate::observe::{Container, Observation, Pod, Revision, Wanted};
+use crate::observe::{Container, Exit, Observation, Pod, Revision, Wanted};
 use crate::plan::{Blocked, Census, Plan, Step};
+
+/// How long the last words of a container that works again are shown.
+const TOLD: Duration = Duration::from_mins(10);
 
 /// Everything that a report is made from.
 pub struct Report<'a> {
@@ -43,7 +48,7 @@ pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeSt
         .seen
         .pods
         .iter()
-        .map(|pod| pod_status(pod, &census))
+        .map(|pod| pod_status(pod, &census, report.now))
         .collect();
     let external = step == Step::External;
     ChainlinkNodeStatus {
@@ -111,22 +116,35 @@ fn role(pod: &Pod, census: &Census<'_>) -> &'static str {
     }
 }
 
-fn pod_status(pod: &Pod, census: &Census<'_>) -> PodStatus {
-    let message = match &pod.container {
-        Container::NotStarted {
-            trouble: Some(trouble),
-        } => Some(format!("{}: {}", trouble.reason, trouble.message)),
-        Container::Down { exit, .. } | Container::Ended { exit: Some(exit) }
-            if !exit.kind.means_nothing() =>
-        {
-            Some(
-                exit.words
-                    .clone()
-                    .unwrap_or_else(|| format!("exit code {}", exit.code)),
-            )
+/// Why a pod is not further, or its last words: those of a container that was started again for as
+/// long as it is not up, and a while longer.
+fn pod_message(pod: &Pod, now: Timestamp) -> Option<String> {
+    if let Container::NotStarted {
+        trouble: Some(trouble),
+    } = &pod.container
+    {
+        return Some(format!("{}: {}", trouble.reason, trouble.message));
+    }
+    let exit = pod.last_exit().filter(|exit| !exit.kind.means_nothing());
+    match (exit, &pod.container) {
+        (Some(exit), Container::Running { .. }) if !is_up(pod) || is_recent(exit, now) => {
+            Some(format!("started again after: {}", exit.said()))
         }
+        (Some(exit), Container::Down { .. } | Container::Ended { .. }) => Some(exit.said()),
         _ => pod.doubt.clone(),
-    };
+    }
+}
+
+fn is_up(pod: &Pod) -> bool {
+    pod.waits() || pod.took.is_some()
+}
+
+fn is_recent(exit: &Exit, now: Timestamp) -> bool {
+    exit.at
+        .is_some_and(|at| at > now.checked_sub(TOLD).unwrap_or(Timestamp::MIN))
+}
+
+fn pod_status(pod: &Pod, census: &Census<'_>, now: Timestamp) -> PodStatus {
     PodStatus {
         name: pod.id.name.clone(),
         uid: pod.id.uid.clone(),
@@ -146,7 +164,8 @@ fn pod_status(pod: &Pod, census: &Census<'_>) -> PodStatus {
                 .or(pod.waiting)
                 .unwrap_or(pod.created),
         ),
-        message,
+        message: pod_message(pod, now),
+        exits: pod.last_exit().map_or(0, |exit| exit.number),
     }
 }
 

@@ -63,7 +63,7 @@ async fn a_pod_of_another_owner_is_neither_counted_nor_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pod_that_bears_the_intended_name_and_is_not_ours_is_reported_and_not_touched() {
+async fn a_pod_that_bears_the_intended_name_and_is_not_ours_is_passed_over_and_not_touched() {
     let world = World::new(&two_replicas());
     let name = {
         // Names are made from the uid of the resource and a number: the second is taken by a stranger.
@@ -80,12 +80,41 @@ async fn a_pod_that_bears_the_intended_name_and_is_not_ours_is_reported_and_not_
     let before = world.with(|all| all.store.find("pods", &name));
     let mut operator = Operator::start(&world);
     operator
-        .drive("the refusal is told", |world| {
-            message(world).contains("exists and is not ours")
+        .drive("two pods of ours", |world| {
+            world.status()["phase"] == "Running" && world.roles().len() == 2
         })
         .await;
     assert_eq!(world.with(|all| all.store.find("pods", &name)), before);
     assert_eq!(world.with(|all| all.holder(HOME)).as_deref(), Some("pod 1"));
+}
+
+/// The name that the first object of a kind gets from the operator.
+async fn first_name(kind: &str) -> String {
+    let twin = World::new(&two_replicas());
+    Operator::start(&twin).rest().await;
+    let all = twin.with(|all| all.store.all(kind));
+    all.keys().next().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kept_object_of_somebody_else_is_not_taken_for_ours() {
+    for kind in ["configmaps", "controllerrevisions"] {
+        let name = first_name(kind).await;
+        let world = World::new(&two_replicas());
+        let stranger = json!({"metadata": {"name": name, "ownerReferences": [{
+            "apiVersion": "v1", "kind": "x", "name": "x", "uid": "y", "controller": true,
+        }]}});
+        world.with(|all| all.store.create(kind, stranger).unwrap());
+        let mut operator = Operator::start(&world);
+        let told = format!("named {name} exists and is not this resource's");
+        operator
+            .drive("it is told", |world| message(world).contains(&told))
+            .await;
+        let pods = world.with(|all| all.store.all("pods").len());
+        assert_eq!(pods, 0, "{kind}");
+        world.with(|all| all.store.remove(kind, &name));
+        operator.rest().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ All that the operator may do, wherever it watches. No Secret can be read: nodes 
   verbs: [get, list, watch]
 - apiGroups: [chainlink-operator.dev]
   resources: [chainlinknodes/status]
-  verbs: [get, update, patch]
+  verbs: [update]
 # Owner references that block their owner's deletion need this where OwnerReferencesPermissionEnforcement is on.
 - apiGroups: [chainlink-operator.dev]
   resources: [chainlinknodes/finalizers]
@@ -25,19 +25,19 @@ All that the operator may do, wherever it watches. No Secret can be read: nodes 
   verbs: [get]
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, create, patch]
 # The node's files, each revision's own; and those that the user refers to.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, delete]
 - apiGroups: [apps]
   resources: [controllerrevisions]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, create, delete]
 # Why the kubelet or the scheduler could not start a pod.
 - apiGroups: [""]
   resources: [events]
   verbs: [list]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end }}

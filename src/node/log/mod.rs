@@ -4,7 +4,7 @@
 //! * `meaning` knows the messages, each with its source.
 //! * `reader` follows one container's log from its start.
 //! * `words` finds the one line that a person needs after an exit.
-//! * `redaction` takes passwords out of what is shown.
+//! * `redaction` takes passwords and keys out of what is shown.
 //!
 //! A message is matched at its start and at its level, never anywhere in the raw line: a job's
 //! error that quotes the waiting line is not the waiting line.

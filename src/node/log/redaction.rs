@@ -1,11 +1,12 @@
-//! Taking passwords out of what is shown to people.
+//! Taking passwords and keys out of what is shown to people.
 //!
-//! Postgres drivers and `chainlink node db migrate` print the database URL with its password.
+//! Postgres drivers and `chainlink node db migrate` print the database URL with its password; RPC errors
+//! quote URLs that hold the provider's API key.
 
 /// What stands in place of a secret.
 const HIDDEN: &str = "xxxxx";
 
-/// Names whose value is a secret, in `key=value` and in a URL's query.
+/// Names whose value is a secret, in `key=value`.
 const SECRET_NAMES: [&str; 6] = [
     "password",
     "passwd",
@@ -15,16 +16,15 @@ const SECRET_NAMES: [&str; 6] = [
     "secret",
 ];
 
-/// The text without the passwords of its URLs (`postgres://user:password@host`) and without the
-/// values of `password=` and the like.
+/// The text with no more of its URLs than scheme, host and port, and without the values of `password=`
+/// and the like.
 #[must_use]
 pub fn redact(text: &str) -> String {
-    hide_values(&hide_userinfo(text))
+    hide_values(&hide_in_urls(text))
 }
 
-/// `scheme://user:password@host`. A password may hold `@`, `/`, `?` and `:` unescaped; where it is
-/// not clear where it ends, more is hidden rather than less.
-fn hide_userinfo(text: &str) -> String {
+/// Userinfo, path and query of every URL: RPC providers have their keys in any of the three.
+fn hide_in_urls(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {
@@ -33,30 +33,36 @@ fn hide_userinfo(text: &str) -> String {
         let end = after
             .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>'))
             .unwrap_or(after.len());
-        let (url, tail) = after.split_at(end);
-        clean.push_str(&hide_in_authority(url));
-        rest = tail;
+        // The sentence goes on behind the URL.
+        let url = after[..end].trim_end_matches([':', ',', ';', '.', ')', ']', '}']);
+        clean.push_str(&host_of(url));
+        rest = &after[url.len()..];
     }
     clean.push_str(rest);
     clean
 }
 
-fn hide_in_authority(url: &str) -> String {
-    let authority = &url[..url.find(['/', '?', '#']).unwrap_or(url.len())];
+/// A password may hold `@`, `/`, `?` and `:` unescaped; where it is not clear where it ends, more is
+/// hidden rather than less.
+fn host_of(url: &str) -> String {
+    let authority = &url[..end_of_authority(url)];
     let has_userinfo = authority.contains('@')
         // Not a port, so the rest of it is a password.
         || authority
             .split_once(':')
             .is_some_and(|(_, port)| port.parse::<u16>().is_err());
-    let Some(at) = url.rfind('@').filter(|_| has_userinfo) else {
-        return url.to_owned();
-    };
-    let (userinfo, host) = url.split_at(at);
-    match userinfo.split_once(':') {
-        Some((user, _)) => format!("{user}:{HIDDEN}{host}"),
-        // A token alone, as RPC URLs have it.
-        None => format!("{HIDDEN}{host}"),
+    let userinfo = url.rfind('@').filter(|_| has_userinfo);
+    let host = &url[userinfo.map_or(0, |at| at + 1)..];
+    let (host, path) = host.split_at(end_of_authority(host));
+    let userinfo = userinfo.map(|_| format!("{HIDDEN}@")).unwrap_or_default();
+    match path {
+        "" | "/" => format!("{userinfo}{host}{path}"),
+        _ => format!("{userinfo}{host}/{HIDDEN}"),
     }
+}
+
+fn end_of_authority(url: &str) -> usize {
+    url.find(['/', '?', '#']).unwrap_or(url.len())
 }
 
 /// `password=secret`, `password = 'se cret'`, `"password":"secret"`; the name may be part of a
@@ -115,18 +121,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_in_urls_are_hidden_and_the_rest_stays() {
+    fn passwords_in_urls_are_hidden_and_the_host_stays() {
         for (text, shown) in [
             (
                 "dial postgresql://chainlink:hunter2@db.example:5432/cl?sslmode=require failed",
-                "dial postgresql://chainlink:xxxxx@db.example:5432/cl?sslmode=require failed",
+                "dial postgresql://xxxxx@db.example:5432/xxxxx failed",
             ),
-            ("postgres://u:p@ss:w@host/db", "postgres://u:xxxxx@host/db"),
-            ("postgres://u:p/w@host/db", "postgres://u:xxxxx@host/db"),
-            ("postgres://u:p?w#x@host/db", "postgres://u:xxxxx@host/db"),
-            ("'postgres://u:hunter2@host'", "'postgres://u:xxxxx@host'"),
-            ("wss://key@rpc.example/eth", "wss://xxxxx@rpc.example/eth"),
-            ("a://u:1@x b://u:2@y", "a://u:xxxxx@x b://u:xxxxx@y"),
+            ("postgres://u:p@ss:w@host/db", "postgres://xxxxx@host/xxxxx"),
+            ("postgres://u:p/w@host/db", "postgres://xxxxx@host/xxxxx"),
+            ("postgres://u:p?w#x@host/db", "postgres://xxxxx@host/xxxxx"),
+            ("'postgres://u:hunter2@host'", "'postgres://xxxxx@host'"),
+            ("wss://key@rpc.example/eth", "wss://xxxxx@rpc.example/xxxxx"),
+            ("a://u:1@x b://u:2@y", "a://xxxxx@x b://xxxxx@y"),
+        ] {
+            assert_eq!(redact(text), shown);
+        }
+    }
+
+    #[test]
+    fn keys_in_the_paths_and_queries_of_rpc_urls_are_hidden() {
+        for (text, shown) in [
+            (
+                "Post \"https://eth-mainnet.g.alchemy.com/v2/KEY\": EOF",
+                "Post \"https://eth-mainnet.g.alchemy.com/xxxxx\": EOF",
+            ),
+            (
+                "dial wss://mainnet.infura.io/ws/v3/KEY: bad handshake",
+                "dial wss://mainnet.infura.io/xxxxx: bad handshake",
+            ),
+            (
+                "(https://xyz.quiknode.pro/KEY/), https://rpc.example:8545?key=KEY.",
+                "(https://xyz.quiknode.pro/xxxxx), https://rpc.example:8545/xxxxx.",
+            ),
+            (
+                "https://host:6688/a@KEY and http://host/x?mail=a@KEY",
+                "https://host:6688/xxxxx and http://host/xxxxx",
+            ),
+            (
+                r#"{"url":"wss://rpc.example/KEY","ok":false}"#,
+                r#"{"url":"wss://rpc.example/xxxxx","ok":false}"#,
+            ),
         ] {
             assert_eq!(redact(text), shown);
         }
@@ -143,7 +177,7 @@ mod tests {
             ("PGPASSWORD=hunter2", "PGPASSWORD=xxxxx"),
             (
                 "postgres://h/db?user=u&password=hunter2&sslmode=disable",
-                "postgres://h/db?user=u&password=xxxxx&sslmode=disable",
+                "postgres://h/xxxxx",
             ),
             (
                 r#"{"user":"u","password":"hunter2"}"#,
@@ -161,7 +195,7 @@ mod tests {
             "opening db: failed to take initial lease on database: stopped",
             "failed to connect to `host=db user=cl database=cl`: dial error",
             "FATAL: password authentication failed for user \"cl\" (SQLSTATE 28P01)",
-            "https://host:6688/a@b and http://host/x?mail=a@b",
+            "https://host:6688 and http://host/",
             "missing or insufficiently complex password: at least 16 characters",
             "späße password=",
         ] {

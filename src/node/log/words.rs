@@ -1,7 +1,8 @@
 //! The one line that a person needs after an exit.
 
 use super::line::{Entry, Level, without_colours};
-use super::redact;
+use super::meaning::event_of;
+use super::{LogEvent, redact};
 
 /// Longest text that is handed on; a line of a person's terminal or two.
 const LONGEST: usize = 1000;
@@ -10,7 +11,8 @@ const LONGEST: usize = 1000;
 ///
 /// That is the plain text after the last line of the node's own log, printed with neither time
 /// nor level (`opening db: failed to take initial lease on database: …`), whole if it has several
-/// lines. Failing that the last FATAL, CRIT or ERROR message, failing that the last line.
+/// lines. Failing that the last FATAL, CRIT or ERROR message, failing that the last line. One that
+/// ended while it waited for the lock has said nothing of interest.
 #[must_use]
 pub fn last_words(tail: &[&str]) -> Option<String> {
     let clean: Vec<_> = tail
@@ -22,10 +24,17 @@ pub fn last_words(tail: &[&str]) -> Option<String> {
         .map(|line| Entry::of(line))
         .filter(|entry| !entry.message.trim().is_empty())
         .collect();
+    if entries.last().is_some_and(waits) {
+        return None;
+    }
     let words = bare_words(&entries)
         .or_else(|| last_error(&entries))
         .or_else(|| Some(entries.last()?.message.trim().to_owned()))?;
     Some(shortened(redact(&words)))
+}
+
+fn waits(entry: &Entry<'_>) -> bool {
+    matches!(event_of(entry), LogEvent::Waiting { .. })
 }
 
 /// The last bare text after the last structured line that is no part of a stack trace.

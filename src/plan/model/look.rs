@@ -290,6 +290,7 @@ impl Mind {
 /// One look at the cluster.
 pub fn look(cluster: &Cluster, surge: usize) -> Observation {
     Observation {
+        taken: None,
         at: *NOW,
         intent: Intent {
             node: NODE.clone(),
@@ -413,6 +414,7 @@ fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
 
 fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
     let exit = |kind, long: bool| Exit {
+        number: 1,
         at: Some(
             match (pod.long_up, long) {
                 (true, _) => Ago::TenMinutes,
@@ -449,6 +451,7 @@ fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
             } else {
                 Ago::Seconds.at()
             },
+            last: None,
         },
     }
 }

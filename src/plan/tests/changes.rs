@@ -150,9 +150,9 @@ fn an_image_that_does_not_exist_leaves_the_active_at_work_and_says_so() {
     world.want_settled(&v2());
     world.obey();
     let surge = world.newest();
-    world.in_trouble(&surge, "ErrImagePull", "2.29.0: not found");
+    world.in_trouble(&surge, "FailedMount", "secret keys not found");
     assert_eq!(world.obey(), nothing());
-    assert_eq!(world.blocked(), blocked("ErrImagePull", false));
+    assert_eq!(world.blocked(), blocked("FailedMount", false));
     world.in_trouble(
         &surge,
         "ImagePullBackOff",
@@ -202,6 +202,34 @@ fn a_crash_loop_is_told_in_the_nodes_own_words() {
     assert_eq!(world.blocked(), blocked("CrashLoop", true));
     let told = world.plan().situation.blocked.unwrap().message;
     assert!(told.contains("invalid configuration: EVM.0"), "{told}");
+}
+
+#[test]
+fn a_pod_is_in_its_crash_loop_between_two_crashes_too() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    let surge = world.newest();
+    for _ in 0..4 {
+        world.crashes(&surge, ExitKind::Unknown, "panic: oh");
+    }
+    assert_eq!(world.blocked(), blocked("CrashLoop", true));
+    world.starts(&surge);
+    world.later(59);
+    assert_eq!(world.blocked(), blocked("CrashLoop", true));
+    world.later(1);
+    assert_eq!(world.blocked(), None, "it seems to have come through");
+}
+
+#[test]
+fn a_pod_that_was_started_again_once_is_in_no_crash_loop() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    world.obey();
+    let surge = world.newest();
+    world.crashes(&surge, ExitKind::Unknown, "panic: oh");
+    world.starts(&surge);
+    assert_eq!(world.blocked(), None);
 }
 
 #[test]

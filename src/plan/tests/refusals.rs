@@ -136,6 +136,20 @@ fn a_creation_that_was_refused_does_not_stand_in_the_way_of_a_newer_spec() {
 }
 
 #[test]
+fn a_name_that_is_somebody_elses_is_passed_over() {
+    let mut world = World::with(1);
+    world.remember();
+    let first = world.memory.creating.clone().unwrap().pod;
+    assert_eq!(world.memory.pods_made, 1);
+    world.taken = Some(first.clone());
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    assert_eq!(world.memory.pods_made, 2);
+    assert_ne!(world.newest(), first);
+    let started = world.memory.may_have_held.clone().unwrap().pods;
+    assert_eq!(started, [world.newest()], "the other pod never ran");
+}
+
+#[test]
 fn a_creation_is_not_repeated_once_a_newer_version_has_held_the_lock() {
     let mut world = World::with(2)
         .active("a", &v1())

@@ -60,6 +60,8 @@ pub struct World {
     pub pulls: Vec<Pull>,
     revisions: BTreeMap<String, Revision>,
     unseen: BTreeSet<String>,
+    /// A name that turned out to be somebody else's.
+    pub taken: Option<String>,
     /// How many actives were stopped on purpose.
     pub handovers: usize,
 }
@@ -86,6 +88,7 @@ impl World {
             pulls: Vec::new(),
             revisions: BTreeMap::new(),
             unseen: BTreeSet::new(),
+            taken: None,
             handovers: 0,
         };
         world.wanting(&v1())
@@ -119,6 +122,7 @@ impl World {
         let mut pod = new_pod(name, of, self.before(3600));
         pod.container = Container::Running {
             since: self.before(3600),
+            last: None,
         };
         pod
     }
@@ -198,7 +202,8 @@ impl World {
     pub fn starts(&mut self, name: &str) {
         let now = self.now;
         let pod = self.pod(name);
-        pod.container = Container::Running { since: now };
+        let last = pod.last_exit().cloned();
+        pod.container = Container::Running { since: now, last };
         pod.waiting = None;
         pod.took = None;
         pod.doubt = None;
@@ -210,7 +215,8 @@ impl World {
         let now = self.now;
         let pod = self.pod(name);
         if !pod.running() {
-            pod.container = Container::Running { since: now };
+            let last = pod.last_exit().cloned();
+            pod.container = Container::Running { since: now, last };
         }
         pod.waiting = Some(now);
         touch(pod);
@@ -230,12 +236,10 @@ impl World {
     pub fn crashes(&mut self, name: &str, kind: ExitKind, words: &str) {
         let now = self.now;
         let pod = self.pod(name);
-        let restarts = match pod.container {
-            Container::Down { restarts, .. } => restarts + 1,
-            _ => 1,
-        };
+        let restarts = pod.last_exit().map_or(1, |exit| exit.number);
         pod.container = Container::Down {
             exit: Exit {
+                number: restarts + 1,
                 at: Some(now),
                 kind,
                 code: 1,
@@ -313,6 +317,7 @@ impl World {
             revisions: self.revisions.clone(),
             pods,
             pulls: self.pulls.clone(),
+            taken: self.taken.clone(),
         }
     }
 

@@ -107,6 +107,7 @@ impl All {
         process.start();
         let again = self.processes.insert(uid.to_owned(), process).is_some();
         self.store.change("pods", name, |pod| {
+            let last = pod["status"]["containerStatuses"][0]["lastState"].clone();
             let restarts = pod["status"]["containerStatuses"][0]["restartCount"]
                 .as_i64()
                 .unwrap_or(0);
@@ -114,7 +115,7 @@ impl All {
             pod["status"]["containerStatuses"] = json!([{
                 "name": "node", "image": "chainlink", "imageID": "", "ready": true, "started": true,
                 "containerID": container, "restartCount": restarts + i64::from(again),
-                "state": {"running": {"startedAt": seconds(Timestamp::now())}},
+                "state": {"running": {"startedAt": seconds(Timestamp::now())}}, "lastState": last,
             }]);
         });
     }

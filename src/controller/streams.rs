@@ -1,0 +1,249 @@
+//! What wakes a resource: changes of itself, of its pods and of the ConfigMaps that it refers to, and
+//! its witnesses.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::{Api, GroupVersionKind, PartialObjectMeta};
+use kube::runtime::controller::{Config, Controller};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher;
+use kube::{Client, Resource, ResourceExt};
+use tokio::sync::mpsc;
+
+use super::{Context, RETRY, reconcile, retry};
+use crate::api::ChainlinkNode;
+use crate::api::names::{self, NODE_LABEL};
+use crate::build;
+
+/// Resources that are reconciled at the same time.
+const CONCURRENCY: u16 = 16;
+/// Between two ticks of a loop that has nothing to look at.
+const TICK: Duration = Duration::from_secs(15);
+
+/// All that is watched of a `ConfigMap`: there may be many in the cluster, and large ones.
+type Metadata = PartialObjectMeta<ConfigMap>;
+
+/// Waits until the API server serves `ChainlinkNode`: Helm may start the operator before the CRD is
+/// established.
+pub async fn served(client: &Client) {
+    let kind = GroupVersionKind::gvk(names::GROUP, "v1alpha1", "ChainlinkNode");
+    loop {
+        match kube::discovery::pinned_kind(client, &kind).await {
+            Ok(_) => return,
+            Err(error) => tracing::info!(%error, "the API server does not serve ChainlinkNode yet"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Reconciles the resources of some namespaces, or of all (`None`), until the process ends.
+pub async fn run(
+    client: &Client,
+    namespaces: Vec<Option<String>>,
+    context: Arc<Context>,
+    mut woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
+) {
+    let mut wakers = Vec::new();
+    let mut controllers = Vec::new();
+    for namespace in namespaces {
+        let (waker, receiver) = mpsc::unbounded_channel();
+        context
+            .watchdog
+            .begins(namespace.as_deref(), Instant::now());
+        wakers.push((namespace.clone(), waker));
+        controllers.push(control(client, namespace, Arc::clone(&context), receiver));
+    }
+    let route = async {
+        while let Some(node) = woken.recv().await {
+            let waker = wakers
+                .iter()
+                .find(|(namespace, _)| namespace.is_none() || *namespace == node.namespace);
+            if let Some((_, waker)) = waker {
+                // The receiver only goes away with its controller.
+                let _ = waker.send(node);
+            }
+        }
+    };
+    tokio::select! {
+        _ = futures::future::join_all(controllers) => {}
+        () = route => {}
+    }
+}
+
+/// Reconciles the resources of one namespace, or of all.
+async fn control(
+    client: &Client,
+    namespace: Option<String>,
+    context: Arc<Context>,
+    woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
+) {
+    let namespace = namespace.as_deref();
+    let nodes: Api<ChainlinkNode> = scoped(client, namespace);
+    let pods: Api<Pod> = scoped(client, namespace);
+    let maps: Api<Metadata> = scoped(client, namespace);
+    let woken = futures::stream::unfold(woken, |mut woken| async move {
+        woken.recv().await.map(|node| (node, woken))
+    });
+    let controller = Controller::new(nodes, watcher::Config::default());
+    let store = controller.store();
+    let known = store.clone();
+    let listed = async {
+        // It only fails where the controller has ended.
+        if known.wait_until_ready().await.is_ok() {
+            context.watchdog.listed(namespace);
+        }
+    };
+    let idle = idle(
+        store.clone(),
+        Arc::clone(&context),
+        namespace.map(str::to_owned),
+    );
+    let turning = controller
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .owns(pods, watcher::Config::default().labels(NODE_LABEL))
+        .watches(maps, watcher::Config::default(), move |map| {
+            referring(&store, &map)
+        })
+        .reconcile_on(woken)
+        .reconcile_on(idle)
+        .shutdown_on_signal()
+        .run(reconcile, retry, Arc::clone(&context))
+        .for_each(|result| async move {
+            if let Err(error) = result {
+                tracing::debug!(%error, "a pass ended early");
+            }
+        });
+    tokio::join!(turning, listed);
+}
+
+/// A clock within the loop: where there is nothing to look at, its ticks are all the progress there is.
+/// It wakes nobody.
+fn idle(
+    store: Store<ChainlinkNode>,
+    context: Arc<Context>,
+    namespace: Option<String>,
+) -> impl Stream<Item = ObjectRef<ChainlinkNode>> + Send {
+    let ticks = futures::stream::unfold((), |()| async {
+        tokio::time::sleep(TICK).await;
+        Some(((), ()))
+    });
+    ticks.filter_map(move |()| {
+        if is_idle(&store) {
+            context
+                .watchdog
+                .progress(namespace.as_deref(), Instant::now());
+        }
+        std::future::ready(None)
+    })
+}
+
+/// Whether no resource is there to be looked at: those that are being deleted are not.
+fn is_idle(store: &Store<ChainlinkNode>) -> bool {
+    store
+        .state()
+        .iter()
+        .all(|node| node.metadata.deletion_timestamp.is_some())
+}
+
+fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// The resources that refer to a ConfigMap.
+fn referring(store: &Store<ChainlinkNode>, map: &Metadata) -> Vec<ObjectRef<ChainlinkNode>> {
+    let name = map.name_any();
+    store
+        .state()
+        .iter()
+        .filter(|node| node.namespace() == map.namespace())
+        .filter(|node| build::referenced_config_maps(&node.spec).contains(&name))
+        .map(|node| ObjectRef::from_obj(node.as_ref()))
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use axum::Router;
+    use axum::extract::Request;
+    use axum::http::{StatusCode, header};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_content_of_config_maps_is_not_asked_for() {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let server = Router::new().fallback(move |request: Request| {
+            let accept = request.headers()[header::ACCEPT].to_str().unwrap();
+            tell.send(accept.to_owned()).unwrap();
+            async { StatusCode::INTERNAL_SERVER_ERROR }
+        });
+        let maps: Api<Metadata> = scoped(&Client::new(server, "default"), None);
+        let mut watch = Box::pin(watcher(maps, watcher::Config::default()));
+        while let Some(Ok(_)) = watch.next().await {}
+        let accepted = told.recv().await.unwrap();
+        assert!(accepted.contains("as=PartialObjectMetadata"), "{accepted}");
+    }
+
+    async fn becomes_ready(server: Router) -> bool {
+        let (context, woken) = Context::new(Client::new(server, "default"));
+        let client = context.client.clone();
+        let ready = async {
+            while !context.watchdog.is_ready() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            () = run(&client, vec![None], Arc::clone(&context), woken) => false,
+            () = ready => true,
+            () = tokio::time::sleep(Duration::from_secs(1)) => false,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_operator_is_ready_once_it_has_listed_its_resources() {
+        let lists = Router::new().fallback(|request: Request| async move {
+            if request.uri().query().unwrap_or_default().contains("watch") {
+                std::future::pending::<()>().await;
+            }
+            r#"{"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}"#
+        });
+        assert!(becomes_ready(lists).await);
+        let refuses = Router::new().fallback(|| async { StatusCode::FORBIDDEN });
+        assert!(!becomes_ready(refuses).await);
+    }
+
+    #[tokio::test]
+    async fn only_a_resource_that_stays_is_to_be_looked_at() {
+        let (store, mut writer) = kube::runtime::reflector::store();
+        assert!(is_idle(&store));
+        let mut node: ChainlinkNode = serde_json::from_value(serde_json::json!({
+            "apiVersion": "chainlink-operator.dev/v1alpha1", "kind": "ChainlinkNode",
+            "metadata": {"name": "cl", "namespace": "a"},
+            "spec": {
+                "version": "2.28.0",
+                "database": {"url": {"secretKeyRef": {"name": "db", "key": "url"}}},
+                "credentials": {
+                    "keystorePassword": {"secretKeyRef": {"name": "keys", "key": "password"}},
+                },
+            },
+        }))
+        .unwrap();
+        writer.apply_watcher_event(&watcher::Event::Apply(node.clone()));
+        assert!(!is_idle(&store));
+        node.metadata.deletion_timestamp = Some(
+            k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::now()),
+        );
+        writer.apply_watcher_event(&watcher::Event::Apply(node));
+        assert!(is_idle(&store));
+    }
+}

@@ -1,0 +1,206 @@
+//! What people are told, as sentences. The world is that of the planner's tests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use serde_json::json;
+
+use super::{Note, Report, notes, status};
+use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
+use crate::node::ExitKind;
+use crate::observe::{Answered, Contact};
+use crate::plan::Plan;
+use crate::plan::tests::world::{World, v1, v2};
+
+fn node() -> ChainlinkNode {
+    serde_json::from_value(json!({
+        "apiVersion": "chainlink-operator.dev/v1alpha1",
+        "kind": "ChainlinkNode",
+        "metadata": {"name": "cl", "uid": "7", "generation": 1},
+        "spec": {
+            "version": "2.28.0",
+            "database": {"url": {"secretKeyRef": {"name": "db", "key": "url"}}},
+            "credentials": {"keystorePassword": {"secretKeyRef": {"name": "keys", "key": "password"}}},
+        },
+    }))
+    .unwrap()
+}
+
+/// A resource in its world, and the status that stands in it.
+struct Told {
+    world: World,
+    status: ChainlinkNodeStatus,
+}
+
+impl Told {
+    fn of(world: World) -> Self {
+        let mut told = Self {
+            world,
+            status: ChainlinkNodeStatus::default(),
+        };
+        told.look();
+        told
+    }
+
+    /// One pass: the operator plans, writes the status, tells, and acts.
+    fn look(&mut self) -> Vec<Note> {
+        let plan = self.world.remember();
+        let told = self.tell(&plan);
+        for act in &plan.acts {
+            self.world.act(act);
+        }
+        told
+    }
+
+    fn tell(&mut self, plan: &Plan) -> Vec<Note> {
+        let node = node();
+        let report = Report {
+            node: &node,
+            seen: &self.world.look(),
+            plan,
+            refusal: None,
+            now: self.world.now,
+        };
+        let new = status(&report, &self.status);
+        let told = notes(&report, &self.status, &new, &[]);
+        self.status = new;
+        told
+    }
+
+    /// One pass whose acts the second look does not permit.
+    fn look_in_vain(&mut self) -> Vec<Note> {
+        let plan = self.world.remember();
+        self.tell(&plan)
+    }
+
+    /// Texts of the events of one reason.
+    fn texts(&mut self, reason: &str) -> Vec<String> {
+        texts(self.look(), reason)
+    }
+    /// Status and reason of a condition.
+    fn condition(&self, kind: &str) -> (String, String) {
+        let mut all = self.status.conditions.iter();
+        let found = all.find(|condition| condition.type_ == kind).unwrap();
+        (found.status.clone(), found.reason.clone())
+    }
+
+    /// One pass of an operator that has this of the active.
+    fn available(&mut self, contact: Option<Answered>) -> (String, String) {
+        let at = self.world.now;
+        self.world.pod("a").contact = contact.map(|answer| Contact { at, answer });
+        self.world.pod("a").watched = Some(at);
+        self.world.unseen("a");
+        self.look();
+        self.condition("Available")
+    }
+
+    fn message(&self, pod: &str) -> Option<&str> {
+        let pod = self.status.pods.iter().find(|other| other.name == pod);
+        pod?.message.as_deref()
+    }
+}
+
+fn texts(notes: Vec<Note>, reason: &str) -> Vec<String> {
+    notes
+        .into_iter()
+        .filter(|note| note.reason == reason)
+        .map(|note| note.text)
+        .collect()
+}
+
+fn pair() -> World {
+    World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest()
+}
+
+#[test]
+fn the_last_words_of_a_container_that_is_started_again_at_once_are_told_once() {
+    let mut told = Told::of(pair());
+    told.world
+        .crashes("b", ExitKind::Configuration, "invalid configuration: EVM.0");
+    told.world.starts("b");
+    assert_eq!(
+        told.texts("NodeExited"),
+        ["b ended: invalid configuration: EVM.0"]
+    );
+    let words = "started again after: invalid configuration: EVM.0";
+    assert_eq!(told.message("b"), Some(words));
+    assert_eq!(told.texts("NodeExited"), [""; 0]);
+    told.world.waits("b");
+    told.look();
+    assert_eq!(told.message("b"), Some(words), "for a while");
+    told.world.later(600);
+    told.look();
+    assert_eq!(told.message("b"), None);
+}
+
+#[test]
+fn each_exit_is_told_even_in_the_same_words() {
+    let mut told = Told::of(pair());
+    for _ in 0..3 {
+        told.world.crashes("b", ExitKind::Unknown, "panic: oh");
+        assert_eq!(told.texts("NodeExited"), ["b ended: panic: oh"]);
+        told.world.starts("b");
+        assert_eq!(told.texts("NodeExited"), [""; 0], "it was told");
+    }
+}
+
+#[test]
+fn an_exit_that_means_nothing_is_not_told() {
+    let mut told = Told::of(pair());
+    told.world
+        .crashes("b", ExitKind::DatabaseAway, "connection refused");
+    told.world.starts("b");
+    assert_eq!(told.texts("NodeExited"), [""; 0]);
+    assert_eq!(told.message("b"), None);
+}
+
+#[test]
+fn a_trouble_that_is_told_in_other_words_is_not_told_again() {
+    let mut told = Told::of(pair());
+    told.world.want_settled(&v2());
+    told.look();
+    let surge = told.world.newest();
+    let mut events = Vec::new();
+    for words in ["not found", "Back-off pulling image", "not found"] {
+        told.world.in_trouble(&surge, "ImagePullBackOff", words);
+        events.extend(told.texts("ImagePullBackOff"));
+    }
+    assert_eq!(events, [format!("{surge}: not found (a works on)")]);
+}
+
+#[test]
+fn a_stop_that_the_second_look_does_not_permit_is_told_once() {
+    let mut told = Told::of(pair());
+    told.world.intent.replicas = 1;
+    let stop = "stopping b: ";
+    let first = texts(told.look_in_vain(), "StoppingPod");
+    assert!(first.len() == 1 && first[0].starts_with(stop), "{first:?}");
+    for _ in 0..3 {
+        told.world.later(1);
+        assert_eq!(texts(told.look_in_vain(), "StoppingPod"), [""; 0]);
+    }
+}
+
+#[test]
+fn an_active_is_available_by_its_own_http_alone() {
+    let is = |status: &str, reason: &str| (status.to_owned(), reason.to_owned());
+    let mut told = Told::of(pair());
+    for (answer, expected) in [
+        (Answered::Serving, is("True", "ActiveServes")),
+        (Answered::Kubelet, is("Unknown", "ActiveNotReached")),
+        (Answered::Starting, is("True", "ActiveServes")),
+        (Answered::Refused, is("False", "ActiveRefuses")),
+    ] {
+        assert_eq!(told.available(Some(answer)), expected, "{answer:?}");
+    }
+    assert_eq!(told.available(None), is("Unknown", "ActiveNotReached"));
+}
+
+#[test]
+fn a_restart_of_the_operator_does_not_call_the_active_into_question() {
+    let mut told = Told::of(pair());
+    let before = told.available(Some(Answered::Serving));
+    assert_eq!(told.available(None), before);
+}

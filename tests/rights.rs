@@ -1,0 +1,53 @@
+//! The rights that the chart grants are those that the operator uses.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Rule {
+    resources: Vec<String>,
+    verbs: Vec<String>,
+}
+
+fn rules() -> Vec<String> {
+    let template = include_str!("../charts/chainlink-operator/templates/_rules.tpl");
+    let (_, rules) = template
+        .split_once("{{- define \"chainlink-operator.rules\" -}}")
+        .unwrap();
+    let (rules, _) = rules.split_once("{{- end }}").unwrap();
+    let rules: Vec<Rule> = serde_yaml_ng::from_str(rules).unwrap();
+    rules
+        .iter()
+        .map(|rule| format!("{}: {}", rule.resources.join(" "), rule.verbs.join(" ")))
+        .collect()
+}
+
+#[test]
+fn the_chart_grants_what_the_operator_uses_and_no_more() {
+    assert_eq!(
+        rules(),
+        [
+            // The controller's watch, and a fresh read at each pass.
+            "chainlinknodes: get list watch",
+            // Written whole, with the resourceVersion (rule S4).
+            "chainlinknodes/status: update",
+            // For owner references that block.
+            "chainlinknodes/finalizers: update",
+            // Patched: the role label, and the owner of an orphan.
+            "pods: get list watch create patch delete",
+            "pods/status: patch",
+            "pods/log: get",
+            // A server-side apply that makes an object needs both. The garbage collector removes it.
+            "services: get create patch",
+            // Watched for those that the user refers to; our own are made and removed, never changed.
+            "configmaps: get list watch create delete",
+            // The same; read one by one only where a name is taken.
+            "controllerrevisions: get list create delete",
+            // Why a pod does not start.
+            "events: list",
+            // Each of ours is an event of its own.
+            "events: create",
+        ]
+    );
+}
