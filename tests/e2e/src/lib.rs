@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod audit;
+pub mod bad_input;
 pub mod cluster;
 pub mod collector;
 pub mod duty;
