@@ -14,11 +14,13 @@ pub mod cluster;
 pub mod collector;
 pub mod duty;
 pub mod exec;
+pub mod explain;
 pub mod images;
 pub mod install;
 pub mod machine;
 pub mod scenario;
 pub mod timeline;
+pub mod turn;
 pub mod until;
 pub mod world;
 
