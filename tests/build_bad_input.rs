@@ -13,6 +13,8 @@ struct BadInput {
     text: String,
     expect: String,
     refused_by: String,
+    /// The condition's reason, of what the operator refuses.
+    reason: Option<String>,
 }
 
 fn bad_input() -> Vec<BadInput> {
@@ -22,15 +24,16 @@ fn bad_input() -> Vec<BadInput> {
             let entry = entry.unwrap();
             let file = entry.file_name().into_string().unwrap();
             let text = std::fs::read_to_string(entry.path()).unwrap();
-            let said = |word: &str| {
-                text.lines()
-                    .find_map(|line| line.strip_prefix(word))
-                    .unwrap_or_else(|| panic!("{file} has no line {word:?}"))
-                    .to_owned()
+            let told = |word: &str| {
+                let line = text.lines().find_map(|line| line.strip_prefix(word));
+                line.map(str::to_owned)
             };
+            let said =
+                |word: &str| told(word).unwrap_or_else(|| panic!("{file} has no line {word:?}"));
             BadInput {
                 expect: said("# expect: "),
                 refused_by: said("# refused-by: "),
+                reason: told("# reason: "),
                 file,
                 text,
             }
@@ -54,12 +57,17 @@ fn refused_by(who: &str) -> Vec<BadInput> {
 #[test]
 fn what_the_operator_refuses_says_what_to_write_instead() {
     for BadInput {
-        file, text, expect, ..
+        file,
+        text,
+        expect,
+        reason,
+        ..
     } in refused_by("operator")
     {
         let (node, maps) = manifest(&text);
         let problem = build::resolve("bad", &node.spec, &maps).expect_err(&file);
 
+        assert_eq!(Some(problem.reason), reason.as_deref(), "{file}");
         assert!(
             problem.message.contains(&expect),
             "{file}: {}",

@@ -162,3 +162,12 @@ spec:
         .collect();
     assert_eq!(names, ["files", "variable", "whole"]);
 }
+
+#[test]
+fn lease_times_that_fit_only_together_may_stand_in_two_files() {
+    let config = "{files: [
+        {name: lease.toml, inline: \"[Database.Lock]\\nLeaseDuration = '20s'\"},
+        {name: refresh.toml, inline: \"[Database.Lock]\\nLeaseRefreshInterval = '6s'\"}]}";
+
+    assert!(resolve("2.29.0", config, &ConfigMaps::new()).is_ok());
+}

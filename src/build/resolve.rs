@@ -9,7 +9,7 @@ use super::variables::{variables, variables_keep_https};
 use crate::api::{
     ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, SecretValue, parse_duration,
 };
-use crate::node::settings::{Finding, OperatorSettings, check_toml, sets_tls};
+use crate::node::settings::{Finding, OperatorSettings, check_lease_times, check_toml, sets_tls};
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 use crate::observe::Problem;
 
@@ -350,13 +350,20 @@ fn files(
         ));
         texts.insert(name, text);
     }
+    let readable: Vec<_> = config
+        .files
+        .iter()
+        .zip(&files)
+        .map(|(file, (name, _))| (file.name.as_str(), texts.get(name).map(String::as_str)))
+        .collect();
+    sort(check_lease_times(&readable), None, warnings)?;
     Ok((files, texts))
 }
 
 /// Refusals are problems, the rest is worth a warning. A finding begins with the field; where that
 /// is a list of files, the name of the file goes behind it.
 pub(super) fn sort(
-    findings: Vec<Finding>,
+    findings: impl IntoIterator<Item = Finding>,
     file: Option<&str>,
     warnings: &mut Vec<String>,
 ) -> Outcome<()> {

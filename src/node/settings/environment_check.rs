@@ -1,7 +1,7 @@
 //! What is wrong with a user's environment variables, by value. Which names are not theirs to set
 //! is the matter of [`reserved_variable`](super::reserved_variable).
 
-use super::{Finding, duration, shows_waiting_line, toml_check::lease_times};
+use super::{Finding, duration, lease_check::lease_times, shows_waiting_line};
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::version::{ConfigStyle, NodeVersion};
 

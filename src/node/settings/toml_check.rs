@@ -1,15 +1,14 @@
 //! What is wrong with a user's TOML, as far as the operator can tell without running it.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::{Finding, HTTP_PORT, ROOT_DIR, duration, shows_waiting_line};
-use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
+use super::{Finding, HTTP_PORT, ROOT_DIR, shows_waiting_line};
 use crate::node::version::NodeVersion;
 
-/// Checks one of the user's readable TOML files. An error is malformed TOML, with its line.
+/// Checks one of the user's readable TOML files, but for the times of the lease: those may stand in several
+/// files ([`check_lease_times`](super::check_lease_times)). An error is malformed TOML, with its line.
 ///
 /// Keys are compared as the node's own decoder does it, without regard to case.
 pub fn check_toml(text: &str, version: &NodeVersion) -> Result<Vec<Finding>, String> {
@@ -35,7 +34,7 @@ pub fn sets_tls(text: &str) -> bool {
     named("CertPath") && named("KeyPath")
 }
 
-fn parse(text: &str) -> Result<Table, String> {
+pub(super) fn parse(text: &str) -> Result<Table, String> {
     text.parse::<Table>().map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let before = text.get(..start).unwrap_or(text);
@@ -45,7 +44,7 @@ fn parse(text: &str) -> Result<Table, String> {
 }
 
 /// Every value at this path, whatever the case of its keys.
-fn values<'a>(table: &'a Table, path: &[&str]) -> Vec<&'a Value> {
+pub(super) fn values<'a>(table: &'a Table, path: &[&str]) -> Vec<&'a Value> {
     let Some((key, rest)) = path.split_first() else {
         return Vec::new();
     };
@@ -121,33 +120,6 @@ fn lock(table: &Table, findings: &mut Vec<Finding>) {
             findings.push(overridden("Database.Lock.Enabled", enabled, "true"));
         }
     }
-    let time = |key| {
-        values(table, &["Database", "Lock", key])
-            .last()
-            .and_then(|value| duration::parse(value.as_str()?))
-    };
-    let lease = time("LeaseDuration").unwrap_or(LEASE_DURATION);
-    let refresh = time("LeaseRefreshInterval").unwrap_or(LEASE_REFRESH_INTERVAL);
-    if let Some(finding) = lease_times(lease, refresh, "spec.config.files", "LeaseRefreshInterval")
-    {
-        findings.push(finding);
-    }
-}
-
-/// The node exits with 1 when the refresh is above half the duration.
-pub(super) fn lease_times(
-    lease: Duration,
-    refresh: Duration,
-    place: &str,
-    key: &str,
-) -> Option<Finding> {
-    (refresh > lease / 2).then(|| {
-        Finding::Refused(format!(
-            "{place} refreshes the lease every {refresh:?}, and it lasts {lease:?}; the node \
-             refuses more than half of it: write {:?} or less for {key}",
-            lease / 2
-        ))
-    })
 }
 
 fn web_server(table: &Table, version: &NodeVersion, findings: &mut Vec<Finding>) {
@@ -305,26 +277,6 @@ mod tests {
                  holds it in spec.credentials.keystorePassword",
             ]
             .map(|message| Refused(message.to_owned()))
-        );
-    }
-
-    #[test]
-    fn a_lease_that_is_refreshed_too_seldom_is_refused() {
-        let lock = |lines: &str| check(&format!("[Database.Lock]\n{lines}"));
-
-        assert_eq!(
-            lock("LeaseRefreshInterval = '6s'"),
-            [Refused(
-                "spec.config.files refreshes the lease every 6s, and it lasts 10s; the node \
-                 refuses more than half of it: write 5s or less for LeaseRefreshInterval"
-                    .to_owned()
-            )]
-        );
-        assert_eq!(lock("LeaseDuration = '1500ms'").len(), 1);
-        assert_eq!(lock("LeaseRefreshInterval = '5s'"), []);
-        assert_eq!(
-            lock("LeaseDuration = '20s'\nLeaseRefreshInterval = '6s'"),
-            []
         );
     }
 

@@ -81,16 +81,15 @@ pub async fn kill(client: &Client) -> Result<()> {
     .await
 }
 
-/// The end of the operator's log, for a person who looks for a fault.
-pub fn log(cluster: &Cluster, lines: usize) -> String {
+/// The operator's log, for a person who looks for a fault.
+pub fn log(cluster: &Cluster) -> String {
     cluster
         .kubectl(&[
             "logs",
             "--namespace",
             NAMESPACE,
             "deployment/chainlink-operator",
-            "--tail",
-            &lines.to_string(),
+            "--tail=-1",
         ])
         .unwrap_or_else(|error| format!("{error:#}"))
 }

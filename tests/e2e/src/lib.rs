@@ -9,15 +9,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod audit;
+pub mod bad_input;
 pub mod cluster;
 pub mod collector;
 pub mod duty;
 pub mod exec;
+pub mod explain;
 pub mod images;
 pub mod install;
 pub mod machine;
 pub mod scenario;
 pub mod timeline;
+pub mod turn;
 pub mod until;
 pub mod world;
 

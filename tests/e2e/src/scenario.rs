@@ -1,4 +1,4 @@
-//! One scenario: its world, its end, and what a person needs to see when it fails.
+//! One scenario: its world, its end, and the figures that it leaves.
 
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
@@ -8,7 +8,9 @@ use futures::FutureExt;
 use tokio::sync::{OnceCell, RwLock};
 
 use crate::cluster::Cluster;
+use crate::explain::explain;
 use crate::timeline::Timeline;
+use crate::turn::Turn;
 use crate::world::World;
 use crate::{images, install};
 
@@ -24,12 +26,19 @@ pub enum Company {
     Alone,
 }
 
+static TURN: OnceCell<Turn> = OnceCell::const_new();
 static READY: OnceCell<Cluster> = OnceCell::const_new();
 static QUIET: RwLock<()> = RwLock::const_new(());
+
+/// Waits for other runs to end, and has the cluster from then on until this process ends.
+pub async fn take_turn() -> Result<()> {
+    TURN.get_or_try_init(Turn::take).await.map(drop)
+}
 
 /// The cluster with the operator installed, made by whoever comes first.
 pub async fn ready() -> Result<Cluster> {
     let cluster = READY.get_or_try_init(async || {
+        take_turn().await?;
         let cluster = Cluster::up()?;
         let image = images::load(&cluster)?;
         install::install(&cluster, &image)?;
@@ -62,8 +71,9 @@ pub async fn scenario(
             .or(panic.downcast_ref::<&str>().copied());
         Err(anyhow!("{}", words.unwrap_or("it panicked")))
     });
+    tell_gaps(&world).await;
     if let Err(error) = &outcome {
-        explain(&world, error);
+        say(&explain(&world, error));
         if std::env::var_os(KEEP).is_some() {
             return outcome;
         }
@@ -72,59 +82,23 @@ pub async fn scenario(
     outcome
 }
 
-/// What a person needs to find the fault; at once, and in one piece, as another scenario may run beside.
-fn explain(world: &World, error: &anyhow::Error) {
-    let namespace = world.namespace.as_str();
-    let show = |title: &str, arguments: &[&str]| {
-        let text = world
-            .cluster
-            .kubectl(arguments)
-            .unwrap_or_else(|error| format!("{error:#}"));
-        format!("--- {title}\n{text}\n")
-    };
-    let text = [
-        format!("\n=== {namespace} failed: {error:#}\n"),
-        format!("--- what happened\n{}\n", world.timeline.lines().join("\n")),
-        show(
-            "ChainlinkNodes",
-            &[
-                "get",
-                "chainlinknodes",
-                "--namespace",
-                namespace,
-                "--output",
-                "yaml",
-            ],
-        ),
-        show(
-            "pods",
-            &[
-                "get",
-                "pods",
-                "--namespace",
-                namespace,
-                "--output",
-                "wide",
-                "--show-labels",
-            ],
-        ),
-        show(
-            "events",
-            &[
-                "get",
-                "events",
-                "--namespace",
-                namespace,
-                "--sort-by",
-                ".metadata.creationTimestamp",
-            ],
-        ),
-        format!(
-            "--- the end of the operator's log\n{}\n",
-            install::log(&world.cluster, 60)
-        ),
-        format!("=== end of {namespace}\n"),
-    ];
-    // Not by a macro: the test harness would keep it until all scenarios are over.
-    let _ = std::io::stderr().write_all(text.join("\n").as_bytes());
+/// What was measured: figures to look at, none of them asserted.
+async fn tell_gaps(world: &World) {
+    let Ok(gaps) = world.gaps().await else { return };
+    let told: Vec<String> = gaps.iter().map(ToString::to_string).collect();
+    say(&format!(
+        "{}: time without an active: {}\n",
+        world.namespace,
+        if told.is_empty() {
+            "none".to_owned()
+        } else {
+            told.join("; ")
+        }
+    ));
+}
+
+/// At once: by a macro, the test harness would keep it until all scenarios are over.
+fn say(text: &str) {
+    // Nothing is lost where nobody reads.
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }

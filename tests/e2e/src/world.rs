@@ -228,6 +228,20 @@ impl World {
         Ok(())
     }
 
+    /// Whether the API server would take a new `ChainlinkNode`, as `kubectl apply --dry-run=server` asks: nothing is
+    /// made, and unknown fields are errors.
+    pub async fn would_take(&self, node: &Value) -> Result<()> {
+        let path = format!(
+            "/apis/chainlink-operator.dev/v1alpha1/namespaces/{}/chainlinknodes?dryRun=All&fieldValidation=Strict",
+            self.namespace
+        );
+        let request = http::Request::post(path)
+            .header("Content-Type", "application/json")
+            .body(serde_json::to_vec(node)?)?;
+        self.client.request::<Value>(request).await?;
+        Ok(())
+    }
+
     /// Changes a part of the spec.
     pub async fn change(&self, name: &str, spec: Value) -> Result<()> {
         self.timeline.act(&format!("changed {spec}"));

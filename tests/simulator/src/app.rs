@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::http;
 use crate::lock::{Held, Taker};
 use crate::log::{Logger, lines};
-use crate::pg::{Database, QUERY_TIMEOUT, Session};
+use crate::pg::{Database, DbError, QUERY_TIMEOUT, Session};
 use crate::settings::Settings;
 use crate::signals::{Signals, Stop};
 use crate::version::NodeVersion;
@@ -45,9 +45,10 @@ pub(crate) async fn run(cli: &Cli, start: &StartFiles, version: &NodeVersion) ->
     let settings = Arc::new(Settings::from_env(&version.semver.to_string()));
     let config = Config::read(cli, version)?;
     let database = Database::parse(&config.database_url);
-    if let Ok(database) = &database {
-        poll::first_look(database, &settings).await;
-    }
+    let first_look = match &database {
+        Ok(database) => poll::first_look(database, &settings).await,
+        Err(_) => Ok(()),
+    };
     let log = Logger::new(config.log_level, config.log_json, version, settings.clone());
     if settings.fault("crash-at-start").is_some() {
         return Err(Exit::failed("fault on request: crash-at-start"));
@@ -59,8 +60,7 @@ pub(crate) async fn run(cli: &Cli, start: &StartFiles, version: &NodeVersion) ->
     if !locks_first {
         config.validate(version)?;
     }
-    let database = database
-        .map_err(|error| Exit::failed(format!("opening db: failed to open db: {error}")))?;
+    let database = database.map_err(|error| not_opened(&error))?;
     tokio::task::spawn_local(poll::keep_looking(database.clone(), settings.clone()));
 
     let app_id = uuid::Uuid::new_v4().to_string();
@@ -80,14 +80,20 @@ pub(crate) async fn run(cli: &Cli, start: &StartFiles, version: &NodeVersion) ->
         credentials,
         started,
     };
-    node.live(locks_first).await
+    node.live(locks_first, first_look).await
+}
+
+fn not_opened(error: &impl std::fmt::Display) -> Exit {
+    Exit::failed(format!("opening db: failed to open db: {error}"))
 }
 
 impl Node {
-    async fn live(&self, locks_first: bool) -> Result<u8, Exit> {
+    /// Where the first look found no database, the node ends where it would have: what it is to do is not known.
+    async fn live(&self, locks_first: bool, first_look: Result<(), DbError>) -> Result<u8, Exit> {
         if !locks_first {
             self.announce();
         }
+        first_look.map_err(|error| not_opened(&error))?;
         let session = self.open().await?;
         let held = match self.take_lock(session).await {
             Ok(held) => held,
@@ -131,7 +137,7 @@ impl Node {
             session = self.database.connect(QUERY_TIMEOUT) => session,
             () = self.stop.requested() => return Err(Exit::failed("opening db: stopped")),
         };
-        session.map_err(|error| Exit::failed(format!("opening db: failed to open db: {error}")))
+        session.map_err(|error| not_opened(&error))
     }
 
     async fn take_lock(&self, session: Session) -> Result<Held, Exit> {

@@ -9,7 +9,7 @@ use e2e::duty::{Record, seconds};
 use e2e::exec::{repository, run};
 use e2e::timeline::Timeline;
 use e2e::world::PATIENCE;
-use e2e::{Cluster, World, images, install, until};
+use e2e::{Cluster, World, images, install, scenario, until};
 use serde_json::json;
 
 const NAMESPACE: &str = "chainlink-demo";
@@ -42,6 +42,8 @@ async fn main() -> Result<()> {
     );
     let cluster = steps
         .step("1/6  The cluster: three nodes and PostgreSQL", async || {
+            // Until the demo is over.
+            scenario::take_turn().await?;
             Cluster::up()
         })
         .await?;

@@ -3,21 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::pg::{Database, DbError, Session};
+use crate::pg::{Database, DbError, QUERY_TIMEOUT, Session};
 use crate::settings::Settings;
 
-const FIRST_LOOK: Duration = Duration::from_millis(500);
 const PERIOD: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(2);
 const NAME: &str = "chainlink-simulator settings";
 
-/// So that faults count from the first log line on. A database that does not answer has no settings.
-pub(super) async fn first_look(database: &Database, settings: &Settings) {
-    let look = async {
-        let session = database.named(NAME).connect(FIRST_LOOK).await?;
-        read(&session, settings).await
-    };
-    let _ = tokio::time::timeout(FIRST_LOOK, look).await;
+/// So that faults count from the first log line on: ends when the settings are read, however slow the database is,
+/// or with the error of a database that can't be reached. It is looked for as long as the node itself would.
+pub(super) async fn first_look(database: &Database, settings: &Settings) -> Result<(), DbError> {
+    let database = database.named(NAME);
+    loop {
+        let session = database.connect(QUERY_TIMEOUT).await?;
+        match read(&session, settings, QUERY_TIMEOUT).await {
+            Err(DbError::Bad | DbError::Done | DbError::Timeout) => {}
+            // A table that may not be read holds no settings.
+            Ok(()) | Err(_) => return Ok(()),
+        }
+    }
 }
 
 /// Keeps the last known settings while the database is away.
@@ -25,7 +29,7 @@ pub(super) async fn keep_looking(database: Database, settings: Arc<Settings>) {
     let database = database.named(NAME);
     loop {
         if let Ok(session) = database.connect(PATIENCE).await {
-            while read(&session, &settings).await.is_ok() {
+            while read(&session, &settings, PATIENCE).await.is_ok() {
                 if settings.fault("crash").is_some() {
                     crate::log::plain("fault on request: crash");
                     std::process::exit(1);
@@ -37,8 +41,8 @@ pub(super) async fn keep_looking(database: Database, settings: Arc<Settings>) {
     }
 }
 
-async fn read(session: &Session, settings: &Settings) -> Result<(), DbError> {
-    let timeout = Some(PATIENCE);
+async fn read(session: &Session, settings: &Settings, patience: Duration) -> Result<(), DbError> {
+    let timeout = Some(patience);
     let exists = session
         .query(
             "SELECT to_regclass('simulator_settings') IS NOT NULL",

@@ -5,6 +5,7 @@ use crate::support::eventually;
 use crate::support::node::Setup;
 use crate::support::postgres::Database;
 use crate::support::probe::get;
+use crate::support::proxy::Proxy;
 
 #[test]
 fn a_crash_after_takeover_by_version() {
@@ -28,16 +29,45 @@ fn a_crash_after_takeover_by_version() {
     );
 }
 
+fn has_a_session(database: &Database) {
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'Chainlink%'";
+    eventually("its session", || {
+        (database.sql(sessions) == "1").then_some(())
+    });
+}
+
 #[test]
 fn never_wait() {
     let database = Database::shared();
     database.set("fault:never-wait", "");
     let mut node = Setup::new("2.18.0", &database).start();
     node.says("Starting Chainlink Node");
-    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'Chainlink%'";
-    eventually("its session", || {
-        (database.sql(sessions) == "1").then_some(())
-    });
+    has_a_session(&database);
+    assert_eq!(
+        database.sql("SELECT to_regclass('lease_lock') IS NULL"),
+        "t"
+    );
+    node.signal("TERM");
+    assert_eq!(node.exits(), 1);
+}
+
+/// The settings are waited for: nothing is logged or locked without them.
+#[test]
+fn a_slow_database_does_not_make_it_forget_its_settings() {
+    let database = Database::shared();
+    database.set("fault:never-wait", "");
+    let proxy = Proxy::to(database.postgres.port());
+    proxy.swallow(true);
+    let setup = Setup {
+        url: database.url_through(proxy.port),
+        ..Setup::new("2.18.0", &database)
+    };
+    let mut node = setup.start();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert!(!node.has("Starting Chainlink Node"));
+    proxy.swallow(false);
+    node.says("Starting Chainlink Node");
+    has_a_session(&database);
     assert_eq!(
         database.sql("SELECT to_regclass('lease_lock') IS NULL"),
         "t"
