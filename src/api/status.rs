@@ -88,14 +88,14 @@ impl Default for ChainlinkNodeStatus {
 pub struct PodStatus {
     pub name: String,
     pub uid: String,
-    /// Active, Standby, Starting, Pending, Stopping, Suspect, Failing, Unknown.
+    /// Active, Standby, Starting, Pending, Failing, Ended, Stopping, Suspect, Foreign, Unknown.
     pub role: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     pub revision: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
-    /// Since when it has this role.
+    /// When it took the lock; else since when it waits for it; else when it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     /// Why it is not further, or its last words.
@@ -114,10 +114,11 @@ pub struct HandoverStatus {
     pub from: String,
     /// Version (and revision) that is wanted.
     pub to: String,
-    /// Why: Version, Configuration, Restart, Pod.
+    /// What differs: Version or Configuration.
     pub reason: String,
-    /// `Settling`, `Surging`, `AwaitingStandby`, `ReplacingStandbys`, `StoppingActive`,
-    /// `AwaitingTakeover`, `Trimming`.
+    /// What the operator is at: `Settling`, `Surging`, `AwaitingStandby`, `ReplacingStandbys`,
+    /// `StoppingActive`, `AwaitingTakeover`; or, where the handover has to wait for it, `Booting`,
+    /// `Restoring`, `Trimming`, `Holding`.
     pub step: String,
     pub started_at: Timestamp,
 }
@@ -130,12 +131,15 @@ pub struct LastHandover {
     pub from: String,
     /// Pod and version after.
     pub to: String,
-    /// Version, Configuration, Restart, Pod for a handover; Failover.
+    /// Failover where the old active was not stopped on purpose. Else what the two pods differ in: Version,
+    /// Configuration, or Move where they do not.
     pub reason: String,
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
-    /// From the accepted stop of the old active (or its end, as seen) to the first answer of the new
-    /// one, in milliseconds; absent where the operator did not see both.
+    /// In milliseconds, from the end of the old active to the answer by which the new one was first seen
+    /// to serve. The end of one that was stopped on purpose is when the operator decided on the stop,
+    /// right before it; of another, what its kubelet reported (in whole seconds) or, where the pod was
+    /// gone, the look that missed it. Absent where no end was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap_ms: Option<i64>,
     /// The same for people: `1.8s`.

@@ -9,8 +9,8 @@ use crate::api::{KeyRef, PodOptions};
 use crate::node::{LockMode, NodeVersion};
 use crate::observe::Revision;
 
-/// Number of the pod template of this operator. A revision goes on being rendered with the template
-/// it was made with, so that an upgrade of the operator restarts no pod (rule S8).
+/// Number of the pod template of this operator: how a pod is made from a revision's content. There has
+/// been one only.
 pub const TEMPLATE: u32 = 1;
 
 /// How the node is configured.
@@ -44,6 +44,9 @@ pub enum Value {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Content {
+    /// The [`TEMPLATE`] of the operator that made the revision. It is part of the revision's name, and
+    /// nothing else reads it yet: an operator with a second template has to go on rendering the first for
+    /// the revisions that name it (rule S8).
     pub template: u32,
     pub version: NodeVersion,
     pub style: Style,

@@ -222,11 +222,8 @@ mod tests {
         assert!(!becomes_ready(refuses).await);
     }
 
-    #[tokio::test]
-    async fn only_a_resource_that_stays_is_to_be_looked_at() {
-        let (store, mut writer) = kube::runtime::reflector::store();
-        assert!(is_idle(&store));
-        let mut node: ChainlinkNode = serde_json::from_value(serde_json::json!({
+    fn node() -> ChainlinkNode {
+        serde_json::from_value(serde_json::json!({
             "apiVersion": "chainlink-operator.dev/v1alpha1", "kind": "ChainlinkNode",
             "metadata": {"name": "cl", "namespace": "a"},
             "spec": {
@@ -237,7 +234,14 @@ mod tests {
                 },
             },
         }))
-        .unwrap();
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_a_resource_that_stays_is_to_be_looked_at() {
+        let (store, mut writer) = kube::runtime::reflector::store();
+        assert!(is_idle(&store));
+        let mut node = node();
         writer.apply_watcher_event(&watcher::Event::Apply(node.clone()));
         assert!(!is_idle(&store));
         node.metadata.deletion_timestamp = Some(
@@ -245,5 +249,19 @@ mod tests {
         );
         writer.apply_watcher_event(&watcher::Event::Apply(node));
         assert!(is_idle(&store));
+    }
+
+    #[tokio::test]
+    async fn a_pass_is_progress_even_where_it_fails() {
+        let refuses = Router::new().fallback(|| async { StatusCode::FORBIDDEN });
+        let (context, _woken) = Context::new(Client::new(refuses, "default"));
+        let start = Instant::now();
+        context.watchdog.begins(None, start);
+        let too_late = start + Duration::from_mins(3) + Duration::from_millis(1);
+        assert!(context.watchdog.is_stuck(too_late));
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let pass = reconcile(Arc::new(node()), Arc::clone(&context)).await;
+        assert!(pass.is_err());
+        assert!(!context.watchdog.is_stuck(too_late));
     }
 }

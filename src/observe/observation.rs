@@ -228,7 +228,8 @@ pub enum Answered {
 }
 
 impl Pod {
-    /// Whether its container runs, as far as the API server knows; that of a deleted pod may.
+    /// Whether its container runs, as far as the API server knows. A pod whose deletion was accepted runs
+    /// until its container has ended.
     pub fn running(&self) -> bool {
         matches!(self.container, Container::Running { .. })
     }

@@ -262,7 +262,8 @@ fn people_seconds(millis: i64) -> String {
     format!("{}.{}s", millis / 1000, (millis % 1000) / 100)
 }
 
-/// When the duty of the last active ended: at its accepted stop, or at the end of its container.
+/// When the duty of the last active ended: with the stop that was decided, once the API server has accepted
+/// it, or at the end of its container.
 fn note_end(last: &mut LastActive, seen: &Observation, stopping: Option<&Stop>, now: Timestamp) {
     if last.ended.is_some() {
         return;
@@ -281,8 +282,9 @@ fn note_end(last: &mut LastActive, seen: &Observation, stopping: Option<&Stop>, 
             Some(exit.as_ref().and_then(|exit| exit.at).unwrap_or(now))
         }
         // Restarted between two looks: its takeover is no longer that of this container.
-        Some(Container::Running { since, .. }) if pod.is_some_and(|pod| pod.took.is_none()) => {
-            Some(*since)
+        Some(Container::Running { since, last }) if pod.is_some_and(|pod| pod.took.is_none()) => {
+            let exit = last.as_ref().and_then(|exit| exit.at);
+            Some(exit.unwrap_or(*since))
         }
         Some(Container::Running { .. } | Container::NotStarted { .. }) => None,
     };

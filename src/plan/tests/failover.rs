@@ -348,3 +348,15 @@ fn a_creation_that_was_lost_is_repeated_under_the_same_name() {
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.pods.len(), 1);
 }
+
+#[test]
+fn the_gap_begins_with_the_end_of_a_container_that_was_started_again_at_once() {
+    let mut world = pair();
+    world.crashes("a", ExitKind::Unknown, "panic: oh");
+    world.later(2);
+    world.starts("a");
+    world.later(1);
+    world.takes("b");
+    let done = world.remember().finished.unwrap();
+    assert_eq!(done.gap_ms, Some(3000));
+}
