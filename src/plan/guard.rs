@@ -247,7 +247,9 @@ pub(super) fn stop_active(
     {
         return deny(
             "RivalStandby",
-            format!("{rival} is of another revision and could take the lock instead"),
+            format!(
+                "{rival} is of another revision and could take the lock instead: its end is waited for. If its machine is gone for good, delete the Node object of that machine, or taint it node.kubernetes.io/out-of-service"
+            ),
         );
     }
     let successor = successor(census, active, to, now, rules)?;

@@ -7,7 +7,7 @@ use super::census::{Census, before};
 use super::guard::{self, Cause, Denied, Permit, Rule, Rules};
 use super::pull::Needed;
 use super::situation::{Blocked, Situation, Step};
-use super::{CRASH_LOOP, EXITS_OF_A_LOOP, FRESH, RESCUE, RETRY};
+use super::{CRASH_LOOP, EXITS_OF_A_LOOP, FRESH, LOST, RESCUE, RETRY};
 use crate::api::Memory;
 use crate::observe::{Answered, Container, Observation, Pod, PodId, Pulled, Revision, Wanted};
 
@@ -391,12 +391,23 @@ impl<'a> Board<'a> {
                 | "TakeoverAwaited"
                 | "SuspectAnswers"
         );
-        let old = self.last_progress() <= before(self.now, self.seen.intent.standby_timeout);
+        let old = if denied.reason == "OrderUnknown" {
+            self.took_lately().is_none()
+        } else {
+            self.last_progress() <= before(self.now, self.seen.intent.standby_timeout)
+        };
         Decided::nothing(Situation::at(Step::Holding).blocked(Blocked {
             reason: denied.reason.to_owned(),
             message: denied.message,
             stalled: lasting || old,
         }))
+    }
+
+    /// A pod that took a lock so short a time ago that who is active soon shows by itself.
+    fn took_lately(&self) -> Option<&Pod> {
+        let soon = before(self.now, LOST + RESCUE);
+        let took = |pod: &&Pod| pod.took.is_some_and(|took| took.at > soon);
+        self.seen.pods.iter().find(took)
     }
 
     /// When something has last got on: what has to be waited for since then takes its time.

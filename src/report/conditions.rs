@@ -110,6 +110,11 @@ fn available(census: &Census<'_>, step: Step, old: &[Condition]) -> Said {
             "HolderExternal",
             "all pods wait: the lock is held by a node outside this resource",
         ),
+        None if census.order_unknown => unknown(
+            "Available",
+            "OrderUnknown",
+            "several pods have taken a lock, and it is not known yet which of them is the active",
+        ),
         None => said("Available", false, "NoActive", "no pod holds the lock"),
     }
 }

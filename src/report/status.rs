@@ -182,6 +182,7 @@ fn phase(report: &Report<'_>, census: &Census<'_>) -> &'static str {
         Step::External => "Standby",
         Step::AwaitingTakeover | Step::StoppingActive => "HandingOver",
         Step::Booting => "Booting",
+        _ if census.order_unknown => "Waiting",
         _ if census.active.is_none() && worked => "FailingOver",
         _ if census.active.is_none() => "Starting",
         Step::Settling

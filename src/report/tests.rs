@@ -204,3 +204,22 @@ fn a_restart_of_the_operator_does_not_call_the_active_into_question() {
     let before = told.available(Some(Answered::Serving));
     assert_eq!(told.available(None), before);
 }
+
+#[test]
+fn while_it_is_not_known_who_took_over_nobody_is_said_to_be_failing_over() {
+    let mut told = Told::of(
+        World::with(2)
+            .active("a", &v1())
+            .standby("b", &v1())
+            .at_rest(),
+    );
+    told.world.starts("b");
+    told.world.takes("b");
+    told.look();
+    assert_eq!(told.status.phase.as_deref(), Some("Waiting"));
+    let (status, reason) = told.condition("Available");
+    assert_eq!(
+        (status.as_str(), reason.as_str()),
+        ("Unknown", "OrderUnknown")
+    );
+}
