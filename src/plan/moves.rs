@@ -7,7 +7,7 @@ use super::census::{Census, before};
 use super::guard::{self, Cause, Denied, Permit, Rule, Rules};
 use super::pull::Needed;
 use super::situation::{Blocked, Situation, Step};
-use super::{CRASH_LOOP, EXITS_OF_A_LOOP, FRESH, LOST, RESCUE, RETRY};
+use super::{CRASH_LOOP, EXITS_OF_A_LOOP, FRESH, LOST, MISSING, RESCUE, RETRY};
 use crate::api::Memory;
 use crate::observe::{Answered, Container, Observation, Pod, PodId, Pulled, Revision, Wanted};
 
@@ -148,7 +148,7 @@ impl<'a> Board<'a> {
                     || self
                         .memory
                         .missing_since
-                        .is_some_and(|since| since <= before(self.now, super::MISSING));
+                        .is_some_and(|since| since <= before(self.now, MISSING));
                 return self.hold(Blocked {
                     reason: problem.reason.to_owned(),
                     message: problem.message.clone(),
@@ -694,7 +694,7 @@ impl<'a> Board<'a> {
         let patience = match &pod.container {
             Container::NotStarted {
                 trouble: Some(trouble),
-            } if trouble.of_a_reference() => super::MISSING,
+            } if trouble.of_a_reference() => MISSING.min(self.seen.intent.standby_timeout),
             _ => self.seen.intent.standby_timeout,
         };
         let late = begun <= before(self.now, patience);

@@ -426,9 +426,9 @@ fn a_spec_that_can_not_be_used_touches_nothing_and_lost_pods_are_repaired() {
 }
 
 #[test]
-fn a_missing_secret_is_waited_for_ten_minutes_whatever_a_standby_has() {
+fn a_missing_secret_is_waited_for_ten_minutes_where_a_standby_may_take_an_hour() {
     let mut world = World::with(1).active("a", &v1()).at_rest();
-    world.intent.standby_timeout = std::time::Duration::from_mins(1);
+    world.intent.standby_timeout = std::time::Duration::from_hours(1);
     world.want_settled(&v2());
     world.obey();
     let surge = world.newest();
