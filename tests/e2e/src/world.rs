@@ -241,6 +241,24 @@ impl World {
         Ok(())
     }
 
+    /// Deletes a resource that has pods, as somebody who means it.
+    pub async fn delete(&self, name: &str) -> Result<()> {
+        self.timeline.act(&format!("deleted {name}"));
+        self.annotate(name, "chainlink-operator.dev/allow-deletion", "true")
+            .await?;
+        self.nodes().delete(name, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// Puts an annotation on a resource.
+    pub async fn annotate(&self, name: &str, key: &str, value: &str) -> Result<()> {
+        let patch = json!({"metadata": {"annotations": {key: value}}});
+        self.nodes()
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+        Ok(())
+    }
+
     /// The status, once it is about the spec of now.
     pub async fn status(&self, name: &str) -> Result<ChainlinkNodeStatus> {
         let node = self.nodes().get(name).await?;
@@ -483,9 +501,12 @@ impl World {
     /// Removes the namespace and the databases.
     pub async fn remove(self) -> Result<()> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        namespaces
-            .delete(&self.namespace, &DeleteParams::default())
-            .await?;
+        // A scenario may have deleted it itself.
+        if namespaces.get_opt(&self.namespace).await?.is_some() {
+            namespaces
+                .delete(&self.namespace, &DeleteParams::default())
+                .await?;
+        }
         self.cluster.drop_database(&self.database).await?;
         self.cluster.drop_databases(&self.other_name("")).await
     }
