@@ -20,7 +20,7 @@ use kube::{Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::act::{Actor, Keeper, Kept, Outcome, Service};
+use crate::act::{Actor, Keeper, Kept, Outcome, Services};
 use crate::api::names::{self, NODE_LABEL};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, parse_duration};
 use crate::build::{self, Resolved};
@@ -310,11 +310,10 @@ impl<'a> Pass<'a> {
                 });
             }
         }
-        let service = match keeper.service().await {
-            Ok(Service::AsWanted) => None,
-            Ok(Service::NotOurs) => Some(format!(
-                "a Service named {} exists and is not this resource's: nothing leads to the active; rename one of the two",
-                node.name_any()
+        let service = match keeper.services().await {
+            Ok(Services::AsWanted) => None,
+            Ok(Services::NotOurs(name)) => Some(format!(
+                "a Service named {name} exists and is not this resource's: nothing leads to the active; rename one of the two"
             )),
             Err(error) => refused(Err(error)).doing("applying the Service")?,
         };

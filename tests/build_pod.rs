@@ -542,3 +542,61 @@ fn the_image_is_the_version_unless_more_is_said() {
         format!("smartcontract/chainlink@{digest}")
     );
 }
+
+#[test]
+fn a_pod_that_peers_are_to_reach_has_a_port_for_them_and_says_where_it_listens() {
+    let service = json!({"p2p": {"port": 7000, "announceAddress": "node.example.com:443"}});
+    let spec = with(toml_node(), "service", service);
+    let container = container(&spec);
+
+    let ports: Vec<_> = container
+        .ports
+        .unwrap()
+        .into_iter()
+        .map(|port| (port.name.unwrap(), port.container_port))
+        .collect();
+    assert_eq!(ports, [("http".to_owned(), 6688), ("p2p".to_owned(), 7000)]);
+    let settings = resolved(&spec).content.settings.unwrap();
+    assert!(
+        settings.ends_with(
+            "[P2P.V2]\nEnabled = true\nListenAddresses = ['0.0.0.0:7000']\n\
+             AnnounceAddresses = ['node.example.com:443']\n"
+        ),
+        "{settings}"
+    );
+}
+
+#[test]
+fn peers_reach_the_active_by_a_service_of_their_own() {
+    let service =
+        json!({"p2p": {"type": "LoadBalancer", "nodePort": 30690, "annotations": {"a": "b"}}});
+    let (node, _) = node(&with(toml_node(), "service", service));
+    let peers = serde_json::to_value(build::peer_service(&node).unwrap()).unwrap();
+
+    assert_eq!(peers["metadata"]["name"], "chainlink-p2p");
+    assert_eq!(peers["metadata"]["annotations"], json!({"a": "b"}));
+    assert_eq!(
+        peers["spec"],
+        json!({
+            "type": "LoadBalancer",
+            "selector": build::active_service(&node).spec.unwrap().selector,
+            "ports": [{"name": "p2p", "port": 6690, "targetPort": "p2p", "nodePort": 30690, "protocol": "TCP"}],
+        })
+    );
+}
+
+#[test]
+fn how_the_service_for_peers_looks_from_outside_is_no_new_revision() {
+    let name = |p2p: Value| {
+        let spec = with(toml_node(), "service", json!({"p2p": p2p}));
+        resolved(&spec).revision.name
+    };
+
+    assert_eq!(
+        name(json!({})),
+        name(json!({"type": "NodePort", "port": 6690}))
+    );
+    assert_ne!(name(json!({})), name(json!({"port": 6691})));
+    assert_ne!(name(json!({})), name(json!({"announceAddress": "a:1"})));
+    assert_ne!(name(json!({})), resolved(&toml_node()).revision.name);
+}

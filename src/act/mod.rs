@@ -4,5 +4,5 @@
 mod keep;
 mod pods;
 
-pub use keep::{Keeper, Kept, Service};
+pub use keep::{Keeper, Kept, Services};
 pub use pods::{Actor, Outcome};

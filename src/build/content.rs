@@ -74,6 +74,9 @@ pub struct Content {
     pub pod: PodOptions,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted_at: Option<String>,
+    /// The port for peers, where the resource has a Service for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p2p_port: Option<u16>,
 }
 
 /// A spec with everything that it refers to, as far as it can be read.

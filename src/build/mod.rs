@@ -9,6 +9,8 @@ mod resolve;
 mod variables;
 
 pub use content::{Content, FileSource, Resolved, Style, TEMPLATE, Value};
-pub use objects::{active_service, config_map, content_of, labels, owner, revision_object};
+pub use objects::{
+    active_service, config_map, content_of, labels, owner, peer_service, revision_object, services,
+};
 pub use pod::pod;
 pub use resolve::{ConfigMaps, referenced_config_maps, resolve};

@@ -17,7 +17,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::ResourceExt;
 
 use super::content::{Content, FileSource, Style, Value};
-use super::objects::{labels, owner};
+use super::objects::{P2P, labels, owner};
 use crate::api::names::{
     CONTAINER, LOCK_ANNOTATION, NODE_LABEL, READY_CONDITION, REVISION_LABEL, ROLE_LABEL,
     ROLE_STANDBY, VERSION_ANNOTATION,
@@ -154,12 +154,7 @@ fn container(content: &Content) -> Container {
                 })
                 .collect(),
         ),
-        ports: Some(vec![ContainerPort {
-            name: Some("http".to_owned()),
-            container_port: i32::from(HTTP_PORT),
-            protocol: Some("TCP".to_owned()),
-            ..ContainerPort::default()
-        }]),
+        ports: Some(ports(content)),
         resources: content
             .pod
             .resources
@@ -183,6 +178,21 @@ fn container(content: &Content) -> Container {
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }
+}
+
+fn ports(content: &Content) -> Vec<ContainerPort> {
+    let http = Some(("http", HTTP_PORT));
+    // By its name the Service finds it, whatever number it has in this revision.
+    let peers = content.p2p_port.map(|port| (P2P, port));
+    http.into_iter()
+        .chain(peers)
+        .map(|(name, port)| ContainerPort {
+            name: Some(name.to_owned()),
+            container_port: i32::from(port),
+            protocol: Some("TCP".to_owned()),
+            ..ContainerPort::default()
+        })
+        .collect()
 }
 
 fn quantities(map: &BTreeMap<String, Amount>) -> Option<BTreeMap<String, Quantity>> {

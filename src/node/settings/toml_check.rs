@@ -35,7 +35,7 @@ pub fn sets_tls(text: &str) -> bool {
     named("CertPath") && named("KeyPath")
 }
 
-fn parse(text: &str) -> Result<Table, String> {
+pub(super) fn parse(text: &str) -> Result<Table, String> {
     text.parse::<Table>().map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let before = text.get(..start).unwrap_or(text);
@@ -45,7 +45,7 @@ fn parse(text: &str) -> Result<Table, String> {
 }
 
 /// Every value at this path, whatever the case of its keys.
-fn values<'a>(table: &'a Table, path: &[&str]) -> Vec<&'a Value> {
+pub(super) fn values<'a>(table: &'a Table, path: &[&str]) -> Vec<&'a Value> {
     let Some((key, rest)) = path.split_first() else {
         return Vec::new();
     };

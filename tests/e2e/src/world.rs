@@ -361,20 +361,11 @@ impl World {
 
     /// Waits until the active Service leads to this pod and no other, and an answer comes through it.
     pub async fn until_service_leads_to(&self, service: &str, pod: &str) -> Result<()> {
-        let slices: Api<EndpointSlice> = Api::namespaced(self.client.clone(), &self.namespace);
-        let of_service =
-            ListParams::default().labels(&format!("kubernetes.io/service-name={service}"));
         until(
             &format!("the Service {service} leads to {pod}"),
             PATIENCE,
             async || {
-                let targets: Vec<String> = slices
-                    .list(&of_service)
-                    .await?
-                    .items
-                    .iter()
-                    .flat_map(ready_targets)
-                    .collect();
+                let targets = self.targets(service).await?;
                 ensure!(targets == [pod], "it leads to {targets:?}");
                 let path = format!(
                     "/api/v1/namespaces/{}/services/{service}:6688/proxy/health",
@@ -388,6 +379,15 @@ impl World {
             },
         )
         .await
+    }
+
+    /// The pods that a Service leads to.
+    pub async fn targets(&self, service: &str) -> Result<Vec<String>> {
+        let slices: Api<EndpointSlice> = Api::namespaced(self.client.clone(), &self.namespace);
+        let of_service =
+            ListParams::default().labels(&format!("kubernetes.io/service-name={service}"));
+        let found = slices.list(&of_service).await?;
+        Ok(found.items.iter().flat_map(ready_targets).collect())
     }
 
     /// Kills the process of a node (SIGKILL); the kubelet starts it again.

@@ -11,6 +11,7 @@ mod failures;
 mod input;
 mod machines;
 mod operator;
+mod p2p;
 mod scale;
 mod stuck;
 mod upgrades;
