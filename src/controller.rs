@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use crate::act::{Actor, Keeper, Kept, Outcome, Services};
 use crate::api::names::{self, NODE_LABEL};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, parse_duration};
-use crate::build::{self, Resolved};
+use crate::build::{self, Resolved, Session};
 use crate::observe::{Intent, Looker, Observation, PodId, Problem, Wanted, Witnesses};
 use crate::plan::{Act, Blocked, Permit, Plan, Step, plan};
 use crate::report::{self, Metrics, Report};
@@ -532,6 +532,16 @@ impl<'a> Pass<'a> {
                 .restore_files(resolved)
                 .await
                 .doing("restoring the files of a revision")?;
+        }
+        if content.session == Some(Session::Generated)
+            && let Some(message) = self
+                .keeper
+                .session_secret()
+                .await
+                .doing("making the session secret")?
+        {
+            self.context.note_refusal(&uid, Some(message));
+            return Ok(());
         }
         let outcome = actor
             .create(pod, revision, content)

@@ -2,9 +2,11 @@
 //! only where something differs, so that a steady resource causes no writes (rule L2).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
-use k8s_openapi::api::core::v1::{ConfigMap, Service as ApiService};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service as ApiService};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 
@@ -116,6 +118,21 @@ impl<'a> Keeper<'a> {
                 .await
                 .map(drop),
         )
+    }
+
+    /// Makes the Secret that signs the sessions, where there is none: it is never read and never
+    /// changed. A message where the API server will not have it.
+    pub async fn session_secret(&self) -> Result<Option<String>, kube::Error> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let random = random().map_err(|error| kube::Error::Service(error.into()))?;
+        let secret = build::session_secret(self.node, random).map_err(kube::Error::SerdeError)?;
+        let made = secrets.create(&PostParams::default(), &secret).await;
+        match there(made.map(drop)) {
+            Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_invalid() => {
+                Ok(Some(status.message.clone()))
+            }
+            other => other.map(|()| None),
+        }
     }
 
     /// Removes the revisions that nothing needs any more.
@@ -252,6 +269,13 @@ fn is_as_wanted(there: &ApiService, wanted: &ApiService) -> bool {
             wanted.metadata.annotations.as_ref(),
             there.metadata.annotations.as_ref(),
         )
+}
+
+/// Bytes that nobody can guess.
+fn random() -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn there(result: Result<(), kube::Error>) -> Result<(), kube::Error> {

@@ -220,6 +220,23 @@ pub struct Credentials {
     /// Email and password of the first API user, one a line (`-a`). Read only on an empty database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_credentials: Option<SecretValue>,
+    /// What signs the sessions of people and API clients, the same in all pods: with it they stay
+    /// logged in over a handover. Without it each pod makes its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_secret: Option<SessionSecret>,
+}
+
+/// What signs the sessions of people and API clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.secretKeyRef) != (has(self.generate) && self.generate)").message("say in exactly one way where the session secret comes from: generate: true, or secretKeyRef: {name: …, key: …} with the output of 'openssl rand -base64 32'"))]
+pub struct SessionSecret {
+    /// The operator makes a Secret `<name>-session` of random bytes once, and never changes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generate: Option<bool>,
+    /// Your own: the key holds 32 random bytes or more as base64 (`openssl rand -base64 32`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_key_ref: Option<KeyRef>,
 }
 
 /// How planned moves of the lock are made.

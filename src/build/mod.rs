@@ -6,11 +6,13 @@ mod objects;
 mod options;
 mod pod;
 mod resolve;
+mod session;
 mod variables;
 
-pub use content::{Content, FileSource, Resolved, Style, TEMPLATE, Value};
+pub use content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value};
 pub use objects::{
     active_service, config_map, content_of, labels, owner, peer_service, revision_object, services,
 };
 pub use pod::pod;
 pub use resolve::{ConfigMaps, referenced_config_maps, resolve};
+pub use session::session_secret;

@@ -32,7 +32,7 @@ pub fn owner(node: &ChainlinkNode) -> Option<OwnerReference> {
     node.controller_owner_ref(&())
 }
 
-fn metadata(node: &ChainlinkNode, name: String) -> ObjectMeta {
+pub(super) fn metadata(node: &ChainlinkNode, name: String) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),
         namespace: node.namespace(),

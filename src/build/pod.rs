@@ -18,6 +18,7 @@ use kube::ResourceExt;
 
 use super::content::{Content, FileSource, Style, Value};
 use super::objects::{P2P, labels, owner};
+use super::session;
 use crate::api::names::{
     CONTAINER, LOCK_ANNOTATION, NODE_LABEL, READY_CONDITION, REVISION_LABEL, ROLE_LABEL,
     ROLE_STANDBY, VERSION_ANNOTATION,
@@ -84,8 +85,9 @@ fn spec(node: &ChainlinkNode, revision: &Revision, content: &Content) -> PodSpec
     let security = options.security.clone().unwrap_or_default();
     let user = security.run_as_user.unwrap_or(UID);
     PodSpec {
+        init_containers: session::container(content).map(|container| vec![container]),
         containers: vec![container(content)],
-        volumes: Some(volumes(revision, content)),
+        volumes: Some(volumes(node, revision, content)),
         restart_policy: Some("Always".to_owned()),
         // A Service named chainlink would inject CHAINLINK_PORT, a legacy variable that keeps 2.x
         // from booting.
@@ -134,7 +136,6 @@ fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
 }
 
 fn container(content: &Content) -> Container {
-    let security = content.pod.security.clone().unwrap_or_default();
     Container {
         name: CONTAINER.to_owned(),
         image: Some(content.image.clone()),
@@ -155,28 +156,34 @@ fn container(content: &Content) -> Container {
                 .collect(),
         ),
         ports: Some(ports(content)),
-        resources: content
-            .pod
-            .resources
-            .as_ref()
-            .map(|resources| ResourceRequirements {
-                requests: quantities(&resources.requests),
-                limits: quantities(&resources.limits),
-                ..ResourceRequirements::default()
-            }),
-        security_context: Some(SecurityContext {
-            allow_privilege_escalation: Some(false),
-            read_only_root_filesystem: Some(security.read_only_root_filesystem.unwrap_or(true)),
-            capabilities: Some(Capabilities {
-                drop: Some(vec!["ALL".to_owned()]),
-                ..Capabilities::default()
-            }),
-            ..SecurityContext::default()
-        }),
+        resources: resources(content),
+        security_context: Some(security(content)),
         volume_mounts: Some(mounts(content)),
         // The exit's last words are read from the log; Kubernetes keeps its tail for crashed ones.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
+    }
+}
+
+pub(super) fn resources(content: &Content) -> Option<ResourceRequirements> {
+    let resources = content.pod.resources.as_ref()?;
+    Some(ResourceRequirements {
+        requests: quantities(&resources.requests),
+        limits: quantities(&resources.limits),
+        ..ResourceRequirements::default()
+    })
+}
+
+pub(super) fn security(content: &Content) -> SecurityContext {
+    let options = content.pod.security.clone().unwrap_or_default();
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(options.read_only_root_filesystem.unwrap_or(true)),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            ..Capabilities::default()
+        }),
+        ..SecurityContext::default()
     }
 }
 
@@ -281,7 +288,7 @@ fn environment(content: &Content) -> Vec<EnvVar> {
     env
 }
 
-fn mount(name: &str, path: impl Into<String>, read_only: bool) -> VolumeMount {
+pub(super) fn mount(name: &str, path: impl Into<String>, read_only: bool) -> VolumeMount {
     VolumeMount {
         name: name.to_owned(),
         mount_path: path.into(),
@@ -359,7 +366,7 @@ fn item(key: &str, file: &str) -> KeyToPath {
     }
 }
 
-fn volumes(revision: &Revision, content: &Content) -> Vec<Volume> {
+fn volumes(node: &ChainlinkNode, revision: &Revision, content: &Content) -> Vec<Volume> {
     let mut volumes = vec![
         root(&content.pod),
         empty_dir("tmp", "256Mi"),
@@ -386,6 +393,10 @@ fn volumes(revision: &Revision, content: &Content) -> Vec<Volume> {
     }
     if let Some(reference) = &content.secrets_toml {
         volumes.push(secret_file("secrets", reference, "secrets.toml"));
+    }
+    if let Some(session) = &content.session {
+        let reference = session.reference(&node.name_any());
+        volumes.push(secret_file(session::VOLUME, &reference, session::FILE));
     }
     volumes.extend(content.pod.volumes.iter().map(extra));
     volumes

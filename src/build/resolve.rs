@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::content::{Content, FileSource, Resolved, Style, TEMPLATE, Value, digest};
+use super::content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value, digest};
 use super::options::pod_options;
 use super::variables::{variables, variables_keep_https};
 use crate::api::{
@@ -136,6 +136,7 @@ pub fn resolve(node: &str, spec: &ChainlinkNodeSpec, maps: &ConfigMaps) -> Outco
         )?,
         pod,
         restarted_at: spec.restarted_at.clone().filter(|text| !text.is_empty()),
+        session: session(spec)?,
         p2p_port: settings.peers.as_ref().map(PeerAddress::port),
         version,
     };
@@ -363,6 +364,20 @@ fn fits(texts: &BTreeMap<String, String>) -> Outcome<()> {
         );
     }
     Ok(())
+}
+
+fn session(spec: &ChainlinkNodeSpec) -> Outcome<Option<Session>> {
+    let Some(session) = &spec.credentials.session_secret else {
+        return Ok(None);
+    };
+    match (session.generate.unwrap_or(false), &session.secret_key_ref) {
+        (true, None) => Ok(Some(Session::Generated)),
+        (false, Some(reference)) => Ok(Some(Session::Given(reference.clone()))),
+        _ => refused(
+            "InvalidSpec",
+            "spec.credentials.sessionSecret: give exactly one of generate: true and secretKeyRef",
+        ),
+    }
 }
 
 fn peers(spec: &ChainlinkNodeSpec) -> Outcome<Option<PeerAddress>> {

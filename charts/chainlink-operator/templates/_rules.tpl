@@ -30,6 +30,10 @@ All that the operator may do, wherever it watches. No Secret can be read: nodes 
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch, create, patch, delete]
+# What signs a node's sessions, made once where a resource asks for it.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
 - apiGroups: [apps]
   resources: [controllerrevisions]
   verbs: [get, list, watch, create, patch, delete]

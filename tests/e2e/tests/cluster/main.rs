@@ -13,6 +13,7 @@ mod machines;
 mod operator;
 mod p2p;
 mod scale;
+mod sessions;
 mod stuck;
 mod upgrades;
 mod version_one;
