@@ -313,7 +313,7 @@ impl<'a> Pass<'a> {
         let service = match keeper.services().await {
             Ok(Services::AsWanted) => None,
             Ok(Services::NotOurs(name)) => Some(format!(
-                "a Service named {name} exists and is not this resource's: nothing leads to the active; rename one of the two"
+                "a Service named {name} exists and is not this resource's: it does not lead to the active; rename one of the two"
             )),
             Err(error) => refused(Err(error)).doing("applying the Service")?,
         };
@@ -540,6 +540,9 @@ impl<'a> Pass<'a> {
                 .await
                 .doing("making the session secret")?
         {
+            let message = format!(
+                "its session secret has to be there first, and {message} (grant the operator create on secrets, or name a Secret of yours in spec.credentials.sessionSecret.secretKeyRef)"
+            );
             self.context.note_refusal(&uid, Some(message));
             return Ok(());
         }
