@@ -20,9 +20,9 @@ use kube::{Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::act::{Actor, Keeper, Keeping, Kept, Outcome, Service};
+use crate::act::{Actor, Keeper, Keeping, Kept, Outcome, Services};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, parse_duration};
-use crate::build::{self, Recorded, Resolved};
+use crate::build::{self, Recorded, Resolved, Session};
 use crate::observe::{Intent, Looker, Observation, PodId, Problem, Wanted, Witnesses};
 use crate::plan::{Act, Blocked, Permit, Plan, Step, plan};
 use crate::report::{self, Metrics, Report};
@@ -268,11 +268,10 @@ impl<'a> Pass<'a> {
                 resolved = Err(problem);
             }
         }
-        let service = match keeper.service().await {
-            Ok(Service::AsWanted) => None,
-            Ok(Service::NotOurs) => Some(format!(
-                "a Service named {} exists and is not this resource's: nothing leads to the active; rename one of the two",
-                node.name_any()
+        let service = match keeper.services().await {
+            Ok(Services::AsWanted) => None,
+            Ok(Services::NotOurs(name)) => Some(format!(
+                "a Service named {name} exists and is not this resource's: it does not lead to the active; rename one of the two"
             )),
             Err(error) => refused::<()>(Err(error))
                 .doing("applying the Service")?
@@ -515,6 +514,19 @@ impl<'a> Pass<'a> {
                 .await
                 .doing("restoring the files of a revision")?
         {
+            self.context.note_refusal(&uid, Some(message));
+            return Ok(());
+        }
+        if content.session == Some(Session::Generated)
+            && let Some(message) = self
+                .keeper
+                .session_secret()
+                .await
+                .doing("making the session secret")?
+        {
+            let message = format!(
+                "its session secret has to be there first, and {message} (grant the operator create on secrets, or name a Secret of yours in spec.credentials.sessionSecret.secretKeyRef)"
+            );
             self.context.note_refusal(&uid, Some(message));
             return Ok(());
         }

@@ -560,3 +560,126 @@ fn a_pod_that_pulls_an_image_is_no_node() {
     assert_eq!(container.env, None, "it knows no database");
     assert_eq!(container.env_from, None);
 }
+
+#[test]
+fn a_pod_that_peers_are_to_reach_has_a_port_for_them_and_says_where_it_listens() {
+    let service = json!({"p2p": {"port": 7000, "announceAddress": "node.example.com:443"}});
+    let spec = with(toml_node(), "service", service);
+    let container = container(&spec);
+
+    let ports: Vec<_> = container
+        .ports
+        .unwrap()
+        .into_iter()
+        .map(|port| (port.name.unwrap(), port.container_port))
+        .collect();
+    assert_eq!(ports, [("http".to_owned(), 6688), ("p2p".to_owned(), 7000)]);
+    let settings = resolved(&spec).content.settings.unwrap();
+    assert!(
+        settings.ends_with(
+            "[P2P.V2]\nEnabled = true\nListenAddresses = ['0.0.0.0:7000']\n\
+             AnnounceAddresses = ['node.example.com:443']\n"
+        ),
+        "{settings}"
+    );
+}
+
+#[test]
+fn peers_reach_the_active_by_a_service_of_their_own() {
+    let service =
+        json!({"p2p": {"type": "LoadBalancer", "nodePort": 30690, "annotations": {"a": "b"}}});
+    let (node, _) = node(&with(toml_node(), "service", service));
+    let peers = serde_json::to_value(build::peer_service(&node).unwrap()).unwrap();
+
+    assert_eq!(peers["metadata"]["name"], "chainlink-p2p");
+    assert_eq!(peers["metadata"]["annotations"], json!({"a": "b"}));
+    assert_eq!(
+        peers["spec"],
+        json!({
+            "type": "LoadBalancer",
+            "selector": build::active_service(&node).spec.unwrap().selector,
+            "ports": [{"name": "p2p", "port": 6690, "targetPort": "p2p", "nodePort": 30690, "protocol": "TCP"}],
+        })
+    );
+}
+
+#[test]
+fn how_the_service_for_peers_looks_from_outside_is_no_new_revision() {
+    let name = |p2p: Value| {
+        let spec = with(toml_node(), "service", json!({"p2p": p2p}));
+        resolved(&spec).revision.name
+    };
+
+    assert_eq!(
+        name(json!({})),
+        name(json!({"type": "NodePort", "port": 6690}))
+    );
+    assert_ne!(name(json!({})), name(json!({"port": 6691})));
+    assert_ne!(name(json!({})), name(json!({"announceAddress": "a:1"})));
+    assert_ne!(name(json!({})), resolved(&toml_node()).revision.name);
+}
+
+#[test]
+fn pods_that_share_their_sessions_get_the_secret_before_the_node_starts() {
+    let secret = json!({"secretKeyRef": {"name": "own", "key": "signature"}});
+    let spec = with(toml_node(), "credentials.sessionSecret", secret);
+    let pod = pod_spec(&spec);
+    let before = pod.init_containers.unwrap().remove(0);
+
+    assert_eq!(before.image, pod.containers[0].image);
+    assert_eq!(before.security_context, pod.containers[0].security_context);
+    let mounted: Vec<_> = before
+        .volume_mounts
+        .unwrap()
+        .into_iter()
+        .map(|mount| (mount.name, mount.mount_path, mount.read_only))
+        .collect();
+    assert_eq!(
+        mounted,
+        [
+            ("root".to_owned(), "/chainlink".to_owned(), None),
+            (
+                "session-secret".to_owned(),
+                "/etc/chainlink/session".to_owned(),
+                Some(true)
+            ),
+        ]
+    );
+    let volume = pod
+        .volumes
+        .unwrap()
+        .into_iter()
+        .find(|volume| volume.name == "session-secret");
+    let source = serde_json::to_value(volume.unwrap().secret.unwrap()).unwrap();
+    assert_eq!(
+        source,
+        json!({"secretName": "own", "items": [{"key": "signature", "path": "secret"}]})
+    );
+    // The node itself sees the file in its root folder, and not the Secret.
+    let node = serde_json::to_value(&pod.containers[0]).unwrap();
+    assert!(!node.to_string().contains("session"), "{node}");
+}
+
+#[test]
+fn the_operators_own_session_secret_is_named_after_the_resource() {
+    let generate = json!({"generate": true});
+    let spec = with(toml_node(), "credentials.sessionSecret", generate);
+    let (node, _) = node(&spec);
+    let secret = build::session_secret(&node, [255; 32]).unwrap();
+
+    assert_eq!(secret.metadata.name.as_deref(), Some("chainlink-session"));
+    assert_eq!(
+        secret.string_data.unwrap()["secret"],
+        "//////////////////////////////////////////8="
+    );
+    let mounted = serde_json::to_value(pod_spec(&spec).volumes).unwrap();
+    assert!(
+        mounted.to_string().contains("\"chainlink-session\""),
+        "{mounted}"
+    );
+}
+
+#[test]
+fn pods_that_share_no_sessions_have_no_container_before_the_nodes() {
+    assert_eq!(pod_spec(&toml_node()).init_containers, None);
+}

@@ -38,11 +38,14 @@ fn the_chart_grants_what_the_operator_uses_and_no_more() {
             "pods: get list watch create patch delete",
             "pods/status: patch",
             "pods/log: get",
-            // A server-side apply that makes an object needs both. The garbage collector removes it.
-            "services: get create patch",
+            // A server-side apply that makes an object needs create and patch. The one for peers is
+            // removed when the spec asks for it no more.
+            "services: get create patch delete",
             // Watched for those that the user refers to; our own are made and removed, never changed.
             "configmaps: get list watch create delete",
-            // The same; read one by one only where a name is taken.
+            // A session secret is made once, and never read.
+            "secrets: create",
+            // As ConfigMaps; read one by one only where a name is taken.
             "controllerrevisions: get list create delete",
             // Why a pod does not start.
             "events: list",

@@ -1,11 +1,13 @@
-//! What is kept around the pods: revisions with their files, and the Service. Read first, written
+//! What is kept around the pods: revisions with their files, and the Services. Read first, written
 //! only where something differs, so that a steady resource causes no writes (rule L2).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::fs::File;
+use std::io::Read;
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
-use k8s_openapi::api::core::v1::{ConfigMap, Service as ApiService};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service as ApiService};
 use kube::api::{Api, DeleteParams, PartialObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -134,6 +136,21 @@ impl<'a> Keeper<'a> {
         ))
     }
 
+    /// Makes the Secret that signs the sessions, where there is none: it is never read and never
+    /// changed. A message where the API server will not have it.
+    pub async fn session_secret(&self) -> Result<Option<String>, kube::Error> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let random = random().map_err(|error| kube::Error::Service(error.into()))?;
+        let secret = build::session_secret(self.node, random).map_err(kube::Error::SerdeError)?;
+        let made = secrets.create(&PostParams::default(), &secret).await;
+        match there(made.map(drop)) {
+            Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_invalid() => {
+                Ok(Some(status.message.clone()))
+            }
+            other => other.map(|()| None),
+        }
+    }
+
     /// Removes the revisions that nothing needs any more.
     pub async fn forget_all_but(
         &self,
@@ -168,23 +185,41 @@ impl<'a> Keeper<'a> {
         Ok(())
     }
 
-    /// Applies the Service that leads to the active pod, if it is not as it should be. One that somebody
-    /// else made is left alone.
-    pub async fn service(&self) -> Result<Service, kube::Error> {
+    /// Applies the Services that lead to the active pod where they are not as they should be, and removes
+    /// those that are wanted no more. Those that somebody else made are left alone.
+    pub async fn services(&self) -> Result<Services, kube::Error> {
+        for (name, wanted) in build::services(self.node) {
+            if self.service(&name, wanted.as_ref()).await? == Service::NotOurs {
+                return Ok(Services::NotOurs(name));
+            }
+        }
+        Ok(Services::AsWanted)
+    }
+
+    async fn service(
+        &self,
+        name: &str,
+        wanted: Option<&ApiService>,
+    ) -> Result<Service, kube::Error> {
         let services: Api<ApiService> = Api::namespaced(self.client.clone(), &self.namespace);
-        let wanted = build::active_service(self.node);
-        let name = self.node.name_any();
-        if let Some(there) = services.get_opt(&name).await? {
-            if !controls(self.node, &there) {
-                return Ok(Service::NotOurs);
+        let there = services.get_opt(name).await?;
+        let ours = there.as_ref().map(|there| controls(self.node, there));
+        let Some(wanted) = wanted else {
+            if ours == Some(true) {
+                let parameters = DeleteParams::default();
+                gone(services.delete(name, &parameters).await.map(drop))?;
             }
-            if is_as_wanted(&there, &wanted) {
-                return Ok(Service::AsWanted);
-            }
+            return Ok(Service::AsWanted);
+        };
+        if ours == Some(false) {
+            return Ok(Service::NotOurs);
+        }
+        if there.is_some_and(|there| is_as_wanted(&there, wanted)) {
+            return Ok(Service::AsWanted);
         }
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         services
-            .patch(&name, &parameters, &Patch::Apply(&wanted))
+            .patch(name, &parameters, &Patch::Apply(wanted))
             .await
             .map(|_| Service::AsWanted)
     }
@@ -198,12 +233,18 @@ pub enum Keeping {
     NotOurs(String),
 }
 
-/// What stands of the Service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// It leads to the active.
+/// What stands of the Services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Services {
+    /// They lead to the active.
     AsWanted,
-    /// Its name is taken.
+    /// This name is taken.
+    NotOurs(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    AsWanted,
     NotOurs,
 }
 
@@ -225,7 +266,15 @@ fn is_as_wanted(there: &ApiService, wanted: &ApiService) -> bool {
             .map(|port| (port.name.clone(), port.port, port.target_port.clone()))
             .collect()
     };
+    // Where none is asked for, Kubernetes chooses.
+    let node_ports_fit = is
+        .ports
+        .iter()
+        .flatten()
+        .zip(should.ports.iter().flatten())
+        .all(|(is, should)| should.node_port.is_none() || is.node_port == should.node_port);
     is.selector == should.selector
+        && node_ports_fit
         && is.type_ == should.type_
         && ports(is) == ports(should)
         && subset(
@@ -236,6 +285,20 @@ fn is_as_wanted(there: &ApiService, wanted: &ApiService) -> bool {
             wanted.metadata.annotations.as_ref(),
             there.metadata.annotations.as_ref(),
         )
+}
+
+/// Bytes that nobody can guess.
+fn random() -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn there(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
+    match result {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+        other => other,
+    }
 }
 
 fn gone(result: Result<(), kube::Error>) -> Result<(), kube::Error> {

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use crate::api::ChainlinkNode;
 
-pub use keep::{Keeper, Keeping, Kept, Service};
+pub use keep::{Keeper, Keeping, Kept, Services};
 pub use pods::{Actor, Outcome};
 
 /// Whether an object is this resource's: one of that name may be another's, or that of an earlier

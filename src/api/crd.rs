@@ -81,9 +81,21 @@ pub struct ChainlinkNodeSpec {
     pub service: Option<ServiceOptions>,
 }
 
+/// Marks by which Helm, Argo CD and Flux leave the CRD where it is: with it goes every resource.
+const KEPT: [(&str, &str); 3] = [
+    ("helm.sh/resource-policy", "keep"),
+    (
+        "argocd.argoproj.io/sync-options",
+        "Prune=false,Delete=false",
+    ),
+    ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+];
+
 /// The CustomResourceDefinition as it is committed under `crds/` and shipped in the chart.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = ChainlinkNode::crd();
+    let kept = KEPT.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    crd.metadata.annotations = Some(kept.into());
     for version in &mut crd.spec.versions {
         let Some(schema) = version
             .schema

@@ -220,6 +220,23 @@ pub struct Credentials {
     /// Email and password of the first API user, one a line (`-a`). Read only on an empty database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_credentials: Option<SecretValue>,
+    /// What signs the sessions of people and API clients, the same in all pods: with it they stay
+    /// logged in over a handover. Without it each pod makes its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_secret: Option<SessionSecret>,
+}
+
+/// What signs the sessions of people and API clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.secretKeyRef) != (has(self.generate) && self.generate)").message("say in exactly one way where the session secret comes from: generate: true, or secretKeyRef: {name: …, key: …} with the output of 'openssl rand -base64 32'"))]
+pub struct SessionSecret {
+    /// The operator makes a Secret `<name>-session` of random bytes once, and never changes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generate: Option<bool>,
+    /// Your own: the key holds 32 random bytes or more as base64 (`openssl rand -base64 32`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_key_ref: Option<KeyRef>,
 }
 
 /// How planned moves of the lock are made.
@@ -391,6 +408,37 @@ pub struct ServiceOptions {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::annotations")]
     pub annotations: BTreeMap<String, String>,
+    /// A Service `<name>-p2p` by which peers reach the active, and the addresses that the node
+    /// listens on and announces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p2p: Option<PeerService>,
+}
+
+/// How peers reach the active.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.port) || !(self.port in [6688, 6689])").message("6688 and 6689 are the node's own ports: leave p2p.port out for 6690").field_path(".port"))]
+#[x_kube(validation = Rule::new("!has(self.nodePort) || (has(self.type) && self.type in ['NodePort', 'LoadBalancer'])").message("p2p.nodePort needs type NodePort or LoadBalancer: set type, or leave nodePort out").field_path(".nodePort"))]
+#[x_kube(validation = Rule::new("!has(self.announceAddress) || (self.announceAddress.matches('^([A-Za-z0-9.-]+|[[][0-9a-fA-F:.]+[]]):[1-9][0-9]{0,4}$') && !self.announceAddress.matches('^(0[.]0[.]0[.]0|[[]::[]]):'))").message("announceAddress is what peers dial: write host:port, such as 203.0.113.7:6690 or node.example.com:6690").field_path(".announceAddress"))]
+pub struct PeerService {
+    /// The port of the Service and of the node. Default: 6690.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1024, max = 65535))]
+    pub port: Option<i32>,
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ServiceType>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::annotations")]
+    pub annotations: BTreeMap<String, String>,
+    /// The port on every machine; Kubernetes chooses one if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub node_port: Option<i32>,
+    /// `host:port` by which peers reach this Service from where they are. The node announces it.
+    /// Without it the node announces what your configuration says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 262))]
+    pub announce_address: Option<String>,
 }
 
 /// Kinds of Service.

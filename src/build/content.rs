@@ -39,6 +39,29 @@ pub enum Value {
     Secret(KeyRef),
 }
 
+/// Where the secret that signs the node's sessions is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Session {
+    /// In the Secret that the operator makes.
+    Generated,
+    /// In a Secret of the user's.
+    Given(KeyRef),
+}
+
+impl Session {
+    /// The Secret and its key, for the `ChainlinkNode` named `node`.
+    pub fn reference(&self, node: &str) -> KeyRef {
+        match self {
+            Self::Generated => KeyRef {
+                name: format!("{node}-session"),
+                key: "secret".to_owned(),
+            },
+            Self::Given(reference) => reference.clone(),
+        }
+    }
+}
+
 /// All that the pods of a revision are made from. Field order is part of the revision's name: add
 /// new fields at the end, and leave them out of the JSON where they say nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,6 +100,12 @@ pub struct Content {
     pub pod: PodOptions,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted_at: Option<String>,
+    /// The port for peers, where the resource has a Service for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p2p_port: Option<u16>,
+    /// What signs the node's sessions, where the pods are to share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
 }
 
 /// A spec with everything that it refers to, as far as it can be read.

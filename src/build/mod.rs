@@ -6,9 +6,13 @@ mod objects;
 mod options;
 mod pod;
 mod resolve;
+mod session;
 mod variables;
 
-pub use content::{Content, FileSource, Resolved, Style, TEMPLATE, Value};
-pub use objects::{active_service, config_map, content_of, labels, owner, revision_object};
+pub use content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value};
+pub use objects::{
+    active_service, config_map, content_of, labels, owner, peer_service, revision_object, services,
+};
 pub use pod::{pod, pull_pod};
 pub use resolve::{ConfigMaps, Recorded, referenced_config_maps, resolve, resolve_after};
+pub use session::session_secret;

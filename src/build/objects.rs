@@ -1,4 +1,4 @@
-//! The small objects around the pods: what keeps a revision, and the Service that follows the active.
+//! The small objects around the pods: what keeps a revision, and the Services that follow the active.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use kube::{Resource, ResourceExt};
 use super::content::{Content, Resolved};
 use crate::api::names::{APP_NAME, NODE_LABEL, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL};
 use crate::api::{ChainlinkNode, ServiceType};
-use crate::node::settings::HTTP_PORT;
+use crate::node::settings::{HTTP_PORT, P2P_PORT};
 
 /// Labels on everything that belongs to a `ChainlinkNode`.
 pub fn labels(node: &str) -> BTreeMap<String, String> {
@@ -32,7 +32,7 @@ pub fn owner(node: &ChainlinkNode) -> Option<OwnerReference> {
     node.controller_owner_ref(&())
 }
 
-fn metadata(node: &ChainlinkNode, name: String) -> ObjectMeta {
+pub(super) fn metadata(node: &ChainlinkNode, name: String) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),
         namespace: node.namespace(),
@@ -87,34 +87,82 @@ pub fn config_map(node: &ChainlinkNode, resolved: &Resolved) -> Option<ConfigMap
     })
 }
 
+/// The name of the port for peers, in pods and Services.
+pub(super) const P2P: &str = "p2p";
+
+/// The Services of a resource, each with its name: the one that leads to the active's API, and the one
+/// by which peers reach it, which is `None` where there is to be none.
+pub fn services(node: &ChainlinkNode) -> [(String, Option<Service>); 2] {
+    let name = node.name_any();
+    [
+        (name.clone(), Some(active_service(node))),
+        (format!("{name}-{P2P}"), peer_service(node)),
+    ]
+}
+
 /// The Service that leads to the active pod.
 pub fn active_service(node: &ChainlinkNode) -> Service {
     let options = node.spec.service.clone().unwrap_or_default();
-    let name = node.name_any();
-    let mut metadata = metadata(node, name.clone());
-    if !options.annotations.is_empty() {
-        metadata.annotations = Some(options.annotations);
+    let port = ServicePort {
+        name: Some("http".to_owned()),
+        port: i32::from(HTTP_PORT),
+        target_port: Some(IntOrString::Int(i32::from(HTTP_PORT))),
+        protocol: Some("TCP".to_owned()),
+        ..ServicePort::default()
+    };
+    to_active(
+        node,
+        node.name_any(),
+        options.kind,
+        options.annotations,
+        port,
+    )
+}
+
+/// The Service by which peers reach the active pod, on a port that stays as it is. A pod of a revision
+/// without that port is not behind it.
+pub fn peer_service(node: &ChainlinkNode) -> Option<Service> {
+    let options = node.spec.service.as_ref()?.p2p.clone()?;
+    let port = ServicePort {
+        name: Some(P2P.to_owned()),
+        port: options.port.unwrap_or_else(|| i32::from(P2P_PORT)),
+        target_port: Some(IntOrString::String(P2P.to_owned())),
+        node_port: options.node_port,
+        protocol: Some("TCP".to_owned()),
+        ..ServicePort::default()
+    };
+    let name = format!("{}-{P2P}", node.name_any());
+    Some(to_active(
+        node,
+        name,
+        options.kind,
+        options.annotations,
+        port,
+    ))
+}
+
+fn to_active(
+    node: &ChainlinkNode,
+    name: String,
+    kind: Option<ServiceType>,
+    annotations: BTreeMap<String, String>,
+    port: ServicePort,
+) -> Service {
+    let mut metadata = metadata(node, name);
+    if !annotations.is_empty() {
+        metadata.annotations = Some(annotations);
     }
-    let mut selector = BTreeMap::from([(NODE_LABEL.to_owned(), name)]);
-    selector.insert(ROLE_LABEL.to_owned(), ROLE_ACTIVE.to_owned());
+    let selector = BTreeMap::from([
+        (NODE_LABEL.to_owned(), node.name_any()),
+        (ROLE_LABEL.to_owned(), ROLE_ACTIVE.to_owned()),
+    ]);
+    let kind = kind.unwrap_or(ServiceType::ClusterIP);
     Service {
         metadata,
         spec: Some(ServiceSpec {
-            type_: Some(
-                options
-                    .kind
-                    .unwrap_or(ServiceType::ClusterIP)
-                    .as_str()
-                    .to_owned(),
-            ),
+            type_: Some(kind.as_str().to_owned()),
             selector: Some(selector),
-            ports: Some(vec![ServicePort {
-                name: Some("http".to_owned()),
-                port: i32::from(HTTP_PORT),
-                target_port: Some(IntOrString::Int(i32::from(HTTP_PORT))),
-                protocol: Some("TCP".to_owned()),
-                ..ServicePort::default()
-            }]),
+            ports: Some(vec![port]),
             ..ServiceSpec::default()
         }),
         ..Service::default()

@@ -17,7 +17,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::ResourceExt;
 
 use super::content::{Content, FileSource, Style, Value};
-use super::objects::{labels, owner};
+use super::objects::{P2P, labels, owner};
+use super::session;
 use crate::api::names::{
     CONTAINER, LOCK_ANNOTATION, NODE_LABEL, PULL_LABEL, READY_CONDITION, REVISION_LABEL,
     ROLE_LABEL, ROLE_STANDBY, VERSION_ANNOTATION,
@@ -166,8 +167,9 @@ fn metadata(
 fn spec(node: &ChainlinkNode, revision: &Revision, content: &Content) -> PodSpec {
     let options = &content.pod;
     PodSpec {
+        init_containers: session::container(content).map(|container| vec![container]),
         containers: vec![container(content)],
-        volumes: Some(volumes(revision, content)),
+        volumes: Some(volumes(node, revision, content)),
         restart_policy: Some("Always".to_owned()),
         // A Service named chainlink would inject CHAINLINK_PORT, a legacy variable that keeps 2.x
         // from booting.
@@ -200,7 +202,6 @@ fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
 }
 
 fn container(content: &Content) -> Container {
-    let security = content.pod.security.clone().unwrap_or_default();
     Container {
         name: CONTAINER.to_owned(),
         image: Some(content.image.clone()),
@@ -220,35 +221,51 @@ fn container(content: &Content) -> Container {
                 })
                 .collect(),
         ),
-        ports: Some(vec![ContainerPort {
-            name: Some("http".to_owned()),
-            container_port: i32::from(HTTP_PORT),
-            protocol: Some("TCP".to_owned()),
-            ..ContainerPort::default()
-        }]),
-        resources: content
-            .pod
-            .resources
-            .as_ref()
-            .map(|resources| ResourceRequirements {
-                requests: quantities(&resources.requests),
-                limits: quantities(&resources.limits),
-                ..ResourceRequirements::default()
-            }),
-        security_context: Some(SecurityContext {
-            allow_privilege_escalation: Some(false),
-            read_only_root_filesystem: Some(security.read_only_root_filesystem.unwrap_or(true)),
-            capabilities: Some(Capabilities {
-                drop: Some(vec!["ALL".to_owned()]),
-                ..Capabilities::default()
-            }),
-            ..SecurityContext::default()
-        }),
+        ports: Some(ports(content)),
+        resources: resources(content),
+        security_context: Some(security(content)),
         volume_mounts: Some(mounts(content)),
         // The exit's last words are read from the log; Kubernetes keeps its tail for crashed ones.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }
+}
+
+pub(super) fn resources(content: &Content) -> Option<ResourceRequirements> {
+    let resources = content.pod.resources.as_ref()?;
+    Some(ResourceRequirements {
+        requests: quantities(&resources.requests),
+        limits: quantities(&resources.limits),
+        ..ResourceRequirements::default()
+    })
+}
+
+pub(super) fn security(content: &Content) -> SecurityContext {
+    let options = content.pod.security.clone().unwrap_or_default();
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(options.read_only_root_filesystem.unwrap_or(true)),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            ..Capabilities::default()
+        }),
+        ..SecurityContext::default()
+    }
+}
+
+fn ports(content: &Content) -> Vec<ContainerPort> {
+    let http = Some(("http", HTTP_PORT));
+    // By its name the Service finds it, whatever number it has in this revision.
+    let peers = content.p2p_port.map(|port| (P2P, port));
+    http.into_iter()
+        .chain(peers)
+        .map(|(name, port)| ContainerPort {
+            name: Some(name.to_owned()),
+            container_port: i32::from(port),
+            protocol: Some("TCP".to_owned()),
+            ..ContainerPort::default()
+        })
+        .collect()
 }
 
 fn quantities(map: &BTreeMap<String, Amount>) -> Option<BTreeMap<String, Quantity>> {
@@ -337,7 +354,7 @@ fn environment(content: &Content) -> Vec<EnvVar> {
     env
 }
 
-fn mount(name: &str, path: impl Into<String>, read_only: bool) -> VolumeMount {
+pub(super) fn mount(name: &str, path: impl Into<String>, read_only: bool) -> VolumeMount {
     VolumeMount {
         name: name.to_owned(),
         mount_path: path.into(),
@@ -415,7 +432,7 @@ fn item(key: &str, file: &str) -> KeyToPath {
     }
 }
 
-fn volumes(revision: &Revision, content: &Content) -> Vec<Volume> {
+fn volumes(node: &ChainlinkNode, revision: &Revision, content: &Content) -> Vec<Volume> {
     let mut volumes = vec![
         root(&content.pod),
         empty_dir("tmp", "256Mi"),
@@ -442,6 +459,10 @@ fn volumes(revision: &Revision, content: &Content) -> Vec<Volume> {
     }
     if let Some(reference) = &content.secrets_toml {
         volumes.push(secret_file("secrets", reference, "secrets.toml"));
+    }
+    if let Some(session) = &content.session {
+        let reference = session.reference(&node.name_any());
+        volumes.push(secret_file(session::VOLUME, &reference, session::FILE));
     }
     volumes.extend(content.pod.volumes.iter().map(extra));
     volumes

@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::content::{Content, FileSource, Resolved, Style, TEMPLATE, Value, digest};
+use super::content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value, digest};
 use super::options::pod_options;
 use super::variables::{variables, variables_keep_https};
 use crate::api::{
     ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, SecretValue, parse_duration,
 };
-use crate::node::settings::{Finding, OperatorSettings, check_lease_times, check_toml, sets_tls};
+use crate::node::settings::{
+    Finding, OperatorSettings, P2P_PORT, PeerAddress, check_lease_times, check_toml, sets_tls,
+};
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 use crate::observe::Problem;
 
@@ -111,10 +113,15 @@ fn render(
     let mut warnings = Vec::new();
     handover(spec)?;
     let pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
+    let peers = peers(spec)?;
     let (mut files, mut texts) = files(config, maps, &version, &mut warnings)?;
     let (mut env, env_secrets) = variables(config, maps, &version, style, &mut warnings)?;
+    if let Some(peers) = &peers {
+        peers_fit(peers, style, &texts, &env, &env_secrets, &mut warnings)?;
+    }
     let settings = OperatorSettings {
         lock,
+        peers,
         https_off: !match style {
             ConfigStyle::Toml => files_keep_https(&files, &texts, &pod),
             ConfigStyle::Environment => variables_keep_https(&env, &env_secrets, &pod),
@@ -176,6 +183,8 @@ fn render(
         )?,
         pod,
         restarted_at: spec.restarted_at.clone().filter(|text| !text.is_empty()),
+        session: session(spec)?,
+        p2p_port: settings.peers.as_ref().map(PeerAddress::port),
         version,
     };
     let revision = content.revision(node).map_err(|error| Problem {
@@ -408,6 +417,76 @@ fn fits(texts: &BTreeMap<String, String>) -> Outcome<()> {
             ),
         );
     }
+    Ok(())
+}
+
+fn session(spec: &ChainlinkNodeSpec) -> Outcome<Option<Session>> {
+    let Some(session) = &spec.credentials.session_secret else {
+        return Ok(None);
+    };
+    match (session.generate.unwrap_or(false), &session.secret_key_ref) {
+        (true, None) => Ok(Some(Session::Generated)),
+        (false, Some(reference)) => Ok(Some(Session::Given(reference.clone()))),
+        _ => refused(
+            "InvalidSpec",
+            "spec.credentials.sessionSecret: give exactly one of generate: true and secretKeyRef",
+        ),
+    }
+}
+
+fn peers(spec: &ChainlinkNodeSpec) -> Outcome<Option<PeerAddress>> {
+    let Some(p2p) = spec
+        .service
+        .as_ref()
+        .and_then(|service| service.p2p.as_ref())
+    else {
+        return Ok(None);
+    };
+    let port = p2p.port.unwrap_or_else(|| i32::from(P2P_PORT));
+    // What is no port at all is refused as 0 is.
+    let port = u16::try_from(port).unwrap_or_default();
+    match PeerAddress::new(port, p2p.announce_address.clone()) {
+        Ok(peers) => Ok(Some(peers)),
+        Err(error) => refused("InvalidSpec", format!("spec.service.p2p: {error}")),
+    }
+}
+
+/// Refuses what the user's own configuration says otherwise about peers.
+fn peers_fit(
+    peers: &PeerAddress,
+    style: ConfigStyle,
+    texts: &BTreeMap<String, String>,
+    env: &[(String, Value)],
+    env_secrets: &[String],
+    warnings: &mut Vec<String>,
+) -> Outcome<()> {
+    for (file, text) in texts {
+        // Without the number that keeps the order.
+        let file = file.split_once('-').map_or(file.as_str(), |(_, name)| name);
+        sort(peers.check_toml(text), Some(file), warnings)?;
+    }
+    if style == ConfigStyle::Toml {
+        return Ok(());
+    }
+    for (name, _) in env {
+        if let Some(instead) = peers.reserved_variable(name) {
+            return refused(
+                "InvalidConfiguration",
+                format!(
+                    "spec.config: {name} can't be set beside spec.service.p2p: leave it out, {instead}"
+                ),
+            );
+        }
+    }
+    let stack = env.iter().find(|(name, _)| name == "P2P_NETWORKING_STACK");
+    let known = match stack {
+        Some((_, Value::Text(text))) => peers.stack_warning(Some(text)),
+        // It may stand in a Secret, which can't be read.
+        Some((_, Value::Secret(_))) => None,
+        None if !env_secrets.is_empty() => None,
+        None => peers.stack_warning(None),
+    };
+    warnings.extend(known);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
 
 use super::observation::{Container, Exit, Trouble};
+use super::preparation::preparation;
 use super::read::{condition, container_status};
 use crate::node::{classify_exit, last_words};
 
@@ -60,7 +61,10 @@ pub(super) fn container(pod: &ApiPod, warning: Option<Trouble>) -> Container {
         })
     });
     Container::NotStarted {
-        trouble: trouble.or_else(|| unschedulable(pod)).or(warning),
+        trouble: trouble
+            .or_else(|| preparation(pod))
+            .or_else(|| unschedulable(pod))
+            .or(warning),
     }
 }
 

@@ -5,6 +5,7 @@ mod container;
 mod look;
 mod observation;
 mod port;
+mod preparation;
 mod read;
 mod witness;
 

@@ -19,6 +19,7 @@ mod server;
 mod store;
 mod world;
 
+mod around;
 mod crash;
 mod database;
 mod handover;

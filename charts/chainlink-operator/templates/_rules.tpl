@@ -25,11 +25,15 @@ All that the operator may do, wherever it watches. No Secret can be read: nodes 
   verbs: [get]
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, create, patch]
+  verbs: [get, create, patch, delete]
 # The node's files, each revision's own; and those that the user refers to.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch, create, delete]
+# What signs a node's sessions, made once where a resource asks for it.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
 - apiGroups: [apps]
   resources: [controllerrevisions]
   verbs: [get, list, create, delete]

@@ -2,6 +2,7 @@
 //!
 //! * `own`: what the operator sets, in either style of configuration.
 //! * `reserved`: environment variables that a user may not set.
+//! * `p2p`: the port for peers, where the operator is asked for it.
 //! * `toml_check`, `environment_check`, `lease_check`: what is wrong with the user's own settings.
 //!
 //! The user's text is never edited. What the operator sets is applied after it.
@@ -10,12 +11,14 @@ mod duration;
 mod environment_check;
 mod lease_check;
 mod own;
+mod p2p;
 mod reserved;
 mod toml_check;
 
 pub use environment_check::{check_environment, check_environment_value};
 pub use lease_check::check_lease_times;
 pub use own::{HTTP_PORT, HTTPS_PORT, OperatorSettings, ROOT_DIR, ROOT_MOUNT};
+pub use p2p::{P2P_PORT, PeerAddress};
 pub use reserved::reserved_variable;
 pub use toml_check::{check_toml, sets_tls};
 

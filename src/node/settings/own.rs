@@ -1,5 +1,6 @@
 //! What the operator sets in every node.
 
+use super::p2p::PeerAddress;
 use crate::node::lock::LockMode;
 use crate::node::version::NodeVersion;
 
@@ -17,12 +18,14 @@ pub const ROOT_MOUNT: &str = "/chainlink";
 pub const ROOT_DIR: &str = "/chainlink/root";
 
 /// What the operator sets in every node, applied after the user's settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OperatorSettings {
     /// How the node takes the database. Always said explicitly, defaults have changed.
     pub lock: LockMode,
     /// No server on 6689. Without a certificate the node would log critical errors for it.
     pub https_off: bool,
+    /// Where peers reach the node, if the operator is to say so.
+    pub peers: Option<PeerAddress>,
 }
 
 impl OperatorSettings {
@@ -38,6 +41,11 @@ impl OperatorSettings {
         } else {
             ""
         };
+        let peers = self
+            .peers
+            .as_ref()
+            .map(PeerAddress::toml)
+            .unwrap_or_default();
         format!(
             "RootDir = '{ROOT_DIR}'\n\
              \n\
@@ -49,7 +57,7 @@ impl OperatorSettings {
              \n\
              [WebServer]\n\
              HTTPPort = {HTTP_PORT}\n\
-             {https}"
+             {https}{peers}"
         )
     }
 
@@ -71,6 +79,7 @@ impl OperatorSettings {
         } else {
             ("LOG_TO_DISK", "false".to_owned())
         });
+        variables.extend(self.peers.iter().flat_map(PeerAddress::environment));
         variables.sort_unstable();
         variables
     }
@@ -85,7 +94,11 @@ mod tests {
     }
 
     fn settings(lock: LockMode, https_off: bool) -> OperatorSettings {
-        OperatorSettings { lock, https_off }
+        OperatorSettings {
+            lock,
+            https_off,
+            peers: None,
+        }
     }
 
     #[test]
@@ -148,6 +161,32 @@ mod tests {
                 "ROOT=/chainlink/root",
             ]
         );
+    }
+
+    #[test]
+    fn a_node_that_peers_are_to_reach_gets_its_addresses_in_either_style() {
+        let announce = Some("203.0.113.7:6690".to_owned());
+        let settings = OperatorSettings {
+            peers: Some(PeerAddress::new(6690, announce).unwrap()),
+            ..settings(LockMode::Lease, false)
+        };
+        let toml = settings.toml(&version("2.29.0"));
+
+        assert!(
+            toml.ends_with(
+                "\n[P2P.V2]\nEnabled = true\nListenAddresses = ['0.0.0.0:6690']\n\
+                 AnnounceAddresses = ['203.0.113.7:6690']\n"
+            ),
+            "{toml}"
+        );
+        assert!(toml.parse::<toml::Table>().is_ok());
+        let variables = settings.environment(&version("1.13.3"));
+        for (name, value) in [
+            ("P2PV2_LISTEN_ADDRESSES", "0.0.0.0:6690"),
+            ("P2PV2_ANNOUNCE_ADDRESSES", "203.0.113.7:6690"),
+        ] {
+            assert!(variables.contains(&(name, value.to_owned())), "{name}");
+        }
     }
 
     #[test]

@@ -112,6 +112,7 @@ mod tests {
             let settings = OperatorSettings {
                 lock: LockMode::Advisory,
                 https_off: true,
+                peers: None,
             };
             for (name, _) in settings.environment(&version) {
                 assert!(

@@ -84,6 +84,11 @@ fn load_into(cluster: &Cluster, programs: &Path, folder: &Path) -> Result<String
                 "SIMULATOR_VERSION={tag}",
                 "--entrypoint",
                 "chainlink",
+                // What of the real image a pod uses beside the node.
+                "/bin/sh:/bin/sh",
+                "/usr/bin/base64:/bin/base64",
+                "/bin/cat:/bin/cat",
+                "/bin/mkdir:/bin/mkdir",
             ],
         )?;
         cluster.command(&["load", &archive.to_string_lossy()])?;

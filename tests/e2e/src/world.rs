@@ -255,6 +255,24 @@ impl World {
         Ok(())
     }
 
+    /// Deletes a resource that has pods, as somebody who means it.
+    pub async fn delete(&self, name: &str) -> Result<()> {
+        self.timeline.act(&format!("deleted {name}"));
+        self.annotate(name, "chainlink-operator.dev/allow-deletion", "true")
+            .await?;
+        self.nodes().delete(name, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// Puts an annotation on a resource.
+    pub async fn annotate(&self, name: &str, key: &str, value: &str) -> Result<()> {
+        let patch = json!({"metadata": {"annotations": {key: value}}});
+        self.nodes()
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+        Ok(())
+    }
+
     /// The status, once it is about the spec of now.
     pub async fn status(&self, name: &str) -> Result<ChainlinkNodeStatus> {
         let node = self.nodes().get(name).await?;
@@ -357,20 +375,11 @@ impl World {
 
     /// Waits until the active Service leads to this pod and no other, and an answer comes through it.
     pub async fn until_service_leads_to(&self, service: &str, pod: &str) -> Result<()> {
-        let slices: Api<EndpointSlice> = Api::namespaced(self.client.clone(), &self.namespace);
-        let of_service =
-            ListParams::default().labels(&format!("kubernetes.io/service-name={service}"));
         until(
             &format!("the Service {service} leads to {pod}"),
             PATIENCE,
             async || {
-                let targets: Vec<String> = slices
-                    .list(&of_service)
-                    .await?
-                    .items
-                    .iter()
-                    .flat_map(ready_targets)
-                    .collect();
+                let targets = self.targets(service).await?;
                 ensure!(targets == [pod], "it leads to {targets:?}");
                 let path = format!(
                     "/api/v1/namespaces/{}/services/{service}:6688/proxy/health",
@@ -384,6 +393,15 @@ impl World {
             },
         )
         .await
+    }
+
+    /// The pods that a Service leads to.
+    pub async fn targets(&self, service: &str) -> Result<Vec<String>> {
+        let slices: Api<EndpointSlice> = Api::namespaced(self.client.clone(), &self.namespace);
+        let of_service =
+            ListParams::default().labels(&format!("kubernetes.io/service-name={service}"));
+        let found = slices.list(&of_service).await?;
+        Ok(found.items.iter().flat_map(ready_targets).collect())
     }
 
     /// Kills the process of a node (SIGKILL); the kubelet starts it again.
@@ -497,9 +515,12 @@ impl World {
     /// Removes the namespace and the databases.
     pub async fn remove(self) -> Result<()> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        namespaces
-            .delete(&self.namespace, &DeleteParams::default())
-            .await?;
+        // A scenario may have deleted it itself.
+        if namespaces.get_opt(&self.namespace).await?.is_some() {
+            namespaces
+                .delete(&self.namespace, &DeleteParams::default())
+                .await?;
+        }
         self.cluster.drop_database(&self.database).await?;
         self.cluster.drop_databases(&self.other_name("")).await
     }

@@ -5,12 +5,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod configuration;
+mod deletion;
 mod examples;
 mod failures;
 mod input;
 mod machines;
 mod operator;
+mod p2p;
 mod scale;
+mod sessions;
 mod stuck;
 mod upgrades;
 mod version_one;

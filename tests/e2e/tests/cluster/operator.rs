@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use e2e::world::PATIENCE;
 use e2e::{Company, install, scenario, until};
-use kube::api::{DeleteParams, ListParams};
+use kube::api::ListParams;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -129,10 +129,7 @@ async fn a_deleted_resource_is_cleaned_up_without_the_operator() -> Result<()> {
         world.apply(&world.node("node", "2.18.0", 2)).await?;
         world.until_running("node", "2.18.0", 2).await?;
         let absent = Absent::now(&world.cluster)?;
-        world
-            .nodes()
-            .delete("node", &DeleteParams::default())
-            .await?;
+        world.delete("node").await?;
         let ours = ListParams::default().labels("chainlink-operator.dev/node=node");
         until(
             "pods, ConfigMaps and Services are gone",

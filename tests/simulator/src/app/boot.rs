@@ -65,6 +65,7 @@ impl Node {
             .fault_duration("slow-boot", Duration::from_secs(20))
             .unwrap_or_default();
         self.unlock(&session, boot * 4 / 7 + slow).await?;
+        super::files::session_secret(&self.config.root_path())?;
         self.start_services();
         tokio::time::sleep(boot / 7).await;
         self.log

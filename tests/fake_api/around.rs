@@ -1,0 +1,100 @@
+//! What is made around the pods where a resource asks for it: the secret of its sessions, the Service for
+//! its peers.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::meddler::{Call, Fate};
+use crate::operator::Operator;
+use crate::world::{World, two_replicas};
+
+fn with_sessions() -> World {
+    let mut spec = two_replicas();
+    spec["credentials"]["sessionSecret"] = json!({"generate": true});
+    World::new(&spec)
+}
+
+fn signature(world: &World) -> String {
+    let secret = world.with(|all| all.store.get("secrets", "mainnet-session"));
+    secret.unwrap()["stringData"]["secret"].to_string()
+}
+
+fn message(world: &World) -> String {
+    world.status()["message"].to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_session_secret_is_made_before_the_first_pod_and_never_again() {
+    let world = with_sessions();
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    let made = signature(&world);
+    let deeds = world.deeds();
+    let place = |deed: &str| deeds.iter().position(|one| one == deed);
+    assert!(
+        place("make secrets mainnet-session").unwrap() < place("make pod 1 (2.28.0)").unwrap(),
+        "{deeds:?}"
+    );
+    world.upgrade("2.29.0");
+    operator.rest().await;
+    assert_eq!(signature(&world), made);
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_that_may_make_no_secret_makes_no_pod_and_says_so() {
+    let world = with_sessions();
+    let mut operator = Operator::meddled(&world, |call: &Call| {
+        if call.is("create", "secrets") {
+            Fate::Refuse(403)
+        } else {
+            Fate::Pass
+        }
+    });
+    operator
+        .drive("the refusal is told", |world| {
+            message(world).contains("grant the operator create on secrets")
+        })
+        .await;
+    operator.drive_for(Duration::from_secs(1)).await;
+    assert!(world.with(|all| all.store.all("pods").is_empty()));
+    drop(operator);
+    Operator::start(&world).rest().await;
+    assert_eq!(world.status()["phase"], "Running");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_for_peers_comes_and_goes_with_its_field() {
+    let world = World::new(&two_replicas());
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    let peers = |world: &World| world.with(|all| all.store.find("services", "mainnet-p2p"));
+    assert!(peers(&world).is_none());
+    world.edit(|spec| spec["service"] = json!({"p2p": {"port": 7000}}));
+    operator.rest().await;
+    assert_eq!(peers(&world).unwrap()["spec"]["ports"][0]["port"], 7000);
+    world.edit(|spec| spec["service"] = json!({}));
+    operator.rest().await;
+    assert!(peers(&world).is_none());
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_for_peers_that_is_not_ours_is_left_alone_and_told() {
+    let mut spec = two_replicas();
+    spec["service"] = json!({"p2p": {}});
+    let world = World::new(&spec);
+    let other = json!({"metadata": {"name": "mainnet-p2p"}, "spec": {"ports": [{"port": 1}]}});
+    world
+        .with(|all| all.store.create("services", other))
+        .unwrap();
+    let mut operator = Operator::start(&world);
+    operator
+        .drive("the name is told", |world| {
+            message(world).contains("a Service named mainnet-p2p exists")
+        })
+        .await;
+    let there = world.with(|all| all.store.get("services", "mainnet-p2p"));
+    assert_eq!(there.unwrap()["spec"]["ports"][0]["port"], 1);
+}
