@@ -83,9 +83,9 @@ fn every_reason_is_explained() {
             .filter_map(|line| line.trim().strip_suffix(','))
             .map(str::to_owned),
     );
-    // A kind and a pull policy; a pod that is not in back-off is left alone without a word; and an
+    // A pull policy; a pod that is not in back-off is left alone without a word; and an
     // outside holder has a reason of its own.
-    for silent in ["ChainlinkNode", "IfNotPresent", "NotInBackOff", "External"] {
+    for silent in ["IfNotPresent", "NotInBackOff", "External"] {
         assert!(reasons.remove(silent), "{silent} is not there any more");
     }
     let page = text("docs/status.md");
