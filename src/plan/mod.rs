@@ -46,6 +46,8 @@ pub const RETRY: Duration = Duration::from_mins(10);
 /// Longer than the kubelet ever waits before it starts a container again: one that is down for so long
 /// is on a lost machine.
 pub const NOT_RESTARTED: Duration = Duration::from_mins(6);
+/// How long an active whose port can't be reached is taken to boot.
+pub const BOOT: Duration = Duration::from_mins(1);
 /// How long a pod whose database was away is left in back-off before a fresh one replaces it.
 pub const BACKOFF: Duration = Duration::from_secs(15);
 

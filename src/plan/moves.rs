@@ -7,7 +7,7 @@ use super::census::{Census, before};
 use super::guard::{self, Cause, Denied, Permit, Rule, Rules};
 use super::pull::Needed;
 use super::situation::{Blocked, Situation, Step};
-use super::{CRASH_LOOP, EXITS_OF_A_LOOP, FRESH, LOST, MISSING, RESCUE, RETRY};
+use super::{BOOT, CRASH_LOOP, EXITS_OF_A_LOOP, FRESH, LOST, MISSING, RESCUE, RETRY};
 use crate::api::Memory;
 use crate::observe::{Answered, Container, Observation, Pod, PodId, Pulled, Revision, Wanted};
 
@@ -774,13 +774,23 @@ impl<'a> Board<'a> {
         {
             return self.restoring(target);
         }
-        if let Some(active) = self.active().filter(|active| not_serving(active)) {
+        let boots = |active: &&Pod| not_serving(active) || self.has_yet_to_serve(active);
+        if let Some(active) = self.active().filter(boots) {
             return Decided::nothing(Situation::at(Step::Booting).about(&active.id.name));
         }
         if let Some(suspect) = self.census.suspects.first() {
             return self.held(guard::suspect(suspect));
         }
         Decided::nothing(Situation::at(Step::Steady))
+    }
+
+    /// Whether it took the lock a moment ago and its server was not seen yet. Where its port can't be
+    /// reached it never will be: after a minute it is taken to work.
+    fn has_yet_to_serve(&self, active: &Pod) -> bool {
+        let lately = |at: Timestamp| at > before(self.now, BOOT);
+        let last = self.memory.last_active.as_ref();
+        let known = last.is_some_and(|last| last.uid == active.id.uid && last.ended.is_none());
+        !known && active.took.is_some_and(|took| lately(took.at))
     }
 
     /// Whether an active of ours ended so short a time ago that its lease may still be there.

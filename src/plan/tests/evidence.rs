@@ -2,7 +2,7 @@
 
 use super::world::{World, v1, v2};
 use crate::observe::{Answered, Contact};
-use crate::plan::{Act, Census};
+use crate::plan::{Act, Census, Step};
 
 #[test]
 fn an_active_that_was_never_seen_serving_is_active_and_not_yet_the_one_that_worked() {
@@ -73,4 +73,26 @@ fn a_takeover_without_waiting_is_judged_only_when_the_active_was_asked_again() {
     let census = Census::take(&look, &world.memory, world.now);
     assert!(census.foreign.is_empty(), "it does not: the lock was free");
     assert_eq!(census.active.unwrap().id.name, "b");
+}
+
+#[test]
+fn an_active_that_only_its_kubelet_has_answered_for_boots_for_a_minute() {
+    let mut world = World::with(1);
+    world.obey();
+    let first = world.newest();
+    world.starts(&first);
+    world.takes(&first);
+    let step = |world: &World| {
+        let mut look = world.look();
+        look.pods[0].contact = Some(Contact {
+            at: world.now,
+            answer: Answered::Kubelet,
+        });
+        crate::plan::plan(&look, &world.memory, world.now)
+            .situation
+            .step
+    };
+    assert_eq!(step(&world), Step::Booting);
+    world.later(60);
+    assert_eq!(step(&world), Step::Steady, "its port can't be reached");
 }

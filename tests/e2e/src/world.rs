@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use chainlink_operator::api::{ChainlinkNode, ChainlinkNodeStatus};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, ContainerStatus, Namespace, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
@@ -415,25 +415,29 @@ impl World {
         .await
     }
 
-    /// Waits until the node's container runs again after its end.
-    pub async fn until_restarted(&self, pod: &str) -> Result<()> {
+    /// Waits until the node's container runs for the `restart`th time after its first.
+    pub async fn until_restarted(&self, pod: &str, restart: i32) -> Result<()> {
         until(&format!("{pod} runs again"), PATIENCE, async || {
-            let seen = self.pods().get(pod).await?;
-            let statuses = seen
-                .status
-                .and_then(|status| status.container_statuses)
-                .unwrap_or_default();
-            let again = statuses.iter().any(|status| {
-                status.restart_count > 0
-                    && status
-                        .state
-                        .as_ref()
-                        .is_some_and(|state| state.running.is_some())
-            });
-            ensure!(again, "it does not");
+            let status = self.container(pod).await?;
+            let runs = status.state.is_some_and(|state| state.running.is_some());
+            ensure!(status.restart_count >= restart && runs, "it does not");
             Ok(())
         })
         .await
+    }
+
+    /// How often the node's container was started again.
+    pub async fn restarts(&self, pod: &str) -> Result<i32> {
+        Ok(self.container(pod).await?.restart_count)
+    }
+
+    async fn container(&self, pod: &str) -> Result<ContainerStatus> {
+        let status = self.pods().get(pod).await?.status;
+        let containers = status.and_then(|status| status.container_statuses);
+        let mut containers = containers.unwrap_or_default().into_iter();
+        containers
+            .next()
+            .with_context(|| format!("{pod} has no container yet"))
     }
 
     /// Deletes a pod at once, without a word to it.

@@ -56,17 +56,13 @@ async fn a_process_killed_while_its_config_map_is_broken_comes_back_with_the_old
             .until_stalled("node", &["InvalidConfiguration"])
             .await?;
 
-        let active = world.active("node").await?;
-        world.kill_process(&active).await?;
-        comes_back(world, &active).await?;
+        dies_and_comes_back(world, 1).await?;
 
         world
             .config_maps()
             .delete("settings", &kube::api::DeleteParams::default())
             .await?;
-        let active = world.active("node").await?;
-        world.kill_process(&active).await?;
-        comes_back(world, &active).await?;
+        dies_and_comes_back(world, 2).await?;
 
         ensure!(
             audit.stops(&world.namespace)?.is_empty(),
@@ -83,12 +79,22 @@ async fn a_process_killed_while_its_config_map_is_broken_comes_back_with_the_old
     .await
 }
 
-/// Waits until the killed container runs again, and one of the two works while the other waits.
-async fn comes_back(world: &World, killed: &str) -> Result<()> {
-    world.until_restarted(killed).await?;
+/// Kills the active's process, and waits until its container runs again, and one of the two works while
+/// the other waits. It is the `time`th time.
+async fn dies_and_comes_back(world: &World, time: usize) -> Result<()> {
+    let active = world.active("node").await?;
+    let restarts = world.restarts(&active).await?;
+    world.kill_process(&active).await?;
+    world.until_restarted(&active, restarts + 1).await?;
+    let works = until("somebody works again", PATIENCE, async || {
+        let record = world.judged().await?;
+        ensure!(record.gaps().len() == time, "{} gaps", record.gaps().len());
+        Ok(record.pods().last().copied().unwrap_or_default().to_owned())
+    })
+    .await?;
     world
         .until_status("node", "one works and one waits", |status| {
-            pods_with_role(status, "Active").len() == 1
+            pods_with_role(status, "Active") == [works.clone()]
                 && pods_with_role(status, "Standby").len() == 1
         })
         .await?;

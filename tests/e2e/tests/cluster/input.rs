@@ -5,7 +5,6 @@ use e2e::audit::Audit;
 use e2e::bad_input::{BadInput, Refusal, bad_input};
 use e2e::world::PATIENCE;
 use e2e::{Company, World, scenario, until};
-use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 /// The API server refuses a change, with these words.
@@ -116,7 +115,7 @@ async fn reported(world: &World, bad: &BadInput, reason: &str, name: &str) -> Re
     );
     ensure!(status.pods.is_empty(), "it has pods: {:?}", status.pods);
     // The next manifest's ConfigMap would heal it.
-    world.nodes().delete(name, &DeleteParams::default()).await?;
+    world.delete(name).await?;
     Ok(())
 }
 
