@@ -4,7 +4,9 @@
 //! pods, plans, writes the status (with the intent in it, under the resource's `resourceVersion`),
 //! tells what it is about to do, and does it. Before a stop it looks and plans once more.
 
+mod intent;
 mod streams;
+mod turns;
 mod watchdog;
 
 use std::collections::{BTreeSet, HashMap};
@@ -21,11 +23,13 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::act::{Actor, Keeper, Keeping, Kept, Outcome, Services};
-use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, parse_duration};
+use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory};
 use crate::build::{self, Recorded, Resolved, Session};
-use crate::observe::{Intent, Looker, Observation, PodId, Problem, Wanted, Witnesses};
-use crate::plan::{Act, Blocked, Permit, Plan, Step, plan};
+use crate::observe::{Looker, Machines, Observation, PodId, Problem, Wanted, Witnesses};
+use crate::plan::{Act, Blocked, Permit, Place, Plan, Step, plan};
 use crate::report::{self, Metrics, Report};
+
+use turns::Turns;
 
 pub use streams::{run, served};
 pub use watchdog::Watchdog;
@@ -38,8 +42,8 @@ const ACTED: Duration = Duration::from_millis(200);
 const REFUSED: Duration = Duration::from_secs(5);
 /// Between two tries after an error.
 const RETRY: Duration = Duration::from_secs(2);
-const DEFAULT_SETTLE: Duration = Duration::from_secs(5);
-const DEFAULT_STANDBY_TIMEOUT: Duration = Duration::from_secs(600);
+/// How often budgets are looked at while they should be as they are.
+const BUDGETS: Duration = Duration::from_secs(15);
 
 /// What went wrong in a pass. The next pass begins anew.
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +68,25 @@ impl<T> Doing<T> for Result<T, kube::Error> {
     }
 }
 
+/// What an installation can choose.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// How many resources may move their lock at a time; 0 is no limit.
+    pub max_handovers: usize,
+    /// Whether machines are watched, so that those which are being emptied are left by handover.
+    pub watch_machines: bool,
+}
+
 /// What passes share.
 pub struct Context {
     client: Client,
+    settings: Settings,
     witnesses: Witnesses,
+    machines: Machines,
+    turns: Turns,
+    wake: mpsc::UnboundedSender<ObjectRef<ChainlinkNode>>,
+    /// What was last made of the budgets of a resource, by its uid.
+    budgets: Mutex<HashMap<String, Budgets>>,
     reporter: Reporter,
     metrics: Metrics,
     watchdog: Watchdog,
@@ -78,16 +97,31 @@ pub struct Context {
     taken: Mutex<HashMap<String, String>>,
 }
 
+#[derive(Clone, Debug)]
+struct Budgets {
+    standbys_kept: usize,
+    at: Instant,
+    refusal: Option<String>,
+}
+
 impl Context {
     /// A context, and the stream of resources that its witnesses want looked at.
-    pub fn new(client: Client) -> (Arc<Self>, mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>) {
+    pub fn new(
+        client: Client,
+        settings: Settings,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>) {
         let (wake, woken) = mpsc::unbounded_channel();
         let reporter = Reporter {
             controller: "chainlink-operator".to_owned(),
             instance: std::env::var("HOSTNAME").ok(),
         };
         let context = Self {
-            witnesses: Witnesses::new(client.clone(), wake),
+            settings,
+            witnesses: Witnesses::new(client.clone(), wake.clone()),
+            machines: Machines::default(),
+            turns: Turns::new(settings.max_handovers),
+            wake,
+            budgets: Mutex::default(),
             reporter,
             metrics: Metrics::default(),
             watchdog: Watchdog::default(),
@@ -119,6 +153,11 @@ impl Context {
     /// Forgets a resource that is gone.
     fn forget(&self, uid: &str) {
         self.note_refusal(uid, None);
+        self.turns.give_back(uid);
+        self.budgets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(uid);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.remove(uid);
     }
@@ -180,13 +219,15 @@ async fn one_pass(
         // What belongs to it goes by its owner references, with or without this operator.
         context.forget(reference.extra.uid.as_deref().unwrap_or_default());
         context.witnesses.forget(reference);
+        context.machines.forget(reference);
         context.metrics.forget(
             &reference.namespace.clone().unwrap_or_default(),
             &reference.name,
         );
         return Ok(Action::await_change());
     };
-    Pass::begin(context, &node, &api).await?.finish().await
+    let pass = Pass::begin(context, &node, &api).await?;
+    Box::pin(pass.finish()).await
 }
 
 /// One pass, after everything but the pods was read.
@@ -298,35 +339,28 @@ impl<'a> Pass<'a> {
 
     async fn observe(&self) -> Result<Observation, Error> {
         let at = Timestamp::now();
-        let pods = self
+        let mut pods = self
             .looker
             .look(&self.kept.revisions, at)
             .await
             .doing("looking at the pods")?;
-        let handover = self.node.spec.handover.clone().unwrap_or_default();
-        let duration = |text: Option<&String>, default| {
-            text.and_then(|text| parse_duration(text).ok())
-                .unwrap_or(default)
+        let uid = self.node.uid().unwrap_or_default();
+        let wanted = match &self.resolved {
+            Ok(resolved) => Wanted::Revision(resolved.revision.clone()),
+            Err(problem) => Wanted::Unusable(problem.clone()),
         };
-        let intent = Intent {
-            node: PodId {
-                name: self.node.name_any(),
-                uid: self.node.uid().unwrap_or_default(),
-            },
-            generation: self.node.metadata.generation.unwrap_or_default(),
-            replicas: usize::try_from(self.node.spec.replicas).unwrap_or(0),
-            surge: usize::try_from(handover.surge.unwrap_or(1)).unwrap_or(1),
-            settle: duration(handover.settle.as_ref(), DEFAULT_SETTLE),
-            standby_timeout: duration(handover.standby_timeout.as_ref(), DEFAULT_STANDBY_TIMEOUT),
-            wanted: match &self.resolved {
-                Ok(resolved) => Wanted::Revision(resolved.revision.clone()),
-                Err(problem) => Wanted::Unusable(problem.clone()),
-            },
-        };
+        let others_move = self.context.turns.are_taken_for(&uid);
+        let intent = intent::intent(self.node, wanted, others_move);
+        let machines = self.context.machines.of(&self.reference);
+        for pod in &mut pods {
+            let machine = pod.machine.as_ref().zip(machines.as_ref());
+            let machine = machine.and_then(|(name, machines)| machines.get(name));
+            pod.stranded = machine.is_some_and(|machine| !machine.ready);
+        }
         // There are some only without room for a surge, or where it has just been given.
         let status = self.node.status.as_ref();
         let under_way = status.is_some_and(|status| status.handover.is_some());
-        let pulls = if handover.surge == Some(0) || under_way {
+        let pulls = if intent.surge == 0 || under_way {
             self.looker.pulls().await.doing("looking at pulls")?
         } else {
             Vec::new()
@@ -337,7 +371,8 @@ impl<'a> Pass<'a> {
             revisions: self.kept.revisions.clone(),
             pods,
             pulls,
-            taken: self.context.taken(&self.node.uid().unwrap_or_default()),
+            taken: self.context.taken(&uid),
+            machines,
         })
     }
 
@@ -360,7 +395,9 @@ impl<'a> Pass<'a> {
             node: self.node,
             seen: &seen,
             plan: &plan,
-            refusal: refusal.or_else(|| self.service.clone()),
+            refusal: refusal
+                .or_else(|| self.service.clone())
+                .or_else(|| self.budget_refusal(uid)),
             now,
         };
         let new = report::status(&report, &old);
@@ -395,6 +432,27 @@ impl<'a> Pass<'a> {
             .witnesses
             .set_alert(&self.reference, busy && moving);
         let acted = self.act(&seen, &plan, &version).await?;
+        let at_rest = plan
+            .memory
+            .stopping
+            .as_ref()
+            .is_none_or(|stop| !stop.active)
+            && plan.situation.step != Step::Booting;
+        if at_rest && !acted {
+            self.context.turns.give_back(uid);
+        } else if !at_rest
+            && plan
+                .memory
+                .stopping
+                .as_ref()
+                .is_some_and(|stop| stop.active)
+        {
+            self.context.turns.note(uid);
+        }
+        // While the lock moves nothing else is done.
+        if at_rest {
+            self.keep_budgets(uid, plan.standbys_kept).await?;
+        }
         if !acted && !busy {
             self.tidy_revisions(&seen, &plan.memory).await?;
         }
@@ -454,7 +512,11 @@ impl<'a> Pass<'a> {
         for act in &plan.acts {
             tracing::info!(node = %self.reference, ?act, "acting");
             match act {
-                Act::Create { pod, revision } => self.create(&actor, pod, revision).await?,
+                Act::Create {
+                    pod,
+                    revision,
+                    place,
+                } => self.create(&actor, pod, revision, place).await?,
                 Act::Label { pod: id, active } => {
                     if let Some(pod) = pod(id) {
                         actor.label(pod, *active).await.doing("labelling a pod")?;
@@ -496,7 +558,13 @@ impl<'a> Pass<'a> {
         if acted { ACTED } else { plan.again }
     }
 
-    async fn create(&self, actor: &Actor<'_>, pod: &str, revision: &str) -> Result<(), Error> {
+    async fn create(
+        &self,
+        actor: &Actor<'_>,
+        pod: &str,
+        revision: &str,
+        place: &Place,
+    ) -> Result<(), Error> {
         let uid = self.node.uid().unwrap_or_default();
         let known = self
             .kept
@@ -531,7 +599,7 @@ impl<'a> Pass<'a> {
             return Ok(());
         }
         let outcome = actor
-            .create(pod, revision, content)
+            .create(pod, revision, content, place)
             .await
             .doing("making a pod")?;
         if outcome == Outcome::Taken {
@@ -604,6 +672,9 @@ impl<'a> Pass<'a> {
             );
             return Ok(());
         };
+        if permit.successor().is_some() && !self.context.turns.take(&seen.intent.node.uid) {
+            return Ok(());
+        }
         let outcome = actor.stop(permit).await.doing("stopping a pod")?;
         if outcome != Outcome::Done {
             return Ok(());
@@ -617,6 +688,53 @@ impl<'a> Pass<'a> {
                 .await
                 .doing("labelling the successor")?;
         }
+        Ok(())
+    }
+
+    /// Why the budgets are not as they should be, as last tried.
+    fn budget_refusal(&self, uid: &str) -> Option<Blocked> {
+        let budgets = self
+            .context
+            .budgets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let message = budgets.get(uid)?.refusal.clone()?;
+        Some(Blocked {
+            reason: "BudgetRefused".to_owned(),
+            message,
+            stalled: true,
+        })
+    }
+
+    /// Brings the budgets up to date where they have to change, and looks at them now and then.
+    async fn keep_budgets(&self, uid: &str, standbys_kept: usize) -> Result<(), Error> {
+        let known = |all: &HashMap<String, Budgets>| all.get(uid).cloned();
+        let all = &self.context.budgets;
+        let known = known(&all.lock().unwrap_or_else(PoisonError::into_inner));
+        if known.is_some_and(|known| {
+            known.standbys_kept == standbys_kept && known.at.elapsed() < BUDGETS
+        }) {
+            return Ok(());
+        }
+        let refusal = match refused(self.keeper.budgets(standbys_kept).await)
+            .doing("applying the disruption budgets")?
+        {
+            Ok(None) => None,
+            Ok(Some(name)) => Some(format!(
+                "a PodDisruptionBudget named {name} exists and is not this resource's: remove it, or rename the resource"
+            )),
+            Err(message) => Some(format!(
+                "the API server refuses the disruption budgets, without which a drain stops the active: {message}"
+            )),
+        };
+        let kept = Budgets {
+            standbys_kept,
+            at: Instant::now(),
+            refusal,
+        };
+        all.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(uid.to_owned(), kept);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use chainlink_operator::controller::{self, Context};
+use chainlink_operator::controller::{self, Context, Settings};
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod server;
@@ -31,6 +31,13 @@ struct Run {
     /// Namespaces to watch, separated by commas; all if empty.
     #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
+    /// How many ChainlinkNodes may move their lock at a time; 0 is no limit.
+    #[arg(long, env = "MAX_HANDOVERS", default_value_t = 0)]
+    max_handovers: usize,
+    /// Watch the machines (Nodes), and leave those that are being emptied by handover. Needs the right to
+    /// get, list and watch them.
+    #[arg(long, env = "WATCH_MACHINES")]
+    watch_machines: bool,
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(long, env = "HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
     http_address: SocketAddr,
@@ -101,7 +108,11 @@ async fn run(arguments: Run) -> Result<(), String> {
             .map(Some)
             .collect(),
     };
-    let (context, woken) = Context::new(client.clone());
+    let settings = Settings {
+        max_handovers: arguments.max_handovers,
+        watch_machines: arguments.watch_machines,
+    };
+    let (context, woken) = Context::new(client.clone(), settings);
     let server = tokio::spawn(server::serve(arguments.http_address, Arc::clone(&context)));
     let controllers = controller::run(&client, namespaces, context, woken);
     tokio::select! {

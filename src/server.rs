@@ -63,7 +63,8 @@ mod tests {
     #[tokio::test]
     async fn an_operator_that_has_listed_nothing_yet_is_healthy_and_not_ready() {
         let client = kube::Client::new(Router::new(), "default");
-        let (context, _woken) = Context::new(client);
+        let (context, _woken) =
+            Context::new(client, chainlink_operator::controller::Settings::default());
         assert_eq!(health(State(Arc::clone(&context))).await.0, StatusCode::OK);
         let ready = readiness(State(context)).await.0;
         assert_eq!(ready, StatusCode::SERVICE_UNAVAILABLE);

@@ -5,6 +5,7 @@ mod golden;
 
 use chainlink_operator::api::names::NODE_LABEL;
 use chainlink_operator::build::{self, Resolved};
+use chainlink_operator::plan::Place;
 use golden::manifest;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use serde_json::{Value, json};
@@ -69,7 +70,13 @@ fn pod(spec: &Value) -> Pod {
     let Resolved {
         revision, content, ..
     } = resolved(spec);
-    build::pod(&node(spec).0, "chainlink-bcdfg", &revision, &content)
+    build::pod(
+        &node(spec).0,
+        "chainlink-bcdfg",
+        &revision,
+        &content,
+        &Place::default(),
+    )
 }
 
 fn pod_spec(spec: &Value) -> PodSpec {

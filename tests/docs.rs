@@ -61,10 +61,13 @@ fn every_reason_is_explained() {
         "src/report/events.rs",
         "src/plan/guard.rs",
         "src/plan/moves.rs",
+        "src/plan/held.rs",
+        "src/plan/relocate.rs",
         "src/build/resolve.rs",
         "src/build/variables.rs",
         "src/build/options.rs",
         "src/controller.rs",
+        "src/controller/intent.rs",
     ];
     let mut reasons: BTreeSet<String> = BTreeSet::new();
     for file in files {

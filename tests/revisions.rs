@@ -7,6 +7,7 @@ use chainlink_operator::api::ChainlinkNode;
 use chainlink_operator::build::{
     self, ConfigMaps, Resolved, active_service, config_map, content_of, revision_object,
 };
+use chainlink_operator::plan::Place;
 use golden::{documents, manifest, repository};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use serde::Serialize;
@@ -47,7 +48,13 @@ fn the_objects_of_the_examples_are_the_pinned_ones() {
         let (node, maps) = manifest(&text);
         let resolved = resolve(&node, &maps);
         let name = format!("{}-bcdfg", node.metadata.name.as_deref().unwrap());
-        let pod = build::pod(&node, &name, &resolved.revision, &resolved.content);
+        let pod = build::pod(
+            &node,
+            &name,
+            &resolved.revision,
+            &resolved.content,
+            &Place::default(),
+        );
         let mut parts = vec![yaml(&revision_object(&node, &resolved, 1).unwrap())];
         parts.extend(config_map(&node, &resolved).map(|map| yaml(&map)));
         parts.push(yaml(&pod));
@@ -75,7 +82,7 @@ fn a_kept_revision_makes_the_same_pod_as_on_the_day_it_was_kept() {
         let content = content_of(&kept).unwrap();
         let revision = content.named(kept.metadata.name.unwrap());
         let name = pinned_pod["metadata"]["name"].as_str().unwrap();
-        let pod = build::pod(&node, name, &revision, &content);
+        let pod = build::pod(&node, name, &revision, &content, &Place::default());
 
         assert_eq!(
             &serde_json::to_value(&pod).unwrap(),

@@ -47,6 +47,8 @@ fn the_chart_grants_what_the_operator_uses_and_no_more() {
             "secrets: create",
             // As ConfigMaps; read one by one only where a name is taken.
             "controllerrevisions: get list create delete",
+            // Applied where they differ; they go with their owner.
+            "poddisruptionbudgets: get create patch",
             // Why a pod does not start.
             "events: list",
             // Each of ours is an event of its own.

@@ -8,6 +8,7 @@ use std::io::Read;
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service as ApiService};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DeleteParams, PartialObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -194,6 +195,30 @@ impl<'a> Keeper<'a> {
             }
         }
         Ok(Services::AsWanted)
+    }
+
+    /// Applies the budgets that keep the active and its standbys from being evicted at once. What somebody
+    /// else made under their names is left alone; returns that name.
+    pub async fn budgets(&self, standbys_kept: usize) -> Result<Option<String>, kube::Error> {
+        let budgets: Api<PodDisruptionBudget> =
+            Api::namespaced(self.client.clone(), &self.namespace);
+        for (name, wanted) in build::budgets(self.node, standbys_kept) {
+            let there = budgets.get_opt(&name).await?;
+            if there
+                .as_ref()
+                .is_some_and(|there| !controls(self.node, there))
+            {
+                return Ok(Some(name));
+            }
+            let specs = (there.as_ref().map(|there| &there.spec), Some(&wanted.spec));
+            if specs.0 != specs.1 {
+                let parameters = PatchParams::apply(FIELD_MANAGER).force();
+                budgets
+                    .patch(&name, &parameters, &Patch::Apply(&wanted))
+                    .await?;
+            }
+        }
+        Ok(None)
     }
 
     async fn service(

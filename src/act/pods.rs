@@ -10,7 +10,7 @@ use crate::api::ChainlinkNode;
 use crate::api::names::{FIELD_MANAGER, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
 use crate::build::{self, Content};
 use crate::observe::{Pod, PodId, Pull, Revision};
-use crate::plan::Permit;
+use crate::plan::{Permit, Place};
 
 /// What came of an act.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +56,9 @@ impl<'a> Actor<'a> {
         name: &str,
         revision: &Revision,
         content: &Content,
+        place: &Place,
     ) -> Result<Outcome, kube::Error> {
-        self.make(&build::pod(self.node, name, revision, content))
+        self.make(&build::pod(self.node, name, revision, content, place))
             .await
     }
 

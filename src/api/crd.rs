@@ -7,7 +7,9 @@ use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::schema::tidy;
-use super::spec::{Config, Credentials, Database, Handover, Image, PodOptions, ServiceOptions};
+use super::spec::{
+    Config, Credentials, Database, Drill, Handover, Image, PodOptions, ServiceOptions,
+};
 use super::status::ChainlinkNodeStatus;
 
 fn default_replicas() -> i32 {
@@ -79,6 +81,13 @@ pub struct ChainlinkNodeSpec {
     /// The Service that follows the active pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceOptions>,
+    /// Rehearse the handover on a schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
+    /// Nothing planned is done: no rollout, switchover, maintenance or drill, no scaling down. Status, the
+    /// Service and the repair of lost pods go on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
 
 /// Marks by which Helm, Argo CD and Flux leave the CRD where it is: with it goes every resource.

@@ -24,6 +24,15 @@ pub const VERSION_ANNOTATION: &str = "chainlink-operator.dev/version";
 /// Annotation on pods: which lock they take, on which database Secret (`lease mainnet-database/url`).
 pub const LOCK_ANNOTATION: &str = "chainlink-operator.dev/lock";
 
+/// Annotation on a `ChainlinkNode`: any text; a new one asks for a switchover, once.
+pub const SWITCHOVER_ANNOTATION: &str = "chainlink-operator.dev/switchover";
+/// Annotation beside it: the pod or the machine that is to be active, or [`PREFERRED`].
+pub const SWITCHOVER_TO_ANNOTATION: &str = "chainlink-operator.dev/switchover-to";
+/// [`SWITCHOVER_TO_ANNOTATION`] for the machines of `spec.handover.preferred`.
+pub const PREFERRED: &str = "preferred";
+/// Annotation on a `ChainlinkNode` with `approval: Manual`: the revision that may be handed over to.
+pub const APPROVED_ANNOTATION: &str = "chainlink-operator.dev/approved";
+
 /// Readiness gate of our pods: True while the pod is active or waits for the lock.
 pub const READY_CONDITION: &str = "chainlink-operator.dev/ready";
 /// Pod condition: this container has said that it waits for the lock.

@@ -258,6 +258,86 @@ pub struct Handover {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
     pub surge: Option<i32>,
+    /// Whether a rollout waits for a person. `Manual`: the successor is brought up, seen to wait for the
+    /// lock and removed again; the handover follows when the annotation
+    /// `chainlink-operator.dev/approved` names the revision. Default: `Automatic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    /// When rollouts and automatic fail-backs may move the lock; always if there is none. Failover,
+    /// switchovers, drills and machine maintenance are never held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub windows: Vec<Window>,
+    /// Where the active should live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred: Option<Preferred>,
+}
+
+/// Whether a rollout waits for a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Approval {
+    #[default]
+    Automatic,
+    Manual,
+}
+
+/// A time in which the lock may be moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.schedule.matches('^[^ ]+( [^ ]+){4}$')").message("schedule is the start of the window in five fields as in a crontab: minute, hour, day of month, month, day of week, such as \"0 2 * * 1-5\"").field_path(".schedule"))]
+#[x_kube(validation = Rule::new("self.duration.matches('^([0-9]+[hms])+$')").message("duration is how long the window stays open: write a number with a unit, such as 2h or 90m").field_path(".duration"))]
+pub struct Window {
+    /// When it opens: five fields as in a crontab.
+    #[schemars(length(min = 9, max = 128))]
+    pub schedule: String,
+    /// How long it stays open, such as `2h`.
+    #[schemars(length(min = 2, max = 16))]
+    pub duration: String,
+    /// The clock that the schedule goes by, such as `Europe/Berlin`. Default: UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
+}
+
+/// Where the active should live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.nodeSelector.size() > 0").message("nodeSelector names the labels of the preferred machines, such as {topology.kubernetes.io/zone: eu-1a}").field_path(".nodeSelector"))]
+#[x_kube(validation = Rule::new("!has(self.steadyFor) || self.steadyFor.matches('^([0-9]+[hms])+$')").message("steadyFor is a duration: write a number with a unit, such as 5m or 1h").field_path(".steadyFor"))]
+pub struct Preferred {
+    /// Labels of the preferred machines.
+    #[schemars(schema_with = "schema::labels")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Whether the active goes back there by itself after a failover. Default: `Manual`, by a switchover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failback: Option<Failback>,
+    /// How long a standby has to have waited on a preferred machine before an automatic fail-back.
+    /// Default: 5m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub steady_for: Option<String>,
+}
+
+/// How the active goes back to a preferred machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Failback {
+    #[default]
+    Manual,
+    Automatic,
+}
+
+/// A rehearsal: a handover for its own sake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.schedule.matches('^[^ ]+( [^ ]+){4}$')").message("schedule says when to rehearse, in five fields as in a crontab: minute, hour, day of month, month, day of week, such as \"0 10 * * 2\"").field_path(".schedule"))]
+pub struct Drill {
+    /// When: five fields as in a crontab.
+    #[schemars(length(min = 9, max = 128))]
+    pub schedule: String,
+    /// The clock that the schedule goes by, such as `Europe/Berlin`. Default: UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
 }
 
 /// CPU and memory.

@@ -56,6 +56,12 @@ pub struct ChainlinkNodeStatus {
     /// The last handover or failover that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handover: Option<LastHandover>,
+    /// The last switchover that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switchover: Option<Asked>,
+    /// The last drill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Asked>,
     /// The operator's memory.
     #[serde(default)]
     pub operator: Memory,
@@ -77,6 +83,8 @@ impl Default for ChainlinkNodeStatus {
             pods: Vec::new(),
             handover: None,
             last_handover: None,
+            switchover: None,
+            drill: None,
             operator: Memory::default(),
         }
     }
@@ -123,6 +131,40 @@ pub struct HandoverStatus {
     pub started_at: Timestamp,
 }
 
+/// A handover that somebody, or a schedule, asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// The text of the annotation, or the time of the schedule: the same never acts twice.
+    pub token: String,
+    /// The pod or machine that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    pub state: AskedState,
+    /// How it ended, or what it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When it was first seen.
+    pub since: Timestamp,
+    /// Uid of the pod that was active then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AskedState {
+    Pending,
+    Done,
+    /// It could not be done, and nothing was stopped for it.
+    Refused,
+    /// The lock moved, but not to where it was to go.
+    Failed,
+}
+
 /// A handover or failover that ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -131,7 +173,8 @@ pub struct LastHandover {
     pub from: String,
     /// Pod and version after.
     pub to: String,
-    /// Failover where the old active was not stopped on purpose. Else what the two pods differ in: Version,
+    /// Failover where the old active was not stopped on purpose. Else what the handover was for:
+    /// Maintenance, Switchover, Failback, Drill; or what the two pods differ in: Version,
     /// Configuration, or Move where they do not.
     pub reason: String,
     pub started_at: Timestamp,
@@ -190,6 +233,21 @@ pub struct Memory {
     /// The last pod that was found on another database (rule S9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_differs: Option<DatabaseDiffers>,
+    /// The last switchover that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switchover: Option<Asked>,
+    /// The last drill, and when the schedule was first seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Asked>,
+    /// From when on a scheduled drill is due: before that, nothing was missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drills_since: Option<Timestamp>,
+    /// A revision whose rollout is stuck, and whose pods make room for a move of place first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_aside: Option<String>,
+    /// The revision of which a pod was seen to wait for the lock, and which may not be handed over to yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked: Option<String>,
 }
 
 /// A pod that took a lock without having waited, while the active was at work.
@@ -245,6 +303,9 @@ pub struct Stop {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     pub reason: String,
+    /// What the handover is for, where it is for no rollout: Maintenance, Switchover, Failback, Drill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
     /// When it was decided; once it is over, when that was first seen.
     pub at: Timestamp,
     /// Whether the pod was seen to be over, and nobody has taken over from it.
@@ -266,4 +327,7 @@ pub struct LastActive {
     /// Whether it was stopped on purpose.
     #[serde(default)]
     pub planned: bool,
+    /// What it was stopped for, where that was no rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
 }

@@ -11,7 +11,8 @@ mod variables;
 
 pub use content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value};
 pub use objects::{
-    active_service, config_map, content_of, labels, owner, peer_service, revision_object, services,
+    active_service, budgets, config_map, content_of, labels, owner, peer_service, revision_object,
+    services,
 };
 pub use pod::{pod, pull_pod};
 pub use resolve::{ConfigMaps, Recorded, referenced_config_maps, resolve, resolve_after};

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServicePort, ServiceSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::{Resource, ResourceExt};
 
 use super::content::{Content, Resolved};
-use crate::api::names::{APP_NAME, NODE_LABEL, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL};
+use crate::api::names::{
+    APP_NAME, NODE_LABEL, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY,
+};
 use crate::api::{ChainlinkNode, ServiceType};
 use crate::node::settings::{HTTP_PORT, P2P_PORT};
 
@@ -97,6 +100,37 @@ pub fn services(node: &ChainlinkNode) -> [(String, Option<Service>); 2] {
     [
         (name.clone(), Some(active_service(node))),
         (format!("{name}-{P2P}"), peer_service(node)),
+    ]
+}
+
+/// The budgets of a resource, each with its name. They never overlap, as a pod under two can't be evicted at
+/// all: the active may only go after the lock was handed over, and of the standbys so many have to stay.
+/// A standby that is not ready may always be evicted.
+pub fn budgets(node: &ChainlinkNode, standbys_kept: usize) -> [(String, PodDisruptionBudget); 2] {
+    let budget = |role: &str, kept: usize, unhealthy: &str| {
+        let name = format!("{}-{role}", node.name_any());
+        let selector = BTreeMap::from([
+            (NODE_LABEL.to_owned(), node.name_any()),
+            (ROLE_LABEL.to_owned(), role.to_owned()),
+        ]);
+        let budget = PodDisruptionBudget {
+            metadata: metadata(node, name.clone()),
+            spec: Some(PodDisruptionBudgetSpec {
+                min_available: Some(IntOrString::Int(i32::try_from(kept).unwrap_or(i32::MAX))),
+                selector: Some(LabelSelector {
+                    match_labels: Some(selector),
+                    ..LabelSelector::default()
+                }),
+                unhealthy_pod_eviction_policy: Some(unhealthy.to_owned()),
+                ..PodDisruptionBudgetSpec::default()
+            }),
+            ..PodDisruptionBudget::default()
+        };
+        (name, budget)
+    };
+    [
+        budget(ROLE_ACTIVE, 1, "IfHealthyBudget"),
+        budget(ROLE_STANDBY, standbys_kept, "AlwaysAllow"),
     ]
 }
 

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource,
     EnvFromSource, EnvVar, EnvVarSource, EphemeralVolumeSource, KeyToPath, LocalObjectReference,
-    PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate, Pod, PodAffinityTerm,
-    PodAntiAffinity, PodReadinessGate, PodSecurityContext, PodSpec, ProjectedVolumeSource,
+    NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm, PersistentVolumeClaimSpec,
+    PersistentVolumeClaimTemplate, Pod, PodAffinityTerm, PodAntiAffinity, PodReadinessGate,
+    PodSecurityContext, PodSpec, PreferredSchedulingTerm, ProjectedVolumeSource,
     ResourceRequirements, SeccompProfile, SecretEnvSource, SecretKeySelector, SecretProjection,
     SecretVolumeSource, SecurityContext, Toleration, Volume, VolumeMount, VolumeProjection,
     VolumeResourceRequirements, WeightedPodAffinityTerm,
@@ -26,6 +27,7 @@ use crate::api::names::{
 use crate::api::{Amount, ChainlinkNode, ExtraVolume, KeyRef, PodOptions, Spread};
 use crate::node::settings::{HTTP_PORT, ROOT_MOUNT};
 use crate::observe::Revision;
+use crate::plan::Place;
 
 /// The image's `chainlink` user.
 pub(super) const UID: i64 = 14933;
@@ -44,13 +46,56 @@ const SECRET_CONFIG: &str = "/etc/chainlink/secret-config";
 const SECRETS: &str = "/etc/chainlink/secrets";
 const CREDENTIALS: &str = "/etc/chainlink/credentials";
 
-/// Makes the pod `name` of a revision.
-pub fn pod(node: &ChainlinkNode, name: &str, revision: &Revision, content: &Content) -> Pod {
+/// Makes the pod `name` of a revision. Where it is to go is not part of the revision.
+pub fn pod(
+    node: &ChainlinkNode,
+    name: &str,
+    revision: &Revision,
+    content: &Content,
+    place: &Place,
+) -> Pod {
+    let mut spec = spec(node, revision, content);
+    if let Some(machines) = machines(place) {
+        spec.affinity.get_or_insert_default().node_affinity = Some(machines);
+    }
     Pod {
         metadata: metadata(node, name, revision, content),
-        spec: Some(spec(node, revision, content)),
+        spec: Some(spec),
         ..Pod::default()
     }
+}
+
+/// Softly: a pod in a place that is not the best is better than none.
+fn machines(place: &Place) -> Option<NodeAffinity> {
+    let not_there = |name: &String| NodeSelectorRequirement {
+        key: "metadata.name".to_owned(),
+        operator: "NotIn".to_owned(),
+        values: Some(vec![name.clone()]),
+    };
+    let there = |(key, value): (&String, &String)| NodeSelectorRequirement {
+        key: key.clone(),
+        operator: "In".to_owned(),
+        values: Some(vec![value.clone()]),
+    };
+    let away = some(place.avoid.iter().map(not_there).collect()).map(|fields| NodeSelectorTerm {
+        match_fields: Some(fields),
+        ..NodeSelectorTerm::default()
+    });
+    let home = some(place.prefer.iter().map(there).collect()).map(|labels| NodeSelectorTerm {
+        match_expressions: Some(labels),
+        ..NodeSelectorTerm::default()
+    });
+    let terms = away
+        .into_iter()
+        .chain(home)
+        .map(|preference| PreferredSchedulingTerm {
+            preference,
+            weight: 100,
+        });
+    some(terms.collect()).map(|terms| NodeAffinity {
+        preferred_during_scheduling_ignored_during_execution: Some(terms),
+        ..NodeAffinity::default()
+    })
 }
 
 /// Makes a pod that only pulls the image of a revision on one machine: it asks the program for its

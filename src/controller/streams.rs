@@ -56,6 +56,13 @@ pub async fn run(
         wakers.push((namespace.clone(), waker));
         controllers.push(control(client, namespace, Arc::clone(&context), receiver));
     }
+    let machines = async {
+        if context.settings.watch_machines {
+            let machines = context.machines.clone();
+            machines.watch(client.clone(), context.wake.clone()).await;
+        }
+        std::future::pending::<()>().await;
+    };
     let route = async {
         while let Some(node) = woken.recv().await {
             let waker = wakers
@@ -70,6 +77,7 @@ pub async fn run(
     tokio::select! {
         _ = futures::future::join_all(controllers) => {}
         () = route => {}
+        () = machines => {}
     }
 }
 
@@ -178,6 +186,7 @@ mod tests {
     use axum::http::{StatusCode, header};
 
     use super::*;
+    use crate::controller::Settings;
 
     #[tokio::test]
     async fn the_content_of_config_maps_is_not_asked_for() {
@@ -195,7 +204,7 @@ mod tests {
     }
 
     async fn becomes_ready(server: Router) -> bool {
-        let (context, woken) = Context::new(Client::new(server, "default"));
+        let (context, woken) = Context::new(Client::new(server, "default"), Settings::default());
         let client = context.client.clone();
         let ready = async {
             while !context.watchdog.is_ready() {
@@ -254,7 +263,7 @@ mod tests {
     #[tokio::test]
     async fn a_pass_is_progress_even_where_it_fails() {
         let refuses = Router::new().fallback(|| async { StatusCode::FORBIDDEN });
-        let (context, _woken) = Context::new(Client::new(refuses, "default"));
+        let (context, _woken) = Context::new(Client::new(refuses, "default"), Settings::default());
         let start = Instant::now();
         context.watchdog.begins(None, start);
         let too_late = start + Duration::from_mins(3) + Duration::from_millis(1);

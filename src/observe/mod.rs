@@ -3,6 +3,7 @@
 
 mod container;
 mod look;
+mod machines;
 mod observation;
 mod port;
 mod preparation;
@@ -10,5 +11,6 @@ mod read;
 mod witness;
 
 pub use look::Looker;
+pub use machines::Machines;
 pub use observation::*;
 pub use witness::Witnesses;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::api::{OpenTime, Schedule};
 use crate::node::NodeVersion;
 use crate::node::exit::ExitKind;
 
@@ -39,6 +40,27 @@ pub struct Observation {
     pub pulls: Vec<Pull>,
     /// A name under which a pod was to be made, and which is somebody else's pod.
     pub taken: Option<String>,
+    /// Every machine of the cluster by name; `None` where they may not be read.
+    pub machines: Option<BTreeMap<String, Machine>>,
+}
+
+/// A machine of the cluster (a Kubernetes Node).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    pub labels: BTreeMap<String, String>,
+    /// Why its pods are to leave it, if they are: it is cordoned, or tainted by who drains it.
+    pub emptying: Option<String>,
+    /// Whether its kubelet reports to the API server.
+    pub ready: bool,
+}
+
+impl Machine {
+    /// Whether it carries all of these labels.
+    pub fn carries(&self, labels: &BTreeMap<String, String>) -> bool {
+        labels
+            .iter()
+            .all(|(key, value)| self.labels.get(key) == Some(value))
+    }
 }
 
 /// A short pod that pulls the image of a revision on one machine. It is no node.
@@ -76,6 +98,47 @@ pub struct Intent {
     pub settle: Duration,
     pub standby_timeout: Duration,
     pub wanted: Wanted,
+    pub wishes: Wishes,
+}
+
+/// What the user says of planned moves.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// Nothing planned is done.
+    pub paused: bool,
+    pub switchover: Option<Switchover>,
+    pub preferred: Option<Preferred>,
+    /// When handovers are rehearsed.
+    pub drill: Option<Schedule>,
+    /// The revision that a person has approved, where rollouts wait for one.
+    pub approval: Option<Approved>,
+    /// When rollouts may move the lock; always where there is none.
+    pub windows: Vec<OpenTime>,
+    /// As many resources of this operator move their lock as may at a time.
+    pub others_move: bool,
+}
+
+/// A switchover that was asked for by an annotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switchover {
+    pub token: String,
+    /// The pod or machine that is to be active, or `preferred`.
+    pub to: Option<String>,
+}
+
+/// Where the active should live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preferred {
+    pub labels: BTreeMap<String, String>,
+    /// How long a standby has to have waited there before the active goes back by itself; `None` where it
+    /// does not.
+    pub automatic_after: Option<Duration>,
+}
+
+/// What a person has approved, where that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approved {
+    pub revision: Option<String>,
 }
 
 /// The revision that the spec asks for, or why there is none.
@@ -98,6 +161,7 @@ pub struct Problem {
 }
 
 /// One pod.
+#[allow(clippy::struct_excessive_bools)] // each is one fact, and all combinations occur
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pod {
     pub id: PodId,
@@ -125,6 +189,8 @@ pub struct Pod {
     pub watched: Option<Timestamp>,
     /// The version that the log names, where it is not the revision's.
     pub contradicting_version: Option<String>,
+    /// Its machine does not report: it can't start there.
+    pub stranded: bool,
 }
 
 /// The state of the node's container.

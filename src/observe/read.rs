@@ -193,6 +193,7 @@ pub(super) fn read(
         contact: running.is_some().then_some(facts.contact).flatten(),
         watched: facts.watched,
         contradicting_version: named.filter(|named| wanted.as_ref() != Some(named)),
+        stranded: false,
         container,
     }
 }

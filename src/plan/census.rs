@@ -122,6 +122,11 @@ impl<'a> Census<'a> {
             {
                 self.lost.push(pod);
             }
+            Container::NotStarted { .. }
+                if pod.stranded && pod.created <= before(self.now, LOST) =>
+            {
+                self.lost.push(pod);
+            }
             Container::Running { .. } if pod.waits() => self.waiting.push(pod),
             Container::Running { .. } | Container::NotStarted { .. } => self.starting.push(pod),
             Container::Down { exit, .. }

@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::census::{Census, before};
+use super::relocate::Purpose;
 use super::{BACKOFF, FRESH, RESCUE, TAKEOVER};
 use crate::api::Memory;
 use crate::node::NodeVersion;
@@ -19,7 +20,35 @@ pub struct Permit {
     cause: Cause,
     active: bool,
     to: Option<String>,
+    purpose: Purpose,
     never_started: bool,
+}
+
+/// What the stop of an active is for.
+#[derive(Debug)]
+pub(super) struct Goal<'a> {
+    /// The revision of its successor.
+    pub(super) revision: &'a Revision,
+    /// The uids of the pods that may succeed it; any of the revision where there is none.
+    pub(super) allowed: Option<&'a [String]>,
+    pub(super) purpose: Purpose,
+}
+
+impl<'a> Goal<'a> {
+    pub(super) fn rollout(revision: &'a Revision) -> Self {
+        Self {
+            revision,
+            allowed: None,
+            purpose: Purpose::Rollout,
+        }
+    }
+
+    fn allows(&self, pod: &Pod) -> bool {
+        pod.revision.as_ref() == Some(self.revision)
+            && self
+                .allowed
+                .is_none_or(|allowed| allowed.contains(&pod.id.uid))
+    }
 }
 
 impl Permit {
@@ -36,6 +65,10 @@ impl Permit {
     /// Whether the pod was active.
     pub fn active(&self) -> bool {
         self.active
+    }
+    /// What the handover is for.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
     }
     /// The revision that the handover is for.
     pub(super) fn to(&self) -> Option<&str> {
@@ -67,6 +100,12 @@ pub enum Cause {
     Abandoned,
     /// More pods than wanted.
     Surplus,
+    /// It could take the lock instead of the pod that a move is meant for.
+    Aside,
+    /// Its machine is being emptied.
+    Leaving,
+    /// Seen to wait for the lock; the handover to it is held.
+    Checked,
     /// It sits on another database (rule S9).
     Foreign,
     /// In back-off after its database was away.
@@ -151,6 +190,13 @@ impl fmt::Display for Cause {
             Self::Replaced => out.write_str("replaced by a pod of the wanted revision"),
             Self::Abandoned => out.write_str("its version is no longer wanted"),
             Self::Surplus => out.write_str("more pods than wanted"),
+            Self::Aside => {
+                out.write_str("it could take the lock instead of the pod that is meant to")
+            }
+            Self::Leaving => out.write_str("its machine is being emptied"),
+            Self::Checked => {
+                out.write_str("it was seen to wait for the lock, and the handover is held")
+            }
             Self::Foreign => out.write_str("it sits on another database"),
             Self::BackOff => out.write_str("it is in back-off and its database was away"),
         }
@@ -164,6 +210,7 @@ fn permit(pod: &Pod, cause: Cause, active: bool) -> Permit {
         cause,
         active,
         to: None,
+        purpose: Purpose::Rollout,
         never_started: matches!(pod.container, Container::NotStarted { trouble: Some(_) }),
     }
 }
@@ -204,17 +251,18 @@ pub(super) fn still_stopping(pod: &Pod) -> Denied {
     }
 }
 
-/// S1, S2, S3, S5, S9: the active may be stopped for a handover to a pod of `to`.
+/// S1, S2, S3, S5, S9: the active may be stopped for a handover to a pod that the goal allows.
 pub(super) fn stop_active(
     census: &Census<'_>,
     memory: &Memory,
-    to: &Revision,
+    goal: &Goal<'_>,
     now: Timestamp,
     rules: Rules,
 ) -> Result<Permit, Denied> {
     if census.order_unknown {
         return Err(order_unknown());
     }
+    let to = goal.revision;
     let Some(active) = census.active.filter(|pod| !pod.deleted) else {
         return deny("NoActive", "no active pod of ours is known");
     };
@@ -243,42 +291,45 @@ pub(super) fn stop_active(
         return deny("DatabaseDiffers", foreign_message(&pod.id.name));
     }
     if rules.on(Rule::NoRival)
-        && let Some(rival) = rival(census, memory, active, to)
+        && let Some(rival) = rival(census, memory, active, goal)
     {
         return deny(
             "RivalStandby",
             format!(
-                "{rival} is of another revision and could take the lock instead: its end is waited for. If its machine is gone for good, delete the Node object of that machine, or taint it node.kubernetes.io/out-of-service"
+                "{rival} is not one that the handover is meant for and could take the lock instead: its end is waited for. If its machine is gone for good, delete the Node object of that machine, or taint it node.kubernetes.io/out-of-service"
             ),
         );
     }
-    let successor = successor(census, active, to, now, rules)?;
+    let successor = successor(census, active, goal, now, rules)?;
     let cause = Cause::Handover {
         successor: successor.id.clone(),
     };
     Ok(Permit {
         to: Some(to.name.clone()),
+        purpose: goal.purpose,
         ..permit(active, cause, true)
     })
 }
 
-/// S1: a pod of another revision that runs, or may, or is being made, and could win the lock.
+/// S1: a pod of another revision, or one that the goal does not allow, that runs, or may, or is being made,
+/// and could win the lock.
 fn rival<'a>(
     census: &Census<'a>,
     memory: &'a Memory,
     active: &Pod,
-    to: &Revision,
+    goal: &Goal<'_>,
 ) -> Option<&'a str> {
     let pod = census.pods().iter().find(|pod| {
-        pod.id != active.id
-            && !pod.ended()
-            && !(pod.deleted && matches!(pod.container, Container::Down { .. }))
-            && pod.revision.as_ref() != Some(to)
+        let over = pod.ended() || (pod.deleted && matches!(pod.container, Container::Down { .. }));
+        // One of the same revision is not feared, only to be avoided: a lost one is not waited for.
+        let given_up = pod.revision.as_ref() == Some(goal.revision) && census.unheard(pod);
+        let rival = !over && !given_up && !goal.allows(pod);
+        rival && pod.id != active.id
     });
     let making = memory.creating.as_ref();
     pod.map(|pod| pod.id.name.as_str()).or_else(|| {
         making
-            .filter(|creating| creating.revision != to.name)
+            .filter(|creating| creating.revision != goal.revision.name || goal.allowed.is_some())
             .map(|creating| creating.pod.as_str())
     })
 }
@@ -287,18 +338,21 @@ fn rival<'a>(
 fn successor<'a>(
     census: &Census<'a>,
     active: &Pod,
-    to: &Revision,
+    goal: &Goal<'_>,
     now: Timestamp,
     rules: Rules,
 ) -> Result<&'a Pod, Denied> {
     let mut why = Denied {
         reason: "NoSuccessor",
-        message: format!("no pod of revision {} waits for the lock", to.name),
+        message: format!(
+            "no pod of revision {} waits for the lock",
+            goal.revision.name
+        ),
     };
     let candidates = census
         .pods()
         .iter()
-        .filter(|pod| pod.id != active.id && !pod.deleted && pod.revision.as_ref() == Some(to));
+        .filter(|pod| pod.id != active.id && !pod.deleted && goal.allows(pod));
     for pod in candidates {
         match fit(pod, now, rules) {
             Ok(()) => return Ok(pod),
@@ -323,7 +377,7 @@ pub(super) fn doubtful(pod: &Pod) -> Result<(), Denied> {
 }
 
 /// Whether a pod waits, without contradiction, and answers now.
-fn fit(pod: &Pod, now: Timestamp, rules: Rules) -> Result<(), Denied> {
+pub(super) fn fit(pod: &Pod, now: Timestamp, rules: Rules) -> Result<(), Denied> {
     let name = &pod.id.name;
     if rules.on(Rule::SuccessorWaits) && !pod.waits() {
         return deny("NoSuccessor", format!("{name} does not wait for the lock"));

@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 
+use super::asked;
 use super::census::{Census, before};
 use super::guard::{self, Rules};
 use super::moves::{self, NewPod};
+use super::relocate::Purpose;
 use super::{FRESH, Permit, RETRY};
 use crate::api::{
     Creation, DatabaseDiffers, LastActive, LastHandover, MayHaveHeld, Memory, Stop, WantedRevision,
@@ -30,6 +32,7 @@ pub(super) fn refresh(
             seen.revisions.contains_key(&creating.revision) && seen.intent.replicas > 0
         });
     let finished = remember_active(&mut memory, seen, census, now);
+    asked::remember(&mut memory, seen, census, now);
     forget_stop(&mut memory, seen, census, now);
     remember_foreign(&mut memory, seen, census, now);
     if census.active.is_some() || seen.intent.replicas == 0 {
@@ -121,6 +124,8 @@ fn remember_wanted(memory: &mut Memory, seen: &Observation, now: Timestamp) {
                 memory.failed = None;
                 memory.failed_because = None;
                 memory.database_differs = None;
+                memory.checked = None;
+                memory.set_aside = None;
             }
         }
         Wanted::Unusable(problem) if problem.missing => {
@@ -228,6 +233,7 @@ fn remember_active(
         revision: revision.clone(),
         ended: None,
         planned: false,
+        purpose: None,
     });
     let last = last?;
     let finished_at = active.contact.map_or(now, |contact| contact.at);
@@ -244,7 +250,7 @@ fn remember_active(
         (false, ..) => "Failover",
         (true, false, _) => "Version",
         (true, true, false) => "Configuration",
-        (true, true, true) => "Move",
+        (true, true, true) => last.purpose.as_deref().unwrap_or("Move"),
     };
     Some(LastHandover {
         from: format!("{} ({})", last.pod, last.version),
@@ -273,6 +279,7 @@ fn note_end(last: &mut LastActive, seen: &Observation, stopping: Option<&Stop>, 
     if let Some(stop) = planned.filter(|_| pod.is_none_or(|pod| pod.deleted)) {
         last.ended = Some(stop.at);
         last.planned = true;
+        last.purpose.clone_from(&stop.purpose);
         return;
     }
     let ended = match pod.map(|pod| &pod.container) {
@@ -368,6 +375,7 @@ pub(super) fn intend_stop(memory: &mut Memory, permit: &Permit, now: Timestamp) 
         successor: permit.successor().map(|pod| pod.name.clone()),
         to: permit.to().map(str::to_owned),
         reason: permit.cause().to_string(),
+        purpose: (permit.purpose() != Purpose::Rollout).then(|| permit.purpose().to_string()),
         at: now,
         over: false,
     });

@@ -4,17 +4,21 @@
 //! one stop, and never without a [`Permit`] that only the [`guard`] can make. Calling it again after
 //! a crash, or with the same look, gives the same plan.
 
+mod asked;
 mod census;
 mod guard;
+mod held;
 mod memory;
 #[cfg(test)]
 mod model;
 mod moves;
 mod pull;
+mod relocate;
 mod situation;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,6 +30,7 @@ pub use census::Census;
 #[cfg(test)]
 pub use guard::Rule;
 pub use guard::{Cause, Denied, Permit, Rules};
+pub use relocate::Purpose;
 pub use situation::{Blocked, Situation, Step};
 
 /// How fresh the answer of a container has to be for a stop (rule S5).
@@ -70,13 +75,19 @@ pub struct Plan {
     pub finished: Option<LastHandover>,
     /// When to look again if nothing happens before.
     pub again: Duration,
+    /// How many standbys have to stay while pods are evicted.
+    pub standbys_kept: usize,
 }
 
 /// One act on the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Make the pod that `memory.creating` names.
-    Create { pod: String, revision: String },
+    Create {
+        pod: String,
+        revision: String,
+        place: Place,
+    },
     /// Make a pod that pulls the image of a revision on one machine.
     Pull {
         pod: String,
@@ -93,6 +104,15 @@ pub enum Act {
     Tidy { pod: PodId },
     /// Delete a pod that runs, or may.
     Stop(Permit),
+}
+
+/// Where a new pod is to go, if it can.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Not to these machines.
+    pub avoid: Vec<String>,
+    /// To a machine with these labels.
+    pub prefer: BTreeMap<String, String>,
 }
 
 /// Plans the next step. The same look and memory always give the same plan.
@@ -125,12 +145,14 @@ pub(crate) fn plan_under(
         acts.push(Act::Create {
             pod: create.pod,
             revision: create.revision.name,
+            place: relocate::place(seen),
         });
     } else if let Some(creating) = &memory.creating {
         // The intent was written, and no look has shown the pod: the create may not have happened.
         acts.push(Act::Create {
             pod: creating.pod.clone(),
             revision: creating.revision.clone(),
+            place: relocate::place(seen),
         });
     }
     let needed = decided.image.as_ref();
@@ -152,7 +174,22 @@ pub(crate) fn plan_under(
         memory.failed = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
         memory.failed_because = decided.because;
     }
+    if decided.checked {
+        memory.checked = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
+    }
+    if decided.set_aside {
+        memory.set_aside = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
+    }
+    if let Some((purpose, why)) = &decided.refused {
+        asked::refuse(&mut memory, *purpose, why, now);
+    }
+    let late = decided
+        .situation
+        .blocked
+        .as_ref()
+        .is_some_and(|blocked| blocked.stalled);
     Plan {
+        standbys_kept: relocate::standbys_kept(seen, &census, late),
         memory,
         acts,
         again: decided.situation.again(now),

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::census::{Census, before};
-use super::guard::{self, Cause, Denied, Permit, Rule, Rules};
+use super::guard::{self, Cause, Denied, Goal, Permit, Rule, Rules};
 use super::pull::Needed;
+use super::relocate::Purpose;
 use super::situation::{Blocked, Situation, Step};
 use super::{BOOT, CRASH_LOOP, EXITS_OF_A_LOOP, FRESH, LOST, MISSING, RESCUE, RETRY};
 use crate::api::Memory;
@@ -31,10 +32,16 @@ pub(super) struct Decided {
     pub(super) because: Option<String>,
     /// The image that has to be on a machine, pulled or not.
     pub(super) image: Option<Needed>,
+    /// A pod of the wanted revision was seen to wait, and the handover to it is held.
+    pub(super) checked: bool,
+    /// The rollout is stuck, and a move of place goes first.
+    pub(super) set_aside: bool,
+    /// A move that was asked for, and why it is not made.
+    pub(super) refused: Option<(Purpose, String)>,
 }
 
 impl Decided {
-    fn nothing(situation: Situation) -> Self {
+    pub(super) fn nothing(situation: Situation) -> Self {
         Self {
             create: None,
             stop: None,
@@ -42,6 +49,9 @@ impl Decided {
             failed: false,
             because: None,
             image: None,
+            checked: false,
+            set_aside: false,
+            refused: None,
         }
     }
 
@@ -55,13 +65,13 @@ impl Decided {
 }
 
 /// Everything that the moves look at.
-struct Board<'a> {
-    seen: &'a Observation,
-    census: &'a Census<'a>,
-    memory: &'a Memory,
-    now: Timestamp,
-    rules: Rules,
-    live: Vec<&'a Pod>,
+pub(super) struct Board<'a> {
+    pub(super) seen: &'a Observation,
+    pub(super) census: &'a Census<'a>,
+    pub(super) memory: &'a Memory,
+    pub(super) now: Timestamp,
+    pub(super) rules: Rules,
+    pub(super) live: Vec<&'a Pod>,
 }
 
 /// Decides the next move.
@@ -96,7 +106,10 @@ pub(super) fn counted<'a>(census: &Census<'a>) -> Vec<&'a Pod> {
 
 impl<'a> Board<'a> {
     fn next(&self) -> Decided {
-        if self.seen.intent.replicas == 0 {
+        let paused = self.seen.intent.wishes.paused;
+        if self.seen.intent.replicas == 0
+            && !(paused && self.seen.pods.iter().any(|pod| !pod.ended()))
+        {
             return self.end();
         }
         let mut decided = self.decide();
@@ -141,6 +154,14 @@ impl<'a> Board<'a> {
         if let Some(decided) = self.replace_backed_off() {
             return decided;
         }
+        let moved = if self.rolls_on() {
+            self.refuse_asked()
+        } else {
+            self.relocate()
+        };
+        if let Some(decided) = moved {
+            return decided;
+        }
         let wanted = match &self.seen.intent.wanted {
             Wanted::Revision(revision) => revision,
             Wanted::Unusable(problem) => {
@@ -156,6 +177,9 @@ impl<'a> Board<'a> {
                 });
             }
         };
+        if self.seen.intent.wishes.paused {
+            return self.pause(wanted);
+        }
         if self.has_failed() {
             // Where the last one that worked may not run any more, the only way is forward.
             let proven = self
@@ -173,6 +197,60 @@ impl<'a> Board<'a> {
             return Decided::nothing(Situation::at(Step::Settling).until(until));
         }
         self.toward(wanted)
+    }
+
+    /// Planned moves of place wait for a rollout that goes on: it moves the lock itself. And nothing is
+    /// moved while a pause lasts.
+    fn rolls_on(&self) -> bool {
+        if self.seen.intent.wishes.paused {
+            return true;
+        }
+        let Wanted::Revision(wanted) = &self.seen.intent.wanted else {
+            return false;
+        };
+        let rolls = self
+            .seen
+            .pods
+            .iter()
+            .any(|pod| !pod.ended() && pod.revision.as_ref() != Some(wanted));
+        let aside = self.memory.set_aside.as_ref() == Some(&wanted.name);
+        rolls && !aside && !self.is_held(wanted) && !self.has_failed() && !self.is_stuck(wanted)
+    }
+
+    /// Whether no pod of `target` can come up, as far as can be told.
+    fn is_stuck(&self, target: &Revision) -> bool {
+        let refused = guard::refuse(self.census, self.memory, target, self.rules).is_err();
+        let stuck = |pod: &Pod| {
+            pod.revision.as_ref() == Some(target)
+                && !pod.waits()
+                && !self.census.is_active(pod)
+                && self.lateness(pod).is_some_and(|blocked| blocked.stalled)
+        };
+        refused || self.live.iter().any(|pod| stuck(pod))
+    }
+
+    /// `paused: true`: what was lost is repaired, and nothing else is done.
+    fn pause(&self, wanted: &Revision) -> Decided {
+        let pods = self.seen.pods.iter().filter(|pod| !pod.ended());
+        let outdated = pods
+            .clone()
+            .any(|pod| pod.revision.as_ref() != Some(wanted));
+        let new = pods.count() == 0 && self.memory.last_worked.is_none();
+        if !outdated && !new && self.live.len() <= self.seen.intent.replicas {
+            return self.keep(wanted);
+        }
+        let what = if outdated {
+            format!("the rollout to {} waits", wanted.version)
+        } else if new {
+            "no pod is made".to_owned()
+        } else {
+            "nothing is scaled down".to_owned()
+        };
+        self.hold(Blocked {
+            reason: "Paused".to_owned(),
+            message: format!("spec.paused is true: {what} until it is false"),
+            stalled: false,
+        })
     }
 
     /// The handover to the wanted revision has failed: it is not tried again.
@@ -350,7 +428,7 @@ impl<'a> Board<'a> {
         decided
     }
 
-    fn hold_quietly(&self) -> Decided {
+    pub(super) fn hold_quietly(&self) -> Decided {
         let missing = self.live.len() < self.seen.intent.replicas;
         let repair = self
             .last_worked()
@@ -426,11 +504,11 @@ impl<'a> Board<'a> {
     }
 
     /// Pods come up one at a time.
-    fn one_at_a_time(&self) -> bool {
+    pub(super) fn one_at_a_time(&self) -> bool {
         self.census.starting.is_empty() && self.memory.creating.is_none()
     }
 
-    fn make(&self, revision: &Revision, step: Step) -> Decided {
+    pub(super) fn make(&self, revision: &Revision, step: Step) -> Decided {
         if let Err(denied) = self.creatable(revision) {
             return self.held(denied);
         }
@@ -478,11 +556,14 @@ impl<'a> Board<'a> {
         if let Some(decided) = self.clear_superseded(&others) {
             return decided;
         }
+        if let Some(decided) = self.hold_rollout(target, &others) {
+            return decided;
+        }
         self.roll(target, &others, old_active)
     }
 
     /// The active, whether or not it can be seen, unless it was asked to go.
-    fn active(&self) -> Option<&'a Pod> {
+    pub(super) fn active(&self) -> Option<&'a Pod> {
         self.census.active.filter(|active| !active.deleted)
     }
 
@@ -510,11 +591,10 @@ impl<'a> Board<'a> {
             .map(|permit| Decided::stop(permit, Step::ReplacingStandbys))
     }
 
-    fn stop_other(&self, pod: &Pod, cause: Cause) -> Decided {
-        let step = if cause == Cause::Surplus {
-            Step::Trimming
-        } else {
-            Step::ReplacingStandbys
+    pub(super) fn stop_other(&self, pod: &Pod, cause: Cause) -> Decided {
+        let step = match cause {
+            Cause::Surplus | Cause::Checked => Step::Trimming,
+            _ => Step::ReplacingStandbys,
         };
         match self.permit_other(pod, cause) {
             Ok(permit) => Decided::stop(permit, step),
@@ -566,7 +646,7 @@ impl<'a> Board<'a> {
         match next {
             Some(pod) if covered || !old_active => self.replace(pod, target),
             Some(_) => Decided::nothing(Situation::at(Step::ReplacingStandbys)),
-            None if old_active => self.hand_over(target),
+            None if old_active => self.hand_over(&Goal::rollout(target)),
             None => Decided::nothing(Situation::at(Step::AwaitingTakeover)),
         }
     }
@@ -605,8 +685,17 @@ impl<'a> Board<'a> {
         decided
     }
 
-    fn hand_over(&self, target: &Revision) -> Decided {
-        match guard::stop_active(self.census, self.memory, target, self.now, self.rules) {
+    pub(super) fn hand_over(&self, goal: &Goal<'_>) -> Decided {
+        if self.seen.intent.wishes.others_move {
+            let situation = Situation::at(Step::StoppingActive).blocked(Blocked {
+                reason: "WaitingForTurn".to_owned(),
+                message: "as many resources as this operator allows move their lock at the moment"
+                    .to_owned(),
+                stalled: false,
+            });
+            return Decided::nothing(situation);
+        }
+        match guard::stop_active(self.census, self.memory, goal, self.now, self.rules) {
             Ok(permit) => Decided::stop(permit, Step::StoppingActive),
             Err(denied) => {
                 let mut decided = self.held(denied);
@@ -617,7 +706,7 @@ impl<'a> Board<'a> {
     }
 
     /// A pod of the wanted revision does not wait yet.
-    fn await_standby(&self, target: &Revision, coming: &Pod) -> Decided {
+    pub(super) fn await_standby(&self, target: &Revision, coming: &Pod) -> Decided {
         let step = Step::AwaitingStandby;
         if let Some(because) = self.took_the_room(target, coming) {
             return Decided {
@@ -683,7 +772,7 @@ impl<'a> Board<'a> {
     }
 
     /// Why a pod is not further, and whether that is a matter for a person.
-    fn lateness(&self, pod: &Pod) -> Option<Blocked> {
+    pub(super) fn lateness(&self, pod: &Pod) -> Option<Blocked> {
         // A container that was started again has its time again: an exit that means nothing is no alarm.
         let begun = match &pod.container {
             Container::Running { since, .. } => pod.created.max(*since),
@@ -753,6 +842,11 @@ impl<'a> Board<'a> {
             }
             return self.restoring(target);
         }
+        if !self.seen.intent.wishes.paused
+            && let Some(decided) = self.replace_leaving(target)
+        {
+            return decided;
+        }
         if self.live.len() > replicas {
             return self.trim();
         }
@@ -774,14 +868,18 @@ impl<'a> Board<'a> {
         {
             return self.restoring(target);
         }
-        let boots = |active: &&Pod| not_serving(active) || self.has_yet_to_serve(active);
-        if let Some(active) = self.active().filter(boots) {
+        if let Some(active) = self.active().filter(|active| self.boots(active)) {
             return Decided::nothing(Situation::at(Step::Booting).about(&active.id.name));
         }
         if let Some(suspect) = self.census.suspects.first() {
             return self.held(guard::suspect(suspect));
         }
         Decided::nothing(Situation::at(Step::Steady))
+    }
+
+    /// Whether the active holds the lock and does not serve yet: it boots, or migrates the database.
+    pub(super) fn boots(&self, active: &Pod) -> bool {
+        not_serving(active) || self.has_yet_to_serve(active)
     }
 
     /// Whether it took the lock a moment ago and its server was not seen yet. Where its port can't be
@@ -816,7 +914,7 @@ impl<'a> Board<'a> {
     }
 
     /// Pods are coming up; what keeps the first of them is said.
-    fn restoring(&self, target: &Revision) -> Decided {
+    pub(super) fn restoring(&self, target: &Revision) -> Decided {
         let coming = || self.census.starting.iter().chain(&self.census.down);
         let late = coming().find(|pod| self.lateness(pod).is_some());
         let mut situation = Situation::at(Step::Restoring);

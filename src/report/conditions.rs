@@ -64,6 +64,10 @@ pub(super) fn conditions(
     ];
     let generation = report.node.metadata.generation;
     all.into_iter()
+        .chain(paused(report))
+        .chain(approval_required(report))
+        .chain(preferred(report, census))
+        .chain([drainable(report)])
         .map(|said| condition(said, generation, old, report.now))
         .collect()
 }
@@ -151,6 +155,84 @@ fn active_available(active: &Pod, old: &[Condition]) -> Said {
             ),
         ),
     }
+}
+
+/// There only while the resource is paused.
+fn paused(report: &Report<'_>) -> Option<Said> {
+    let paused = report.seen.intent.wishes.paused;
+    paused.then(|| said("Paused", true, "PausedBySpec", "spec.paused is true"))
+}
+
+/// There only where rollouts wait for a person.
+fn approval_required(report: &Report<'_>) -> Option<Said> {
+    report.seen.intent.wishes.approval.as_ref()?;
+    let blocked = report.blocked();
+    let asked = blocked.filter(|blocked| blocked.reason == "ApprovalRequired");
+    let is = asked.is_some();
+    let message = asked.map(|blocked| blocked.message).unwrap_or_default();
+    let reason = if is {
+        "ApprovalRequired"
+    } else {
+        "NothingToApprove"
+    };
+    Some(said("ApprovalRequired", is, reason, message))
+}
+
+/// There only where the spec prefers machines.
+fn preferred(report: &Report<'_>, census: &Census<'_>) -> Option<Said> {
+    let preferred = report.seen.intent.wishes.preferred.as_ref()?;
+    let Some(machines) = &report.seen.machines else {
+        return Some(unknown("Preferred", "MachinesNotRead", MACHINES_NOT_READ));
+    };
+    let Some((active, name)) = census
+        .active
+        .and_then(|active| Some((active, active.machine.as_ref()?)))
+    else {
+        return Some(unknown("Preferred", "NoActive", "no pod holds the lock"));
+    };
+    let home = machines
+        .get(name)
+        .is_some_and(|machine| machine.carries(&preferred.labels));
+    let pod = &active.id.name;
+    Some(if home {
+        said(
+            "Preferred",
+            true,
+            "OnPreferredMachine",
+            format!("{pod} is active on {name}"),
+        )
+    } else {
+        said(
+            "Preferred",
+            false,
+            "Elsewhere",
+            format!("{pod} is active on {name}, which is none of the preferred machines"),
+        )
+    })
+}
+
+const MACHINES_NOT_READ: &str = "this operator may not read machines (Nodes): before a drain, move the active by a switchover (annotation chainlink-operator.dev/switchover)";
+
+/// Whether a drain of a machine of its pods is answered by a handover.
+fn drainable(report: &Report<'_>) -> Said {
+    let wishes = &report.seen.intent.wishes;
+    if report.seen.machines.is_none() {
+        return said("Drainable", false, "MachinesNotRead", MACHINES_NOT_READ);
+    }
+    if wishes.paused {
+        return said(
+            "Drainable",
+            false,
+            "Paused",
+            "spec.paused is true: the active stays where it is",
+        );
+    }
+    said(
+        "Drainable",
+        true,
+        "ByHandover",
+        "a machine that is cordoned or drained is left by handover",
+    )
 }
 
 fn redundant(report: &Report<'_>, census: &Census<'_>, step: Step) -> Said {

@@ -1,9 +1,9 @@
 //! Events: what is about to be done, before it is done, and what was seen to end.
 
 use super::status::Report;
-use crate::api::ChainlinkNodeStatus;
+use crate::api::{Asked, AskedState, ChainlinkNodeStatus};
 use crate::observe::{Exit, Pod};
-use crate::plan::{Act, Cause, Permit};
+use crate::plan::{Act, Cause, Permit, Purpose};
 
 /// One event, without its addressee.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,12 @@ pub fn notes(
             format!("{} {verb} {}{gap}", done.to, done.from),
         ));
     }
+    notes.extend(asked(
+        "Switchover",
+        old.switchover.as_ref(),
+        new.switchover.as_ref(),
+    ));
+    notes.extend(asked("Drill", old.drill.as_ref(), new.drill.as_ref()));
     notes.extend(
         report
             .plan
@@ -72,7 +78,7 @@ pub fn notes(
 
 fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<Note> {
     match act {
-        Act::Create { pod, revision } => {
+        Act::Create { pod, revision, .. } => {
             let again = old
                 .operator
                 .creating
@@ -133,7 +139,8 @@ fn of_stop(old: &ChainlinkNodeStatus, permit: &Permit) -> Option<Note> {
             "HandingOver",
             "Stop",
             format!(
-                "stopping the active {pod}: {} waits for the lock",
+                "stopping the active {pod}{}: {} waits for the lock",
+                purpose(permit),
                 successor.name
             ),
         ),
@@ -150,6 +157,29 @@ fn of_stop(old: &ChainlinkNodeStatus, permit: &Permit) -> Option<Note> {
             format!("stopping {pod}: {cause}"),
         ),
     })
+}
+
+fn purpose(permit: &Permit) -> String {
+    match permit.purpose() {
+        Purpose::Rollout => String::new(),
+        purpose => format!(" ({purpose})"),
+    }
+}
+
+/// A switchover or drill that was asked for has ended.
+fn asked(what: &'static str, old: Option<&Asked>, new: Option<&Asked>) -> Option<Note> {
+    let new = new.filter(|asked| asked.ended.is_some())?;
+    if old == Some(new) {
+        return None;
+    }
+    let reason = format!("{what}{:?}", new.state);
+    let message = new.message.as_deref().unwrap_or_default();
+    Some(note(
+        new.state != AskedState::Done,
+        &reason,
+        what,
+        format!("{} {}: {message}", what.to_lowercase(), new.token),
+    ))
 }
 
 fn stalled_reason(status: &ChainlinkNodeStatus) -> Option<(&str, &str)> {

@@ -7,7 +7,9 @@ use kube::ResourceExt;
 
 use super::conditions::conditions;
 use crate::api::names::NODE_LABEL;
-use crate::api::{ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus};
+use crate::api::{
+    Asked, AskedState, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus,
+};
 use crate::observe::{Container, Exit, Observation, Pod, Revision, Wanted};
 use crate::plan::{Blocked, Census, Plan, Step};
 
@@ -78,6 +80,8 @@ pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeSt
             .finished
             .clone()
             .or_else(|| old.last_handover.clone()),
+        switchover: report.plan.memory.switchover.clone(),
+        drill: report.plan.memory.drill.clone(),
         operator: report.plan.memory.clone(),
     }
 }
@@ -185,6 +189,9 @@ fn phase(report: &Report<'_>, census: &Census<'_>) -> &'static str {
         _ if census.order_unknown => "Waiting",
         _ if census.active.is_none() && worked => "FailingOver",
         _ if census.active.is_none() => "Starting",
+        Step::Surging | Step::AwaitingStandby | Step::ReplacingStandbys if !rolls(report) => {
+            "Moving"
+        }
         Step::Settling
         | Step::Surging
         | Step::AwaitingStandby
@@ -194,6 +201,14 @@ fn phase(report: &Report<'_>, census: &Census<'_>) -> &'static str {
         Step::Restoring => "Restoring",
         Step::Holding => "Waiting",
     }
+}
+
+fn rolls(report: &Report<'_>) -> bool {
+    let Wanted::Revision(to) = &report.seen.intent.wanted else {
+        return false;
+    };
+    let mut pods = report.seen.pods.iter().filter(|pod| !pod.ended());
+    pods.any(|pod| pod.revision.as_ref() != Some(to))
 }
 
 /// What is going on, in a sentence.
@@ -243,8 +258,53 @@ pub(super) fn message(report: &Report<'_>, census: &Census<'_>) -> String {
     }
 }
 
-/// The handover in progress: pods of another revision than the wanted one are there.
+/// The handover in progress, to another revision or only to another place.
 fn handover(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus> {
+    rollout(report, census).or_else(|| relocation(report, census))
+}
+
+/// The active is asked to go elsewhere, or has been.
+fn relocation(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus> {
+    let memory = &report.plan.memory;
+    let pending = |asked: &Option<Asked>| {
+        asked
+            .clone()
+            .filter(|asked| asked.state == AskedState::Pending)
+    };
+    let step = format!("{:?}", report.plan.situation.step);
+    let status = |from: &str, to: Option<&str>, reason: &str, started_at| HandoverStatus {
+        from: from.to_owned(),
+        to: to.unwrap_or("another pod").to_owned(),
+        reason: reason.to_owned(),
+        step: step.clone(),
+        started_at,
+    };
+    if let Some(stop) = memory.stopping.as_ref().filter(|stop| stop.active)
+        && let Some(purpose) = &stop.purpose
+    {
+        return Some(status(
+            &stop.pod,
+            stop.successor.as_deref(),
+            purpose,
+            stop.at,
+        ));
+    }
+    let active = census.active?;
+    let name = &active.id.name;
+    let asked = [
+        (pending(&memory.switchover), "Switchover"),
+        (pending(&memory.drill), "Drill"),
+    ];
+    for (asked, reason) in asked {
+        if let Some(asked) = asked {
+            return Some(status(name, asked.to.as_deref(), reason, asked.since));
+        }
+    }
+    None
+}
+
+/// Pods of another revision than the wanted one are there.
+fn rollout(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus> {
     let Wanted::Revision(to) = &report.seen.intent.wanted else {
         return None;
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chainlink_operator::api::ChainlinkNode;
-use chainlink_operator::controller::{Context, reconcile};
+use chainlink_operator::controller::{Context, Settings, reconcile};
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -48,7 +48,7 @@ impl Operator {
     }
 
     pub fn with(world: &World, post: Arc<Post>) -> Self {
-        let (context, woken) = Context::new(client(world, &post));
+        let (context, woken) = Context::new(client(world, &post), Settings::default());
         Self {
             world: world.clone(),
             context,

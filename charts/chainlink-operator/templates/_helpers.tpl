@@ -50,3 +50,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .Values.image.tag }}:{{ .Values.image.tag }}{{ else if not .Values.image.digest }}:{{ .Chart.AppVersion }}{{ end }}
 {{- with .Values.image.digest }}@{{ . }}{{ end }}
 {{- end }}
+
+{{- /*
+Whether the operator reads machines: "true" or "false".
+*/}}
+{{- define "chainlink-operator.watchMachines" -}}
+{{- if eq .Values.machineMaintenance "auto" }}
+{{- if .Values.watchNamespaces }}false{{ else }}true{{ end }}
+{{- else }}
+{{- if eq .Values.machineMaintenance "always" }}true{{ else }}false{{ end }}
+{{- end }}
+{{- end }}

@@ -37,6 +37,10 @@ All that the operator may do, wherever it watches. No Secret can be read: nodes 
 - apiGroups: [apps]
   resources: [controllerrevisions]
   verbs: [get, list, create, delete]
+# One that keeps the active from being evicted, and one for its standbys.
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, create, patch]
 # Why the kubelet or the scheduler could not start a pod.
 - apiGroups: [""]
   resources: [events]

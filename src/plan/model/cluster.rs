@@ -144,6 +144,8 @@ pub struct Pod {
     pub long_up: bool,
     /// This container uses another database.
     pub elsewhere: bool,
+    /// Its machine is being emptied.
+    pub leaving: bool,
 }
 
 impl Pod {
@@ -170,6 +172,7 @@ impl Pod {
             long_down: false,
             long_up: false,
             elsewhere: false,
+            leaving: false,
         }
     }
 
@@ -288,6 +291,7 @@ pub enum Event {
     IsLost(u8),
     MachineDies(u8),
     IsCutOff(u8),
+    IsCordoned(u8),
     OutsiderLeaves,
     SecretChanges,
     // What the user does.
@@ -334,6 +338,8 @@ pub enum Fault {
     Die,
     CutOff,
     Secret,
+    /// Not a fault, but as rare: its machine is to be emptied.
+    Cordon,
 }
 
 impl Cluster {
@@ -516,6 +522,8 @@ impl Cluster {
             push(Fault::Lose, there, Event::IsLost(no));
             push(Fault::Die, there, Event::MachineDies(no));
             push(Fault::CutOff, pod.does == Does::Serve, Event::IsCutOff(no));
+            let placed = there && !pod.leaving && pod.does != Does::NotStarted;
+            push(Fault::Cordon, placed, Event::IsCordoned(no));
         }
         if has(Fault::Secret) && !self.secret_changed {
             into.push(Event::SecretChanges);
@@ -592,6 +600,10 @@ impl Cluster {
             Event::IsCutOff(no) => {
                 self.spend();
                 self.change(no, |pod| pod.does = Does::Zombie);
+            }
+            Event::IsCordoned(no) => {
+                self.spend();
+                self.change(no, |pod| pod.leaving = true);
             }
             Event::OutsiderLeaves => self.outside = false,
             Event::SecretChanges => {

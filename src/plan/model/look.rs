@@ -13,8 +13,8 @@ use crate::api::{
 };
 use crate::node::ExitKind;
 use crate::observe::{
-    self, Answered, Contact, Container, Exit, Intent, Observation, PodId, Problem, Revision, Took,
-    Trouble, Wanted,
+    self, Answered, Contact, Container, Exit, Intent, Machine, Observation, PodId, Problem,
+    Revision, Took, Trouble, Wanted,
 };
 use crate::plan::moves::pod_name;
 
@@ -23,6 +23,18 @@ pub static NOW: LazyLock<Timestamp> = LazyLock::new(|| "2026-01-01T12:00:00Z".pa
 static NODE: LazyLock<PodId> = LazyLock::new(|| PodId {
     name: "cl".to_owned(),
     uid: "7".to_owned(),
+});
+
+/// The machine of those pods that are to leave theirs. The others need none.
+const LEFT: &str = "left";
+
+static MACHINES: LazyLock<BTreeMap<String, Machine>> = LazyLock::new(|| {
+    let left = Machine {
+        emptying: Some("cordoned".to_owned()),
+        ready: true,
+        ..Machine::default()
+    };
+    BTreeMap::from([(LEFT.to_owned(), left)])
 });
 
 /// Names by number. Number 0 is every pod that is gone.
@@ -104,6 +116,7 @@ pub struct Mind {
     pub last_active: Option<Active>,
     pub missing: Option<Ago>,
     pub failed: Option<u8>,
+    pub set_aside: Option<u8>,
     pub unheld: Option<Ago>,
     pub differs: Option<(u8, Ago)>,
 }
@@ -176,6 +189,7 @@ impl Mind {
                 successor: stop.successor.map(name),
                 to: stop.to.map(revision),
                 reason: String::new(),
+                purpose: None,
                 at: stop.ago.at(),
                 over: stop.over,
             }),
@@ -186,9 +200,11 @@ impl Mind {
                 revision: revision(last.kind),
                 ended: last.ended.map(Ago::at),
                 planned: last.planned,
+                purpose: None,
             }),
             missing_since: self.missing.map(Ago::at),
             failed: self.failed.map(revision),
+            set_aside: self.set_aside.map(revision),
             unheld_since: self.unheld.map(Ago::at),
             database_differs: self.differs.map(|(no, ago)| DatabaseDiffers {
                 pod: name(no),
@@ -234,6 +250,7 @@ impl Mind {
             }),
             missing: memory.missing_since.map(Ago::of),
             failed: memory.failed.as_deref().map(kind_of),
+            set_aside: memory.set_aside.as_deref().map(kind_of),
             unheld: memory.unheld_since.map(Ago::of),
             differs: memory
                 .database_differs
@@ -309,6 +326,7 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
                 },
                 |kind| Wanted::Revision(revision(kind).clone()),
             ),
+            wishes: observe::Wishes::default(),
         },
         revisions: KEPT.clone(),
         pods: cluster
@@ -317,6 +335,7 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
             .map(|pod| seen(pod, cluster))
             .collect(),
         pulls: Vec::new(),
+        machines: Some(MACHINES.clone()),
     }
 }
 
@@ -391,7 +410,7 @@ fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
         }
         .at()
             + Duration::from_secs(pod.no.into()),
-        machine: None,
+        machine: pod.leaving.then(|| LEFT.to_owned()),
         labelled_active: pod.labelled,
         gate: pod.gate,
         deleted: pod.deleted,
@@ -409,6 +428,7 @@ fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
             Ago::TenMinutes.at()
         }),
         contradicting_version: None,
+        stranded: false,
     }
 }
 

@@ -52,7 +52,9 @@ pub fn judge(thought: &Thought) -> Judged {
                 crate::observe::Wanted::Revision(revision) => Some(&revision.name),
                 crate::observe::Wanted::Unusable(_) => None,
             };
-            if memory.failed.is_some() && memory.failed.as_ref() == to && wanted == to {
+            // One that has come to serve after all has not failed.
+            let failed = memory.failed.as_ref().and(plan.memory.failed.as_ref());
+            if failed.is_some() && failed == to && wanted == to {
                 return broken("NotFailed", "a handover that has failed is tried again");
             }
         }
@@ -63,7 +65,7 @@ pub fn judge(thought: &Thought) -> Judged {
     }
     for act in &plan.acts {
         match act {
-            Act::Create { pod, revision } => {
+            Act::Create { pod, revision, .. } => {
                 creation_is_right(cluster, look::kind_of(revision))?;
                 let intent = plan.memory.creating.as_ref().map(|creating| &creating.pod);
                 if intent != Some(pod) {
@@ -310,11 +312,13 @@ pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
         .iter()
         .all(|pod| Some(pod.kind) == cluster.wanted);
     let all_seen = cluster.pods().iter().all(Pod::seen);
+    // A machine that is to be emptied is left, but by the only one of `surge: 0`.
+    let left = !cluster.pods().iter().any(|pod| pod.leaving);
     let enough = cluster.pods().len() == usize::from(cluster.replicas);
     let reached = situation.blocked.is_none()
         && match situation.step {
             Step::Hibernating => cluster.replicas == 0 && cluster.pods().is_empty(),
-            Step::Steady => served && (!all_seen || (all_wanted && enough)),
+            Step::Steady => served && (!all_seen || (all_wanted && enough && left)),
             Step::External => (cluster.outside && all_wanted) || !all_seen,
             _ => false,
         };

@@ -61,7 +61,7 @@ impl State {
         let mut cluster = thought.cluster;
         for act in thought.plan.acts.iter().take(acts) {
             match act {
-                Act::Create { pod, revision } => {
+                Act::Create { pod, revision, .. } => {
                     let no = look::number(pod);
                     if cluster.pod(no).is_none()
                         && !cluster.add(Pod::new(no, look::kind_of(revision)))

@@ -80,6 +80,38 @@ fn other_numbers_of_replicas_keep_every_rule() {
     }
 }
 
+#[test]
+fn machines_that_are_emptied_keep_every_rule() {
+    for replicas in 1..=3 {
+        from_rest("cordon", replicas)
+            .faults(1, &[Fault::Cordon])
+            .crashes(1)
+            .holds();
+    }
+    from_rest("two cordons", 2)
+        .faults(2, &[Fault::Cordon])
+        .holds();
+    from_rest("cordon without room", 2)
+        .without_room()
+        .faults(1, &[Fault::Cordon])
+        .holds();
+}
+
+#[test]
+fn machines_that_are_emptied_in_a_rollout_keep_every_rule() {
+    from_rest("cordon and upgrade", 1)
+        .edits(1, &[NEW, NEW_NO_IMAGE])
+        .faults(1, &[Fault::Cordon])
+        .holds();
+}
+
+#[test]
+fn machines_that_are_emptied_while_pods_are_lost_keep_every_rule() {
+    from_rest("cordon and loss", 2)
+        .faults(2, &[Fault::Cordon, Fault::Lose, Fault::Kill])
+        .holds();
+}
+
 /// Without its guard a rule is broken on this walk; with it, it is not.
 fn needed(rule: Rule, property: &str, walk: Walk) {
     let mut walk = walk;

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use crate::api::Memory;
 use crate::node::ExitKind;
 use crate::observe::{
-    Answered, Contact, Container, Exit, Intent, Observation, Pod, PodId, Problem, Pull, Pulled,
-    Revision, Took, Trouble, Wanted,
+    Answered, Contact, Container, Exit, Intent, Machine, Observation, Pod, PodId, Problem, Pull,
+    Pulled, Revision, Took, Trouble, Wanted, Wishes,
 };
 use crate::plan::{Act, Cause, Plan, Situation, plan};
 
@@ -64,6 +64,7 @@ pub struct World {
     pub taken: Option<String>,
     /// How many actives were stopped on purpose.
     pub handovers: usize,
+    pub machines: Option<BTreeMap<String, Machine>>,
 }
 
 impl World {
@@ -83,6 +84,7 @@ impl World {
                 settle: Duration::from_secs(SETTLE),
                 standby_timeout: Duration::from_secs(STANDBY_TIMEOUT),
                 wanted: Wanted::Revision(v1()),
+                wishes: Wishes::default(),
             },
             pods: Vec::new(),
             pulls: Vec::new(),
@@ -90,6 +92,7 @@ impl World {
             unseen: BTreeSet::new(),
             taken: None,
             handovers: 0,
+            machines: None,
         };
         world.wanting(&v1())
     }
@@ -318,6 +321,7 @@ impl World {
             pods,
             pulls: self.pulls.clone(),
             taken: self.taken.clone(),
+            machines: self.machines.clone(),
         }
     }
 
@@ -350,7 +354,7 @@ impl World {
 
     pub fn act(&mut self, act: &Act) -> String {
         match act {
-            Act::Create { pod, revision } => {
+            Act::Create { pod, revision, .. } => {
                 let revision = self.revisions[revision].clone();
                 if !self.has(pod) {
                     let pod = new_pod(pod, &revision, self.now);
@@ -496,6 +500,7 @@ fn new_pod(name: &str, of: &Revision, created: Timestamp) -> Pod {
         contact: None,
         watched: Some(Timestamp::MIN),
         contradicting_version: None,
+        stranded: false,
     }
 }
 

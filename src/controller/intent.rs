@@ -1,0 +1,184 @@
+//! From the spec and the annotations of a resource to what the planner needs to know of them.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use crate::api::names::{APPROVED_ANNOTATION, SWITCHOVER_ANNOTATION, SWITCHOVER_TO_ANNOTATION};
+use crate::api::{
+    Approval, ChainlinkNode, Failback, Handover, InvalidSchedule, OpenTime, Schedule,
+    parse_duration,
+};
+use crate::observe::{Approved, Intent, PodId, Preferred, Problem, Switchover, Wanted, Wishes};
+
+const SETTLE: Duration = Duration::from_secs(5);
+const STANDBY_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a standby has to have waited on a preferred machine before an automatic fail-back.
+const STEADY: Duration = Duration::from_secs(300);
+
+fn duration(text: Option<&String>, default: Duration) -> Duration {
+    text.and_then(|text| parse_duration(text).ok())
+        .unwrap_or(default)
+}
+
+/// The intent of a resource whose spec came to `wanted`. `others_move` says that no lock of another resource
+/// may be moved at the moment.
+pub(super) fn intent(node: &ChainlinkNode, wanted: Wanted, others_move: bool) -> Intent {
+    let handover = node.spec.handover.clone().unwrap_or_default();
+    let (wishes, wanted) = match wishes(node, &handover) {
+        Ok(wishes) => (wishes, wanted),
+        // When a rollout may begin is not known: nothing planned is done.
+        Err(error) => (Wishes::default(), unusable(wanted, &error)),
+    };
+    Intent {
+        node: PodId {
+            name: node.name_any(),
+            uid: node.uid().unwrap_or_default(),
+        },
+        generation: node.metadata.generation.unwrap_or_default(),
+        replicas: usize::try_from(node.spec.replicas).unwrap_or(0),
+        surge: usize::try_from(handover.surge.unwrap_or(1)).unwrap_or(1),
+        settle: duration(handover.settle.as_ref(), SETTLE),
+        standby_timeout: duration(handover.standby_timeout.as_ref(), STANDBY_TIMEOUT),
+        wanted,
+        wishes: Wishes {
+            paused: node.spec.paused,
+            others_move,
+            ..wishes
+        },
+    }
+}
+
+fn unusable(wanted: Wanted, error: &InvalidSchedule) -> Wanted {
+    match wanted {
+        Wanted::Revision(_) => Wanted::Unusable(Problem {
+            reason: "ScheduleInvalid",
+            message: error.to_string(),
+            missing: false,
+        }),
+        Wanted::Unusable(problem) => Wanted::Unusable(problem),
+    }
+}
+
+fn wishes(node: &ChainlinkNode, handover: &Handover) -> Result<Wishes, InvalidSchedule> {
+    let annotation = |name: &str| {
+        node.annotations()
+            .get(name)
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty())
+    };
+    let windows = handover
+        .windows
+        .iter()
+        .map(|window| {
+            Ok(OpenTime {
+                opens: Schedule::parse(&window.schedule, window.time_zone.as_deref())?,
+                length: parse_duration(&window.duration).unwrap_or_default(),
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let drill = node
+        .spec
+        .drill
+        .as_ref()
+        .map(|drill| Schedule::parse(&drill.schedule, drill.time_zone.as_deref()))
+        .transpose()?;
+    Ok(Wishes {
+        switchover: annotation(SWITCHOVER_ANNOTATION).map(|token| Switchover {
+            token,
+            to: annotation(SWITCHOVER_TO_ANNOTATION),
+        }),
+        preferred: handover.preferred.as_ref().map(|preferred| Preferred {
+            labels: preferred.node_selector.clone(),
+            automatic_after: (preferred.failback == Some(Failback::Automatic))
+                .then(|| duration(preferred.steady_for.as_ref(), STEADY)),
+        }),
+        drill,
+        approval: (handover.approval == Some(Approval::Manual)).then(|| Approved {
+            revision: annotation(APPROVED_ANNOTATION),
+        }),
+        windows,
+        ..Wishes::default()
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::observe::Revision;
+
+    fn read(annotations: &Value, handover: &Value, drill: &Value) -> Intent {
+        let node: ChainlinkNode = serde_json::from_value(json!({
+            "apiVersion": "chainlink-operator.dev/v1alpha1", "kind": "ChainlinkNode",
+            "metadata": {"name": "cl", "annotations": annotations},
+            "spec": {
+                "version": "2.28.0",
+                "database": {"url": {"secretKeyRef": {"name": "db", "key": "url"}}},
+                "credentials": {
+                    "keystorePassword": {"secretKeyRef": {"name": "keys", "key": "password"}},
+                },
+                "handover": handover,
+                "drill": drill,
+            },
+        }))
+        .unwrap();
+        let wanted = Revision {
+            name: "cl-1".to_owned(),
+            version: "2.28.0".parse().unwrap(),
+            lock: "lease".to_owned(),
+        };
+        intent(&node, Wanted::Revision(wanted), false)
+    }
+
+    #[test]
+    fn a_schedule_that_can_not_be_read_holds_all_that_is_planned() {
+        let window = |schedule: &str, zone: Value| {
+            let window = json!({"schedule": schedule, "duration": "1h", "timeZone": zone});
+            read(&json!({}), &json!({"windows": [window]}), &Value::Null)
+        };
+        for intent in [
+            window("0 25 * * *", Value::Null),
+            window("0 2 31 2 *", Value::Null),
+            window("0 2 * * *", json!("Europe/Atlantis")),
+            read(&json!({}), &Value::Null, &json!({"schedule": "0 25 * * *"})),
+        ] {
+            let Wanted::Unusable(problem) = intent.wanted else {
+                panic!("it was taken");
+            };
+            assert_eq!(problem.reason, "ScheduleInvalid");
+        }
+        assert!(matches!(
+            window("0 2 * * *", json!("Europe/Berlin")).wanted,
+            Wanted::Revision(_)
+        ));
+    }
+
+    #[test]
+    fn wishes_are_read_from_annotations() {
+        let annotations = json!({
+            SWITCHOVER_ANNOTATION: " monday ",
+            SWITCHOVER_TO_ANNOTATION: "node-2",
+            APPROVED_ANNOTATION: "cl-2",
+        });
+        let manual = read(&annotations, &json!({"approval": "Manual"}), &Value::Null);
+        let asked = manual.wishes.switchover.unwrap();
+        assert_eq!(
+            (asked.token.as_str(), asked.to.as_deref()),
+            ("monday", Some("node-2"))
+        );
+        assert_eq!(
+            manual.wishes.approval.unwrap().revision.as_deref(),
+            Some("cl-2")
+        );
+        let empty = json!({SWITCHOVER_ANNOTATION: ""});
+        let automatic = read(&empty, &Value::Null, &Value::Null);
+        assert_eq!(
+            automatic.wishes.switchover, None,
+            "an empty text asks for nothing"
+        );
+        assert_eq!(automatic.wishes.approval, None);
+    }
+}

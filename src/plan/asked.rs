@@ -1,0 +1,180 @@
+//! Switchovers and drills: what was asked for, and what became of it. The same token never acts twice.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::census::{Census, before};
+use super::relocate::{Purpose, emptying, is_at};
+use crate::api::{Asked, AskedState, Memory};
+use crate::observe::Observation;
+
+/// A drill that could not begin for so long is skipped: nobody expects it any more.
+const MISSED: Duration = Duration::from_secs(3600);
+
+/// Takes up what is asked for now, and notes how what was asked for before has ended.
+pub(super) fn remember(
+    memory: &mut Memory,
+    seen: &Observation,
+    census: &Census<'_>,
+    now: Timestamp,
+) {
+    let mut switchover = memory.switchover.take();
+    take_up_switchover(&mut switchover, seen, census, now);
+    let mut drill = memory.drill.take();
+    take_up_drill(&mut drill, &mut memory.drills_since, seen, census, now);
+    for asked in [&mut switchover, &mut drill].into_iter().flatten() {
+        follow(asked, memory, seen, census, now);
+    }
+    let asks = |asked: &Option<Asked>| asked.as_ref().is_some_and(is_pending);
+    let leaves = census
+        .active
+        .is_some_and(|active| emptying(seen, active).is_some());
+    if !leaves && !asks(&switchover) && !asks(&drill) {
+        memory.set_aside = None;
+    }
+    memory.switchover = switchover;
+    memory.drill = drill;
+}
+
+fn begin(token: String, to: Option<String>, census: &Census<'_>, now: Timestamp) -> Asked {
+    Asked {
+        token,
+        to,
+        state: AskedState::Pending,
+        message: None,
+        since: now,
+        from: census.active.map(|active| active.id.uid.clone()),
+        ended: None,
+    }
+}
+
+fn take_up_switchover(
+    known: &mut Option<Asked>,
+    seen: &Observation,
+    census: &Census<'_>,
+    now: Timestamp,
+) {
+    match &seen.intent.wishes.switchover {
+        Some(asked) if known.as_ref().is_none_or(|old| old.token != asked.token) => {
+            *known = Some(begin(asked.token.clone(), asked.to.clone(), census, now));
+        }
+        Some(_) => {}
+        None => {
+            if let Some(old) = known.as_mut().filter(|old| is_pending(old)) {
+                end(old, AskedState::Refused, "the annotation was removed", now);
+            }
+        }
+    }
+}
+
+fn take_up_drill(
+    known: &mut Option<Asked>,
+    since: &mut Option<Timestamp>,
+    seen: &Observation,
+    census: &Census<'_>,
+    now: Timestamp,
+) {
+    let Some(schedule) = &seen.intent.wishes.drill else {
+        *since = None;
+        if let Some(old) = known.as_mut().filter(|old| is_pending(old)) {
+            end(old, AskedState::Refused, "spec.drill was removed", now);
+        }
+        return;
+    };
+    let begun = *since.get_or_insert(now);
+    let Some(due) = schedule.last(now).filter(|due| *due > begun) else {
+        return;
+    };
+    let token = due.to_string();
+    if known.as_ref().is_some_and(|old| old.token == token) {
+        return;
+    }
+    let mut drill = begin(token, None, census, now);
+    if due <= before(now, MISSED) {
+        end(
+            &mut drill,
+            AskedState::Refused,
+            "skipped: the operator was away at that time",
+            now,
+        );
+    } else if let Some(why) = not_redundant(seen, census) {
+        end(&mut drill, AskedState::Refused, &why, now);
+    }
+    *known = Some(drill);
+}
+
+/// A drill must not cost redundancy that is not there.
+fn not_redundant(seen: &Observation, census: &Census<'_>) -> Option<String> {
+    let wanted = seen.intent.replicas.saturating_sub(1);
+    let waiting = census.waiting.len();
+    (wanted == 0 || waiting < wanted)
+        .then(|| format!("skipped: {waiting} of {wanted} standbys wait for the lock"))
+}
+
+fn is_pending(asked: &Asked) -> bool {
+    asked.state == AskedState::Pending
+}
+
+fn end(asked: &mut Asked, state: AskedState, message: &str, now: Timestamp) {
+    asked.state = state;
+    asked.message = Some(message.to_owned());
+    asked.ended = Some(now);
+}
+
+/// How it goes on: done once another pod is active, where it was to be.
+fn follow(
+    asked: &mut Asked,
+    memory: &Memory,
+    seen: &Observation,
+    census: &Census<'_>,
+    now: Timestamp,
+) {
+    if !is_pending(asked) {
+        return;
+    }
+    let moving = memory.stopping.as_ref().is_some_and(|stop| stop.active);
+    let Some(active) = census.active.filter(|active| !active.deleted) else {
+        if !moving && !census.order_unknown {
+            end(asked, AskedState::Refused, "no pod of ours is active", now);
+        }
+        return;
+    };
+    asked.from.get_or_insert_with(|| active.id.uid.clone());
+    let name = &active.id.name;
+    let there = is_at(seen, active, asked.to.as_deref());
+    if asked.from.as_ref() == Some(&active.id.uid) {
+        if asked.to.is_some() && there {
+            end(
+                asked,
+                AskedState::Done,
+                &format!("{name} is active there already"),
+                now,
+            );
+        } else if asked.since <= before(now, seen.intent.standby_timeout) {
+            let message = "nothing could be stopped for it within handover.standbyTimeout";
+            end(asked, AskedState::Refused, message, now);
+        }
+    } else if there {
+        end(asked, AskedState::Done, &format!("{name} is active"), now);
+    } else {
+        end(
+            asked,
+            AskedState::Failed,
+            &format!("{name} took over instead"),
+            now,
+        );
+    }
+}
+
+/// What the moves have refused.
+pub(super) fn refuse(memory: &mut Memory, purpose: Purpose, why: &str, now: Timestamp) {
+    let asked = match purpose {
+        Purpose::Switchover => memory.switchover.as_mut(),
+        Purpose::Drill => memory.drill.as_mut(),
+        Purpose::Rollout | Purpose::Maintenance | Purpose::Failback => None,
+    };
+    if let Some(asked) = asked.filter(|asked| is_pending(asked)) {
+        end(asked, AskedState::Refused, why, now);
+    }
+}

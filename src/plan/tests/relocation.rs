@@ -1,0 +1,446 @@
+//! Moves of place: machines that are being emptied, switchovers, fail-backs and drills.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::world::{World, nothing, v1, v2};
+use crate::api::{Asked, AskedState, Schedule};
+use crate::observe::{Machine, Preferred, Switchover};
+use crate::plan::{Act, Step};
+
+fn machine(emptying: bool, zone: &str) -> Machine {
+    Machine {
+        labels: BTreeMap::from([("zone".to_owned(), zone.to_owned())]),
+        emptying: emptying.then(|| "cordoned".to_owned()),
+        ready: true,
+    }
+}
+
+impl World {
+    /// The machines of these pods are being emptied, and no others.
+    fn emptied(&mut self, pods: &[&str]) {
+        let machines = pods
+            .iter()
+            .map(|pod| (format!("machine-{pod}"), machine(true, "a")));
+        self.machines = Some(machines.collect());
+    }
+
+    fn ask(&mut self, token: &str, to: Option<&str>) {
+        self.intent.wishes.switchover = Some(Switchover {
+            token: token.to_owned(),
+            to: to.map(str::to_owned),
+        });
+    }
+
+    fn asked(&self) -> (AskedState, String) {
+        told(self.memory.switchover.as_ref())
+    }
+
+    fn active_pod(&self) -> String {
+        let active = self.pods.iter().find(|pod| pod.took.is_some());
+        active.unwrap().id.name.clone()
+    }
+}
+
+fn told(asked: Option<&Asked>) -> (AskedState, String) {
+    let asked = asked.unwrap();
+    (asked.state, asked.message.clone().unwrap_or_default())
+}
+
+fn pair() -> World {
+    World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest()
+}
+
+#[test]
+fn the_active_leaves_a_machine_that_is_being_emptied_for_a_standby() {
+    let mut world = pair();
+    world.emptied(&["a"]);
+    assert_eq!(world.obey(), ["stop a"]);
+    world.gone("a");
+    world.takes("b");
+    let done = world.remember().finished.unwrap();
+    assert_eq!(done.reason, "Maintenance");
+    world.carry_on();
+    assert_eq!(world.active_pod(), "b");
+    assert_eq!(world.pods.len(), 2);
+    assert_eq!(world.handovers, 1);
+}
+
+#[test]
+fn a_single_active_leaves_its_machine_by_surge() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.emptied(&["a"]);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let made = world.newest();
+    world.starts(&made);
+    assert_eq!(world.obey(), nothing(), "it does not wait yet");
+    assert_eq!(world.plan().situation.step, Step::AwaitingStandby);
+    world.waits(&made);
+    assert_eq!(world.obey().last().unwrap(), "stop a");
+    world.carry_on();
+    assert_eq!(world.active_pod(), made);
+    assert_eq!(world.pods.len(), 1);
+}
+
+#[test]
+fn where_nothing_else_has_room_the_active_stays_and_the_reason_is_told() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.emptied(&["a"]);
+    world.obey();
+    let made = world.newest();
+    world.in_trouble(&made, "Unschedulable", "0/3 nodes are available");
+    world.later(3600);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked().unwrap().0, "Unschedulable");
+    world.machines = Some(BTreeMap::new());
+    world.carry_on();
+    assert_eq!(world.active_pod(), "a", "the cordon was lifted");
+    assert_eq!((world.pods.len(), world.handovers), (1, 0));
+}
+
+#[test]
+fn a_standby_leaves_its_machine_once_another_one_waits() {
+    let mut world = pair();
+    world.emptied(&["b"]);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let made = world.newest();
+    world.starts(&made);
+    assert_eq!(world.obey(), nothing());
+    world.waits(&made);
+    assert_eq!(world.obey(), [format!("ready {made}"), "stop b".to_owned()]);
+    world.gone("b");
+    world.carry_on();
+    assert_eq!((world.pods.len(), world.handovers), (2, 0));
+}
+
+#[test]
+fn the_standby_beside_the_active_on_the_same_machine_is_not_the_successor() {
+    let mut world = pair();
+    world.emptied(&["a", "b"]);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let made = world.newest();
+    world.waits(&made);
+    assert_eq!(world.obey().last().unwrap(), "stop b", "it could win");
+    assert_eq!(world.obey(), nothing(), "one at a time");
+    world.gone("b");
+    assert_eq!(world.obey(), ["stop a"]);
+    world.gone("a");
+    world.takes(&made);
+    world.carry_on();
+    assert_eq!(world.active_pod(), made);
+    assert_eq!(world.pods.len(), 2);
+}
+
+#[test]
+fn without_room_for_a_surge_a_standby_gives_its_place_and_the_active_does_not() {
+    let mut world = World::with(2)
+        .surge(0)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.emptied(&["b"]);
+    assert_eq!(world.obey(), ["stop b"]);
+    world.gone("b");
+    world.carry_on();
+    assert_eq!(world.handovers, 0);
+}
+
+#[test]
+fn a_rollout_that_is_stuck_keeps_nobody_on_a_machine_that_is_being_emptied() {
+    let mut world = pair();
+    world.want_settled(&v2());
+    world.obey();
+    let stuck = world.newest();
+    world.in_trouble(&stuck, "ImagePullBackOff", "not found");
+    world.obey();
+    world.emptied(&["a"]);
+    assert_eq!(world.obey(), [format!("stop {stuck}")], "it could win");
+    world.gone(&stuck);
+    // Nothing else is made before the active has gone.
+    for _ in 0..5 {
+        let acts = world.obey();
+        if acts.contains(&"stop a".to_owned()) {
+            return;
+        }
+        world.pods.retain(|pod| !pod.deleted);
+        let newest = world.newest();
+        if newest != "a" && newest != "b" {
+            world.in_trouble(&newest, "ImagePullBackOff", "not found");
+        }
+    }
+    panic!("the active stays on its machine: {:?}", world.plan());
+}
+
+#[test]
+fn a_rollout_moves_the_lock_itself() {
+    let mut world = pair();
+    world.want_settled(&v2());
+    world.emptied(&["a"]);
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.29.0", "2.29.0"]);
+    assert_eq!(world.handovers, 1);
+}
+
+#[test]
+fn what_may_be_evicted_depends_on_what_is_known_of_the_machines() {
+    let mut world = World::with(3)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .standby("c", &v1())
+        .at_rest();
+    assert_eq!(world.plan().standbys_kept, 1, "machines can't be read");
+    world.machines = Some(BTreeMap::new());
+    assert_eq!(world.plan().standbys_kept, 2);
+    world.emptied(&["b"]);
+    world.obey();
+    let made = world.newest();
+    world.in_trouble(&made, "Unschedulable", "no room");
+    assert_eq!(world.plan().standbys_kept, 2);
+    world.later(601);
+    assert_eq!(
+        world.plan().standbys_kept,
+        1,
+        "its replacement has no place"
+    );
+}
+
+#[test]
+fn new_pods_keep_away_from_machines_that_are_left_or_lost() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let lost = Machine {
+        ready: false,
+        ..machine(false, "a")
+    };
+    world.machines = Some(BTreeMap::from([
+        ("x".to_owned(), machine(true, "a")),
+        ("y".to_owned(), machine(false, "b")),
+        ("z".to_owned(), lost),
+    ]));
+    world.intent.replicas = 2;
+    let plan = world.plan();
+    let place = plan.acts.iter().find_map(|act| match act {
+        Act::Create { place, .. } => Some(place.clone()),
+        _ => None,
+    });
+    assert_eq!(place.unwrap().avoid, ["x", "z"]);
+}
+
+#[test]
+fn a_pod_that_was_to_start_on_a_lost_machine_is_replaced() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.intent.replicas = 2;
+    world.obey();
+    let made = world.newest();
+    world.obey();
+    world.pod(&made).stranded = true;
+    assert_eq!(world.obey(), nothing(), "its machine may come back");
+    world.later(31);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+}
+
+#[test]
+fn a_switchover_goes_to_a_standby_and_the_same_token_never_acts_twice() {
+    let mut world = pair();
+    world.ask("monday", None);
+    assert_eq!(world.obey(), ["stop a"]);
+    world.gone("a");
+    world.takes("b");
+    assert_eq!(world.remember().finished.unwrap().reason, "Switchover");
+    world.carry_on();
+    assert_eq!(world.asked(), (AskedState::Done, "b is active".to_owned()));
+    world.later(86_400);
+    world.carry_on();
+    assert_eq!(world.handovers, 1);
+    world.ask("tuesday", None);
+    world.carry_on();
+    assert_eq!(world.handovers, 2, "and back");
+}
+
+#[test]
+fn a_switchover_to_a_pod_stops_those_first_that_could_win_instead() {
+    let mut world = World::with(3)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .standby("c", &v1())
+        .at_rest();
+    world.ask("1", Some("c"));
+    assert_eq!(world.obey(), ["stop b"]);
+    assert_eq!(world.obey(), nothing(), "one at a time");
+    world.gone("b");
+    assert_eq!(world.obey(), ["stop a"]);
+    world.gone("a");
+    world.takes("c");
+    world.carry_on();
+    assert_eq!(world.asked(), (AskedState::Done, "c is active".to_owned()));
+    assert_eq!(world.pods.len(), 3, "they came back");
+}
+
+#[test]
+fn a_switchover_to_a_machine_goes_there() {
+    let mut world = pair();
+    world.ask("1", Some("machine-b"));
+    assert_eq!(world.obey(), ["stop a"]);
+}
+
+#[test]
+fn a_switchover_without_a_standby_is_refused_and_nothing_is_stopped() {
+    for (to, says) in [
+        (
+            Some("machine-x"),
+            "no standby waits for the lock at machine-x",
+        ),
+        (Some("x"), "b on machine-b"),
+    ] {
+        let mut world = pair();
+        world.ask("1", to);
+        assert_eq!(world.obey(), nothing());
+        let (state, message) = world.asked();
+        assert_eq!(state, AskedState::Refused);
+        assert!(message.contains(says), "{message}");
+        // It is not done later either.
+        world.carry_on();
+        assert_eq!(world.handovers, 0);
+    }
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.ask("1", None);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.asked().0, AskedState::Refused);
+}
+
+#[test]
+fn a_switchover_in_the_middle_of_a_rollout_is_refused() {
+    let mut world = pair();
+    world.want_settled(&v2());
+    world.ask("1", None);
+    assert_eq!(world.obey(), nothing());
+    let (state, message) = world.asked();
+    assert_eq!(state, AskedState::Refused);
+    assert!(message.contains("rollout"), "{message}");
+    world.carry_on();
+    assert_eq!(world.handovers, 1, "that of the rollout");
+}
+
+#[test]
+fn a_switchover_that_another_pod_won_has_failed() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.ask("1", Some("b"));
+    assert_eq!(world.obey(), ["stop a"]);
+    world.gone("a");
+    world.gone("b");
+    world = world.standby("c", &v1());
+    world.takes("c");
+    world.obey();
+    assert_eq!(
+        world.asked(),
+        (AskedState::Failed, "c took over instead".to_owned())
+    );
+}
+
+#[test]
+fn an_operator_that_crashes_in_the_middle_of_a_switchover_finishes_it_once() {
+    let mut world = pair();
+    world.ask("1", None);
+    // The intent is written, the stop is not done.
+    world.remember();
+    assert_eq!(world.obey(), ["stop a"]);
+    // It was done, and the operator starts anew.
+    world.gone("a");
+    world.takes("b");
+    world.carry_on();
+    assert_eq!(world.handovers, 1);
+    assert_eq!(world.asked().0, AskedState::Done);
+}
+
+fn at_home_in_zone_b(automatic: Option<u64>) -> World {
+    let mut world = pair();
+    world.intent.wishes.preferred = Some(Preferred {
+        labels: BTreeMap::from([("zone".to_owned(), "b".to_owned())]),
+        automatic_after: automatic.map(Duration::from_secs),
+    });
+    world.machines = Some(BTreeMap::from([
+        ("machine-a".to_owned(), machine(false, "a")),
+        ("machine-b".to_owned(), machine(false, "b")),
+    ]));
+    world
+}
+
+#[test]
+fn the_active_goes_back_by_itself_only_where_that_is_asked_for() {
+    let mut world = at_home_in_zone_b(None);
+    assert_eq!(world.obey(), nothing());
+    world.ask("back", Some("preferred"));
+    assert_eq!(world.obey(), ["stop a"]);
+
+    let mut world = at_home_in_zone_b(Some(300));
+    assert_eq!(world.obey(), ["stop a"]);
+    world.gone("a");
+    world.takes("b");
+    assert_eq!(world.remember().finished.unwrap().reason, "Failback");
+    world.carry_on();
+    assert_eq!(world.handovers, 1, "it stays there");
+}
+
+#[test]
+fn the_active_goes_back_only_to_a_standby_that_has_waited_for_long() {
+    let mut world = at_home_in_zone_b(Some(300));
+    let now = world.now;
+    world.pod("b").waiting = Some(now);
+    assert_eq!(world.obey(), nothing());
+    world.later(301);
+    assert_eq!(world.obey(), ["stop a"]);
+}
+
+#[test]
+fn a_drill_is_a_handover_at_its_time_and_only_once() {
+    let mut world = pair();
+    world.intent.wishes.drill = Some(Schedule::parse("0 13 * * *", None).unwrap());
+    assert_eq!(world.obey(), nothing());
+    world.later(86_400);
+    while !world.obey().contains(&"stop a".to_owned()) {
+        world.later(600);
+    }
+    world.carry_on();
+    assert_eq!(told(world.memory.drill.as_ref()).0, AskedState::Done);
+    world.later(3600);
+    world.carry_on();
+    assert_eq!(world.handovers, 1);
+}
+
+#[test]
+fn a_drill_without_full_redundancy_is_skipped_with_a_reason() {
+    let mut world = World::with(3)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .standby("c", &v1())
+        .at_rest();
+    world.intent.wishes.drill = Some(Schedule::parse("* * * * *", None).unwrap());
+    world.obey();
+    world.later(60);
+    world.gone("c");
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    assert_eq!(
+        told(world.memory.drill.as_ref()),
+        (
+            AskedState::Refused,
+            "skipped: 1 of 2 standbys wait for the lock".to_owned()
+        )
+    );
+}
+
+#[test]
+fn a_drill_that_was_missed_is_not_made_up_for() {
+    let mut world = pair();
+    world.intent.wishes.drill = Some(Schedule::parse("0 13 * * *", None).unwrap());
+    world.obey();
+    // To 14:30 of a later day.
+    let midnight = "2026-02-01T14:30:00Z".parse().unwrap();
+    world.now = midnight;
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(told(world.memory.drill.as_ref()).0, AskedState::Refused);
+}

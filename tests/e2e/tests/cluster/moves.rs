@@ -1,0 +1,320 @@
+//! Moves of place: drained machines, switchovers, fail-backs, drills.
+
+use anyhow::{Context, Result, ensure};
+use chainlink_operator::api::{AskedState, ChainlinkNodeStatus};
+use e2e::machine::NODES;
+use e2e::{Company, World, scenario};
+use serde_json::json;
+
+const SWITCHOVER: &str = "chainlink-operator.dev/switchover";
+const SWITCHOVER_TO: &str = "chainlink-operator.dev/switchover-to";
+
+fn machine_of(status: &ChainlinkNodeStatus, pod: &str) -> Option<String> {
+    let mut pods = status.pods.iter();
+    pods.find(|one| one.name == pod)?.machine.clone()
+}
+
+fn active_of(status: &ChainlinkNodeStatus) -> Result<(String, String)> {
+    let active = status.active.clone().context("nobody is active")?;
+    let machine = machine_of(status, &active).context("it runs nowhere")?;
+    Ok((active, machine))
+}
+
+/// A machine that is drained; it takes pods again when dropped, also where a test fails.
+struct Drained<'a>(&'a World, &'a str);
+
+impl<'a> Drained<'a> {
+    fn drain(world: &'a World, node: &'a str) -> Result<Self> {
+        let drained = Self(world, node);
+        world.timeline.act(&format!("draining {node}"));
+        world.cluster.kubectl(&[
+            "drain",
+            node,
+            "--ignore-daemonsets",
+            "--delete-emptydir-data",
+            "--timeout=120s",
+        ])?;
+        Ok(drained)
+    }
+}
+
+impl Drop for Drained<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.cluster.kubectl(&["uncordon", self.1]) {
+            eprintln!("{} could not be uncordoned: {error:#}", self.1);
+        }
+    }
+}
+
+/// Every duty but the last ended on request and gave the lock back: nobody was killed.
+async fn all_gave_the_lock_back(world: &World) -> Result<()> {
+    let record = world.judged().await?;
+    let ended = record.duties.len().saturating_sub(1);
+    for duty in record.duties.iter().take(ended) {
+        ensure!(
+            duty.stopping.is_some() && duty.released.is_some(),
+            "{} ended without giving the lock back",
+            duty.pod
+        );
+    }
+    Ok(())
+}
+
+async fn drained_in_turn(name: &str, replicas: u32) -> Result<()> {
+    scenario(name, Company::Alone, async |world| {
+        let count = usize::try_from(replicas)?;
+        world.apply(&world.node("node", "2.18.0", replicas)).await?;
+        world.until_running("node", "2.18.0", count).await?;
+        let mut handovers = 0;
+        for machine in NODES {
+            let before = active_of(&world.status("node").await?)?;
+            let drained = Drained::drain(world, machine)?;
+            let status = world.until_running("node", "2.18.0", count).await?;
+            let after = active_of(&status)?;
+            ensure!(
+                status
+                    .pods
+                    .iter()
+                    .all(|pod| pod.machine.as_deref() != Some(machine)),
+                "a pod is left on {machine}"
+            );
+            if before.1 == machine {
+                handovers += 1;
+                let reason = status.last_handover.map(|last| last.reason);
+                ensure!(reason.as_deref() == Some("Maintenance"), "{reason:?}");
+            } else {
+                ensure!(before == after, "the active was moved for nothing");
+            }
+            drop(drained);
+        }
+        ensure!(handovers > 0, "no machine had the active");
+        let gaps = world.gaps().await?;
+        ensure!(
+            gaps.len() == handovers,
+            "{} gaps, {handovers} handovers",
+            gaps.len()
+        );
+        all_gave_the_lock_back(world).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn each_machine_is_drained_in_turn_with_one_replica() -> Result<()> {
+    drained_in_turn("drained-1", 1).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn each_machine_is_drained_in_turn_with_two_replicas() -> Result<()> {
+    drained_in_turn("drained-2", 2).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn each_machine_is_drained_in_turn_with_three_replicas() -> Result<()> {
+    drained_in_turn("drained-3", 3).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_drain_waits_for_the_active_where_nothing_else_has_room() -> Result<()> {
+    scenario("drain-no-room", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.18.0", 1)).await?;
+        let status = world.until_running("node", "2.18.0", 1).await?;
+        let (active, machine) = active_of(&status)?;
+        // It may run on this machine only.
+        let mut bound = world.node("node", "2.18.0", 1);
+        bound["spec"]["pod"] = json!({"nodeSelector": {"kubernetes.io/hostname": machine}});
+        world.apply(&bound).await?;
+        let (active, _) = active_of(
+            &world
+                .until_status("node", "it is bound to its machine", |status| {
+                    status.handover.is_none()
+                        && status.active.as_ref().is_some_and(|now| *now != active)
+                        && status.pods.len() == 1
+                })
+                .await?,
+        )?;
+        // Not by kubectl, which would take the pods of other scenarios along.
+        let evict = || {
+            let path = format!(
+                "/api/v1/namespaces/{}/pods/{active}/eviction",
+                world.namespace
+            );
+            let eviction = json!({
+                "apiVersion": "policy/v1", "kind": "Eviction",
+                "metadata": {"name": active, "namespace": world.namespace},
+            });
+            let request = http::Request::post(path)
+                .header("Content-Type", "application/json")
+                .body(eviction.to_string().into_bytes());
+            async {
+                let answer = world.client.request_text(request?).await;
+                anyhow::Ok(answer.err().map(|error| error.to_string()))
+            }
+        };
+        e2e::until(
+            "the budget of the active counts it",
+            e2e::world::PATIENCE,
+            async || {
+                let budget = world.cluster.kubectl(&[
+                    "get",
+                    "pdb",
+                    "--namespace",
+                    &world.namespace,
+                    "node-active",
+                    "--output",
+                    "jsonpath={.status.currentHealthy}/{.status.disruptionsAllowed}",
+                ])?;
+                ensure!(budget == "1/0", "{budget}");
+                Ok(())
+            },
+        )
+        .await?;
+        let refused = evict().await?.context("the active was evicted")?;
+        ensure!(refused.contains("disruption budget"), "{refused}");
+        ensure!(world.active("node").await? == active, "the active changed");
+        Ok(())
+    })
+    .await
+}
+
+async fn asked(world: &World, token: &str) -> Result<ChainlinkNodeStatus> {
+    let ended = |status: &ChainlinkNodeStatus| {
+        let asked = status.switchover.as_ref();
+        asked.is_some_and(|asked| asked.token == token && asked.ended.is_some())
+    };
+    world
+        .until_status("node", &format!("the switchover {token} has ended"), ended)
+        .await
+}
+
+fn state(status: &ChainlinkNodeStatus) -> (Option<AskedState>, String) {
+    let asked = status.switchover.clone();
+    let message = asked.as_ref().and_then(|asked| asked.message.clone());
+    (asked.map(|asked| asked.state), message.unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_switchover_goes_forth_to_a_named_pod_and_back_and_acts_once() -> Result<()> {
+    scenario("switchover", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.18.0", 1)).await?;
+        world.until_running("node", "2.18.0", 1).await?;
+        world.annotate("node", SWITCHOVER, "nobody").await?;
+        let status = asked(world, "nobody").await?;
+        ensure!(
+            state(&status).0 == Some(AskedState::Refused),
+            "{:?}",
+            state(&status)
+        );
+        world.change("node", json!({"replicas": 3})).await?;
+        let status = world.until_running("node", "2.18.0", 3).await?;
+        let (first, first_machine) = active_of(&status)?;
+        let target = e2e::world::pods_with_role(&status, "Standby")
+            .pop()
+            .context("a standby")?;
+        world.annotate("node", SWITCHOVER_TO, &target).await?;
+        world.annotate("node", SWITCHOVER, "forth").await?;
+        let status = asked(world, "forth").await?;
+        ensure!(
+            state(&status).0 == Some(AskedState::Done),
+            "{:?}",
+            state(&status)
+        );
+        let status = world.until_running("node", "2.18.0", 3).await?;
+        ensure!(
+            status.active.as_ref() == Some(&target),
+            "{target} is not active"
+        );
+        world.until_service_leads_to("node", &target).await?;
+        let last = status.last_handover.context("it was a handover")?;
+        ensure!(last.reason == "Switchover", "{}", last.reason);
+        // Back to the machine where it was: another pod is there now.
+        world
+            .annotate("node", SWITCHOVER_TO, &first_machine)
+            .await?;
+        world.annotate("node", SWITCHOVER, "back").await?;
+        let status = asked(world, "back").await?;
+        let (there, machine) = active_of(&world.until_running("node", "2.18.0", 3).await?)?;
+        if state(&status).0 == Some(AskedState::Done) {
+            ensure!(
+                machine == first_machine && there != first,
+                "{there} on {machine}"
+            );
+        } else {
+            // Kubernetes may have placed the new pods elsewhere.
+            let (state, message) = state(&status);
+            ensure!(state == Some(AskedState::Refused), "{state:?}");
+            ensure!(message.contains(&first_machine), "{message}");
+        }
+        // The same token again, as a GitOps tool applies it.
+        let gaps = world.gaps().await?.len();
+        world.annotate("node", SWITCHOVER, "back").await?;
+        world.change("node", json!({"replicas": 2})).await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        ensure!(world.gaps().await?.len() == gaps, "it acted twice");
+        all_gave_the_lock_back(world).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn the_active_goes_back_to_its_preferred_machine_by_itself() -> Result<()> {
+    scenario("failback", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.18.0", 3)).await?;
+        let status = world.until_running("node", "2.18.0", 3).await?;
+        let (active, machine) = active_of(&status)?;
+        let mut others = status.pods.iter().filter_map(|pod| pod.machine.clone());
+        let home = others
+            .find(|other| *other != machine)
+            .context("all pods are on one machine")?;
+        world
+            .change(
+                "node",
+                json!({"handover": {"preferred": {
+                    "nodeSelector": {"kubernetes.io/hostname": home},
+                    "failback": "Automatic", "steadyFor": "5s",
+                }}}),
+            )
+            .await?;
+        let status = world
+            .until_status("node", "the active is at home", |status| {
+                active_of(status).is_ok_and(|(_, machine)| machine == home)
+                    && e2e::world::condition(status, "Preferred") == Some(true)
+            })
+            .await?;
+        ensure!(status.active.as_ref() != Some(&active), "{active} moved");
+        let status = world.until_running("node", "2.18.0", 3).await?;
+        let reason = status.last_handover.map(|last| last.reason);
+        ensure!(reason.as_deref() == Some("Failback"), "{reason:?}");
+        ensure!(world.gaps().await?.len() == 1, "more than one gap");
+        all_gave_the_lock_back(world).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_drill_hands_over_at_its_time() -> Result<()> {
+    scenario("drill", Company::Welcome, async |world| {
+        let mut node = world.node("node", "2.18.0", 2);
+        node["spec"]["drill"] = json!({"schedule": "* * * * *", "timeZone": "Europe/Berlin"});
+        world.apply(&node).await?;
+        let status = world
+            .until_status("node", "a drill was done", |status| {
+                let drill = status.drill.as_ref();
+                drill.is_some_and(|drill| drill.state == AskedState::Done)
+            })
+            .await?;
+        world.change("node", json!({"drill": null})).await?;
+        let done = status.drill.and_then(|drill| drill.message);
+        world.until_running("node", "2.18.0", 2).await?;
+        ensure!(!world.gaps().await?.is_empty(), "no handover: {done:?}");
+        all_gave_the_lock_back(world).await
+    })
+    .await
+}
