@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use chainlink_operator::api::{AskedState, ChainlinkNodeStatus};
 use e2e::machine::NODES;
+use e2e::timeline::Timeline;
 use e2e::{Company, World, scenario};
 use serde_json::json;
 
@@ -60,61 +61,93 @@ async fn all_gave_the_lock_back(world: &World) -> Result<()> {
     Ok(())
 }
 
-async fn drained_in_turn(name: &str, replicas: u32) -> Result<()> {
-    scenario(name, Company::Alone, async |world| {
-        let count = usize::try_from(replicas)?;
-        world.apply(&world.node("node", "2.18.0", replicas)).await?;
-        world.until_running("node", "2.18.0", count).await?;
-        let mut handovers = 0;
-        for machine in NODES {
-            let before = active_of(&world.status("node").await?)?;
-            let drained = Drained::drain(world, machine)?;
-            let status = world.until_running("node", "2.18.0", count).await?;
-            let after = active_of(&status)?;
-            ensure!(
-                status
-                    .pods
-                    .iter()
-                    .all(|pod| pod.machine.as_deref() != Some(machine)),
-                "a pod is left on {machine}"
-            );
-            if before.1 == machine {
-                handovers += 1;
-                let reason = status.last_handover.map(|last| last.reason);
-                ensure!(reason.as_deref() == Some("Maintenance"), "{reason:?}");
-            } else {
-                ensure!(before == after, "the active was moved for nothing");
-            }
-            drop(drained);
-        }
-        ensure!(handovers > 0, "no machine had the active");
-        let gaps = world.gaps().await?;
+/// One resource on the machines that are drained in turn.
+struct Resident<'a> {
+    world: &'a World,
+    replicas: u32,
+    handovers: usize,
+}
+
+impl Resident<'_> {
+    async fn running(&self) -> Result<ChainlinkNodeStatus> {
+        let replicas = usize::try_from(self.replicas)?;
+        self.world.until_running("node", "2.18.0", replicas).await
+    }
+
+    /// After the drain of a machine on which the active was, or was not.
+    async fn has_left(&mut self, machine: &str, before: &(String, String)) -> Result<()> {
+        let status = self.running().await?;
+        let mut pods = status.pods.iter();
         ensure!(
-            gaps.len() == handovers,
-            "{} gaps, {handovers} handovers",
-            gaps.len()
+            pods.all(|pod| pod.machine.as_deref() != Some(machine)),
+            "a pod is left on {machine}"
         );
-        all_gave_the_lock_back(world).await
+        if before.1 == machine {
+            self.handovers += 1;
+            let reason = status.last_handover.map(|last| last.reason);
+            ensure!(reason.as_deref() == Some("Maintenance"), "{reason:?}");
+        } else {
+            let after = active_of(&status)?;
+            ensure!(*before == after, "the active was moved for nothing");
+        }
+        Ok(())
+    }
+}
+
+async fn drained_in_turn(worlds: &[&World]) -> Result<()> {
+    let mut residents = Vec::new();
+    for (world, replicas) in worlds.iter().zip(1..) {
+        world.apply(&world.node("node", "2.18.0", replicas)).await?;
+        residents.push(Resident {
+            world,
+            replicas,
+            handovers: 0,
+        });
+    }
+    for machine in NODES {
+        let mut before = Vec::new();
+        for resident in &residents {
+            before.push(active_of(&resident.running().await?)?);
+        }
+        let drained = Drained::drain(worlds[0], machine)?;
+        for (resident, before) in residents.iter_mut().zip(&before) {
+            resident.has_left(machine, before).await?;
+        }
+        drop(drained);
+    }
+    for resident in &residents {
+        let replicas = resident.replicas;
+        let gaps = resident.world.gaps().await?.len();
+        ensure!(
+            resident.handovers > 0,
+            "with {replicas} no machine had the active"
+        );
+        ensure!(
+            gaps == resident.handovers,
+            "with {replicas}: {gaps} gaps, {} handovers",
+            resident.handovers
+        );
+        all_gave_the_lock_back(resident.world).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn each_machine_is_drained_in_turn_with_one_two_and_three_replicas() -> Result<()> {
+    scenario("drained", Company::Alone, async |world| {
+        let another = async |name: &str| {
+            let namespace = format!("{}-{name}", world.namespace);
+            let world = World::new(&world.cluster, &namespace, Timeline::new(false)).await?;
+            world.with_secrets().await
+        };
+        let (two, three) = (another("two").await?, another("three").await?);
+        let outcome = drained_in_turn(&[world, &two, &three]).await;
+        two.remove().await?;
+        three.remove().await?;
+        outcome
     })
     .await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the cluster: make e2e"]
-async fn each_machine_is_drained_in_turn_with_one_replica() -> Result<()> {
-    drained_in_turn("drained-1", 1).await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the cluster: make e2e"]
-async fn each_machine_is_drained_in_turn_with_two_replicas() -> Result<()> {
-    drained_in_turn("drained-2", 2).await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the cluster: make e2e"]
-async fn each_machine_is_drained_in_turn_with_three_replicas() -> Result<()> {
-    drained_in_turn("drained-3", 3).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
