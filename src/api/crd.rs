@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schema::tidy;
 use super::spec::{
-    Config, Credentials, Database, Drill, Handover, Image, PodOptions, ServiceOptions,
+    Config, Credentials, Database, Drill, Failover, Handover, Image, PodOptions, ServiceOptions,
 };
 use super::status::ChainlinkNodeStatus;
 
@@ -81,6 +81,9 @@ pub struct ChainlinkNodeSpec {
     /// The Service that follows the active pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceOptions>,
+    /// What is done about an active that runs and does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<Failover>,
     /// Rehearse the handover on a schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,

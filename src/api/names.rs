@@ -33,6 +33,10 @@ pub const PREFERRED: &str = "preferred";
 /// Annotation on a `ChainlinkNode` with `approval: Manual`: the revision that may be handed over to.
 pub const APPROVED_ANNOTATION: &str = "chainlink-operator.dev/approved";
 
+/// Annotation on a `ChainlinkNode`: the database was restored from a backup of this version (rule S6). The
+/// same text never acts twice; only its first word is the version.
+pub const RESTORED_ANNOTATION: &str = "chainlink-operator.dev/database-restored-to";
+
 /// Readiness gate of our pods: True while the pod is active or waits for the lock.
 pub const READY_CONDITION: &str = "chainlink-operator.dev/ready";
 /// Pod condition: this container has said that it waits for the lock.

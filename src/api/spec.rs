@@ -326,6 +326,19 @@ pub enum Failback {
     Automatic,
 }
 
+/// What is done about an active that runs and does not answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.unresponsiveAfter) || self.unresponsiveAfter.matches('^([0-9]+[hms])+$')").message("unresponsiveAfter is a duration: write a number with a unit, such as 60s or 5m").field_path(".unresponsiveAfter"))]
+pub struct Failover {
+    /// How long an active that has served may stay without an answer on its port, while its kubelet says
+    /// that it runs, before it is stopped for a standby that waits. Unset: a node is never stopped
+    /// because it does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub unresponsive_after: Option<String>,
+}
+
 /// A rehearsal: a handover for its own sake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

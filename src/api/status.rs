@@ -174,7 +174,7 @@ pub struct LastHandover {
     /// Pod and version after.
     pub to: String,
     /// Failover where the old active was not stopped on purpose. Else what the handover was for:
-    /// Maintenance, Switchover, Failback, Drill; or what the two pods differ in: Version,
+    /// Maintenance, Switchover, Failback, Drill, Unresponsive; or what the two pods differ in: Version,
     /// Configuration, or Move where they do not.
     pub reason: String,
     pub started_at: Timestamp,
@@ -206,6 +206,9 @@ pub struct Memory {
     /// A newer version that has been started and may have held the lock (rule S6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_have_held: Option<MayHaveHeld>,
+    /// The last word of a restored backup that was taken into account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<String>,
     /// Pods made so far: names are never used twice.
     #[serde(default)]
     pub pods_made: u32,

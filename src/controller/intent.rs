@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use crate::api::names::{APPROVED_ANNOTATION, SWITCHOVER_ANNOTATION, SWITCHOVER_TO_ANNOTATION};
+use crate::api::names::{
+    APPROVED_ANNOTATION, RESTORED_ANNOTATION, SWITCHOVER_ANNOTATION, SWITCHOVER_TO_ANNOTATION,
+};
 use crate::api::{
     Approval, ChainlinkNode, Failback, Handover, InvalidSchedule, OpenTime, Schedule,
     parse_duration,
@@ -98,6 +100,16 @@ fn wishes(node: &ChainlinkNode, handover: &Handover) -> Result<Wishes, InvalidSc
             revision: annotation(APPROVED_ANNOTATION),
         }),
         windows,
+        unresponsive_after: node
+            .spec
+            .failover
+            .as_ref()
+            .and_then(|failover| failover.unresponsive_after.as_ref())
+            .and_then(|text| parse_duration(text).ok()),
+        restored: annotation(RESTORED_ANNOTATION).and_then(|word| {
+            let version = word.split_whitespace().next()?.parse().ok()?;
+            Some((version, word))
+        }),
         ..Wishes::default()
     })
 }

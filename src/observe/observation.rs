@@ -114,6 +114,10 @@ pub struct Wishes {
     pub approval: Option<Approved>,
     /// When rollouts may move the lock; always where there is none.
     pub windows: Vec<OpenTime>,
+    /// How long an active may run without an answer on its port.
+    pub unresponsive_after: Option<Duration>,
+    /// The version of a backup to which the database was restored, and the whole word of it.
+    pub restored: Option<(NodeVersion, String)>,
     /// As many resources of this operator move their lock as may at a time.
     pub others_move: bool,
 }
@@ -185,6 +189,8 @@ pub struct Pod {
     pub took: Option<Took>,
     /// The last time that the container itself answered, and how.
     pub contact: Option<Contact>,
+    /// The last time that its port answered with HTTP.
+    pub served: Option<Timestamp>,
     /// Since when this operator watches the container: its silence before that says nothing.
     pub watched: Option<Timestamp>,
     /// The version that the log names, where it is not the revision's.

@@ -191,6 +191,7 @@ pub(super) fn read(
         doubt: facts.doubt.clone(),
         took: record.took,
         contact: running.is_some().then_some(facts.contact).flatten(),
+        served: running.is_some().then_some(facts.served).flatten(),
         watched: facts.watched,
         contradicting_version: named.filter(|named| wanted.as_ref() != Some(named)),
         stranded: false,

@@ -77,6 +77,8 @@ pub struct Facts {
     /// The version that its log names.
     pub version: Option<NodeVersion>,
     pub contact: Option<Contact>,
+    /// When its port last answered with HTTP.
+    pub served: Option<Timestamp>,
     /// Since when the container is watched.
     pub watched: Option<Timestamp>,
 }
@@ -266,6 +268,7 @@ fn note_answer(facts: &Mutex<Facts>, answer: &Answer) -> Noted {
     });
     if matches!(answered, Answered::Serving | Answered::Starting) {
         facts.took_by_port.get_or_insert(now);
+        facts.served = Some(now);
     }
     let same = before.is_some_and(|contact| contact.answer == answered);
     if same { Noted::Same } else { Noted::News }

@@ -172,7 +172,7 @@ pub(super) fn refuse(memory: &mut Memory, purpose: Purpose, why: &str, now: Time
     let asked = match purpose {
         Purpose::Switchover => memory.switchover.as_mut(),
         Purpose::Drill => memory.drill.as_mut(),
-        Purpose::Rollout | Purpose::Maintenance | Purpose::Failback => None,
+        Purpose::Rollout | Purpose::Maintenance | Purpose::Failback | Purpose::Unresponsive => None,
     };
     if let Some(asked) = asked.filter(|asked| is_pending(asked)) {
         end(asked, AskedState::Refused, why, now);

@@ -572,7 +572,7 @@ fn went_back(newer: &NodeVersion, revision: &Revision) -> Result<(), Denied> {
     deny(
         "VersionWentBack",
         format!(
-            "version {newer} has, or may have, held the lock and migrated the database, on which {} could not start any more: set version to {newer} or newer, or restore a backup",
+            "version {newer} has, or may have, held the lock and migrated the database, on which {} could not start any more: set version to {newer} or newer; or set replicas: 0, restore a backup, and say so with the annotation chainlink-operator.dev/database-restored-to=VERSION",
             revision.version
         ),
     )

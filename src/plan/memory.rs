@@ -24,6 +24,7 @@ pub(super) fn refresh(
     let mut memory = old.clone();
     remember_wanted(&mut memory, seen, now);
     remember_versions(&mut memory, seen, census, now);
+    remember_restored(&mut memory, seen);
     // A creation is over when a look shows the pod; before that it is repeated under the same name.
     memory.creating = memory
         .creating
@@ -189,6 +190,25 @@ fn remember_versions(memory: &mut Memory, seen: &Observation, census: &Census<'_
     if !newer_left && !creating_newer {
         memory.may_have_held = None;
     }
+}
+
+/// S6: the way out. The user says, once, that the database is that of a backup; as long as a pod is there it
+/// may still be another.
+fn remember_restored(memory: &mut Memory, seen: &Observation) {
+    let Some((version, word)) = &seen.intent.wishes.restored else {
+        return;
+    };
+    if !seen.pods.is_empty() || memory.creating.is_some() || memory.restored.as_ref() == Some(word)
+    {
+        return;
+    }
+    memory.restored = Some(word.clone());
+    memory.may_have_held = None;
+    if newest(Some(&version.to_string()), version) != memory.newest_held {
+        memory.newest_held = Some(version.to_string());
+    }
+    // What worked last may be newer than the database now.
+    memory.last_worked = None;
 }
 
 /// Follows the active from look to look; a new one ends a handover or failover.

@@ -9,7 +9,7 @@ use super::pull::Needed;
 use super::relocate::Purpose;
 use super::situation::{Blocked, Situation, Step};
 use super::{BOOT, CRASH_LOOP, EXITS_OF_A_LOOP, FRESH, LOST, MISSING, RESCUE, RETRY};
-use crate::api::Memory;
+use crate::api::{Memory, Stop};
 use crate::observe::{Answered, Container, Observation, Pod, PodId, Pulled, Revision, Wanted};
 
 /// A pod to be made.
@@ -342,12 +342,26 @@ impl<'a> Board<'a> {
             .as_ref()
             .map(|wanted| wanted.name.as_str());
         // A handover to a revision that is no longer wanted says nothing about the one that is.
+        let late = stop.at <= before(self.now, RESCUE);
         over && stop.to.is_some()
             && stop.to.as_deref() == wanted
             && self.census.active.is_none()
-            && stop.at <= before(self.now, RESCUE)
+            && (late || self.crashed_with_the_lock(stop))
             && self.memory.failed.as_deref() != wanted
             && self.memory.last_worked.as_deref() != wanted
+    }
+
+    /// A pod of the revision that the handover was to has ended by itself since, with a reason of its own: the
+    /// lock was free, and it has had it. A standby that ends so would do the same.
+    fn crashed_with_the_lock(&self, stop: &Stop) -> bool {
+        let made = |pod: &&Pod| {
+            let name = pod.revision.as_ref().map(|revision| &revision.name);
+            name == stop.to.as_ref() && !pod.deleted
+        };
+        self.seen.pods.iter().filter(made).any(|pod| {
+            let exit = pod.last_exit().filter(|exit| !exit.kind.means_nothing());
+            exit.is_some_and(|exit| exit.at.is_some_and(|at| at >= stop.at))
+        })
     }
 
     fn failure(&self) -> Blocked {

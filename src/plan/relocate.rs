@@ -3,14 +3,14 @@
 
 use std::fmt;
 
-use super::Place;
 use super::census::{Census, before};
 use super::guard::{Cause, Goal};
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Situation, Step};
+use super::{FRESH, Place};
 use crate::api::names::PREFERRED;
 use crate::api::{Asked, AskedState};
-use crate::observe::{Machine, Observation, Pod, Revision};
+use crate::observe::{Answered, Machine, Observation, Pod, Revision};
 
 /// What a handover is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +25,8 @@ pub enum Purpose {
     Failback,
     /// For its own sake.
     Drill,
+    /// The active runs, and its port does not answer.
+    Unresponsive,
 }
 
 impl fmt::Display for Purpose {
@@ -35,6 +37,7 @@ impl fmt::Display for Purpose {
             Self::Switchover => "Switchover",
             Self::Failback => "Failback",
             Self::Drill => "Drill",
+            Self::Unresponsive => "Unresponsive",
         })
     }
 }
@@ -75,9 +78,18 @@ impl<'a> Board<'a> {
     /// The next step of a move of place, where one is due.
     pub(super) fn relocate(&self) -> Option<Decided> {
         // A migration is not interrupted, and one that has not served yet has not shown that it works.
-        let active = self.active().filter(|active| !self.boots(active))?;
+        let active = self.active()?;
         let revision = active.revision.as_ref()?;
-        let wish = self.wish(active)?;
+        let wish = if self.is_unresponsive(active) {
+            Wish {
+                purpose: Purpose::Unresponsive,
+                to: None,
+            }
+        } else if self.boots(active) {
+            return None;
+        } else {
+            self.wish(active)?
+        };
         let goes = |pod: &Pod| {
             pod.id != active.id
                 && pod.revision.as_ref() == Some(revision)
@@ -108,6 +120,20 @@ impl<'a> Board<'a> {
             allowed: Some(&allowed),
             purpose: wish.purpose,
         }))
+    }
+
+    /// Two witnesses: its port, which has answered before and does not any more, and its kubelet, or the
+    /// machine itself, by which it runs.
+    fn is_unresponsive(&self, active: &Pod) -> bool {
+        let Some(after) = self.seen.intent.wishes.unresponsive_after else {
+            return false;
+        };
+        let fresh = before(self.now, FRESH);
+        let there = active.contact.is_some_and(|contact| {
+            contact.at >= fresh && matches!(contact.answer, Answered::Kubelet | Answered::Refused)
+        });
+        let long_ago = before(self.now, after);
+        there && active.served.is_some_and(|served| served <= long_ago)
     }
 
     /// What asks for a move of the active, the most urgent first.
@@ -185,7 +211,7 @@ impl<'a> Board<'a> {
             Purpose::Drill => {
                 Some(self.refuse(wish.purpose, "no standby waits for the lock".to_owned()))
             }
-            Purpose::Failback | Purpose::Rollout => None,
+            Purpose::Failback | Purpose::Rollout | Purpose::Unresponsive => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Conditions, as kstatus reads them: Ready, Reconciling and Stalled; Available and Redundant beside.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -8,6 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::status::{Report, message};
 use crate::observe::{Answered, Pod};
 use crate::plan::{Census, Step};
+
+/// How long an active whose container runs may stay without an answer before that is told.
+const UNRESPONSIVE: Duration = Duration::from_secs(10);
 
 struct Said {
     kind: &'static str,
@@ -59,7 +63,7 @@ pub(super) fn conditions(
             if stalled { &reason } else { "Progressing" },
             if stalled { text.as_str() } else { "" },
         ),
-        available(census, step, old),
+        available(census, step, old, report.now),
         redundant(report, census, step),
     ];
     let generation = report.node.metadata.generation;
@@ -96,18 +100,19 @@ fn whole_seconds(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
-fn available(census: &Census<'_>, step: Step, old: &[Condition]) -> Said {
+fn available(census: &Census<'_>, step: Step, old: &[Condition], now: Timestamp) -> Said {
     match census.active {
         Some(active) if census.unheard(active) => said(
             "Available",
             false,
             "ActiveNotSeen",
             format!(
-                "{} is active as far as is known, but does not answer",
-                active.id.name
+                "{} is active as far as is known, but does not answer{}",
+                active.id.name,
+                keeps_the_lock(active)
             ),
         ),
-        Some(active) => active_available(active, old),
+        Some(active) => active_available(active, old, now),
         None if step == Step::External => said(
             "Available",
             true,
@@ -123,9 +128,26 @@ fn available(census: &Census<'_>, step: Step, old: &[Condition]) -> Said {
     }
 }
 
+/// A lease ends by itself; an advisory lock is kept for as long as the connection to the database lives
+/// (measured on real nodes: for as long as a process is frozen, or until TCP gives up).
+fn keeps_the_lock(active: &Pod) -> String {
+    let lock = active
+        .revision
+        .as_ref()
+        .map(|revision| revision.lock.as_str());
+    match lock.and_then(|lock| lock.split_whitespace().next()) {
+        Some("lease") | None => String::new(),
+        Some(mode) => format!(
+            ". With {mode} its lock is free only once its connection to the database has ended: no takeover can come before. Deleting the pod frees it where its machine answers, pg_terminate_backend of its session where it does not"
+        ),
+    }
+}
+
 /// An active counts as available by its own HTTP alone.
-fn active_available(active: &Pod, old: &[Condition]) -> Said {
+fn active_available(active: &Pod, old: &[Condition], now: Timestamp) -> Said {
     let name = &active.id.name;
+    let long_ago = now.checked_sub(UNRESPONSIVE).unwrap_or(Timestamp::MIN);
+    let lately = active.served.is_some_and(|served| served > long_ago);
     let serves = said(
         "Available",
         true,
@@ -144,6 +166,17 @@ fn active_available(active: &Pod, old: &[Condition]) -> Said {
             false,
             "ActiveRefuses",
             format!("{name} holds the lock, and nothing listens on its port yet"),
+        ),
+        // One answer that was late says nothing.
+        Some(Answered::Kubelet) if lately => serves,
+        Some(Answered::Kubelet) if active.served.is_some() => said(
+            "Available",
+            false,
+            "ActiveUnresponsive",
+            format!(
+                "{name} holds the lock and its container runs, but its port does not answer any more{}",
+                keeps_the_lock(active)
+            ),
         ),
         // As after a restart of the operator: what was known a moment ago is not called into question.
         None if old.iter().any(known) => serves,

@@ -427,6 +427,7 @@ fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
         } else {
             Ago::TenMinutes.at()
         }),
+        served: None,
         contradicting_version: None,
         stranded: false,
     }

@@ -446,3 +446,55 @@ fn a_missing_secret_is_waited_for_ten_minutes_where_a_standby_may_take_an_hour()
     world.obey();
     assert_eq!(world.blocked(), None, "healed by itself");
 }
+
+#[test]
+fn after_a_restored_backup_an_older_version_is_allowed_once_it_is_said() {
+    let mut world = World::with(1).active("a", &v2()).wanting(&v2()).at_rest();
+    world.intent.replicas = 0;
+    world.obey();
+    world.gone("a");
+    world.obey();
+    world.want(&v1());
+    world.intent.wishes.restored = Some((v1().version, "2.28.0 of monday".to_owned()));
+    world.obey();
+    world.intent.replicas = 1;
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    world.carry_on();
+    // The word stays where it is and says nothing of what comes after.
+    world.want_settled(&v2());
+    world.carry_on();
+    world.want_settled(&v1());
+    world.obey();
+    assert_eq!(world.blocked().unwrap().0, "VersionWentBack");
+}
+
+#[test]
+fn a_restored_backup_is_not_believed_while_a_pod_is_there() {
+    let mut world = World::with(1).active("a", &v2()).wanting(&v2()).at_rest();
+    world.intent.wishes.restored = Some((v1().version, "2.28.0".to_owned()));
+    world.want_settled(&v1());
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked().unwrap().0, "VersionWentBack");
+}
+
+#[test]
+fn a_successor_that_crashes_with_the_lock_is_rolled_back_at_once() {
+    let new = configured("2.28.0", "new");
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&new);
+    world.obey();
+    let made = world.newest();
+    world.waits(&made);
+    assert_eq!(world.obey().last().unwrap(), "stop a");
+    world.gone("a");
+    world.obey();
+    world.later(1);
+    world.takes(&made);
+    world.crashes(&made, ExitKind::Unknown, "invalid job spec");
+    world.obey();
+    let acts = world.obey();
+    assert!(acts.contains(&"create 2.28.0".to_owned()), "{acts:?}");
+    let back = world.newest();
+    assert_eq!(world.pod(&back).revision, Some(v1()));
+    assert_eq!(world.blocked().unwrap().0, "HandoverFailed");
+}

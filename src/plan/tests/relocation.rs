@@ -36,6 +36,12 @@ impl World {
         told(self.memory.switchover.as_ref())
     }
 
+    /// Its port has answered last so many seconds ago; its kubelet answers.
+    fn goes_dumb(&mut self, pod: &str, seconds: i64) {
+        let since = self.now - jiff::SignedDuration::from_secs(seconds);
+        self.dumb.insert(pod.to_owned(), Some(since));
+    }
+
     fn active_pod(&self) -> String {
         let active = self.pods.iter().find(|pod| pod.took.is_some());
         active.unwrap().id.name.clone()
@@ -443,4 +449,39 @@ fn a_drill_that_was_missed_is_not_made_up_for() {
     world.now = midnight;
     assert_eq!(world.obey(), nothing());
     assert_eq!(told(world.memory.drill.as_ref()).0, AskedState::Refused);
+}
+
+#[test]
+fn an_active_that_does_not_answer_is_left_alone_unless_that_is_asked_for() {
+    let mut world = pair();
+    world.goes_dumb("a", 3600);
+    assert_eq!(world.obey(), nothing());
+    world.intent.wishes.unresponsive_after = Some(Duration::from_secs(60));
+    assert_eq!(world.obey(), ["stop a"]);
+    world.gone("a");
+    world.takes("b");
+    assert_eq!(world.remember().finished.unwrap().reason, "Unresponsive");
+}
+
+#[test]
+fn an_active_is_unresponsive_by_two_witnesses_and_after_its_time_only() {
+    let with = |seconds: i64| {
+        let mut world = pair();
+        world.intent.wishes.unresponsive_after = Some(Duration::from_secs(60));
+        world.goes_dumb("a", seconds);
+        world
+    };
+    assert_eq!(with(59).obey(), nothing());
+    // Its kubelet is silent too: its machine is lost, and the lock decides.
+    let mut world = with(3600);
+    world.unseen("a");
+    assert_eq!(world.obey(), nothing());
+    // It was never seen to serve: its port may be out of reach.
+    let mut world = with(3600);
+    world.dumb.insert("a".to_owned(), None);
+    assert_eq!(world.obey(), nothing());
+    // Nobody waits.
+    let mut world = with(3600);
+    world.gone("b");
+    assert_eq!(world.obey(), ["create 2.28.0"]);
 }

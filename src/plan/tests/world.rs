@@ -65,6 +65,8 @@ pub struct World {
     /// How many actives were stopped on purpose.
     pub handovers: usize,
     pub machines: Option<BTreeMap<String, Machine>>,
+    /// Pods whose ports do not answer though their kubelets do, and when they last did.
+    pub dumb: BTreeMap<String, Option<Timestamp>>,
 }
 
 impl World {
@@ -93,6 +95,7 @@ impl World {
             taken: None,
             handovers: 0,
             machines: None,
+            dumb: BTreeMap::new(),
         };
         world.wanting(&v1())
     }
@@ -306,12 +309,15 @@ impl World {
             if pod.running() && !self.unseen.contains(&pod.id.name) {
                 pod.contact = Some(Contact {
                     at: self.now,
-                    answer: if pod.took.is_some() {
+                    answer: if self.dumb.contains_key(&pod.id.name) {
+                        Answered::Kubelet
+                    } else if pod.took.is_some() {
                         Answered::Serving
                     } else {
                         Answered::Refused
                     },
                 });
+                pod.served = self.dumb.get(&pod.id.name).copied().flatten();
             }
         }
         Observation {
@@ -499,6 +505,7 @@ fn new_pod(name: &str, of: &Revision, created: Timestamp) -> Pod {
         took: None,
         contact: None,
         watched: Some(Timestamp::MIN),
+        served: None,
         contradicting_version: None,
         stranded: false,
     }

@@ -66,7 +66,7 @@ async fn one_ready(client: &Client) -> Result<Pod> {
 /// the kubelet's growing back-off. Returns when the next one is ready.
 pub async fn kill(client: &Client) -> Result<()> {
     let pod = ready_pod(client).await?.name_any();
-    machine::kill(&pod, "chainlink-operator")?;
+    machine::signal(&pod, "chainlink-operator", "KILL")?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
     let at_once = DeleteParams {
         grace_period_seconds: Some(0),

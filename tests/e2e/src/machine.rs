@@ -11,11 +11,11 @@ use crate::exec::quietly;
 /// The nodes of tests/cluster.
 pub const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
 
-/// Kills the program of a pod's container (SIGKILL): no word to anybody, as in a crash. `program` is the name of
-/// its executable.
-pub fn kill(pod: &str, program: &str) -> Result<()> {
-    let process = process_of(pod, program)?;
-    quietly(Command::new("kill").args(["-KILL", &process.to_string()])).map(drop)
+/// Sends a signal to the program of a pod's container: KILL leaves no word to anybody, as in a crash, STOP freezes it.
+/// `program` is the name of its executable.
+pub fn signal(pod: &str, program: &str, signal: &str) -> Result<()> {
+    let process = process_of(pod, program)?.to_string();
+    quietly(Command::new("kill").args(["-s", signal, &process])).map(drop)
 }
 
 /// Its host name is the pod's name, and it is in the container's environment.

@@ -410,9 +410,15 @@ impl World {
         until(
             &format!("{pod} has a process to kill"),
             PATIENCE,
-            async || machine::kill(pod, "chainlink"),
+            async || machine::signal(pod, "chainlink", "KILL"),
         )
         .await
+    }
+
+    /// Freezes the process of a node (SIGSTOP).
+    pub fn freeze(&self, pod: &str) -> Result<()> {
+        self.timeline.act(&format!("froze the process of {pod}"));
+        machine::signal(pod, "chainlink", "STOP")
     }
 
     /// Waits until the node's container runs for the `restart`th time after its first.

@@ -81,3 +81,43 @@ async fn a_version_with_another_lock_is_refused_while_pods_run() -> Result<()> {
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_frozen_active_with_an_advisory_lock_is_replaced_where_that_is_asked_for() -> Result<()> {
+    scenario("frozen", Company::Welcome, async |world| {
+        world.apply(&node(world, "1.13.3", "advisorylock")).await?;
+        let before = world.until_running("node", "1.13.3", 2).await?;
+        let active = before.active.unwrap_or_default();
+        world.freeze(&active)?;
+        let status = world
+            .until_status("node", "the active is said to be unresponsive", |status| {
+                let mut conditions = status.conditions.iter();
+                conditions.any(|one| one.type_ == "Available" && one.reason == "ActiveUnresponsive")
+            })
+            .await?;
+        let said = status.message.unwrap_or_default();
+        let available = status
+            .conditions
+            .iter()
+            .find(|one| one.type_ == "Available");
+        ensure!(
+            available.is_some_and(|one| one.message.contains("no takeover can come before")),
+            "{said}"
+        );
+        ensure!(world.gaps().await?.is_empty(), "somebody took over");
+        world
+            .change("node", json!({"failover": {"unresponsiveAfter": "5s"}}))
+            .await?;
+        world
+            .until_status("node", "the standby is active", |status| {
+                status.active.as_ref().is_some_and(|now| *now != active)
+            })
+            .await?;
+        let status = world.until_running("node", "1.13.3", 2).await?;
+        let reason = status.last_handover.map(|last| last.reason);
+        ensure!(reason.as_deref() == Some("Unresponsive"), "{reason:?}");
+        Ok(())
+    })
+    .await
+}
