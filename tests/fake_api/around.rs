@@ -1,5 +1,5 @@
-//! What is made around the pods where a resource asks for it: the secret of its sessions, the Service for
-//! its peers.
+//! What is made around the pods: budgets; and where a resource asks for it the secret of its sessions, the
+//! Service for its peers.
 
 use std::time::Duration;
 
@@ -97,4 +97,52 @@ async fn a_service_for_peers_that_is_not_ours_is_left_alone_and_told() {
         .await;
     let there = world.with(|all| all.store.get("services", "mainnet-p2p"));
     assert_eq!(there.unwrap()["spec"]["ports"][0]["port"], 1);
+}
+
+fn budget(world: &World, role: &str) -> Option<(i64, String)> {
+    let name = format!("mainnet-{role}");
+    let budget = world.with(|all| all.store.find("poddisruptionbudgets", &name))?;
+    let unhealthy = budget["spec"]["unhealthyPodEvictionPolicy"].as_str()?;
+    let selected = &budget["spec"]["selector"]["matchLabels"]["chainlink-operator.dev/role"];
+    assert_eq!(selected, role);
+    Some((
+        budget["spec"]["minAvailable"].as_i64()?,
+        unhealthy.to_owned(),
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn budgets_keep_the_active_and_follow_the_number_of_standbys() {
+    let mut spec = two_replicas();
+    spec["replicas"] = json!(3);
+    let world = World::new(&spec);
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    let active = Some((1, "IfHealthyBudget".to_owned()));
+    assert_eq!(budget(&world, "active"), active);
+    // Machines can't be read here: nobody would replace a standby before it is evicted.
+    let standbys = |kept: i64| Some((kept, "AlwaysAllow".to_owned()));
+    assert_eq!(budget(&world, "standby"), standbys(1));
+    world.edit(|spec| spec["replicas"] = json!(2));
+    operator.rest().await;
+    assert_eq!(budget(&world, "standby"), standbys(0));
+    assert_eq!(budget(&world, "active"), active);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_that_may_make_no_budget_says_so_and_goes_on() {
+    let world = World::new(&two_replicas());
+    let mut operator = Operator::meddled(&world, |call: &Call| {
+        if call.is("patch", "poddisruptionbudgets") {
+            Fate::Refuse(403)
+        } else {
+            Fate::Pass
+        }
+    });
+    operator
+        .drive("the refusal is told, and both pods are there", |world| {
+            message(world).contains("refuses the disruption budgets")
+                && world.with(|all| all.store.all("pods").len()) == 2
+        })
+        .await;
 }
