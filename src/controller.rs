@@ -4,6 +4,7 @@
 //! pods, plans, writes the status (with the intent in it, under the resource's `resourceVersion`),
 //! tells what it is about to do, and does it. Before a stop it looks and plans once more.
 
+mod database;
 mod streams;
 mod watchdog;
 
@@ -23,10 +24,13 @@ use tokio::time::timeout;
 use crate::act::{Actor, Keeper, Keeping, Kept, Outcome, Services};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, parse_duration};
 use crate::build::{self, Recorded, Resolved, Session};
-use crate::observe::{Intent, Looker, Observation, PodId, Problem, Wanted, Witnesses};
+use crate::observe::{
+    DatabaseWord, Intent, Looker, Observation, PodId, Problem, Wanted, Witnesses,
+};
 use crate::plan::{Act, Blocked, Permit, Plan, Step, plan};
 use crate::report::{self, Metrics, Report};
 
+pub use database::DatabaseAccess;
 pub use streams::{run, served};
 pub use watchdog::Watchdog;
 
@@ -76,11 +80,22 @@ pub struct Context {
     /// The name of the pod that was to be made last and turned out to be taken, by the uid of the
     /// resource.
     taken: Mutex<HashMap<String, String>>,
+    database: DatabaseAccess,
+    /// What the database of a resource said last, by the resource's uid.
+    words: Mutex<HashMap<String, DatabaseWord>>,
 }
 
 impl Context {
-    /// A context, and the stream of resources that its witnesses want looked at.
+    /// A context that asks no database, and the stream of resources that its witnesses want looked at.
     pub fn new(client: Client) -> (Arc<Self>, mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>) {
+        Self::with(client, DatabaseAccess::No)
+    }
+
+    /// The same, with the right to ask databases or without.
+    pub fn with(
+        client: Client,
+        database: DatabaseAccess,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>) {
         let (wake, woken) = mpsc::unbounded_channel();
         let reporter = Reporter {
             controller: "chainlink-operator".to_owned(),
@@ -93,6 +108,8 @@ impl Context {
             watchdog: Watchdog::default(),
             refusals: Mutex::default(),
             taken: Mutex::default(),
+            database,
+            words: Mutex::default(),
             client,
         };
         (Arc::new(context), woken)
@@ -121,6 +138,8 @@ impl Context {
         self.note_refusal(uid, None);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.remove(uid);
+        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.remove(uid);
     }
 
     fn note_taken(&self, uid: &str, pod: &str) {
@@ -186,7 +205,8 @@ async fn one_pass(
         );
         return Ok(Action::await_change());
     };
-    Pass::begin(context, &node, &api).await?.finish().await
+    let pass = Pass::begin(context, &node, &api).await?;
+    Box::pin(pass.finish()).await
 }
 
 /// One pass, after everything but the pods was read.
@@ -337,15 +357,23 @@ impl<'a> Pass<'a> {
             revisions: self.kept.revisions.clone(),
             pods,
             pulls,
+            database: self.verified(),
             taken: self.context.taken(&self.node.uid().unwrap_or_default()),
         })
     }
 
     async fn finish(self) -> Result<Action, Error> {
-        let seen = self.observe().await?;
         let old = self.node.status.clone().unwrap_or_default();
-        let now = Timestamp::now();
-        let plan = plan(&seen, &old.operator, now);
+        let mut seen = self.observe().await?;
+        let mut now = Timestamp::now();
+        let mut next = plan(&seen, &old.operator, now);
+        if self.ask_if_due(&seen, &next, now).await? {
+            // The answer may have taken its time, and what was seen before it is no longer fresh.
+            seen = self.observe().await?;
+            now = Timestamp::now();
+            next = plan(&seen, &old.operator, now);
+        }
+        let plan = next;
         let uid = &seen.intent.node.uid;
         let makes = |act: &Act| matches!(act, Act::Create { .. } | Act::Pull { .. });
         if !plan.acts.iter().any(makes) {
@@ -578,6 +606,7 @@ impl<'a> Pass<'a> {
                 .ask(&successor.name)
                 .await
                 .doing("asking the successor")?;
+            self.ask_again(Timestamp::now()).await?;
         }
         let fresh = self
             .api

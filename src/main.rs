@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use chainlink_operator::controller::{self, Context};
+use chainlink_operator::controller::{self, Context, DatabaseAccess};
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod server;
@@ -37,6 +37,9 @@ struct Run {
     /// Format of the log.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+    /// Read the Secrets that hold database URLs, and ask the databases who holds the lock.
+    #[arg(long, env = "VERIFY_DATABASES")]
+    verify_databases: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -101,7 +104,12 @@ async fn run(arguments: Run) -> Result<(), String> {
             .map(Some)
             .collect(),
     };
-    let (context, woken) = Context::new(client.clone());
+    let access = if arguments.verify_databases {
+        DatabaseAccess::Yes
+    } else {
+        DatabaseAccess::No
+    };
+    let (context, woken) = Context::with(client.clone(), access);
     let server = tokio::spawn(server::serve(arguments.http_address, Arc::clone(&context)));
     let controllers = controller::run(&client, namespaces, context, woken);
     tokio::select! {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::database::Verified;
 use crate::node::NodeVersion;
 use crate::node::exit::ExitKind;
 
@@ -39,6 +40,8 @@ pub struct Observation {
     pub pulls: Vec<Pull>,
     /// A name under which a pod was to be made, and which is somebody else's pod.
     pub taken: Option<String>,
+    /// What the database itself says of the lock.
+    pub database: Verified,
 }
 
 /// A short pod that pulls the image of a revision on one machine. It is no node.

@@ -6,10 +6,11 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::census::{Census, before};
+use super::database;
 use super::{BACKOFF, FRESH, RESCUE, TAKEOVER};
 use crate::api::Memory;
 use crate::node::NodeVersion;
-use crate::observe::{Answered, Container, Pod, PodId, Revision};
+use crate::observe::{Answered, Container, Pod, PodId, Revision, Verified};
 
 /// The right to stop one pod, as it stood in one look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +108,8 @@ pub enum Rule {
     SameLock,
     /// S9: a pod on another database is no successor, and not active.
     SameDatabase,
+    /// S1, S9: the database does not say otherwise.
+    DatabaseAgrees,
     /// A revision whose handover failed is not tried again.
     NotFailed,
 }
@@ -208,6 +211,7 @@ pub(super) fn still_stopping(pod: &Pod) -> Denied {
 pub(super) fn stop_active(
     census: &Census<'_>,
     memory: &Memory,
+    verified: &Verified,
     to: &Revision,
     now: Timestamp,
     rules: Rules,
@@ -252,7 +256,7 @@ pub(super) fn stop_active(
             ),
         );
     }
-    let successor = successor(census, active, to, now, rules)?;
+    let successor = successor(census, active, verified, to, now, rules)?;
     let cause = Cause::Handover {
         successor: successor.id.clone(),
     };
@@ -287,6 +291,7 @@ fn rival<'a>(
 fn successor<'a>(
     census: &Census<'a>,
     active: &Pod,
+    verified: &Verified,
     to: &Revision,
     now: Timestamp,
     rules: Rules,
@@ -300,7 +305,14 @@ fn successor<'a>(
         .iter()
         .filter(|pod| pod.id != active.id && !pod.deleted && pod.revision.as_ref() == Some(to));
     for pod in candidates {
-        match fit(pod, now, rules) {
+        let fits = fit(pod, now, rules).and_then(|()| {
+            if rules.on(Rule::DatabaseAgrees) {
+                database::permits(verified, active, pod, now)
+            } else {
+                Ok(())
+            }
+        });
+        match fits {
             Ok(()) => return Ok(pod),
             Err(denied) => why = denied,
         }

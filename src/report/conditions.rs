@@ -1,15 +1,16 @@
-//! Conditions, as kstatus reads them: Ready, Reconciling and Stalled; Available and Redundant beside.
+//! Conditions, as kstatus reads them: Ready, Reconciling and Stalled; Available, Redundant and `LockVerified` beside.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::lock_verified::lock_verified;
 use super::status::{Report, message};
 use crate::observe::{Answered, Pod};
 use crate::plan::{Census, Step};
 
-struct Said {
+pub(super) struct Said {
     kind: &'static str,
     /// `True`, `False` or `Unknown`.
     status: &'static str,
@@ -17,7 +18,7 @@ struct Said {
     message: String,
 }
 
-fn said(kind: &'static str, is: bool, reason: &str, message: impl Into<String>) -> Said {
+pub(super) fn said(kind: &'static str, is: bool, reason: &str, message: impl Into<String>) -> Said {
     Said {
         kind,
         status: if is { "True" } else { "False" },
@@ -26,7 +27,7 @@ fn said(kind: &'static str, is: bool, reason: &str, message: impl Into<String>) 
     }
 }
 
-fn unknown(kind: &'static str, reason: &str, message: impl Into<String>) -> Said {
+pub(super) fn unknown(kind: &'static str, reason: &str, message: impl Into<String>) -> Said {
     Said {
         status: "Unknown",
         ..said(kind, false, reason, message)
@@ -61,6 +62,7 @@ pub(super) fn conditions(
         ),
         available(census, step, old),
         redundant(report, census, step),
+        lock_verified(report.seen, census, step),
     ];
     let generation = report.node.metadata.generation;
     all.into_iter()

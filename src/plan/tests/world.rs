@@ -9,7 +9,7 @@ use crate::api::Memory;
 use crate::node::ExitKind;
 use crate::observe::{
     Answered, Contact, Container, Exit, Intent, Observation, Pod, PodId, Problem, Pull, Pulled,
-    Revision, Took, Trouble, Wanted,
+    Revision, Took, Trouble, Verified, Wanted,
 };
 use crate::plan::{Act, Cause, Plan, Situation, plan};
 
@@ -62,6 +62,8 @@ pub struct World {
     unseen: BTreeSet<String>,
     /// A name that turned out to be somebody else's.
     pub taken: Option<String>,
+    /// What the database says.
+    pub database: Verified,
     /// How many actives were stopped on purpose.
     pub handovers: usize,
 }
@@ -89,6 +91,7 @@ impl World {
             revisions: BTreeMap::new(),
             unseen: BTreeSet::new(),
             taken: None,
+            database: Verified::default(),
             handovers: 0,
         };
         world.wanting(&v1())
@@ -318,6 +321,7 @@ impl World {
             pods,
             pulls: self.pulls.clone(),
             taken: self.taken.clone(),
+            database: self.database.clone(),
         }
     }
 
