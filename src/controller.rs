@@ -24,12 +24,11 @@ use tokio::time::timeout;
 use crate::act::{Actor, Keeper, Keeping, Kept, Outcome, Services};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, parse_duration};
 use crate::build::{self, Recorded, Resolved, Session};
-use crate::observe::{
-    DatabaseWord, Intent, Looker, Observation, PodId, Problem, Wanted, Witnesses,
-};
+use crate::observe::{Intent, Looker, Observation, PodId, Problem, Wanted, Witnesses};
 use crate::plan::{Act, Blocked, Permit, Plan, Step, plan};
 use crate::report::{self, Metrics, Report};
 
+use database::Asked;
 pub use database::DatabaseAccess;
 pub use streams::{run, served};
 pub use watchdog::Watchdog;
@@ -82,7 +81,7 @@ pub struct Context {
     taken: Mutex<HashMap<String, String>>,
     database: DatabaseAccess,
     /// What the database of a resource said last, by the resource's uid.
-    words: Mutex<HashMap<String, DatabaseWord>>,
+    words: Mutex<HashMap<String, Asked>>,
 }
 
 impl Context {

@@ -1,6 +1,6 @@
 //! When the database is asked, and with what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -8,17 +8,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, ResourceExt};
+use sha2::{Digest, Sha256};
 
 use super::{Error, Pass};
 use crate::api::{KeyRef, Verification};
 use crate::observe::database::{Question, ask};
-use crate::observe::{DatabaseWord, Observation, PodId, Silence, Verified};
+use crate::observe::{DatabaseWord, Holder, Observation, PodId, Silence, Verified};
 use crate::plan::{Act, Census, Plan, Step, is_of_database};
 
 /// Between two questions at rest.
 const AT_REST: Duration = Duration::from_secs(60);
 /// An answer that is older is asked for again right before a stop, for which it has to be fresh (rule S5).
 const BEFORE_A_STOP: Duration = Duration::from_secs(1);
+/// While several pods have taken a lock.
+const IN_DOUBT: Duration = Duration::from_secs(5);
 /// A database that did not answer is not asked again for so long: a stop does not wait twice.
 const SILENT: Duration = Duration::from_secs(10);
 
@@ -29,6 +32,13 @@ pub enum DatabaseAccess {
     #[default]
     No,
     Yes,
+}
+
+/// The last answer, and what it was the answer of.
+pub(super) struct Asked {
+    /// SHA-256 of the URL: another one may lead to another database.
+    url: Option<[u8; 32]>,
+    word: DatabaseWord,
 }
 
 impl Pass<'_> {
@@ -46,10 +56,11 @@ impl Pass<'_> {
         let words = &self.context.words;
         let words = words.lock().unwrap_or_else(PoisonError::into_inner);
         let word = match self.context.database {
-            DatabaseAccess::Yes => words.get(&self.uid()).cloned(),
+            DatabaseAccess::Yes => words.get(&self.uid()).map(|asked| asked.word.clone()),
             DatabaseAccess::No => Some(DatabaseWord {
                 at: Timestamp::MIN,
                 said: Err(Silence::not_allowed()),
+                held: BTreeSet::new(),
             }),
         };
         Verified {
@@ -91,6 +102,12 @@ impl Pass<'_> {
         })
     }
 
+    /// Older than what a doubt can wait for.
+    fn is_older(&self, now: Timestamp) -> bool {
+        let word = self.verified().word;
+        word.is_none_or(|word| age(&word, now) > IN_DOUBT)
+    }
+
     fn is_due(&self, seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
         if !self.may_ask() || seen.intent.replicas == 0 {
             return false;
@@ -103,21 +120,29 @@ impl Pass<'_> {
         {
             return self.is_old(now);
         }
+        let census = Census::take(seen, &plan.memory, now);
+        // Several have taken a lock: only the database can tell at once which of them has it now.
+        let takers = seen.pods.iter().filter(|pod| census.holds(pod)).count();
+        if takers > 1 {
+            let sure = census.foreign.is_empty() && !census.order_unknown;
+            return (!sure || !matches!(plan.situation.step, Step::Booting)) && self.is_older(now);
+        }
         if !matches!(plan.situation.step, Step::Steady | Step::External) {
             return false;
         }
         let Some(word) = &seen.database.word else {
             return true;
         };
-        let census = Census::take(seen, &plan.memory, now);
         let took = census.active.and_then(|active| active.took);
         age(word, now) >= AT_REST || took.is_some_and(|took| word.at <= took.at)
     }
 
     async fn ask_database(&self) -> Result<(), Error> {
         let at = Timestamp::now();
+        let mut digest = None;
         let said = match self.question().await? {
             Ok((url, authority, pods)) => {
+                digest = Some(Sha256::digest(&url).into());
                 let namespace = self.node.namespace().unwrap_or_default();
                 let question = Question {
                     url: &url,
@@ -134,7 +159,22 @@ impl Pass<'_> {
         }
         let words = &self.context.words;
         let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.insert(self.uid(), DatabaseWord { at, said });
+        let before = words.remove(&self.uid());
+        // An answer that did not come takes nothing back.
+        let digest = digest.or(before.as_ref().and_then(|before| before.url));
+        let mut held = before
+            .filter(|before| before.url == digest)
+            .map(|before| before.word.held)
+            .unwrap_or_default();
+        if let Ok(says) = &said {
+            for holder in [&says.lease, &says.advisory] {
+                if let Holder::Pod(pod) = holder {
+                    held.insert(pod.clone());
+                }
+            }
+        }
+        let word = DatabaseWord { at, said, held };
+        words.insert(self.uid(), Asked { url: digest, word });
         Ok(())
     }
 

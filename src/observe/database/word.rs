@@ -21,6 +21,8 @@ pub struct DatabaseWord {
     /// When the question was put.
     pub at: Timestamp,
     pub said: Result<Says, Silence>,
+    /// Pods that the same URL has shown to hold a lock, now or before: they are on this database.
+    pub held: BTreeSet<PodId>,
 }
 
 /// What the server said that the database URL leads to.

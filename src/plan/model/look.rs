@@ -344,6 +344,7 @@ fn asked(cluster: &Cluster) -> Verified {
                 advisory: Holder::Nobody,
                 sessions: cluster.pods().iter().filter(there).map(id).collect(),
             }),
+            held: [].into(),
         }),
     }
 }

@@ -3,7 +3,7 @@
 use super::world::{World, blocked, nothing, v1, v2};
 use crate::api::Verification;
 use crate::observe::{DatabaseWord, Holder, PodId, Says, Silence};
-use crate::plan::{Evidence, of_active};
+use crate::plan::{Census, Evidence, of_active};
 
 /// `a` is active, `b` waits for it: one pass before the stop.
 fn before_the_stop() -> World {
@@ -34,9 +34,11 @@ fn says(world: &mut World, change: impl FnOnce(&mut Says, PodId)) {
     let mut said = good(world);
     let b = id(world, "b");
     change(&mut said, b);
+    let held = [id(world, "a")].into();
     world.database.word = Some(DatabaseWord {
         at: world.now,
         said: Ok(said),
+        held,
     });
 }
 
@@ -47,6 +49,7 @@ fn silent(world: &mut World) {
             reason: "Unreachable",
             message: "it can't be reached".to_owned(),
         }),
+        held: [].into(),
     });
 }
 
@@ -190,4 +193,77 @@ fn in_dual_mode_only_both_locks_together_name_the_active() {
     assert!(matches!(evidence, Evidence::Contradicts(_)), "{evidence:?}");
     says(&mut world, |said, _| said.advisory = said.lease.clone());
     assert_eq!(of_active(&world.database, &active), Evidence::Agrees);
+}
+
+/// `a` worked; `b` came back after an outage and took the lock without having waited, while `a` goes on answering.
+fn after_an_outage() -> World {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.starts("b");
+    world.takes("b");
+    world.pod("b").took.as_mut().unwrap().waited = Some(false);
+    world.later(20);
+    world
+}
+
+#[test]
+fn the_database_tells_a_pod_that_took_over_after_an_outage_from_one_on_another_database() {
+    let world = after_an_outage();
+    let look = world.look();
+    let census = Census::take(&look, &world.memory, world.now);
+    assert_eq!(census.foreign.len(), 1, "without the database's word");
+
+    let mut world = after_an_outage();
+    says(&mut world, |said, b| {
+        said.sessions = [b.clone()].into();
+        said.lease = Holder::Pod(b);
+    });
+    let look = world.look();
+    let census = Census::take(&look, &world.memory, world.now);
+    assert!(census.foreign.is_empty());
+    assert_eq!(census.active.unwrap().id.name, "b");
+    assert_eq!(census.suspects[0].id.name, "a");
+    assert!(
+        !world.obey().contains(&"stop b".to_owned()),
+        "the one that has the lease is not touched"
+    );
+}
+
+#[test]
+fn a_database_in_which_the_older_one_holds_the_lock_makes_the_newer_one_no_active() {
+    let mut world = after_an_outage();
+    says(&mut world, |said, b| {
+        said.sessions.remove(&b);
+    });
+    let look = world.look();
+    let census = Census::take(&look, &world.memory, world.now);
+    assert_eq!(census.active.unwrap().id.name, "a");
+    assert_eq!(census.foreign[0].id.name, "b");
+}
+
+#[test]
+fn a_url_that_never_named_the_older_one_says_nothing_of_it() {
+    let mut world = after_an_outage();
+    says(&mut world, |said, b| {
+        said.sessions = [b.clone()].into();
+        said.lease = Holder::Pod(b);
+    });
+    world.database.word.as_mut().unwrap().held = [id(&mut world.clone(), "b")].into();
+    let look = world.look();
+    let census = Census::take(&look, &world.memory, world.now);
+    assert_eq!(census.active.unwrap().id.name, "a", "rule S9");
+    assert_eq!(census.foreign[0].id.name, "b");
+}
+
+#[test]
+fn an_answer_from_before_the_takeover_names_nobody() {
+    let mut world = after_an_outage();
+    says(&mut world, |said, b| said.lease = Holder::Pod(b));
+    let took = world.pod("b").took.unwrap().at;
+    world.database.word.as_mut().unwrap().at = took;
+    let look = world.look();
+    let census = Census::take(&look, &world.memory, world.now);
+    assert_eq!(census.foreign.len(), 1);
 }
