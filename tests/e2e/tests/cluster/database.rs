@@ -1,9 +1,12 @@
 //! The database, asked: by the operator itself, right before it stops an active.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, ensure};
 use chainlink_operator::api::ChainlinkNodeStatus;
-use e2e::world::condition;
-use e2e::{Company, World, scenario};
+use e2e::pair::Pair;
+use e2e::world::{self, condition};
+use e2e::{Company, World, scenario, until};
 use kube::api::DeleteParams;
 
 /// Reason and message of `LockVerified`.
@@ -28,6 +31,18 @@ async fn until_verified(world: &World, name: &str) -> Result<()> {
     let active = status.active.clone().context("nobody is active")?;
     ensure!(said(&status).contains(&active), "{}", said(&status));
     Ok(())
+}
+
+/// Waits until a handover is held back by what the database says.
+async fn until_held_back(world: &World, name: &str) -> Result<ChainlinkNodeStatus> {
+    let what = "the database holds the handover back";
+    world
+        .until_status(name, what, |status| {
+            let ready = status.conditions.iter().find(|one| one.type_ == "Ready");
+            ready.is_some_and(|ready| ready.reason == "DatabaseContradicts")
+                && condition(status, "LockVerified") == Some(false)
+        })
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,15 +118,7 @@ async fn a_successor_that_waits_on_another_database_is_not_handed_over_to() -> R
         world
             .change("node", serde_json::json!({"version": "2.19.0"}))
             .await?;
-        world
-            .until_stalled("node", &["DatabaseContradicts"])
-            .await?;
-        let status = world.status("node").await?;
-        ensure!(
-            condition(&status, "LockVerified") == Some(false),
-            "{}",
-            said(&status)
-        );
+        let status = until_held_back(world, "node").await?;
         ensure!(
             status.active.as_deref() == Some(&active),
             "it was to work on"
@@ -166,10 +173,7 @@ async fn a_successor_that_waits_where_nothing_can_be_written_is_not_handed_over_
         world
             .change("node", serde_json::json!({"version": "2.19.0"}))
             .await?;
-        world
-            .until_stalled("node", &["DatabaseContradicts"])
-            .await?;
-        let status = world.status("node").await?;
+        let status = until_held_back(world, "node").await?;
         ensure!(
             said(&status).contains("takes no writes"),
             "{}",
@@ -194,6 +198,58 @@ async fn a_successor_that_waits_where_nothing_can_be_written_is_not_handed_over_
             .await?;
         world.until_running("node", "2.19.0", 1).await?;
         world.judged().await?;
+        Ok(())
+    })
+    .await
+}
+
+/// How long nobody reaches the database; two minutes take five of the suite.
+fn dark() -> Duration {
+    let seconds = std::env::var("E2E_DARK_SECONDS").ok();
+    Duration::from_secs(seconds.and_then(|text| text.parse().ok()).unwrap_or(30))
+}
+
+/// The Service is the one name of two servers. The first stays up and refuses writes; the second is promoted; nobody
+/// reaches either for a time, so that connections break and standbys end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn after_a_database_failed_over_behind_its_name_one_active_writes_and_all_standbys_wait()
+-> Result<()> {
+    scenario("database-fails-over", Company::Welcome, async |world| {
+        let mut pair = Pair::start(world).await?;
+        world.secret("pair", &[("url", &pair.url())]).await?;
+        let mut node = world.node("node", "2.18.0", 2);
+        node["spec"]["database"]["url"]["secretKeyRef"]["name"] = "pair".into();
+        world.apply(&node).await?;
+        world.until_status_running("node", "2.18.0", 2).await?;
+        until_verified(world, "node").await?;
+
+        world.timeline.act("the database is dark");
+        pair.dark(true)?;
+        pair.fail_over(world).await?;
+        tokio::time::sleep(dark()).await;
+        pair.dark(false)?;
+        world.timeline.act("the database is back, on the other server");
+
+        let back = Instant::now();
+        let writer = until("one active writes on the new server", world::PATIENCE, async || {
+            let sql = "SELECT string_agg(DISTINCT pod, ',') FROM simulator_duty WHERE kind = 'tick' AND at > now() - interval '1 second'";
+            let writers = pair.on_second(sql)?;
+            ensure!(!writers.is_empty() && !writers.contains(','), "writers: {writers}");
+            Ok(writers)
+        })
+        .await?;
+        let written = back.elapsed();
+        let status = world.until_status_running("node", "2.18.0", 2).await?;
+        let redundant = back.elapsed();
+        eprintln!(
+            "after {:?} of darkness: written to after {written:.1?}, fully redundant after {redundant:.1?}",
+            dark()
+        );
+        until_verified(world, "node").await?;
+        let status = world.status("node").await.unwrap_or(status);
+        ensure!(status.active == Some(writer.clone()), "{writer} writes, and {:?} is taken for active", status.active);
+        ensure!(redundant < Duration::from_secs(30), "it took {redundant:?}");
         Ok(())
     })
     .await
