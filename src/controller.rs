@@ -4,6 +4,7 @@
 //! pods, plans, writes the status (with the intent in it, under the resource's `resourceVersion`),
 //! tells what it is about to do, and does it. Before a stop it looks and plans once more.
 
+mod database;
 mod intent;
 mod streams;
 mod turns;
@@ -29,8 +30,10 @@ use crate::observe::{Looker, Machines, Observation, PodId, Problem, Wanted, Witn
 use crate::plan::{Act, Blocked, Permit, Place, Plan, Step, plan};
 use crate::report::{self, Metrics, Report};
 
+use database::Asked;
 use turns::Turns;
 
+pub use database::DatabaseAccess;
 pub use streams::{run, served};
 pub use watchdog::Watchdog;
 
@@ -75,6 +78,8 @@ pub struct Settings {
     pub max_handovers: usize,
     /// Whether machines are watched, so that those which are being emptied are left by handover.
     pub watch_machines: bool,
+    /// Whether the databases may be asked.
+    pub database: DatabaseAccess,
 }
 
 /// What passes share.
@@ -95,6 +100,8 @@ pub struct Context {
     /// The name of the pod that was to be made last and turned out to be taken, by the uid of the
     /// resource.
     taken: Mutex<HashMap<String, String>>,
+    /// What the database of a resource said last, by the resource's uid.
+    words: Mutex<HashMap<String, Asked>>,
 }
 
 #[derive(Clone, Debug)]
@@ -127,6 +134,7 @@ impl Context {
             watchdog: Watchdog::default(),
             refusals: Mutex::default(),
             taken: Mutex::default(),
+            words: Mutex::default(),
             client,
         };
         (Arc::new(context), woken)
@@ -160,6 +168,8 @@ impl Context {
             .remove(uid);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.remove(uid);
+        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.remove(uid);
     }
 
     fn note_taken(&self, uid: &str, pod: &str) {
@@ -371,16 +381,24 @@ impl<'a> Pass<'a> {
             revisions: self.kept.revisions.clone(),
             pods,
             pulls,
+            database: self.verified(),
             taken: self.context.taken(&uid),
             machines,
         })
     }
 
     async fn finish(self) -> Result<Action, Error> {
-        let seen = self.observe().await?;
         let old = self.node.status.clone().unwrap_or_default();
-        let now = Timestamp::now();
-        let plan = plan(&seen, &old.operator, now);
+        let mut seen = self.observe().await?;
+        let mut now = Timestamp::now();
+        let mut next = plan(&seen, &old.operator, now);
+        if self.ask_if_due(&seen, &next, now).await? {
+            // The answer may have taken its time, and what was seen before it is no longer fresh.
+            seen = self.observe().await?;
+            now = Timestamp::now();
+            next = plan(&seen, &old.operator, now);
+        }
+        let plan = next;
         let uid = &seen.intent.node.uid;
         let makes = |act: &Act| matches!(act, Act::Create { .. } | Act::Pull { .. });
         if !plan.acts.iter().any(makes) {
@@ -646,6 +664,7 @@ impl<'a> Pass<'a> {
                 .ask(&successor.name)
                 .await
                 .doing("asking the successor")?;
+            self.ask_again(Timestamp::now()).await?;
         }
         let fresh = self
             .api

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use chainlink_operator::controller::{self, Context, Settings};
+use chainlink_operator::controller::{self, Context, DatabaseAccess, Settings};
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod server;
@@ -44,6 +44,9 @@ struct Run {
     /// Format of the log.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+    /// Read the Secrets that hold database URLs, and ask the databases who holds the lock.
+    #[arg(long, env = "VERIFY_DATABASES")]
+    verify_databases: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -111,6 +114,11 @@ async fn run(arguments: Run) -> Result<(), String> {
     let settings = Settings {
         max_handovers: arguments.max_handovers,
         watch_machines: arguments.watch_machines,
+        database: if arguments.verify_databases {
+            DatabaseAccess::Yes
+        } else {
+            DatabaseAccess::No
+        },
     };
     let (context, woken) = Context::new(client.clone(), settings);
     let server = tokio::spawn(server::serve(arguments.http_address, Arc::clone(&context)));

@@ -58,8 +58,10 @@ fn the_tests_that_the_rules_name_exist() {
 fn every_reason_is_explained() {
     let files = [
         "src/report/conditions.rs",
+        "src/report/lock_verified.rs",
         "src/report/events.rs",
         "src/plan/guard.rs",
+        "src/plan/database.rs",
         "src/plan/moves.rs",
         "src/plan/held.rs",
         "src/plan/relocate.rs",
@@ -68,6 +70,9 @@ fn every_reason_is_explained() {
         "src/build/options.rs",
         "src/controller.rs",
         "src/controller/intent.rs",
+        "src/controller/database.rs",
+        "src/observe/database/ask.rs",
+        "src/observe/database/word.rs",
     ];
     let mut reasons: BTreeSet<String> = BTreeSet::new();
     for file in files {
@@ -87,12 +92,12 @@ fn every_reason_is_explained() {
             .filter_map(|line| line.trim().strip_suffix(','))
             .map(str::to_owned),
     );
-    // A pull policy; a pod that is not in back-off is left alone without a word; and an
+    // A pull policy; a kind; a pod that is not in back-off is left alone without a word; and an
     // outside holder has a reason of its own.
-    for silent in ["IfNotPresent", "NotInBackOff", "External"] {
+    for silent in ["IfNotPresent", "ConfigMap", "NotInBackOff", "External"] {
         assert!(reasons.remove(silent), "{silent} is not there any more");
     }
-    let page = text("docs/status.md");
+    let page = text("docs/status.md") + &text("docs/database.md");
 
     assert!(reasons.len() > 40, "the reasons were not found");
     reasons.retain(|reason| !page.contains(&format!("`{reason}`")));

@@ -10,12 +10,12 @@ struct Rule {
     verbs: Vec<String>,
 }
 
-fn rules() -> Vec<String> {
+fn rules(name: &str, end: &str) -> Vec<String> {
     let template = include_str!("../charts/chainlink-operator/templates/_rules.tpl");
     let (_, rules) = template
-        .split_once("{{- define \"chainlink-operator.rules\" -}}")
+        .split_once(&format!("{{{{- define \"chainlink-operator.{name}\" -}}}}"))
         .unwrap();
-    let (rules, _) = rules.split_once("{{- end }}").unwrap();
+    let (rules, _) = rules.split_once(end).unwrap();
     let rules: Vec<Rule> = serde_yaml_ng::from_str(rules).unwrap();
     rules
         .iter()
@@ -26,7 +26,7 @@ fn rules() -> Vec<String> {
 #[test]
 fn the_chart_grants_what_the_operator_uses_and_no_more() {
     assert_eq!(
-        rules(),
+        rules("rules", "{{- end }}"),
         [
             // The controller's watch, and a fresh read at each pass.
             "chainlinknodes: get list watch",
@@ -55,4 +55,21 @@ fn the_chart_grants_what_the_operator_uses_and_no_more() {
             "events: create",
         ]
     );
+}
+
+#[test]
+fn secrets_are_read_only_where_the_databases_are_to_be_asked() {
+    assert_eq!(rules("databaseRules", "{{- with"), ["secrets: get"]);
+    let roles = include_str!("../charts/chainlink-operator/templates/rbac.yaml");
+    let lines: Vec<&str> = roles.lines().map(str::trim).collect();
+    let mut granted = 0;
+    for (before, line) in lines.iter().zip(&lines[1..]) {
+        if line.contains("databaseRules") {
+            assert!(before.contains("if ") && before.contains("databaseVerification.enabled"));
+            granted += 1;
+        }
+    }
+    assert_eq!(granted, 2, "in a Role and in a ClusterRole");
+    let values = include_str!("../charts/chainlink-operator/values.yaml");
+    assert!(values.contains("databaseVerification:\n  enabled: false\n"));
 }

@@ -103,6 +103,27 @@ pub struct Database {
     /// How the nodes keep each other out of the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<DatabaseLock>,
+    /// Whether the operator asks the database itself, right before it stops an active, who holds the
+    /// lock and whether the successor waits there. Default: Auto. No pod is replaced for a change of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
+    /// The certificate authority of the database's server, in PEM form, for the operator's own
+    /// connection: a path in the URL is one in the node's pod. Needed where the URL has
+    /// `sslrootcert`, or a `sslmode` that verifies against an authority of your own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<VariableSource>,
+}
+
+/// What the database's own word is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Verification {
+    /// What it says against a handover holds that back; where it can't be asked, the rest is enough (default).
+    #[default]
+    Auto,
+    /// No handover either where it can't be asked.
+    Required,
+    /// It is not asked. (YAML reads a bare `Off` as false, so that is no word for it.)
+    Never,
 }
 
 /// How the nodes keep each other out of the database.

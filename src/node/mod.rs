@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod database;
 pub mod exit;
 pub mod http;
 pub mod legacy;
@@ -15,6 +16,7 @@ pub mod log;
 pub mod settings;
 pub mod version;
 
+pub use database::{DatabaseUrl, Host, TlsMode, UnreadableUrl, WhichServer};
 pub use exit::{ExitKind, classify_exit};
 pub use http::Answer;
 pub use legacy::is_legacy_variable;

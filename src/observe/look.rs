@@ -1,6 +1,7 @@
 //! One fresh look at everything that belongs to a resource, and the records that it calls for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 use serde_json::json;
 
-use super::observation::{Pod, Pull, Trouble};
+use super::observation::{Pod, PodId, Pull, Trouble};
 use super::read::{self, Note};
 use super::witness::{Before, Facts, Subject, Witnesses};
 use crate::api::ChainlinkNode;
@@ -119,6 +120,22 @@ impl<'a> Looker<'a> {
             .iter()
             .filter(|pod| self.owns(pod.owner_references()));
         Ok(own.filter_map(read::pull).collect())
+    }
+
+    /// Every pod of the resource that has addresses, by each of them.
+    pub async fn addresses(&self) -> Result<BTreeMap<IpAddr, PodId>, kube::Error> {
+        let listed = self.pods().list(&self.of_node()).await?;
+        let own = listed
+            .items
+            .iter()
+            .filter(|pod| self.owns(pod.owner_references()));
+        Ok(own
+            .flat_map(|pod| {
+                read::addresses(pod)
+                    .into_iter()
+                    .map(|address| (address, read::id(pod)))
+            })
+            .collect())
     }
 
     /// Asks one pod directly, so that the next look has its answer (rule S5).

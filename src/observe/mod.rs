@@ -2,6 +2,7 @@
 //! in the pods. Nothing is decided here.
 
 mod container;
+pub mod database;
 mod look;
 mod machines;
 mod observation;
@@ -10,6 +11,7 @@ mod preparation;
 mod read;
 mod witness;
 
+pub use database::{DatabaseWord, Holder, Says, Silence, Verified};
 pub use look::Looker;
 pub use machines::Machines;
 pub use observation::*;

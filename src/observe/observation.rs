@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::database::Verified;
 use crate::api::{OpenTime, Schedule};
 use crate::node::NodeVersion;
 use crate::node::exit::ExitKind;
@@ -40,6 +41,8 @@ pub struct Observation {
     pub pulls: Vec<Pull>,
     /// A name under which a pod was to be made, and which is somebody else's pod.
     pub taken: Option<String>,
+    /// What the database itself says of the lock.
+    pub database: Verified,
     /// Every machine of the cluster by name; `None` where they may not be read.
     pub machines: Option<BTreeMap<String, Machine>>,
 }

@@ -106,6 +106,23 @@ pub(super) fn address(pod: &ApiPod) -> Option<IpAddr> {
     pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()
 }
 
+/// All addresses of a pod, where it has one of each family. That of its machine is not its own.
+pub(super) fn addresses(pod: &ApiPod) -> Vec<IpAddr> {
+    let own_network = pod
+        .spec
+        .as_ref()
+        .is_some_and(|spec| spec.host_network != Some(true));
+    let more = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.pod_ips.as_ref());
+    more.into_iter()
+        .flatten()
+        .filter(|_| own_network)
+        .filter_map(|address| address.ip.parse().ok())
+        .collect()
+}
+
 pub(super) fn record(pod: &ApiPod, container: &str) -> Record {
     let waiting = noted(pod, WAITING_CONDITION, container);
     let took = noted(pod, ACTIVE_CONDITION, container);

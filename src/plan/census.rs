@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::database::{Evidence, of_active};
 use super::guard::{Rule, Rules};
 use super::{FRESH, LOST, NOT_RESTARTED, RESCUE};
 use crate::api::Memory;
-use crate::observe::{Container, Observation, Pod};
+use crate::observe::{Container, Observation, Pod, PodId};
 
 /// Every pod of one look in its part. A pod is in one part only.
 #[derive(Debug)]
 pub struct Census<'a> {
     /// The newest taker of the lock; stopped on purpose or not, it counts until its container ends.
     pub active: Option<&'a Pod>,
-    /// Several takers, and nothing says who came last: nothing may be stopped.
+    /// Several takers, and neither a record nor the database says who came last: nothing may be stopped.
     pub order_unknown: bool,
     /// Took the lock before the active did, and still runs.
     pub suspects: Vec<&'a Pod>,
@@ -56,8 +57,11 @@ impl<'a> Census<'a> {
             .iter()
             .filter(|pod| pod.running() && pod.took.is_some())
             .collect();
+        let named = named(seen, &takers);
         let database = |pod: &Pod| {
-            if rules.on(Rule::SameDatabase) {
+            if named == Some(&pod.id) {
+                Database::Ours
+            } else if rules.on(Rule::SameDatabase) {
                 database(pod, &takers, memory, now)
             } else {
                 Database::Ours
@@ -74,15 +78,16 @@ impl<'a> Census<'a> {
             .copied()
             .filter(|pod| !foreign.iter().any(|other| other.id == pod.id))
             .collect();
-        ours.sort_by_key(|pod| pod.took.map(|took| took.at));
-        let order_unknown = in_doubt
-            || match ours.as_slice() {
-                [.., second, last] => {
-                    second.took.map(|took| took.at) == last.took.map(|took| took.at)
-                        || last.took.is_some_and(|took| took.waited.is_none())
-                }
-                _ => false,
-            };
+        ours.sort_by_key(|pod| (named == Some(&pod.id), pod.took.map(|took| took.at)));
+        let order_unknown = named.is_none()
+            && (in_doubt
+                || match ours.as_slice() {
+                    [.., second, last] => {
+                        second.took.map(|took| took.at) == last.took.map(|took| took.at)
+                            || last.took.is_some_and(|took| took.waited.is_none())
+                    }
+                    _ => false,
+                });
         let active = if order_unknown { None } else { ours.pop() };
         let mut census = Self {
             active,
@@ -233,6 +238,26 @@ impl<'a> Census<'a> {
     pub fn pods(&self) -> &'a [Pod] {
         self.all
     }
+}
+
+/// The pod that the database itself names as the holder, where several have taken a lock: asked after the last of
+/// them did, on a server that takes writes. Those that took a lock before it have to be known to be on that
+/// database: behind another URL the newer pod would be the holder, too (rule S9).
+fn named<'a>(seen: &Observation, takers: &[&'a Pod]) -> Option<&'a PodId> {
+    let word = seen.database.word.as_ref()?;
+    let took = |pod: &Pod| pod.took.map(|took| took.at);
+    let last = takers.iter().filter_map(|pod| took(pod)).max();
+    if takers.len() < 2 || Some(word.at) <= last {
+        return None;
+    }
+    let holder = takers
+        .iter()
+        .find(|pod| of_active(&seen.database, pod) == Evidence::Agrees)?;
+    let known = takers
+        .iter()
+        .filter(|pod| pod.id != holder.id && took(pod) <= took(holder))
+        .all(|pod| word.held.contains(&pod.id));
+    known.then_some(&holder.id)
 }
 
 /// Which database a taker's lock is on, as far as can be told (rule S9).

@@ -6,11 +6,12 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::census::{Census, before};
+use super::database;
 use super::relocate::Purpose;
 use super::{BACKOFF, FRESH, RESCUE, TAKEOVER};
 use crate::api::Memory;
 use crate::node::NodeVersion;
-use crate::observe::{Answered, Container, Pod, PodId, Revision};
+use crate::observe::{Answered, Container, Pod, PodId, Revision, Verified};
 
 /// The right to stop one pod, as it stood in one look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +147,8 @@ pub enum Rule {
     SameLock,
     /// S9: a pod on another database is no successor, and not active.
     SameDatabase,
+    /// S1, S9: the database does not say otherwise.
+    DatabaseAgrees,
     /// A revision whose handover failed is not tried again.
     NotFailed,
 }
@@ -255,6 +258,7 @@ pub(super) fn still_stopping(pod: &Pod) -> Denied {
 pub(super) fn stop_active(
     census: &Census<'_>,
     memory: &Memory,
+    verified: &Verified,
     goal: &Goal<'_>,
     now: Timestamp,
     rules: Rules,
@@ -300,7 +304,7 @@ pub(super) fn stop_active(
             ),
         );
     }
-    let successor = successor(census, active, goal, now, rules)?;
+    let successor = successor(census, active, verified, goal, now, rules)?;
     let cause = Cause::Handover {
         successor: successor.id.clone(),
     };
@@ -338,6 +342,7 @@ fn rival<'a>(
 fn successor<'a>(
     census: &Census<'a>,
     active: &Pod,
+    verified: &Verified,
     goal: &Goal<'_>,
     now: Timestamp,
     rules: Rules,
@@ -354,7 +359,14 @@ fn successor<'a>(
         .iter()
         .filter(|pod| pod.id != active.id && !pod.deleted && goal.allows(pod));
     for pod in candidates {
-        match fit(pod, now, rules) {
+        let fits = fit(pod, now, rules).and_then(|()| {
+            if rules.on(Rule::DatabaseAgrees) {
+                database::permits(verified, active, pod, now)
+            } else {
+                Ok(())
+            }
+        });
+        match fits {
             Ok(()) => return Ok(pod),
             Err(denied) => why = denied,
         }

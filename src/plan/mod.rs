@@ -6,6 +6,7 @@
 
 mod asked;
 mod census;
+mod database;
 mod guard;
 mod held;
 mod memory;
@@ -27,6 +28,7 @@ use crate::api::{LastHandover, Memory};
 use crate::observe::{Observation, Pod, PodId};
 
 pub use census::Census;
+pub use database::{Evidence, is_of_database, of_active, of_standby};
 #[cfg(test)]
 pub use guard::Rule;
 pub use guard::{Cause, Denied, Permit, Rules};
@@ -48,6 +50,8 @@ pub const MISSING: Duration = Duration::from_mins(10);
 pub const TAKEOVER: Duration = Duration::from_mins(10);
 /// How long after a pod was found on another database no further one is made.
 pub const RETRY: Duration = Duration::from_mins(10);
+/// How long after the last progress the database may speak against a handover before that is reported as stalled.
+pub const DATABASE_DOUBT: Duration = Duration::from_secs(60);
 /// Longer than the kubelet ever waits before it starts a container again: one that is down for so long
 /// is on a lost machine.
 pub const NOT_RESTARTED: Duration = Duration::from_mins(6);

@@ -4,11 +4,14 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::census::{Census, before};
+use super::database::is_of_database;
 use super::guard::{self, Cause, Denied, Goal, Permit, Rule, Rules};
 use super::pull::Needed;
 use super::relocate::Purpose;
 use super::situation::{Blocked, Situation, Step};
-use super::{BOOT, CRASH_LOOP, EXITS_OF_A_LOOP, FRESH, LOST, MISSING, RESCUE, RETRY};
+use super::{
+    BOOT, CRASH_LOOP, DATABASE_DOUBT, EXITS_OF_A_LOOP, FRESH, LOST, MISSING, RESCUE, RETRY,
+};
 use crate::api::{Memory, Stop};
 use crate::observe::{Answered, Container, Observation, Pod, PodId, Pulled, Revision, Wanted};
 
@@ -482,9 +485,14 @@ impl<'a> Board<'a> {
                 | "OrderUnknown"
                 | "TakeoverAwaited"
                 | "SuspectAnswers"
+                | "DatabaseContradicts"
+                | "DatabaseNotAsked"
         );
         let old = if denied.reason == "OrderUnknown" {
             self.took_lately().is_none()
+        } else if is_of_database(denied.reason) {
+            // A session that was lost is soon there again.
+            self.last_progress() <= before(self.now, DATABASE_DOUBT)
         } else {
             self.last_progress() <= before(self.now, self.seen.intent.standby_timeout)
         };
@@ -709,7 +717,15 @@ impl<'a> Board<'a> {
             });
             return Decided::nothing(situation);
         }
-        match guard::stop_active(self.census, self.memory, goal, self.now, self.rules) {
+        let stop = guard::stop_active(
+            self.census,
+            self.memory,
+            &self.seen.database,
+            goal,
+            self.now,
+            self.rules,
+        );
+        match stop {
             Ok(permit) => Decided::stop(permit, Step::StoppingActive),
             Err(denied) => {
                 let mut decided = self.held(denied);

@@ -92,12 +92,11 @@ impl Situation {
             let rest = Duration::try_from(until.duration_since(now)).unwrap_or_default();
             return rest.clamp(Duration::from_millis(100), Duration::from_secs(15));
         }
+        let stalled = self.blocked.as_ref().is_some_and(|blocked| blocked.stalled);
         match self.step {
+            Step::Holding | Step::StoppingActive if stalled => Duration::from_secs(5),
             Step::Steady | Step::Hibernating | Step::External => Duration::from_secs(15),
             Step::StoppingActive | Step::AwaitingTakeover => Duration::from_millis(200),
-            Step::Holding if self.blocked.as_ref().is_some_and(|blocked| blocked.stalled) => {
-                Duration::from_secs(5)
-            }
             _ => Duration::from_secs(1),
         }
     }

@@ -1,4 +1,4 @@
-//! Conditions, as kstatus reads them: Ready, Reconciling and Stalled; Available and Redundant beside.
+//! Conditions, as kstatus reads them: Ready, Reconciling and Stalled; Available, Redundant and `LockVerified` beside.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::lock_verified::lock_verified;
 use super::status::{Report, message};
 use crate::observe::{Answered, Pod};
 use crate::plan::{Census, Step};
@@ -13,7 +14,7 @@ use crate::plan::{Census, Step};
 /// How long an active whose container runs may stay without an answer before that is told.
 const UNRESPONSIVE: Duration = Duration::from_secs(10);
 
-struct Said {
+pub(super) struct Said {
     kind: &'static str,
     /// `True`, `False` or `Unknown`.
     status: &'static str,
@@ -21,7 +22,7 @@ struct Said {
     message: String,
 }
 
-fn said(kind: &'static str, is: bool, reason: &str, message: impl Into<String>) -> Said {
+pub(super) fn said(kind: &'static str, is: bool, reason: &str, message: impl Into<String>) -> Said {
     Said {
         kind,
         status: if is { "True" } else { "False" },
@@ -30,7 +31,7 @@ fn said(kind: &'static str, is: bool, reason: &str, message: impl Into<String>) 
     }
 }
 
-fn unknown(kind: &'static str, reason: &str, message: impl Into<String>) -> Said {
+pub(super) fn unknown(kind: &'static str, reason: &str, message: impl Into<String>) -> Said {
     Said {
         status: "Unknown",
         ..said(kind, false, reason, message)
@@ -65,6 +66,7 @@ pub(super) fn conditions(
         ),
         available(census, step, old, report.now),
         redundant(report, census, step),
+        lock_verified(report.seen, census, step),
     ];
     let generation = report.node.metadata.generation;
     all.into_iter()

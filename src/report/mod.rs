@@ -3,6 +3,7 @@
 
 mod conditions;
 mod events;
+mod lock_verified;
 mod metrics;
 mod status;
 #[cfg(test)]

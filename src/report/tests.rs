@@ -5,9 +5,10 @@
 use serde_json::json;
 
 use super::{Note, Report, notes, status};
+use crate::api::Verification;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
 use crate::node::ExitKind;
-use crate::observe::{Answered, Contact};
+use crate::observe::{Answered, Contact, DatabaseWord, Holder, Says, Silence};
 use crate::plan::Plan;
 use crate::plan::tests::world::{World, v1, v2};
 
@@ -221,5 +222,78 @@ fn while_it_is_not_known_who_took_over_nobody_is_said_to_be_failing_over() {
     assert_eq!(
         (status.as_str(), reason.as_str()),
         ("Unknown", "OrderUnknown")
+    );
+}
+
+/// What the database says of `a`, which is active, and `b`, which waits.
+fn asked(told: &mut Told, change: impl FnOnce(&mut Says)) {
+    let (a, b) = (
+        told.world.pod("a").id.clone(),
+        told.world.pod("b").id.clone(),
+    );
+    let mut said = Says {
+        read_only: None,
+        missing_right: None,
+        lease: Holder::Pod(a.clone()),
+        advisory: Holder::Nobody,
+        sessions: [a, b].into(),
+    };
+    change(&mut said);
+    told.world.later(1);
+    told.world.database.word = Some(DatabaseWord {
+        at: told.world.now,
+        said: Ok(said),
+        held: [].into(),
+    });
+    told.look();
+}
+
+#[test]
+fn the_lock_is_verified_only_where_the_database_was_asked_and_agrees() {
+    let mut told = Told::of(pair());
+    let verified = |told: &Told| {
+        let (status, reason) = told.condition("LockVerified");
+        format!("{status} {reason}")
+    };
+    assert_eq!(verified(&told), "Unknown NotAskedYet");
+    asked(&mut told, |_| {});
+    assert_eq!(verified(&told), "True HolderIsActive");
+    asked(&mut told, |said| said.lease = Holder::Nobody);
+    assert_eq!(verified(&told), "False DatabaseContradicts");
+    asked(&mut told, |said| said.lease = Holder::Unseen);
+    assert_eq!(verified(&told), "Unknown HolderUnknown");
+    asked(&mut told, |said| {
+        said.lease = Holder::Elsewhere([10, 0, 0, 9].into());
+        said.sessions.clear();
+    });
+    assert_eq!(verified(&told), "Unknown AddressesHidden");
+    let active = told.world.pod("a").id.clone();
+    asked(&mut told, |said| said.sessions = [active].into());
+    assert_eq!(
+        verified(&told),
+        "False DatabaseContradicts",
+        "b waits elsewhere"
+    );
+
+    told.world.database.word.as_mut().unwrap().said = Err(Silence::not_allowed());
+    told.look();
+    assert_eq!(verified(&told), "Unknown NotAllowed");
+    told.world.database.wanted = Verification::Never;
+    told.look();
+    assert_eq!(verified(&told), "Unknown NotWanted");
+}
+
+#[test]
+fn an_answer_of_before_the_takeover_verifies_nothing() {
+    let mut told = Told::of(pair());
+    asked(&mut told, |_| {});
+    told.world.later(5);
+    told.world.gone("a");
+    told.world.takes("b");
+    told.look();
+    let (status, reason) = told.condition("LockVerified");
+    assert_eq!(
+        (status.as_str(), reason.as_str()),
+        ("Unknown", "NotAskedYet")
     );
 }

@@ -125,3 +125,98 @@ async fn a_deleted_config_map_replaces_nothing_and_a_killed_active_keeps_its_pin
         "{texts:?}"
     );
 }
+
+fn lock_verified(world: &World) -> (String, String) {
+    let status = world.status();
+    let all = status["conditions"].as_array().cloned().unwrap_or_default();
+    let verified = all.iter().find(|one| one["type"] == "LockVerified");
+    let text = |key: &str| {
+        verified
+            .and_then(|one| one[key].as_str())
+            .unwrap_or_default()
+            .to_owned()
+    };
+    (text("status"), text("reason"))
+}
+
+fn url(world: &World, url: &str) {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "mainnet", "namespace": "default"},
+        "data": {"url": k8s_openapi::ByteString(url.as_bytes().to_vec())},
+    });
+    world.with(|all| {
+        all.store.remove("secrets", "mainnet");
+        all.store.create("secrets", secret).unwrap();
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_database_has_to_agree_and_cannot_be_asked_the_active_is_not_stopped() {
+    let mut spec = two_replicas();
+    spec["database"]["verification"] = json!("Required");
+    let world = World::new(&spec);
+    let mut operator = Operator::that_asks(&world);
+    operator.rest().await;
+    let unreadable = ("Unknown".to_owned(), "ReferenceUnreadable".to_owned());
+    assert_eq!(lock_verified(&world), unreadable);
+    world.upgrade("2.29.0");
+    operator
+        .drive("what is missing is told", |world| {
+            message(world).contains("there is no Secret mainnet with a key url")
+        })
+        .await;
+    operator.drive_for(Duration::from_secs(2)).await;
+    assert!(
+        !world.deeds().contains(&"remove pod 1".to_owned()),
+        "{}",
+        world.describe()
+    );
+
+    world.edit(|spec| spec["database"]["verification"] = json!("Auto"));
+    operator.rest().await;
+    assert!(world.deeds().contains(&"remove pod 1".to_owned()));
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_does_not_answer_is_not_waited_for_and_its_url_is_never_told() {
+    let world = World::new(&two_replicas());
+    // A port of this machine's own would be the pod itself; an address for documentation is nobody's.
+    url(&world, "postgresql://anton:geheim@192.0.2.1:5432/verborgen");
+    let mut operator = Operator::that_asks(&world);
+    operator.rest().await;
+    world.upgrade("2.29.0");
+    operator.rest().await;
+    assert_eq!(world.wrongs(), [""; 0]);
+    assert_eq!(lock_verified(&world).0, "Unknown");
+    let kinds = [
+        "chainlinknodes",
+        "pods",
+        "events",
+        "configmaps",
+        "controllerrevisions",
+    ];
+    for kind in kinds {
+        let all = world.with(|all| all.store.all(kind));
+        let text = format!("{all:?}");
+        for part in ["anton", "geheim", "192.0.2.1", "verborgen"] {
+            assert!(!text.contains(part), "{part} in {kind}: {text}");
+        }
+    }
+}
+
+/// Rule L2.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_cannot_be_asked_causes_no_writes_at_rest() {
+    let world = World::new(&two_replicas());
+    url(&world, "mysql://anton:geheim@db/verborgen");
+    let mut operator = Operator::that_asks(&world);
+    operator.rest().await;
+    assert_eq!(lock_verified(&world).1, "UrlUnreadable");
+    let writes = operator.post.writes();
+    for _ in 0..20 {
+        operator.pass().await;
+    }
+    assert_eq!(operator.post.writes(), writes);
+}

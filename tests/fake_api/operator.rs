@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chainlink_operator::api::ChainlinkNode;
-use chainlink_operator::controller::{Context, Settings, reconcile};
+use chainlink_operator::controller::{Context, DatabaseAccess, Settings, reconcile};
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -48,7 +48,20 @@ impl Operator {
     }
 
     pub fn with(world: &World, post: Arc<Post>) -> Self {
-        let (context, woken) = Context::new(client(world, &post), Settings::default());
+        Self::with_access(world, post, DatabaseAccess::No)
+    }
+
+    /// An operator that may read the Secrets of database URLs.
+    pub fn that_asks(world: &World) -> Self {
+        Self::with_access(world, Post::faithful(), DatabaseAccess::Yes)
+    }
+
+    fn with_access(world: &World, post: Arc<Post>, access: DatabaseAccess) -> Self {
+        let settings = Settings {
+            database: access,
+            ..Settings::default()
+        };
+        let (context, woken) = Context::new(client(world, &post), settings);
         Self {
             world: world.clone(),
             context,

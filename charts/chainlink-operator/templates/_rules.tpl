@@ -1,5 +1,6 @@
 {{- /*
 All that the operator may do, wherever it watches. No Secret can be read: nodes take theirs from the kubelet.
+databaseVerification adds the one right below.
 */}}
 {{- define "chainlink-operator.rules" -}}
 - apiGroups: [chainlink-operator.dev]
@@ -48,4 +49,14 @@ All that the operator may do, wherever it watches. No Secret can be read: nodes 
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+{{- end }}
+{{- /* The Secrets of database URLs (and of their certificate authorities), read one by one right before they are used. */}}
+{{- define "chainlink-operator.databaseRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+  {{- with .Values.databaseVerification.secretNames }}
+  resourceNames:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end }}

@@ -19,6 +19,15 @@ pub enum Nature {
     CrashesAfter,
     /// It says that it waits, and can't win (a server that is read-only for it).
     Lies,
+    /// The same, and its log does not show it: only the database can tell.
+    LiesSilently,
+}
+
+impl Nature {
+    /// Whether its waiting line is no waiting.
+    pub fn lies(self) -> bool {
+        matches!(self, Self::Lies | Self::LiesSilently)
+    }
 }
 
 /// Revisions by index. The version counts up; two locks do not see each other.
@@ -48,8 +57,9 @@ pub const CONFIG_CRASHES_LATE: u8 = 6;
 pub const NEW_LIES: u8 = 7;
 pub const OTHER_LOCK: u8 = 8;
 pub const NEWEST: u8 = 9;
+pub const NEW_LIES_SILENTLY: u8 = 10;
 
-pub const KINDS: [Kind; 10] = [
+pub const KINDS: [Kind; 11] = [
     kind("old", 1, 0, Nature::Good),
     kind("old-configured", 1, 0, Nature::Good),
     kind("new", 2, 0, Nature::Good),
@@ -60,6 +70,7 @@ pub const KINDS: [Kind; 10] = [
     kind("new-lies", 2, 0, Nature::Lies),
     kind("other-lock", 1, 1, Nature::Good),
     kind("newest", 3, 0, Nature::Good),
+    kind("new-lies-silently", 2, 0, Nature::LiesSilently),
 ];
 
 impl Kind {
@@ -440,7 +451,7 @@ impl Cluster {
             match pod.does {
                 Does::NotStarted if pod.may_run() => into.push(Event::Starts(no)),
                 Does::Boot => into.push(Event::AsksForLock(no)),
-                Does::Wait if self.free(pod) && pod.kind().nature != Nature::Lies => {
+                Does::Wait if self.free(pod) && !pod.kind().nature.lies() => {
                     into.push(Event::TakesLock(no));
                 }
                 Does::Take => into.push(Event::Serves(no)),

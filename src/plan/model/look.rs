@@ -9,12 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::cluster::{Cluster, Does, KINDS, NEVER, Nature, Pod, Sight};
 use crate::api::{
-    Creation, DatabaseDiffers, LastActive, MayHaveHeld, Memory, Stop, WantedRevision,
+    Creation, DatabaseDiffers, LastActive, MayHaveHeld, Memory, Stop, Verification, WantedRevision,
 };
 use crate::node::ExitKind;
 use crate::observe::{
-    self, Answered, Contact, Container, Exit, Intent, Machine, Observation, PodId, Problem,
-    Revision, Took, Trouble, Wanted,
+    self, Answered, Contact, Container, DatabaseWord, Exit, Holder, Intent, Machine, Observation,
+    PodId, Problem, Revision, Says, Took, Trouble, Verified, Wanted,
 };
 use crate::plan::moves::pod_name;
 
@@ -308,6 +308,7 @@ impl Mind {
 pub fn look(cluster: &Cluster, surge: usize) -> Observation {
     Observation {
         taken: None,
+        database: asked(cluster),
         at: *NOW,
         intent: Intent {
             node: NODE.clone(),
@@ -336,6 +337,34 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
             .collect(),
         pulls: Vec::new(),
         machines: Some(MACHINES.clone()),
+    }
+}
+
+/// What the database says, where a pod lies of which the log tells nothing: elsewhere the rules hold without it.
+fn asked(cluster: &Cluster) -> Verified {
+    let id = |pod: &Pod| PodId {
+        name: name(pod.no).to_owned(),
+        uid: uid(pod.no),
+    };
+    let silent = |pod: &&Pod| pod.kind().nature == Nature::LiesSilently;
+    if !cluster.pods().iter().any(|pod| silent(&pod)) {
+        return Verified::default();
+    }
+    let holder = cluster.pods().iter().find(|pod| pod.holds()).map(id);
+    let there = |pod: &&Pod| Pod::runs(pod.does) && !silent(pod);
+    Verified {
+        wanted: Verification::Auto,
+        word: Some(DatabaseWord {
+            at: *NOW,
+            said: Ok(Says {
+                read_only: None,
+                missing_right: None,
+                lease: holder.map_or(Holder::Nobody, Holder::Pod),
+                advisory: Holder::Nobody,
+                sessions: cluster.pods().iter().filter(there).map(id).collect(),
+            }),
+            held: [].into(),
+        }),
     }
 }
 

@@ -198,7 +198,7 @@ fn handover_is_right(cluster: &Cluster, permit: &Permit, successor: &str) -> Jud
     }
     // One that has already taken over from an active that was cut off is as good.
     let ready = matches!(to.does, Does::Wait | Does::Take | Does::Serve);
-    if !ready || to.deleted || !to.seen() || to.kind().nature == Nature::Lies {
+    if !ready || to.deleted || !to.seen() || to.kind().nature.lies() {
         return broken("S1", format!("the successor {to} does not wait"));
     }
     if to.elsewhere && !cluster.secret_changed {

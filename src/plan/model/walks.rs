@@ -48,7 +48,17 @@ fn forth_and_back_and_forth_keeps_every_rule() {
 fn revisions_that_can_not_work_keep_every_rule() {
     for replicas in 1..=2 {
         from_rest("bad", replicas)
-            .edits(1, &[OLD, NEW_NO_IMAGE, NEW_CRASHES, NEW_LIES, OTHER_LOCK])
+            .edits(
+                1,
+                &[
+                    OLD,
+                    NEW_NO_IMAGE,
+                    NEW_CRASHES,
+                    NEW_LIES,
+                    NEW_LIES_SILENTLY,
+                    OTHER_LOCK,
+                ],
+            )
             .holds();
     }
 }
@@ -129,6 +139,15 @@ fn without_a_waiting_successor_s1_is_broken() {
         Rule::SuccessorWaits,
         "S1",
         from_rest("lies", 1).edits(1, &[NEW_LIES]),
+    );
+}
+
+#[test]
+fn without_the_word_of_the_database_s1_is_broken() {
+    needed(
+        Rule::DatabaseAgrees,
+        "S1",
+        from_rest("silent lies", 1).edits(1, &[NEW_LIES_SILENTLY]),
     );
 }
 

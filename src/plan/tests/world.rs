@@ -9,7 +9,7 @@ use crate::api::Memory;
 use crate::node::ExitKind;
 use crate::observe::{
     Answered, Contact, Container, Exit, Intent, Machine, Observation, Pod, PodId, Problem, Pull,
-    Pulled, Revision, Took, Trouble, Wanted, Wishes,
+    Pulled, Revision, Took, Trouble, Verified, Wanted, Wishes,
 };
 use crate::plan::{Act, Cause, Plan, Situation, plan};
 
@@ -62,6 +62,8 @@ pub struct World {
     unseen: BTreeSet<String>,
     /// A name that turned out to be somebody else's.
     pub taken: Option<String>,
+    /// What the database says.
+    pub database: Verified,
     /// How many actives were stopped on purpose.
     pub handovers: usize,
     pub machines: Option<BTreeMap<String, Machine>>,
@@ -93,6 +95,7 @@ impl World {
             revisions: BTreeMap::new(),
             unseen: BTreeSet::new(),
             taken: None,
+            database: Verified::default(),
             handovers: 0,
             machines: None,
             dumb: BTreeMap::new(),
@@ -328,6 +331,7 @@ impl World {
             pulls: self.pulls.clone(),
             taken: self.taken.clone(),
             machines: self.machines.clone(),
+            database: self.database.clone(),
         }
     }
 

@@ -35,7 +35,9 @@ pub fn install(cluster: &Cluster, image: &str) -> Result<()> {
         "--take-ownership",
         "--force-conflicts",
         "--set",
-        &format!("image.repository={repository_name},image.tag={tag}"),
+        &format!(
+            "image.repository={repository_name},image.tag={tag},databaseVerification.enabled=true"
+        ),
         "--wait",
         "--timeout",
         "3m",

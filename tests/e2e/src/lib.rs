@@ -18,6 +18,7 @@ pub mod explain;
 pub mod images;
 pub mod install;
 pub mod machine;
+pub mod pair;
 pub mod scenario;
 pub mod timeline;
 pub mod turn;

@@ -110,6 +110,21 @@ impl World {
         &self.database_url
     }
 
+    /// Has new sessions of the scenario's database refuse writes, or take them again.
+    pub async fn read_only(&self, on: bool) -> Result<()> {
+        let (database, value) = (&self.database, if on { "on" } else { "off" });
+        let url = self
+            .database_url
+            .replace('?', "?options=-c%20default_transaction_read_only%3Doff&");
+        connect(&url)
+            .await?
+            .batch_execute(&format!(
+                "ALTER DATABASE \"{database}\" SET default_transaction_read_only = {value}"
+            ))
+            .await?;
+        Ok(())
+    }
+
     /// A setting or fault of the simulators (tests/simulator/README.md).
     pub async fn simulate(&self, key: &str, value: &str) -> Result<()> {
         set(&connect(&self.database_url).await?, key, value).await

@@ -1,0 +1,74 @@
+//! The database as a node uses it: how its URL is read, and which SQL tells who holds the lock.
+
+mod url;
+
+pub use url::{DatabaseUrl, Host, TlsMode, UnreadableUrl, WhichServer};
+
+use super::lock::ADVISORY_LOCK_ID;
+
+/// What stands before the `appID` in the `application_name` of a node's sessions: `Chainlink 2.18.0 |App|<appID>`
+/// (measured on 1.11.0 to 2.23.0). The `appID` is `lease_lock.client_id`.
+const APP_MARK: &str = "|App|";
+/// `PostgreSQL` cuts an `application_name` after 63 bytes: of the id of a long beta version so much is left at least
+/// that two are not mistaken for each other.
+const LEAST_OF_AN_ID: usize = 8;
+
+/// What the server may be asked for by a node: whether it takes writes, and whether the role has the rights that a
+/// waiting node needs. A node runs `CREATE TABLE IF NOT EXISTS lease_lock` at each try, and `PostgreSQL` wants the
+/// right to create for it even where the table is there.
+///
+/// Columns: in recovery, read-only by default, `lease_lock` is there, may read it, may write it, may create.
+pub const SERVER_QUERY: &str = "SELECT pg_is_in_recovery(), \
+    current_setting('default_transaction_read_only')::bool, \
+    to_regclass('lease_lock') IS NOT NULL, \
+    COALESCE(has_table_privilege(to_regclass('lease_lock')::oid, 'SELECT'), false), \
+    COALESCE(has_table_privilege(to_regclass('lease_lock')::oid, 'INSERT') \
+        AND has_table_privilege(to_regclass('lease_lock')::oid, 'UPDATE'), false), \
+    COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false)";
+
+/// Every session on the database but the one that asks. Columns: pid, address of the client (null where it may not be
+/// seen), `application_name`.
+pub const SESSIONS_QUERY: &str = "SELECT pid, host(client_addr), COALESCE(application_name, '') \
+    FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+/// The lease, if there is one. Columns: `client_id`, whether it is still good by the server's clock.
+pub const LEASE_QUERY: &str =
+    "SELECT client_id, expires_at > now() FROM lease_lock ORDER BY expires_at DESC LIMIT 1";
+
+/// The session that holds the advisory lock. Column: pid.
+pub fn advisory_query() -> String {
+    format!(
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+         AND (classid::bigint << 32) | objid::bigint = {ADVISORY_LOCK_ID}"
+    )
+}
+
+/// Whether a session with this `application_name` is of the node with this `appID`.
+pub fn is_of_app(application_name: &str, app_id: &str) -> bool {
+    application_name
+        .split_once(APP_MARK)
+        .is_some_and(|(_, id)| id.len() >= LEAST_OF_AN_ID && app_id.starts_with(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_known_by_the_id_in_its_name_also_where_that_is_cut() {
+        let id = "5f0cd4de-2d9b-4d1c-9c1f-6d2a1f0e8b11";
+        assert!(is_of_app(&format!("Chainlink 2.18.0 |App|{id}"), id));
+        assert!(is_of_app(
+            "Chainlink 2.18.0-beta-20240801 |App|5f0cd4de-2d9b-4d1c-9c1",
+            id
+        ));
+        assert!(!is_of_app("Chainlink 2.18.0-a-very-long-beta |App|5f", id));
+        assert!(!is_of_app(
+            "Chainlink 2.18.0 |App|6f0cd4de-2d9b-4d1c-9c1f-6d2a1f0e8b11",
+            id
+        ));
+        assert!(!is_of_app("psql", id));
+        assert!(!is_of_app("", id));
+    }
+}

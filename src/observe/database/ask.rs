@@ -1,0 +1,377 @@
+//! One question to the database: one connection, two round trips, read only, nothing kept open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, SimpleQueryMessage, SimpleQueryRow};
+
+use super::tls::{Tls, Untrusted};
+use super::word::{Holder, Says, Silence};
+use crate::node::database::{LEASE_QUERY, SERVER_QUERY, SESSIONS_QUERY, advisory_query, is_of_app};
+use crate::node::{DatabaseUrl, Host, TlsMode, WhichServer};
+use crate::observe::PodId;
+
+/// The longest that a question may take: the stop of an active waits for it.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// Of that, for one server of several.
+const CONNECT: Duration = Duration::from_millis(1000);
+
+/// What is asked, and of whom.
+pub struct Question<'a> {
+    /// The value of the Secret.
+    pub url: &'a str,
+    /// PEM text of `spec.database.ca`.
+    pub authority: Option<&'a [u8]>,
+    /// Where the pods are: a host without a dot is a Service of theirs.
+    pub namespace: &'a str,
+    /// The pods of the resource by address.
+    pub pods: &'a BTreeMap<IpAddr, PodId>,
+}
+
+/// Asks. Takes no longer than one and a half seconds.
+pub async fn ask(question: &Question<'_>) -> Result<Says, Silence> {
+    let url = DatabaseUrl::parse(question.url).map_err(|why| {
+        Silence::new(
+            "UrlUnreadable",
+            format!("the database URL can't be read: {why}"),
+        )
+    })?;
+    if url.hosts.iter().any(is_local) {
+        return Err(Silence::new(
+            "LocalAddress",
+            "the database URL leads to the pod itself (a proxy beside the node): it can't be asked from elsewhere",
+        ));
+    }
+    ask_server(&url, question).await
+}
+
+/// Asks the server of a URL that was read, wherever that is.
+pub async fn ask_server(url: &DatabaseUrl, question: &Question<'_>) -> Result<Says, Silence> {
+    if url.tls != TlsMode::Disable && url.names_authority && question.authority.is_none() {
+        return Err(Silence::new(
+            "AuthorityMissing",
+            "the database URL names a certificate authority by a path in the node's pod: name its Secret or ConfigMap in spec.database.ca, too",
+        ));
+    }
+    let appended = in_namespace(question.namespace);
+    let tls = Tls::new(url.tls, question.authority, appended)
+        .map_err(|why: Untrusted| Silence::new("AuthorityMissing", why.to_string()))?;
+    let config = config(url, question.namespace);
+    match timeout(PATIENCE, converse(config, tls, question.pods)).await {
+        Ok(answer) => answer.map_err(|error| silence(&error, url)),
+        Err(_) => Err(Silence::new(
+            "Unreachable",
+            format!(
+                "the database did not answer the operator within {} s: a NetworkPolicy may keep it away",
+                PATIENCE.as_secs_f32()
+            ),
+        )),
+    }
+}
+
+fn is_local(host: &Host) -> bool {
+    let loopback = |address: IpAddr| address.is_loopback();
+    host.name == "localhost"
+        || host.name.starts_with(['/', '@'])
+        || host.name.parse().is_ok_and(loopback)
+}
+
+/// A host without a dot is looked up in the namespace of the pods, as they do.
+fn seen_from_here(name: &str, namespace: &str) -> String {
+    if name.contains(['.', ':']) {
+        name.to_owned()
+    } else {
+        format!("{name}{}", in_namespace(namespace))
+    }
+}
+
+fn in_namespace(namespace: &str) -> String {
+    format!(".{namespace}.svc")
+}
+
+fn config(url: &DatabaseUrl, namespace: &str) -> Config {
+    let mut config = Config::new();
+    for host in &url.hosts {
+        config.host(seen_from_here(&host.name, namespace));
+        config.port(host.port);
+    }
+    config
+        .user(&url.user)
+        .dbname(&url.database)
+        .application_name("chainlink-operator")
+        .connect_timeout(CONNECT)
+        .ssl_mode(match url.tls {
+            TlsMode::Disable => SslMode::Disable,
+            TlsMode::Either => SslMode::Prefer,
+            TlsMode::Require | TlsMode::VerifyAuthority | TlsMode::VerifyFull => SslMode::Require,
+        })
+        .target_session_attrs(match url.which {
+            WhichServer::Any => TargetSessionAttrs::Any,
+            WhichServer::Writable => TargetSessionAttrs::ReadWrite,
+            WhichServer::ReadOnly => TargetSessionAttrs::ReadOnly,
+        });
+    if let Some(password) = &url.password {
+        config.password(password);
+    }
+    if let Some(options) = &url.options {
+        config.options(options);
+    }
+    config
+}
+
+/// Aborts the task that drives the connection: with it the socket is closed.
+struct Driver(tokio::task::JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn converse(
+    config: Config,
+    tls: Tls,
+    pods: &BTreeMap<IpAddr, PodId>,
+) -> Result<Says, tokio_postgres::Error> {
+    let (client, connection) = config.connect(tls).await?;
+    let _driver = Driver(tokio::spawn(async move {
+        // Its end shows in the client.
+        let _ = connection.await;
+    }));
+    let begin = "BEGIN READ ONLY; SET LOCAL statement_timeout = 1000; SET LOCAL lock_timeout = 500";
+    let server = rows(&client, &format!("{begin}; {SERVER_QUERY}")).await?;
+    let flag = |column: usize| {
+        server
+            .first()
+            .and_then(|row| row.get(column))
+            .is_some_and(|value| value == "t")
+    };
+    let (table, may_read) = (flag(2), flag(3));
+    let sessions: Vec<Session> = rows(&client, SESSIONS_QUERY)
+        .await?
+        .iter()
+        .map(Session::read)
+        .collect();
+    let held = rows(&client, &advisory_query()).await?;
+    let leases = if may_read {
+        rows(&client, LEASE_QUERY).await?
+    } else {
+        Vec::new()
+    };
+    // The transaction goes with the connection.
+    let advisory = held.first().map_or(Holder::Nobody, |row| {
+        let pid = row.get(0).unwrap_or_default();
+        holder(&sessions, pods, |session| session.pid == pid)
+    });
+    let lease = match leases.first() {
+        Some(row) if row.get(1) == Some("t") => {
+            let id = row.get(0).unwrap_or_default();
+            holder(&sessions, pods, |session| is_of_app(&session.name, id))
+        }
+        None if table && !may_read => Holder::Unseen,
+        Some(_) | None => Holder::Nobody,
+    };
+    Ok(Says {
+        read_only: match (flag(0), flag(1)) {
+            (true, _) => Some("it is in recovery, as a replica is"),
+            (false, true) => Some("default_transaction_read_only is on"),
+            (false, false) => None,
+        },
+        missing_right: if table && !(may_read && flag(4)) {
+            Some("to read and write the table lease_lock")
+        } else if flag(5) {
+            None
+        } else {
+            Some("to create tables in the schema, which Chainlink uses at each try for the lease")
+        },
+        lease,
+        advisory,
+        sessions: sessions
+            .iter()
+            .filter_map(|session| pods.get(&session.address?).cloned())
+            .collect::<BTreeSet<_>>(),
+    })
+}
+
+async fn rows(client: &Client, sql: &str) -> Result<Vec<SimpleQueryRow>, tokio_postgres::Error> {
+    let messages = client.simple_query(sql).await?;
+    Ok(messages
+        .into_iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        })
+        .collect())
+}
+
+struct Session {
+    pid: String,
+    address: Option<IpAddr>,
+    name: String,
+}
+
+impl Session {
+    fn read(row: &SimpleQueryRow) -> Self {
+        let text = |column: usize| row.get(column).unwrap_or_default();
+        Self {
+            pid: text(0).to_owned(),
+            address: text(1)
+                .parse()
+                .ok()
+                .map(|address: IpAddr| address.to_canonical()),
+            name: text(2).to_owned(),
+        }
+    }
+}
+
+fn holder(
+    sessions: &[Session],
+    pods: &BTreeMap<IpAddr, PodId>,
+    is: impl Fn(&Session) -> bool,
+) -> Holder {
+    let addresses: Vec<IpAddr> = sessions
+        .iter()
+        .filter(|session| is(session))
+        .filter_map(|session| session.address)
+        .collect();
+    let pod = addresses.iter().find_map(|address| pods.get(address));
+    match (pod, addresses.first()) {
+        (Some(pod), _) => Holder::Pod(pod.clone()),
+        (None, Some(address)) => Holder::Elsewhere(*address),
+        (None, None) => Holder::Unseen,
+    }
+}
+
+/// Why there was no answer. The server's own sentences are not passed on: they name users and databases, and a proxy
+/// may say anything.
+fn silence(error: &tokio_postgres::Error, url: &DatabaseUrl) -> Silence {
+    if let Some(answer) = error.as_db_error() {
+        let code = answer.code();
+        return if code.code().starts_with("28") && url.names_client_certificate {
+            Silence::new(
+                "LoginRefused",
+                "the database URL names a client certificate, and the operator has none to show",
+            )
+        } else if code.code().starts_with("28") || *code == SqlState::INVALID_CATALOG_NAME {
+            Silence::new(
+                "LoginRefused",
+                format!(
+                    "the database refuses the operator's login (SQLSTATE {})",
+                    code.code()
+                ),
+            )
+        } else {
+            Silence::new(
+                "QueryRefused",
+                format!(
+                    "the database refuses what the operator asks (SQLSTATE {})",
+                    code.code()
+                ),
+            )
+        };
+    }
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(why) = tls_error(inner) {
+            return Silence::new(
+                "TlsFailed",
+                format!("no TLS connection to the database as its sslmode asks: {why}"),
+            );
+        }
+        cause = inner.source();
+    }
+    let text = error.to_string();
+    if text.contains("TLS") {
+        return Silence::new(
+            "TlsFailed",
+            "no TLS connection to the database as its sslmode asks: the server offers none",
+        );
+    }
+    Silence::new(
+        "Unreachable",
+        "the database can't be reached from the operator's pod: a NetworkPolicy may keep it away",
+    )
+}
+
+/// What rustls says of a handshake, with no name in it.
+fn tls_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let inner = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref)
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        .or_else(|| error.downcast_ref::<rustls::Error>())?;
+    Some(match inner {
+        // A bad signature: an authority of the same name, renewed.
+        rustls::Error::InvalidCertificate(
+            rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature,
+        ) => "the certificate is not of a trusted authority (spec.database.ca)".to_owned(),
+        rustls::Error::InvalidCertificate(
+            rustls::CertificateError::NotValidForName
+            | rustls::CertificateError::NotValidForNameContext { .. },
+        ) => "the certificate is not for the host in the URL".to_owned(),
+        rustls::Error::InvalidCertificate(
+            rustls::CertificateError::Expired | rustls::CertificateError::ExpiredContext { .. },
+        ) => "the certificate has expired".to_owned(),
+        _ => "the handshake failed".to_owned(),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_without_a_dot_is_looked_up_where_the_pods_are() {
+        let names = ["postgres", "postgres.db", "10.0.0.7", "fd00::7"];
+        assert_eq!(
+            names.map(|name| seen_from_here(name, "chainlink")),
+            [
+                "postgres.chainlink.svc",
+                "postgres.db",
+                "10.0.0.7",
+                "fd00::7"
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_asked_is_told_without_a_word_of_the_url() {
+        let pods = BTreeMap::new();
+        let authority: &[u8] = b"nonsense";
+        let cases: [(&str, Option<&[u8]>, &str); 6] = [
+            ("redis://user:geheim@db/x", None, "UrlUnreadable"),
+            ("postgres://user:geheim@localhost/x", None, "LocalAddress"),
+            ("postgres://user:geheim@[::1]/x", None, "LocalAddress"),
+            (
+                "postgres://user:geheim@10.0.0.1/x?sslmode=verify-full&sslrootcert=/geheim",
+                None,
+                "AuthorityMissing",
+            ),
+            (
+                "postgres://user:geheim@10.0.0.1/x?sslmode=verify-ca",
+                Some(authority),
+                "AuthorityMissing",
+            ),
+            // An address for documentation only: nobody is there.
+            ("postgres://user:geheim@192.0.2.1/x", None, "Unreachable"),
+        ];
+        for (url, authority, reason) in cases {
+            let question = Question {
+                url,
+                authority,
+                namespace: "chainlink",
+                pods: &pods,
+            };
+            let silence = ask(&question).await.unwrap_err();
+            assert_eq!(silence.reason, reason, "{}", silence.message);
+            assert!(!silence.message.contains("geheim"));
+            assert!(!silence.message.contains("user"));
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What the database itself says of the lock: asked on one short connection, which nothing keeps open.
+
+mod ask;
+mod tls;
+mod word;
+
+pub use ask::{Question, ask, ask_server};
+pub use word::{DatabaseWord, Holder, Says, Silence, Verified};

@@ -1,0 +1,269 @@
+//! What the database's own word holds back, and what not.
+
+use super::world::{World, blocked, nothing, v1, v2};
+use crate::api::Verification;
+use crate::observe::{DatabaseWord, Holder, PodId, Says, Silence};
+use crate::plan::{Census, Evidence, of_active};
+
+/// `a` is active, `b` waits for it: one pass before the stop.
+fn before_the_stop() -> World {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    world = world.standby("b", &v2());
+    world.later(60);
+    world
+}
+
+fn id(world: &mut World, name: &str) -> PodId {
+    world.pod(name).id.clone()
+}
+
+/// As it should be: `a` holds the lease, `a` and `b` have their sessions.
+fn good(world: &mut World) -> Says {
+    let (a, b) = (id(world, "a"), id(world, "b"));
+    Says {
+        read_only: None,
+        missing_right: None,
+        lease: Holder::Pod(a.clone()),
+        advisory: Holder::Nobody,
+        sessions: [a, b].into(),
+    }
+}
+
+fn says(world: &mut World, change: impl FnOnce(&mut Says, PodId)) {
+    let mut said = good(world);
+    let b = id(world, "b");
+    change(&mut said, b);
+    let held = [id(world, "a")].into();
+    world.database.word = Some(DatabaseWord {
+        at: world.now,
+        said: Ok(said),
+        held,
+    });
+}
+
+fn silent(world: &mut World) {
+    world.database.word = Some(DatabaseWord {
+        at: world.now,
+        said: Err(Silence {
+            reason: "Unreachable",
+            message: "it can't be reached".to_owned(),
+        }),
+        held: [].into(),
+    });
+}
+
+fn told(world: &World) -> String {
+    world.plan().situation.blocked.unwrap().message
+}
+
+#[test]
+fn a_database_that_agrees_permits_the_stop_in_every_mode() {
+    for wanted in [
+        Verification::Auto,
+        Verification::Required,
+        Verification::Never,
+    ] {
+        let mut world = before_the_stop();
+        world.database.wanted = wanted;
+        says(&mut world, |_, _| {});
+        assert_eq!(world.obey(), ["stop a"], "{wanted:?}");
+    }
+}
+
+#[test]
+fn what_the_database_says_against_a_handover_holds_it_back() {
+    type Change = fn(&mut Says, PodId);
+    let cases: [(Change, &str); 6] = [
+        (
+            |said, _| said.read_only = Some("it is in recovery"),
+            "takes no writes",
+        ),
+        (
+            |said, _| said.missing_right = Some("to create tables"),
+            "has no right",
+        ),
+        (
+            |said, b| said.lease = Holder::Pod(b),
+            "b holds the lease, not a",
+        ),
+        (
+            |said, _| said.lease = Holder::Nobody,
+            "nobody holds the lease",
+        ),
+        (
+            |said, _| said.lease = Holder::Elsewhere([10, 0, 0, 9].into()),
+            "a client at 10.0.0.9",
+        ),
+        (
+            |said, b| {
+                said.sessions.remove(&b);
+            },
+            "b says that it waits, but has no session",
+        ),
+    ];
+    for (change, words) in cases {
+        let mut world = before_the_stop();
+        says(&mut world, change);
+        assert_eq!(world.obey(), nothing(), "{words}");
+        assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
+        assert!(told(&world).contains(words), "{}", told(&world));
+        world.database.wanted = Verification::Never;
+        assert_eq!(world.obey(), ["stop a"], "nobody asked: {words}");
+    }
+}
+
+#[test]
+fn a_doubt_of_the_database_is_a_matter_for_a_person_only_when_it_lasts() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    world = world.standby("b", &v2());
+    let now = world.now;
+    world.pod("b").created = now;
+    says(&mut world, |said, _| said.lease = Holder::Nobody);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("DatabaseContradicts", false));
+    world.later(61);
+    assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
+    says(&mut world, |_, _| {});
+    assert_eq!(world.obey(), ["stop a"]);
+}
+
+#[test]
+fn where_the_database_cannot_be_asked_the_rest_is_enough_unless_it_is_required() {
+    let mut world = before_the_stop();
+    silent(&mut world);
+    world.database.wanted = Verification::Required;
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("DatabaseNotAsked", true));
+    assert!(told(&world).contains("it can't be reached"));
+    world.database.word = None;
+    assert_eq!(world.obey(), nothing());
+
+    world.database.wanted = Verification::Auto;
+    silent(&mut world);
+    assert_eq!(world.obey(), ["stop a"]);
+}
+
+#[test]
+fn behind_a_pooler_that_hides_addresses_nothing_is_proven_either_way() {
+    let hidden: fn(&mut Says, PodId) = |said, _| {
+        said.sessions.clear();
+        said.lease = Holder::Elsewhere([10, 0, 0, 9].into());
+    };
+    let mut world = before_the_stop();
+    says(&mut world, hidden);
+    let active = world.pod("a").clone();
+    assert!(matches!(
+        of_active(&world.database, &active),
+        Evidence::Missing("AddressesHidden", _)
+    ));
+    world.database.wanted = Verification::Required;
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("DatabaseNotAsked", true));
+    world.database.wanted = Verification::Auto;
+    assert_eq!(world.obey(), ["stop a"]);
+}
+
+#[test]
+fn an_old_answer_still_speaks_against_a_stop_and_no_longer_for_one() {
+    let mut world = before_the_stop();
+    world.database.wanted = Verification::Required;
+    says(&mut world, |_, _| {});
+    world.later(3);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("DatabaseNotAsked", true));
+
+    let mut world = before_the_stop();
+    says(&mut world, |said, _| said.lease = Holder::Nobody);
+    world.later(30);
+    assert_eq!(world.obey(), nothing());
+}
+
+#[test]
+fn in_dual_mode_only_both_locks_together_name_the_active() {
+    let dual = super::world::locked("1.13.3", "dual on db");
+    let mut world = World::with(1)
+        .active("a", &dual)
+        .standby("b", &dual)
+        .at_rest();
+    says(&mut world, |_, _| {});
+    let active = world.pod("a").clone();
+    let evidence = of_active(&world.database, &active);
+    assert!(matches!(evidence, Evidence::Contradicts(_)), "{evidence:?}");
+    says(&mut world, |said, _| said.advisory = said.lease.clone());
+    assert_eq!(of_active(&world.database, &active), Evidence::Agrees);
+}
+
+/// `a` worked; `b` came back after an outage and took the lock without having waited, while `a` goes on answering.
+fn after_an_outage() -> World {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.starts("b");
+    world.takes("b");
+    world.pod("b").took.as_mut().unwrap().waited = Some(false);
+    world.later(20);
+    world
+}
+
+#[test]
+fn the_database_tells_a_pod_that_took_over_after_an_outage_from_one_on_another_database() {
+    let world = after_an_outage();
+    let look = world.look();
+    let census = Census::take(&look, &world.memory, world.now);
+    assert_eq!(census.foreign.len(), 1, "without the database's word");
+
+    let mut world = after_an_outage();
+    says(&mut world, |said, b| {
+        said.sessions = [b.clone()].into();
+        said.lease = Holder::Pod(b);
+    });
+    let look = world.look();
+    let census = Census::take(&look, &world.memory, world.now);
+    assert!(census.foreign.is_empty());
+    assert_eq!(census.active.unwrap().id.name, "b");
+    assert_eq!(census.suspects[0].id.name, "a");
+    assert!(
+        !world.obey().contains(&"stop b".to_owned()),
+        "the one that has the lease is not touched"
+    );
+}
+
+#[test]
+fn a_database_in_which_the_older_one_holds_the_lock_makes_the_newer_one_no_active() {
+    let mut world = after_an_outage();
+    says(&mut world, |said, b| {
+        said.sessions.remove(&b);
+    });
+    let look = world.look();
+    let census = Census::take(&look, &world.memory, world.now);
+    assert_eq!(census.active.unwrap().id.name, "a");
+    assert_eq!(census.foreign[0].id.name, "b");
+}
+
+#[test]
+fn a_url_that_never_named_the_older_one_says_nothing_of_it() {
+    let mut world = after_an_outage();
+    says(&mut world, |said, b| {
+        said.sessions = [b.clone()].into();
+        said.lease = Holder::Pod(b);
+    });
+    world.database.word.as_mut().unwrap().held = [id(&mut world.clone(), "b")].into();
+    let look = world.look();
+    let census = Census::take(&look, &world.memory, world.now);
+    assert_eq!(census.active.unwrap().id.name, "a", "rule S9");
+    assert_eq!(census.foreign[0].id.name, "b");
+}
+
+#[test]
+fn an_answer_from_before_the_takeover_names_nobody() {
+    let mut world = after_an_outage();
+    says(&mut world, |said, b| said.lease = Holder::Pod(b));
+    let took = world.pod("b").took.unwrap().at;
+    world.database.word.as_mut().unwrap().at = took;
+    let look = world.look();
+    let census = Census::take(&look, &world.memory, world.now);
+    assert_eq!(census.foreign.len(), 1);
+}

@@ -1,0 +1,256 @@
+//! The database, asked: by the operator itself, right before it stops an active.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use chainlink_operator::api::ChainlinkNodeStatus;
+use e2e::pair::Pair;
+use e2e::world::{self, condition};
+use e2e::{Company, World, scenario, until};
+use kube::api::DeleteParams;
+
+/// Reason and message of `LockVerified`.
+fn said(status: &ChainlinkNodeStatus) -> String {
+    let verified = status
+        .conditions
+        .iter()
+        .find(|one| one.type_ == "LockVerified");
+    verified.map_or_else(String::new, |one| {
+        format!("{}: {}", one.reason, one.message)
+    })
+}
+
+async fn until_verified(world: &World, name: &str) -> Result<()> {
+    let status = world
+        .until_status(
+            name,
+            "the database says that the active holds the lock",
+            |status| condition(status, "LockVerified") == Some(true),
+        )
+        .await?;
+    let active = status.active.clone().context("nobody is active")?;
+    ensure!(said(&status).contains(&active), "{}", said(&status));
+    Ok(())
+}
+
+/// Waits until a handover is held back by what the database says.
+async fn until_held_back(world: &World, name: &str) -> Result<ChainlinkNodeStatus> {
+    let what = "the database holds the handover back";
+    world
+        .until_status(name, what, |status| {
+            let ready = status.conditions.iter().find(|one| one.type_ == "Ready");
+            ready.is_some_and(|ready| ready.reason == "DatabaseContradicts")
+                && condition(status, "LockVerified") == Some(false)
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn an_upgrade_that_the_database_has_to_agree_to_goes_through() -> Result<()> {
+    scenario("database-agrees", Company::Welcome, async |world| {
+        let mut node = world.node("node", "2.18.0", 2);
+        // Without an answer there would be no handover.
+        node["spec"]["database"]["verification"] = "Required".into();
+        world.apply(&node).await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        until_verified(world, "node").await?;
+        world
+            .change("node", serde_json::json!({"version": "2.19.0"}))
+            .await?;
+        world.until_running("node", "2.19.0", 2).await?;
+        until_verified(world, "node").await?;
+        world.judged().await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_version_1_node_in_dual_mode_is_verified_by_both_locks() -> Result<()> {
+    scenario("database-dual", Company::Welcome, async |world| {
+        let mut node = world.node("node", "1.13.3", 2);
+        node["spec"]["config"] =
+            serde_json::json!({"env": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "ETH_CHAIN_ID", "value": "11155111"}]});
+        node["spec"]["database"]["verification"] = "Required".into();
+        world.apply(&node).await?;
+        world.until_status_running("node", "1.13.3", 2).await?;
+        until_verified(world, "node").await?;
+        world
+            .change("node", serde_json::json!({"restartedAt": "once"}))
+            .await?;
+        world
+            .until_status("node", "the lock was handed over", |status| {
+                status
+                    .last_handover
+                    .as_ref()
+                    .is_some_and(|last| last.reason == "Configuration")
+                    && condition(status, "Ready") == Some(true)
+            })
+            .await?;
+        until_verified(world, "node").await?;
+        world.judged().await?;
+        Ok(())
+    })
+    .await
+}
+
+/// The Secret is changed, and in the other database somebody has the lease: the new pod waits there, in the same words
+/// as on its own. Without the database's word the active would be stopped for it, and nobody would take over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_successor_that_waits_on_another_database_is_not_handed_over_to() -> Result<()> {
+    scenario("database-other", Company::Welcome, async |world| {
+        let other = world.other_database("other").await?;
+        world.secret("other", &[("url", &other)]).await?;
+        let mut holder = world.node("other", "2.18.0", 1);
+        holder["spec"]["database"]["url"]["secretKeyRef"]["name"] = "other".into();
+        world.apply(&holder).await?;
+        world.apply(&world.node("node", "2.18.0", 1)).await?;
+        world.until_status_running("other", "2.18.0", 1).await?;
+        let before = world.until_running("node", "2.18.0", 1).await?;
+        until_verified(world, "node").await?;
+        let active = before.active.context("nobody is active")?;
+        let audit = world.audit()?;
+
+        world.secret("database", &[("url", &other)]).await?;
+        world
+            .change("node", serde_json::json!({"version": "2.19.0"}))
+            .await?;
+        let status = until_held_back(world, "node").await?;
+        ensure!(
+            status.active.as_deref() == Some(&active),
+            "it was to work on"
+        );
+        let stops = audit.stops(&world.namespace)?;
+        ensure!(stops.is_empty(), "nothing was to be stopped: {stops:?}");
+
+        // Changed back: the successor still waits where it was started.
+        world
+            .secret("database", &[("url", world.database_url())])
+            .await?;
+        let status = world
+            .until_status("node", "the successor is named", |status| {
+                status
+                    .message
+                    .as_deref()
+                    .is_some_and(|message| message.contains("has no session in the database"))
+            })
+            .await?;
+        ensure!(
+            status.active.as_deref() == Some(&active),
+            "it was to work on"
+        );
+        let successor = status
+            .pods
+            .iter()
+            .find(|pod| pod.name != active)
+            .context("the successor is gone")?;
+        world
+            .pods()
+            .delete(&successor.name, &DeleteParams::default())
+            .await?;
+        world.until_running("node", "2.19.0", 1).await?;
+        until_verified(world, "node").await?;
+        world.judged().await?;
+        Ok(())
+    })
+    .await
+}
+
+/// From 2.15 on a node that can't write prints the waiting line, and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_successor_that_waits_where_nothing_can_be_written_is_not_handed_over_to() -> Result<()> {
+    scenario("database-read-only", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.18.0", 1)).await?;
+        let before = world.until_running("node", "2.18.0", 1).await?;
+        let active = before.active.context("nobody is active")?;
+        let audit = world.audit()?;
+        // Sessions that are open go on writing, as those of the active do.
+        world.read_only(true).await?;
+        world
+            .change("node", serde_json::json!({"version": "2.19.0"}))
+            .await?;
+        let status = until_held_back(world, "node").await?;
+        ensure!(
+            said(&status).contains("takes no writes"),
+            "{}",
+            said(&status)
+        );
+        ensure!(
+            status.active.as_deref() == Some(&active),
+            "it was to work on"
+        );
+        let stops = audit.stops(&world.namespace)?;
+        ensure!(stops.is_empty(), "nothing was to be stopped: {stops:?}");
+
+        world.read_only(false).await?;
+        let successor = status
+            .pods
+            .iter()
+            .find(|pod| pod.name != active)
+            .context("the successor is gone")?;
+        world
+            .pods()
+            .delete(&successor.name, &DeleteParams::default())
+            .await?;
+        world.until_running("node", "2.19.0", 1).await?;
+        world.judged().await?;
+        Ok(())
+    })
+    .await
+}
+
+/// How long nobody reaches the database; two minutes take five of the suite.
+fn dark() -> Duration {
+    let seconds = std::env::var("E2E_DARK_SECONDS").ok();
+    Duration::from_secs(seconds.and_then(|text| text.parse().ok()).unwrap_or(30))
+}
+
+/// The Service is the one name of two servers. The first stays up and refuses writes; the second is promoted; nobody
+/// reaches either for a time, so that connections break and standbys end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn after_a_database_failed_over_behind_its_name_one_active_writes_and_all_standbys_wait()
+-> Result<()> {
+    scenario("database-fails-over", Company::Welcome, async |world| {
+        let mut pair = Pair::start(world).await?;
+        world.secret("pair", &[("url", &pair.url())]).await?;
+        let mut node = world.node("node", "2.18.0", 2);
+        node["spec"]["database"]["url"]["secretKeyRef"]["name"] = "pair".into();
+        world.apply(&node).await?;
+        world.until_status_running("node", "2.18.0", 2).await?;
+        until_verified(world, "node").await?;
+
+        world.timeline.act("the database is dark");
+        pair.dark(true)?;
+        pair.fail_over(world).await?;
+        tokio::time::sleep(dark()).await;
+        pair.dark(false)?;
+        world.timeline.act("the database is back, on the other server");
+
+        let back = Instant::now();
+        let writer = until("one active writes on the new server", world::PATIENCE, async || {
+            let sql = "SELECT string_agg(DISTINCT pod, ',') FROM simulator_duty WHERE kind = 'tick' AND at > now() - interval '1 second'";
+            let writers = pair.on_second(sql)?;
+            ensure!(!writers.is_empty() && !writers.contains(','), "writers: {writers}");
+            Ok(writers)
+        })
+        .await?;
+        let written = back.elapsed();
+        let status = world.until_status_running("node", "2.18.0", 2).await?;
+        let redundant = back.elapsed();
+        eprintln!(
+            "after {:?} of darkness: written to after {written:.1?}, fully redundant after {redundant:.1?}",
+            dark()
+        );
+        until_verified(world, "node").await?;
+        let status = world.status("node").await.unwrap_or(status);
+        ensure!(status.active == Some(writer.clone()), "{writer} writes, and {:?} is taken for active", status.active);
+        ensure!(redundant < Duration::from_secs(30), "it took {redundant:?}");
+        Ok(())
+    })
+    .await
+}
