@@ -655,6 +655,7 @@ impl<'a> Pass<'a> {
         memory: &Memory,
         version: &str,
     ) -> Result<(), Error> {
+        let asked = Timestamp::now();
         self.looker
             .ask(&planned.pod().name)
             .await
@@ -691,6 +692,17 @@ impl<'a> Pass<'a> {
             );
             return Ok(());
         };
+        let answered = |id: &PodId| {
+            let pod = seen.pods.iter().find(|pod| pod.id == *id);
+            pod.is_some_and(|pod| pod.answered_since(asked))
+        };
+        if !permit.successor().is_none_or(answered) {
+            tracing::info!(
+                pod = planned.pod().name,
+                "its successor does not answer now"
+            );
+            return Ok(());
+        }
         if permit.successor().is_some() && !self.context.turns.take(&seen.intent.node.uid) {
             return Ok(());
         }

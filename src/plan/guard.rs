@@ -11,6 +11,7 @@ use super::relocate::Purpose;
 use super::{BACKOFF, FRESH, RESCUE, TAKEOVER};
 use crate::api::Memory;
 use crate::node::NodeVersion;
+use crate::node::lock::see_each_other;
 use crate::observe::{Answered, Container, Pod, PodId, Revision, Verified};
 
 /// The right to stop one pod, as it stood in one look.
@@ -560,17 +561,7 @@ pub(super) fn refuse(
     if rules.on(Rule::SameLock)
         && let Some(other) = unseen_lock(census, revision)
     {
-        let runs = other
-            .revision
-            .as_ref()
-            .map_or("unknown", |revision| revision.lock.as_str());
-        return deny(
-            "LockDiffers",
-            format!(
-                "{} runs with another lock or database ({runs}) than the spec asks for ({}): set replicas: 0, wait until all pods are gone, then set it back",
-                other.id.name, revision.lock
-            ),
-        );
+        return deny("LockDiffers", lock_message(other, revision));
     }
     if rules.on(Rule::NoOlder)
         && let Some(held) = newer_than(&revision.version, memory.newest_held.as_deref())
@@ -595,14 +586,33 @@ fn newer_than(version: &NodeVersion, text: Option<&str>) -> Option<NodeVersion> 
         .filter(|other| other > version)
 }
 
-/// S7: a pod that runs or may start, and takes another lock.
+fn lock_message(other: &Pod, revision: &Revision) -> String {
+    let name = &other.id.name;
+    let runs = other
+        .revision
+        .as_ref()
+        .map_or("unknown", |revision| revision.lock.as_str());
+    let both = format!("dual{}", runs.find(' ').map_or("", |end| &runs[end..]));
+    if see_each_other(runs, &both) && see_each_other(&both, &revision.lock) {
+        return format!(
+            "{name} runs with another lock ({runs}) than the spec asks for ({}), and the two do not see each other. Without downtime: set spec.database.lock.mode to dual first, on a version that knows it (1.1 to 1.13 with environment configuration), wait until that is rolled out, and then set what you want. Or set replicas: 0, wait until all pods are gone, then set it back",
+            revision.lock
+        );
+    }
+    format!(
+        "{name} runs with another lock or database ({runs}) than the spec asks for ({}): set replicas: 0, wait until all pods are gone, then set it back",
+        revision.lock
+    )
+}
+
+/// S7: a pod that runs or may start, and takes a lock which one of the revision does not see.
 fn unseen_lock<'a>(census: &Census<'a>, revision: &Revision) -> Option<&'a Pod> {
     census.pods().iter().find(|pod| {
         !pod.ended()
             && pod
                 .revision
                 .as_ref()
-                .is_none_or(|other| other.lock != revision.lock)
+                .is_none_or(|other| !see_each_other(&other.lock, &revision.lock))
     })
 }
 

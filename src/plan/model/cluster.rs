@@ -30,7 +30,7 @@ impl Nature {
     }
 }
 
-/// Revisions by index. The version counts up; two locks do not see each other.
+/// Revisions by index. The version counts up; two that have no lock in common do not see each other.
 pub struct Kind {
     pub name: &'static str,
     pub version: u8,
@@ -58,19 +58,25 @@ pub const NEW_LIES: u8 = 7;
 pub const OTHER_LOCK: u8 = 8;
 pub const NEWEST: u8 = 9;
 pub const NEW_LIES_SILENTLY: u8 = 10;
+pub const BOTH_LOCKS: u8 = 11;
 
-pub const KINDS: [Kind; 11] = [
-    kind("old", 1, 0, Nature::Good),
-    kind("old-configured", 1, 0, Nature::Good),
-    kind("new", 2, 0, Nature::Good),
-    kind("new-no-image", 2, 0, Nature::NoImage),
-    kind("new-crashes", 2, 0, Nature::CrashesBefore),
-    kind("new-crashes-late", 2, 0, Nature::CrashesAfter),
-    kind("config-crashes-late", 1, 0, Nature::CrashesAfter),
-    kind("new-lies", 2, 0, Nature::Lies),
-    kind("other-lock", 1, 1, Nature::Good),
-    kind("newest", 3, 0, Nature::Good),
-    kind("new-lies-silently", 2, 0, Nature::LiesSilently),
+/// The locks that a pod takes, all of them.
+pub const LEASE: u8 = 1;
+pub const ADVISORY: u8 = 2;
+
+pub const KINDS: [Kind; 12] = [
+    kind("old", 1, LEASE, Nature::Good),
+    kind("old-configured", 1, LEASE, Nature::Good),
+    kind("new", 2, LEASE, Nature::Good),
+    kind("new-no-image", 2, LEASE, Nature::NoImage),
+    kind("new-crashes", 2, LEASE, Nature::CrashesBefore),
+    kind("new-crashes-late", 2, LEASE, Nature::CrashesAfter),
+    kind("config-crashes-late", 1, LEASE, Nature::CrashesAfter),
+    kind("new-lies", 2, LEASE, Nature::Lies),
+    kind("other-lock", 1, ADVISORY, Nature::Good),
+    kind("newest", 3, LEASE, Nature::Good),
+    kind("new-lies-silently", 2, LEASE, Nature::LiesSilently),
+    kind("both-locks", 1, LEASE | ADVISORY, Nature::Good),
 ];
 
 impl Kind {
@@ -78,7 +84,12 @@ impl Kind {
         Revision {
             name: self.name.to_owned(),
             version: format!("{}.0.0", self.version + 1).parse().unwrap(),
-            lock: format!("lock {}", self.lock),
+            lock: match self.lock {
+                LEASE => "lease db",
+                ADVISORY => "advisorylock db",
+                _ => "dual db",
+            }
+            .to_owned(),
         }
     }
 }
@@ -221,9 +232,9 @@ impl Pod {
         matches!(self.does, Does::Take | Does::Serve)
     }
 
-    /// Which lock it takes: those of another database or kind do not see each other.
-    pub fn lock(&self) -> (bool, u8) {
-        (self.elsewhere, self.kind().lock)
+    /// Whether one of the two waits for the other: they have a lock in common, on one database.
+    pub fn sees(&self, other: &Self) -> bool {
+        self.elsewhere == other.elsewhere && self.kind().lock & other.kind().lock != 0
     }
 
     /// A container starts: what the one before said counts no more.
@@ -406,12 +417,12 @@ impl Cluster {
 
     /// Whether nobody holds the lock that the pod takes.
     fn free(&self, pod: &Pod) -> bool {
-        let outside = self.outside && pod.lock() == (false, 0);
+        let outside = self.outside && !pod.elsewhere && pod.kind().lock & LEASE != 0;
         !outside
             && !self
                 .pods()
                 .iter()
-                .any(|other| other.holds() && other.lock() == pod.lock())
+                .any(|other| other.holds() && other.sees(pod))
     }
 
     pub fn ranks(&self) -> u8 {

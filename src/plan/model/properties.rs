@@ -99,7 +99,7 @@ fn one_stop_at_a_time(cluster: &Cluster, permit: &Permit) -> Judged {
             && cluster
                 .pods()
                 .iter()
-                .any(|other| other.no != pod.no && other.holds() && other.lock() == pod.lock());
+                .any(|other| other.no != pod.no && other.holds() && other.sees(pod));
         let out_of_reach = pod.sight == Sight::Lost && !pod.stopped_as_active;
         let runs = Pod::runs(pod.does) && Pod::runs(pod.status());
         pod.stopped && pod.no != victim && runs && !succeeded && !out_of_reach
@@ -233,7 +233,7 @@ fn creation_is_right(cluster: &Cluster, kind: u8) -> Judged {
     let other = cluster
         .pods()
         .iter()
-        .find(|pod| pod.kind().lock != made.kind().lock && pod.may_run());
+        .find(|pod| pod.kind().lock & made.kind().lock == 0 && pod.may_run());
     match other {
         Some(other) => broken("S7", format!("{} is made beside {other}", made.kind().name)),
         None => Ok(()),
@@ -336,7 +336,7 @@ fn has_a_reason(cluster: &Cluster, plan: &Plan, surge: usize) -> bool {
         return true;
     };
     let wanted = Pod::new(0, kind);
-    let other_lock = |pod: &Pod| pod.kind().lock != wanted.kind().lock;
+    let other_lock = |pod: &Pod| pod.kind().lock & wanted.kind().lock == 0;
     wanted.kind().nature != Nature::Good
         || wanted.kind().version < newest(cluster, plan)
         || cluster.secret_changed

@@ -64,6 +64,19 @@ fn revisions_that_can_not_work_keep_every_rule() {
 }
 
 #[test]
+fn lock_modes_that_follow_each_other_keep_every_rule() {
+    for replicas in 1..=2 {
+        from_rest("lock modes", replicas)
+            .edits(2, &[OLD, BOTH_LOCKS, OTHER_LOCK])
+            .holds();
+    }
+    from_rest("lock modes and faults", 1)
+        .edits(1, &[BOTH_LOCKS])
+        .faults(1, &ALL_FAULTS)
+        .holds();
+}
+
+#[test]
 fn an_upgrade_with_one_fault_of_each_kind_at_any_time_keeps_every_rule() {
     from_rest("faults", 1)
         .edits(1, &[NEW])

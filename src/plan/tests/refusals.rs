@@ -9,11 +9,32 @@ fn another_lock_is_refused_and_nothing_is_touched() {
         .active("a", &v1())
         .standby("b", &v1())
         .at_rest();
-    world.want_settled(&locked("2.29.0", "dual on db"));
-    assert_eq!(world.obey(), nothing());
-    assert_eq!(world.blocked(), blocked("LockDiffers", true));
-    let told = world.plan().situation.blocked.unwrap().message;
-    assert!(told.contains("replicas: 0"), "{told}");
+    for (lock, says) in [
+        ("advisorylock on db", "to dual first"),
+        ("lease on another", "or database"),
+    ] {
+        world.want_settled(&locked("2.29.0", lock));
+        assert_eq!(world.obey(), nothing());
+        assert_eq!(world.blocked(), blocked("LockDiffers", true));
+        let told = world.plan().situation.blocked.unwrap().message;
+        assert!(
+            told.contains("replicas: 0") && told.contains(says),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn from_one_lock_to_the_other_by_way_of_both_costs_one_handover_each() {
+    let mut world = World::with(2);
+    let step = |mode: &str| locked("1.13.3", &format!("{mode} on db"));
+    world.want(&step("advisorylock"));
+    world.carry_on();
+    for (count, mode) in [(1, "dual"), (2, "lease")] {
+        world.want_settled(&step(mode));
+        world.carry_on();
+        assert_eq!((world.handovers, world.blocked()), (count, None), "{mode}");
+    }
 }
 
 #[test]

@@ -68,7 +68,10 @@ async fn a_version_with_another_lock_is_refused_while_pods_run() -> Result<()> {
             .change("node", json!({"database": {"lock": {"mode": "lease"}}}))
             .await?;
         let said = world.until_stalled("node", &["LockDiffers"]).await?;
-        ensure!(said.contains("replicas: 0"), "{said}");
+        ensure!(
+            said.contains("replicas: 0") && said.contains("dual first"),
+            "{said}"
+        );
         ensure!(
             world.active("node").await? == before.active.unwrap_or_default(),
             "the active changed"
@@ -117,6 +120,47 @@ async fn a_frozen_active_with_an_advisory_lock_is_replaced_where_that_is_asked_f
         let status = world.until_running("node", "1.13.3", 2).await?;
         let reason = status.last_handover.map(|last| last.reason);
         ensure!(reason.as_deref() == Some("Unresponsive"), "{reason:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn from_an_advisory_lock_to_a_lease_by_way_of_both() -> Result<()> {
+    scenario("lock-modes", Company::Welcome, async |world| {
+        world.apply(&node(world, "1.13.3", "advisorylock")).await?;
+        world.until_running("node", "1.13.3", 2).await?;
+        for (count, mode) in [(1, "dual"), (2, "lease")] {
+            world
+                .change("node", json!({"database": {"lock": {"mode": mode}}}))
+                .await?;
+            e2e::until(
+                &format!("the lock is moved to {mode}"),
+                e2e::world::PATIENCE,
+                async || {
+                    let gaps = world.gaps().await?.len();
+                    ensure!(gaps == count, "{gaps} handovers");
+                    Ok(())
+                },
+            )
+            .await?;
+            world.until_running("node", "1.13.3", 2).await?;
+        }
+        // And from there to version 2, which knows no other lock.
+        let files = json!([{"name": "node.toml", "inline": "[Log]\nLevel = 'info'\n"}]);
+        world
+            .change(
+                "node",
+                json!({
+                    "version": "2.18.0",
+                    "config": {"env": null, "files": files},
+                    "database": {"lock": null},
+                }),
+            )
+            .await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        ensure!(world.gaps().await?.len() == 3, "one handover each");
         Ok(())
     })
     .await
