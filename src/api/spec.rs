@@ -127,13 +127,25 @@ pub enum Verification {
 }
 
 /// How the nodes keep each other out of the database.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.leaseDuration) || self.leaseDuration.matches('^([0-9]+[hms])+$')").message("leaseDuration is a duration: write a number with a unit, such as 10s or 1m").field_path(".leaseDuration"))]
+#[x_kube(validation = Rule::new("!has(self.refreshInterval) || self.refreshInterval.matches('^([0-9]+[hms])+$')").message("refreshInterval is a duration: write a number with a unit, such as 1s").field_path(".refreshInterval"))]
 pub struct DatabaseLock {
     /// `lease`, `dual` or `advisorylock`. Default: what the version itself does by default.
     /// Versions from 2.0 on, and TOML configuration, know `lease` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<LockModeName>,
+    /// How long the lease is good for without a refresh: as long as that nobody works after an active has
+    /// died. Default: the node's own, 10s. Not above 5m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub lease_duration: Option<String>,
+    /// How often the active refreshes its lease and a standby tries to get it; at most half of
+    /// `leaseDuration`. Default: the node's own, 1s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub refresh_interval: Option<String>,
 }
 
 /// Lock modes as Chainlink's `DATABASE_LOCKING_MODE` spells them.

@@ -1,6 +1,7 @@
 //! The content of a revision: all that its pods are made from.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -106,6 +107,9 @@ pub struct Content {
     /// What signs the node's sessions, where the pods are to share it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
+    /// How long the lease lasts, where the spec says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_millis: Option<u64>,
 }
 
 /// A spec with everything that it refers to, as far as it can be read.
@@ -147,6 +151,7 @@ impl Content {
                 self.database_url.name,
                 self.database_url.key
             ),
+            lease: self.lease_millis.map(Duration::from_millis),
         }
     }
 }

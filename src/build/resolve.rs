@@ -2,6 +2,7 @@
 //! there is none, in a sentence that says what to write instead.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value, digest};
 use super::options::pod_options;
@@ -9,8 +10,10 @@ use super::variables::{variables, variables_keep_https};
 use crate::api::{
     ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, SecretValue, parse_duration,
 };
+use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::settings::{
-    Finding, OperatorSettings, P2P_PORT, PeerAddress, check_lease_times, check_toml, sets_tls,
+    Finding, LeaseTimes, OperatorSettings, P2P_PORT, PeerAddress, check_lease_times, check_toml,
+    sets_lease_times, sets_tls,
 };
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 use crate::observe::Problem;
@@ -21,6 +24,9 @@ pub type ConfigMaps = BTreeMap<String, BTreeMap<String, String>>;
 const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
 /// Name of the operator's own last file, for versions without `CL_CONFIG`.
 const OPERATOR_FILE: &str = "zz-operator.toml";
+
+/// Of a lease. So long nobody works after an active has died.
+const LONGEST_LEASE: Duration = Duration::from_secs(300);
 
 pub(super) type Outcome<T> = Result<T, Problem>;
 
@@ -119,9 +125,12 @@ fn render(
     if let Some(peers) = &peers {
         peers_fit(peers, style, &texts, &env, &env_secrets, &mut warnings)?;
     }
+    let lease = lease(spec, &version, lock)?;
+    lease_is_said_once(lease, &texts, &env, &mut warnings)?;
     let settings = OperatorSettings {
         lock,
         peers,
+        lease,
         https_off: !match style {
             ConfigStyle::Toml => files_keep_https(&files, &texts, &pod),
             ConfigStyle::Environment => variables_keep_https(&env, &env_secrets, &pod),
@@ -185,6 +194,7 @@ fn render(
         restarted_at: spec.restarted_at.clone().filter(|text| !text.is_empty()),
         session: session(spec)?,
         p2p_port: settings.peers.as_ref().map(PeerAddress::port),
+        lease_millis: lease.and_then(|lease| u64::try_from(lease.duration.as_millis()).ok()),
         version,
     };
     let revision = content.revision(node).map_err(|error| Problem {
@@ -268,6 +278,91 @@ fn lock(spec: &ChainlinkNodeSpec, version: &NodeVersion, style: ConfigStyle) -> 
             mode.env_value()
         ),
     )
+}
+
+/// The times of the lease, where the spec sets one of them.
+fn lease(
+    spec: &ChainlinkNodeSpec,
+    version: &NodeVersion,
+    mode: LockMode,
+) -> Outcome<Option<LeaseTimes>> {
+    let Some(lock) = spec.database.lock.as_ref() else {
+        return Ok(None);
+    };
+    if lock.lease_duration.is_none() && lock.refresh_interval.is_none() {
+        return Ok(None);
+    }
+    let read = |text: Option<&String>, field: &str, default| match text {
+        None => Ok(default),
+        Some(text) => parse_duration(text).or_else(|error| {
+            refused(
+                "InvalidSpec",
+                format!("spec.database.lock.{field}: {error}"),
+            )
+        }),
+    };
+    let duration = read(
+        lock.lease_duration.as_ref(),
+        "leaseDuration",
+        LEASE_DURATION,
+    )?;
+    let refresh = read(
+        lock.refresh_interval.as_ref(),
+        "refreshInterval",
+        LEASE_REFRESH_INTERVAL,
+    )?;
+    if !mode.uses_lease() {
+        return refused(
+            "InvalidSpec",
+            format!(
+                "spec.database.lock.leaseDuration and refreshInterval are for a lease, and version {version} configured this way locks by {mode}: leave them out"
+            ),
+        );
+    }
+    if refresh.is_zero() || refresh > duration / 2 {
+        return refused(
+            "InvalidSpec",
+            format!(
+                "spec.database.lock refreshes the lease every {refresh:?}, and it lasts {duration:?}; the node refuses more than half of it: write 1s to {:?} for refreshInterval",
+                duration / 2
+            ),
+        );
+    }
+    if duration > LONGEST_LEASE {
+        return refused(
+            "InvalidSpec",
+            format!(
+                "spec.database.lock.leaseDuration is {duration:?}: for so long nobody would work after the death of an active; write {LONGEST_LEASE:?} or less"
+            ),
+        );
+    }
+    Ok(Some(LeaseTimes { duration, refresh }))
+}
+
+/// The operator's word is the node's last: the user's own would be overridden without a trace.
+fn lease_is_said_once(
+    lease: Option<LeaseTimes>,
+    texts: &BTreeMap<String, String>,
+    env: &[(String, Value)],
+    warnings: &mut Vec<String>,
+) -> Outcome<()> {
+    match (sets_lease(texts, env), lease) {
+        (false, _) => Ok(()),
+        (true, Some(_)) => refused(
+            "InvalidSpec",
+            "spec.database.lock and spec.config both set the times of the lease: set them in spec.database.lock only",
+        ),
+        (true, None) => {
+            warnings.push("spec.config sets the times of the lease, and the operator counts with the node's default of 10 s: set spec.database.lock.leaseDuration instead".to_owned());
+            Ok(())
+        }
+    }
+}
+
+/// Whether the user's own configuration sets the times of the lease, as far as it can be read.
+fn sets_lease(texts: &BTreeMap<String, String>, env: &[(String, Value)]) -> bool {
+    texts.values().any(|text| sets_lease_times(text))
+        || env.iter().any(|(name, _)| name.starts_with("LEASE_LOCK_"))
 }
 
 fn secret(value: &SecretValue, field: &str) -> Outcome<KeyRef> {

@@ -141,6 +141,7 @@ mod tests {
             name: "cl-1".to_owned(),
             version: "2.28.0".parse().unwrap(),
             lock: "lease".to_owned(),
+            lease: None,
         };
         intent(&node, Wanted::Revision(wanted), false)
     }

@@ -25,6 +25,8 @@ pub struct Revision {
     pub version: NodeVersion,
     /// Which lock on which database its pods take. Two pods with different texts may not see each other.
     pub lock: String,
+    /// How long their lease is good for without a refresh, where that is not the node's default.
+    pub lease: Option<Duration>,
 }
 
 /// One fresh look.

@@ -168,6 +168,7 @@ fn revision(pod: &ApiPod, kept: &BTreeMap<String, Revision>) -> Option<Revision>
         name: name.to_owned(),
         version: annotation(pod, VERSION_ANNOTATION)?.parse().ok()?,
         lock: annotation(pod, LOCK_ANNOTATION)?.to_owned(),
+        lease: None,
     })
 }
 

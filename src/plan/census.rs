@@ -8,6 +8,7 @@ use super::database::{Evidence, of_active};
 use super::guard::{Rule, Rules};
 use super::{FRESH, LOST, NOT_RESTARTED, RESCUE};
 use crate::api::Memory;
+use crate::node::lock::LEASE_DURATION;
 use crate::observe::{Container, Observation, Pod, PodId};
 
 /// Every pod of one look in its part. A pod is in one part only.
@@ -31,6 +32,8 @@ pub struct Census<'a> {
     pub lost: Vec<&'a Pod>,
     /// Deleted, and not over.
     pub stopping: Vec<&'a Pod>,
+    /// How long the lock may stay free after the end of an active: the lease of its pods and [`RESCUE`].
+    pub(super) rescue: Duration,
     now: Timestamp,
     all: &'a [Pod],
 }
@@ -62,7 +65,7 @@ impl<'a> Census<'a> {
             if named == Some(&pod.id) {
                 Database::Ours
             } else if rules.on(Rule::SameDatabase) {
-                database(pod, &takers, memory, now)
+                database(pod, &takers, memory, rescue(seen), now)
             } else {
                 Database::Ours
             }
@@ -99,6 +102,7 @@ impl<'a> Census<'a> {
             down: Vec::new(),
             lost: Vec::new(),
             stopping: Vec::new(),
+            rescue: rescue(seen),
             now,
             all: &seen.pods,
         };
@@ -260,6 +264,18 @@ fn named<'a>(seen: &Observation, takers: &[&'a Pod]) -> Option<&'a PodId> {
     known.then_some(&holder.id)
 }
 
+/// [`RESCUE`], or the longest lease of a pod and as much beyond it.
+fn rescue(seen: &Observation) -> Duration {
+    let leases = seen
+        .pods
+        .iter()
+        .filter_map(|pod| pod.revision.as_ref()?.lease);
+    let beyond = RESCUE.saturating_sub(LEASE_DURATION);
+    leases
+        .map(|lease| lease + beyond)
+        .fold(RESCUE, Duration::max)
+}
+
 /// Which database a taker's lock is on, as far as can be told (rule S9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Database {
@@ -270,7 +286,13 @@ enum Database {
 
 /// A pod that takes a lock without having waited, while an older taker is seen at work after it, sits
 /// on another database. So does, once such a pod was seen, one that has waited: it may have waited there.
-fn database(pod: &Pod, takers: &[&Pod], memory: &Memory, now: Timestamp) -> Database {
+fn database(
+    pod: &Pod,
+    takers: &[&Pod],
+    memory: &Memory,
+    rescue: Duration,
+    now: Timestamp,
+) -> Database {
     let Some(took) = pod.took else {
         return Database::Ours;
     };
@@ -286,7 +308,7 @@ fn database(pod: &Pod, takers: &[&Pod], memory: &Memory, now: Timestamp) -> Data
         .is_some_and(|last| last.uid == pod.id.uid && last.ended.is_none());
     // An active that lost its lease while the database was away goes on answering until it is told:
     // only one that has outlived the lease works elsewhere.
-    let outlived = took.at.checked_add(RESCUE).unwrap_or(Timestamp::MAX);
+    let outlived = took.at.checked_add(rescue).unwrap_or(Timestamp::MAX);
     let works = |older: &Pod| older.served_since(before(now, FRESH));
     if !accepted
         && older

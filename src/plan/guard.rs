@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::census::{Census, before};
 use super::database;
 use super::relocate::Purpose;
-use super::{BACKOFF, FRESH, RESCUE, TAKEOVER};
+use super::{BACKOFF, FRESH, TAKEOVER};
 use crate::api::Memory;
 use crate::node::NodeVersion;
 use crate::node::lock::see_each_other;
@@ -443,7 +443,7 @@ pub(super) fn stop_other(
     if census.is_active(pod) {
         return deny("IsActive", format!("{} holds the lock", pod.id.name));
     }
-    if takeover_awaited(census, memory, before(now, RESCUE)) {
+    if takeover_awaited(census, memory, before(now, census.rescue)) {
         return deny(
             "TakeoverAwaited",
             "the active was stopped and its successor has not taken over yet",

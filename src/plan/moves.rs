@@ -9,9 +9,7 @@ use super::guard::{self, Cause, Denied, Goal, Permit, Rule, Rules};
 use super::pull::Needed;
 use super::relocate::Purpose;
 use super::situation::{Blocked, Situation, Step};
-use super::{
-    BOOT, CRASH_LOOP, DATABASE_DOUBT, EXITS_OF_A_LOOP, FRESH, LOST, MISSING, RESCUE, RETRY,
-};
+use super::{BOOT, CRASH_LOOP, DATABASE_DOUBT, EXITS_OF_A_LOOP, FRESH, LOST, MISSING, RETRY};
 use crate::api::{Memory, Stop};
 use crate::observe::{Answered, Container, Observation, Pod, PodId, Pulled, Revision, Wanted};
 
@@ -345,7 +343,7 @@ impl<'a> Board<'a> {
             .as_ref()
             .map(|wanted| wanted.name.as_str());
         // A handover to a revision that is no longer wanted says nothing about the one that is.
-        let late = stop.at <= before(self.now, RESCUE);
+        let late = stop.at <= before(self.now, self.census.rescue);
         over && stop.to.is_some()
             && stop.to.as_deref() == wanted
             && self.census.active.is_none()
@@ -462,7 +460,7 @@ impl<'a> Board<'a> {
         let long = self
             .memory
             .unheld_since
-            .is_some_and(|since| since <= before(self.now, RESCUE));
+            .is_some_and(|since| since <= before(self.now, self.census.rescue));
         let intent = &self.seen.intent;
         long && self.memory.creating.is_none()
             && self.live.len() < intent.replicas + intent.surge
@@ -505,7 +503,7 @@ impl<'a> Board<'a> {
 
     /// A pod that took a lock so short a time ago that who is active soon shows by itself.
     fn took_lately(&self) -> Option<&Pod> {
-        let soon = before(self.now, LOST + RESCUE);
+        let soon = before(self.now, LOST + self.census.rescue);
         let took = |pod: &&Pod| pod.took.is_some_and(|took| took.at > soon);
         self.seen.pods.iter().find(took)
     }
@@ -788,7 +786,7 @@ impl<'a> Board<'a> {
     /// worked beside it: it has failed.
     fn gives_up(&self, target: &Revision, coming: &Pod) -> bool {
         let intent = &self.seen.intent;
-        let long_ago = before(self.now, RESCUE);
+        let long_ago = before(self.now, self.census.rescue);
         let unheld = self.memory.unheld_since.is_some_and(|at| at <= long_ago);
         let wanted = self.memory.wanted.as_ref().map(|wanted| &wanted.name);
         unheld
@@ -865,7 +863,7 @@ impl<'a> Board<'a> {
             .memory
             .stopping
             .as_ref()
-            .filter(|stop| stop.active && stop.at > before(self.now, RESCUE));
+            .filter(|stop| stop.active && stop.at > before(self.now, self.census.rescue));
         if self.live.len() < replicas {
             if self.one_at_a_time() {
                 return self.make(target, Step::Restoring);
@@ -927,7 +925,7 @@ impl<'a> Board<'a> {
             .last_active
             .as_ref()
             .and_then(|last| last.ended)
-            .is_some_and(|ended| ended > before(self.now, 2 * RESCUE))
+            .is_some_and(|ended| ended > before(self.now, 2 * self.census.rescue))
     }
 
     /// Somebody outside holds the lock, unless the waiting lines lie.

@@ -44,6 +44,15 @@ pub fn check_lease_times(files: &[(&str, Option<&str>)]) -> Option<Finding> {
     })
 }
 
+/// Whether a file sets either of the two.
+#[must_use]
+pub fn sets_lease_times(text: &str) -> bool {
+    parse(text).is_ok_and(|table| {
+        let sets = |key: &&str| !values(&table, &["Database", "Lock", key]).is_empty();
+        [DURATION, INTERVAL].iter().any(sets)
+    })
+}
+
 /// The value of the last file that sets it; `None` where that can't be read.
 fn last<'a>(files: &[(&'a str, Option<&str>)], key: &str, default: Duration) -> Option<Time<'a>> {
     for (place, (name, text)) in files.iter().enumerate().rev() {

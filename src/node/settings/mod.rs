@@ -16,8 +16,8 @@ mod reserved;
 mod toml_check;
 
 pub use environment_check::{check_environment, check_environment_value};
-pub use lease_check::check_lease_times;
-pub use own::{HTTP_PORT, HTTPS_PORT, OperatorSettings, ROOT_DIR, ROOT_MOUNT};
+pub use lease_check::{check_lease_times, sets_lease_times};
+pub use own::{HTTP_PORT, HTTPS_PORT, LeaseTimes, OperatorSettings, ROOT_DIR, ROOT_MOUNT};
 pub use p2p::{P2P_PORT, PeerAddress};
 pub use reserved::reserved_variable;
 pub use toml_check::{check_toml, sets_tls};

@@ -1,5 +1,7 @@
 //! What the operator sets in every node.
 
+use std::time::Duration;
+
 use super::p2p::PeerAddress;
 use crate::node::lock::LockMode;
 use crate::node::version::NodeVersion;
@@ -26,6 +28,24 @@ pub struct OperatorSettings {
     pub https_off: bool,
     /// Where peers reach the node, if the operator is to say so.
     pub peers: Option<PeerAddress>,
+    /// How long the lease lasts and how often it is refreshed, if the operator is to say so.
+    pub lease: Option<LeaseTimes>,
+}
+
+/// How long the lease lasts, and how often it is refreshed and tried for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LeaseTimes {
+    pub duration: Duration,
+    pub refresh: Duration,
+}
+
+/// As the node reads it: `1500ms`, `10s`.
+fn written(time: Duration) -> String {
+    if time.subsec_millis() == 0 {
+        format!("{}s", time.as_secs())
+    } else {
+        format!("{}ms", time.as_millis())
+    }
 }
 
 impl OperatorSettings {
@@ -46,6 +66,13 @@ impl OperatorSettings {
             .as_ref()
             .map(PeerAddress::toml)
             .unwrap_or_default();
+        let lease = self.lease.map_or_else(String::new, |lease| {
+            format!(
+                "LeaseDuration = '{}'\nLeaseRefreshInterval = '{}'\n",
+                written(lease.duration),
+                written(lease.refresh)
+            )
+        });
         format!(
             "RootDir = '{ROOT_DIR}'\n\
              \n\
@@ -54,7 +81,7 @@ impl OperatorSettings {
              \n\
              [Database.Lock]\n\
              Enabled = true\n\
-             \n\
+             {lease}\n\
              [WebServer]\n\
              HTTPPort = {HTTP_PORT}\n\
              {https}{peers}"
@@ -73,6 +100,10 @@ impl OperatorSettings {
         }
         if version.knows_locking_mode() {
             variables.push(("DATABASE_LOCKING_MODE", self.lock.env_value().to_owned()));
+        }
+        if let Some(lease) = self.lease.filter(|_| version.knows_locking_mode()) {
+            variables.push(("LEASE_LOCK_DURATION", written(lease.duration)));
+            variables.push(("LEASE_LOCK_REFRESH_INTERVAL", written(lease.refresh)));
         }
         variables.push(if version.limits_log_file() {
             ("LOG_FILE_MAX_SIZE", "0b".to_owned())
@@ -98,6 +129,7 @@ mod tests {
             lock,
             https_off,
             peers: None,
+            lease: None,
         }
     }
 
@@ -161,6 +193,28 @@ mod tests {
                 "ROOT=/chainlink/root",
             ]
         );
+    }
+
+    #[test]
+    fn a_node_gets_the_times_of_its_lease_in_either_style() {
+        let settings = OperatorSettings {
+            lease: Some(LeaseTimes {
+                duration: Duration::from_secs(20),
+                refresh: Duration::from_millis(1500),
+            }),
+            ..settings(LockMode::Lease, true)
+        };
+        let toml = settings.toml(&version("2.29.0"));
+        let times = "Enabled = true\nLeaseDuration = '20s'\nLeaseRefreshInterval = '1500ms'\n";
+        assert!(toml.contains(times), "{toml}");
+        assert!(toml.parse::<toml::Table>().is_ok());
+        let variables = settings.environment(&version("1.13.3"));
+        for (name, value) in [
+            ("LEASE_LOCK_DURATION", "20s"),
+            ("LEASE_LOCK_REFRESH_INTERVAL", "1500ms"),
+        ] {
+            assert!(variables.contains(&(name, value.to_owned())), "{name}");
+        }
     }
 
     #[test]

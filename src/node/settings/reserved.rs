@@ -113,6 +113,7 @@ mod tests {
                 lock: LockMode::Advisory,
                 https_off: true,
                 peers: None,
+                lease: None,
             };
             for (name, _) in settings.environment(&version) {
                 assert!(

@@ -90,6 +90,7 @@ impl Kind {
                 _ => "dual db",
             }
             .to_owned(),
+            lease: None,
         }
     }
 }

@@ -36,6 +36,7 @@ fn revision(version: &str, configuration: &str, lock: &str) -> Revision {
         name: format!("{version}-{configuration}-{lock}"),
         version: version.parse().unwrap(),
         lock: lock.to_owned(),
+        lease: None,
     }
 }
 
