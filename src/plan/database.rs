@@ -9,6 +9,10 @@ use crate::api::Verification;
 use crate::node::LockMode;
 use crate::observe::{Holder, Pod, Says, Verified};
 
+const LEASE: &str = "the lease";
+/// Only both locks of dual mode together name the active.
+const HALF_WAY: &str = "LeaseLost";
+
 /// What an answer of the database is worth, for one pod in one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evidence {
@@ -48,16 +52,26 @@ pub fn of_active(verified: &Verified, active: &Pod) -> Evidence {
     }
     let held = match mode {
         Some(LockMode::Advisory) => vec![(&said.advisory, "the advisory lock")],
-        Some(LockMode::Dual) => vec![
-            (&said.lease, "the lease"),
-            (&said.advisory, "the advisory lock"),
-        ],
-        Some(LockMode::Lease) | None => vec![(&said.lease, "the lease")],
+        Some(LockMode::Dual) => vec![(&said.lease, LEASE), (&said.advisory, "the advisory lock")],
+        Some(LockMode::Lease) | None => vec![(&said.lease, LEASE)],
     };
+    let has_advisory = said.advisory == Holder::Pod(active.id.clone());
     let mut unseen = None;
     for (holder, lock) in held {
         match holder {
             Holder::Pod(pod) if *pod == active.id => {}
+            // A standby takes the lease of an active that is frozen or cut off, and then waits for the advisory
+            // lock: the stop of the active frees that (measured).
+            Holder::Pod(_) | Holder::Nobody
+                if mode == Some(LockMode::Dual) && lock == LEASE && has_advisory =>
+            {
+                unseen = Some((
+                    HALF_WAY,
+                    format!(
+                        "{name} has the advisory lock and no longer the lease: it is frozen, or cut off from the database"
+                    ),
+                ));
+            }
             Holder::Pod(pod) => {
                 return Evidence::Contradicts(format!(
                     "in the database {} holds {lock}, not {name}",
@@ -150,6 +164,8 @@ pub(super) fn permits(
                     message,
                 });
             }
+            // The database was asked; it says what makes a takeover wait for this stop.
+            Evidence::Missing(HALF_WAY, _) => {}
             Evidence::Missing(_, message) if verified.wanted == Verification::Required => {
                 return Err(not_asked(&message));
             }

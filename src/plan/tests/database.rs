@@ -193,6 +193,32 @@ fn in_dual_mode_only_both_locks_together_name_the_active() {
     assert!(matches!(evidence, Evidence::Contradicts(_)), "{evidence:?}");
     says(&mut world, |said, _| said.advisory = said.lease.clone());
     assert_eq!(of_active(&world.database, &active), Evidence::Agrees);
+    says(&mut world, |said, b| {
+        said.advisory = said.lease.clone();
+        said.lease = Holder::Pod(b);
+    });
+    let evidence = of_active(&world.database, &active);
+    assert!(
+        matches!(evidence, Evidence::Missing("LeaseLost", _)),
+        "{evidence:?}"
+    );
+}
+
+/// A frozen active keeps the advisory lock for as long as its connection lives, while a standby has its lease.
+#[test]
+fn in_dual_mode_a_standby_that_already_has_the_lease_is_handed_over_to() {
+    let dual = super::world::locked("1.13.2", "dual on db");
+    let next = super::world::locked("1.13.3", "dual on db");
+    let mut world = World::with(1).active("a", &dual).wanting(&dual).at_rest();
+    world.want_settled(&next);
+    world = world.standby("b", &next);
+    world.later(60);
+    world.database.wanted = Verification::Required;
+    says(&mut world, |said, b| {
+        said.advisory = said.lease.clone();
+        said.lease = Holder::Pod(b);
+    });
+    assert_eq!(world.obey(), ["stop a"]);
 }
 
 /// `a` worked; `b` came back after an outage and took the lock without having waited, while `a` goes on answering.
