@@ -65,12 +65,14 @@ impl Port {
     pub fn open(address: Ipv4Addr, status: u16) -> Self {
         let status = Arc::new(AtomicU16::new(status));
         let answers = Arc::clone(&status);
+        // Open from now on, not from when the task comes to run: until then it would refuse.
+        let mut bound = listen(address).ok();
         let task = tokio::spawn(async move {
             let listener = loop {
                 // One that was dropped a moment ago may not be closed yet.
-                match listen(address) {
-                    Ok(listener) => break tokio::net::TcpListener::from_std(listener).unwrap(),
-                    Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+                match bound.take().or_else(|| listen(address).ok()) {
+                    Some(listener) => break tokio::net::TcpListener::from_std(listener).unwrap(),
+                    None => tokio::time::sleep(Duration::from_millis(1)).await,
                 }
             };
             loop {
