@@ -8,6 +8,7 @@ mod configuration;
 mod database;
 mod deletion;
 mod examples;
+mod external;
 mod failures;
 mod input;
 mod machines;
