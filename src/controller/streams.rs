@@ -1,6 +1,7 @@
 //! What wakes a resource: changes of itself, of its pods and of the ConfigMaps that it refers to, and
 //! its witnesses.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,9 @@ use crate::build;
 const CONCURRENCY: u16 = 16;
 /// Between two ticks of a loop that has nothing to look at.
 const TICK: Duration = Duration::from_secs(15);
+
+/// How long the first list of the machines is waited for.
+const LISTING: Duration = Duration::from_secs(10);
 
 /// All that is watched of a `ConfigMap`: there may be many in the cluster, and large ones.
 type Metadata = PartialObjectMeta<ConfigMap>;
@@ -46,6 +50,22 @@ pub async fn run(
     context: Arc<Context>,
     mut woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
 ) {
+    let watches = context.settings.watch_machines;
+    let machines = context.machines.clone();
+    let mut watching = pin!(async {
+        if watches {
+            let watch = machines.clone().watch(client.clone(), context.wake.clone());
+            watch.await;
+        }
+        std::future::pending::<()>().await;
+    });
+    if watches {
+        tokio::select! {
+            () = machines.settled() => {}
+            () = tokio::time::sleep(LISTING) => {}
+            () = &mut watching => {}
+        }
+    }
     let mut wakers = Vec::new();
     let mut controllers = Vec::new();
     for namespace in namespaces {
@@ -56,13 +76,6 @@ pub async fn run(
         wakers.push((namespace.clone(), waker));
         controllers.push(control(client, namespace, Arc::clone(&context), receiver));
     }
-    let machines = async {
-        if context.settings.watch_machines {
-            let machines = context.machines.clone();
-            machines.watch(client.clone(), context.wake.clone()).await;
-        }
-        std::future::pending::<()>().await;
-    };
     let route = async {
         while let Some(node) = woken.recv().await {
             let waker = wakers
@@ -77,7 +90,7 @@ pub async fn run(
     tokio::select! {
         _ = futures::future::join_all(controllers) => {}
         () = route => {}
-        () = machines => {}
+        () = watching => {}
     }
 }
 

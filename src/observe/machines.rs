@@ -30,6 +30,9 @@ const AWS_TERMINATION: &str = "aws-node-termination-handler/";
 /// Between two tries to watch where that is not allowed.
 const NOT_ALLOWED: Duration = Duration::from_secs(60);
 
+/// Between two looks whether they were listed.
+const LISTING: Duration = Duration::from_millis(20);
+
 /// What is known of the machines, kept up to date by [`Machines::watch`].
 #[derive(Clone, Debug, Default)]
 pub struct Machines {
@@ -38,8 +41,10 @@ pub struct Machines {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// `None` until they were listed.
+    /// `None` until they were listed, and where they may not be.
     machines: Option<BTreeMap<String, Machine>>,
+    /// Whether it is known which machines there are, or that they may not be read.
+    settled: bool,
     /// Who wants to hear of changes.
     resources: HashSet<ObjectRef<ChainlinkNode>>,
 }
@@ -54,6 +59,14 @@ impl Machines {
         let mut known = self.known();
         known.resources.insert(resource.clone());
         known.machines.clone()
+    }
+
+    /// Waits until it is known which machines there are, or that they may not be read: what is said of them
+    /// before would be taken back a moment later.
+    pub async fn settled(&self) {
+        while !self.known().settled {
+            tokio::time::sleep(LISTING).await;
+        }
     }
 
     /// A resource is gone.
@@ -86,7 +99,7 @@ impl Machines {
                     tracing::warn!(%error, "machines can't be watched: they are maintained by switchover only");
                     if matches!(&error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.is_forbidden())
                     {
-                        self.known().machines = None;
+                        self.not_allowed();
                         tokio::time::sleep(NOT_ALLOWED).await;
                     }
                     false
@@ -102,10 +115,17 @@ impl Machines {
         }
     }
 
+    fn not_allowed(&self) {
+        let mut known = self.known();
+        known.machines = None;
+        known.settled = true;
+    }
+
     fn listed(&self, machines: BTreeMap<String, Machine>) -> bool {
         let mut known = self.known();
         let changed = known.machines.as_ref() != Some(&machines);
         known.machines = Some(machines);
+        known.settled = true;
         changed
     }
 
@@ -195,6 +215,19 @@ mod tests {
     fn a_machine_whose_kubelet_is_silent_is_not_ready() {
         assert!(read(&json!({}), "True").ready);
         assert!(!read(&json!({}), "Unknown").ready);
+    }
+
+    #[tokio::test]
+    async fn they_are_settled_once_they_were_listed() {
+        let machines = Machines::default();
+        let soon = Duration::from_millis(100);
+        assert!(
+            tokio::time::timeout(soon, machines.settled())
+                .await
+                .is_err()
+        );
+        machines.listed(BTreeMap::new());
+        machines.settled().await;
     }
 
     #[test]

@@ -12,6 +12,10 @@ use crate::api::names::PREFERRED;
 use crate::api::{Asked, AskedState};
 use crate::observe::{Answered, Machine, Observation, Pod, Revision};
 
+/// Machines that a new pod is told to avoid: more would make a pod of a large cluster long, and Kubernetes
+/// itself keeps pods from most of them.
+const MOST_AVOIDED: usize = 50;
+
 /// What a handover is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
@@ -335,6 +339,7 @@ pub(super) fn place(seen: &Observation) -> Place {
     let avoid = machines
         .filter(|(_, machine)| machine.emptying.is_some() || !machine.ready)
         .map(|(name, _)| name.clone())
+        .take(MOST_AVOIDED)
         .collect();
     let taken = seen
         .pods
