@@ -535,6 +535,9 @@ impl<'a> Board<'a> {
         if self.memory.creating.is_some() {
             return Decided::nothing(Situation::at(step));
         }
+        if self.successor_is_taking_over() {
+            return Decided::nothing(Situation::at(Step::AwaitingTakeover));
+        }
         let number = self.memory.pods_made.saturating_add(1);
         let pod = pod_name(&self.seen.intent.node, number);
         let situation = Situation::at(step).about(&pod);
@@ -547,6 +550,24 @@ impl<'a> Board<'a> {
             create: Some(create),
             ..Decided::nothing(situation)
         }
+    }
+
+    /// The active was stopped for a standby that waits, and the lock is free for it. A pod made now tries
+    /// for the lock as soon as it starts, and may come before the next try of the standby that was chosen.
+    fn successor_is_taking_over(&self) -> bool {
+        let Some(stop) = self.memory.stopping.as_ref().filter(|stop| stop.active) else {
+            return false;
+        };
+        let waits = |name: &String| {
+            let waiting = &self.census.waiting;
+            waiting.iter().any(|pod| pod.id.name == *name)
+        };
+        let begun = stop.at > before(self.now, self.census.rescue);
+        let holder = self.census.active.filter(|pod| pod.id.uid != stop.uid);
+        begun
+            && holder.is_none()
+            && !self.has_failed()
+            && stop.successor.as_ref().is_some_and(waits)
     }
 
     /// One step towards `replicas` pods of `target`.

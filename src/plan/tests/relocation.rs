@@ -76,6 +76,31 @@ fn the_active_leaves_a_machine_that_is_being_emptied_for_a_standby() {
 }
 
 #[test]
+fn s1_no_pod_is_made_that_could_win_the_lock_before_the_successor() {
+    let stopped = || {
+        let mut world = pair();
+        world.emptied(&["a"]);
+        assert_eq!(world.obey(), ["stop a"]);
+        let makes = |world: &mut World| world.obey().iter().any(|act| act.starts_with("create"));
+        assert!(!makes(&mut world), "the active is still stopping");
+        world.gone("a");
+        assert!(!makes(&mut world), "the lock is free, and b has yet to try");
+        world
+    };
+    let mut taken = stopped();
+    taken.takes("b");
+    assert_eq!(taken.obey().last().unwrap(), "create 2.28.0");
+
+    let mut lost = stopped();
+    lost.gone("b");
+    assert_eq!(lost.obey(), ["create 2.28.0"], "there is no successor");
+
+    let mut late = stopped();
+    late.later(16);
+    assert_eq!(late.obey(), ["create 2.28.0"], "it did not come to take it");
+}
+
+#[test]
 fn a_single_active_leaves_its_machine_by_surge() {
     let mut world = World::with(1).active("a", &v1()).at_rest();
     world.emptied(&["a"]);
