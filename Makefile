@@ -40,13 +40,14 @@ cluster-down: ## Remove the real cluster.
 
 chart: ## Lint and render the chart.
 	$(CLUSTER) build
-	@for values in $(CHART)/ci/*.yaml; do \
-	  $(CLUSTER) helm lint --strict $(CHART) --values "$$values" >/dev/null; \
-	  $(CLUSTER) helm template chainlink-operator $(CHART) --namespace chainlink-operator --values "$$values" >/dev/null; \
+	@helm="$$($(CLUSTER) tools)/helm"; \
+	for values in $(CHART)/ci/*.yaml; do \
+	  "$$helm" lint --strict $(CHART) --values "$$values" >/dev/null; \
+	  "$$helm" template chainlink-operator $(CHART) --namespace chainlink-operator --values "$$values" >/dev/null; \
 	  echo "chart renders with $$values"; \
-	done
-	@for wrong in replicas=2 image.tagg=x log.format=xml deletionProtection=maybe machineMaintenance=yes databaseVerification.enabled=Auto; do \
-	  if $(CLUSTER) helm template chainlink-operator $(CHART) --set "$$wrong" >/dev/null 2>&1; then \
+	done; \
+	for wrong in replicas=2 image.tagg=x log.format=xml deletionProtection=maybe machineMaintenance=yes databaseVerification.enabled=Auto; do \
+	  if "$$helm" template chainlink-operator $(CHART) --set "$$wrong" >/dev/null 2>&1; then \
 	    echo "the chart takes $$wrong, which it should refuse"; exit 1; \
 	  fi; \
 	done

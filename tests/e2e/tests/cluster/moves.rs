@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use chainlink_operator::api::{AskedState, ChainlinkNodeStatus};
+use e2e::explain::explain;
 use e2e::machine::NODES;
 use e2e::timeline::Timeline;
 use e2e::{Company, World, scenario};
@@ -143,6 +144,10 @@ async fn each_machine_is_drained_in_turn_with_one_two_and_three_replicas() -> Re
         };
         let (two, three) = (another("two").await?, another("three").await?);
         let outcome = drained_in_turn(&[world, &two, &three]).await;
+        if let Err(error) = &outcome {
+            let others = [&two, &three].map(|world| explain(world, error));
+            eprintln!("{}", others.concat());
+        }
         two.remove().await?;
         three.remove().await?;
         outcome
