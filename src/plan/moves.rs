@@ -555,19 +555,21 @@ impl<'a> Board<'a> {
     /// The active was stopped for a standby that waits, and the lock is free for it. A pod made now tries
     /// for the lock as soon as it starts, and may come before the next try of the standby that was chosen.
     fn successor_is_taking_over(&self) -> bool {
-        let Some(stop) = self.memory.stopping.as_ref().filter(|stop| stop.active) else {
+        let Some(stop) = self.stop_of_active() else {
             return false;
         };
         let waits = |name: &String| {
             let waiting = &self.census.waiting;
             waiting.iter().any(|pod| pod.id.name == *name)
         };
-        let begun = stop.at > before(self.now, self.census.rescue);
         let holder = self.census.active.filter(|pod| pod.id.uid != stop.uid);
-        begun
-            && holder.is_none()
-            && !self.has_failed()
-            && stop.successor.as_ref().is_some_and(waits)
+        holder.is_none() && !self.has_failed() && stop.successor.as_ref().is_some_and(waits)
+    }
+
+    /// The stop of the active that is under way, or over for less time than a takeover needs.
+    fn stop_of_active(&self) -> Option<&'a Stop> {
+        let stop = self.memory.stopping.as_ref()?;
+        (stop.active && stop.at > before(self.now, self.census.rescue)).then_some(stop)
     }
 
     /// One step towards `replicas` pods of `target`.
@@ -880,11 +882,7 @@ impl<'a> Board<'a> {
     /// All pods are of the wanted revision: as many as wanted, no more.
     fn keep(&self, target: &Revision) -> Decided {
         let replicas = self.seen.intent.replicas;
-        let stop = self
-            .memory
-            .stopping
-            .as_ref()
-            .filter(|stop| stop.active && stop.at > before(self.now, self.census.rescue));
+        let stop = self.stop_of_active();
         if self.live.len() < replicas {
             if self.one_at_a_time() {
                 return self.make(target, Step::Restoring);
