@@ -1,6 +1,7 @@
 //! Two `PostgreSQL` servers behind one address: a Service in front of a primary and its replica. The database can fail
 //! over from the one to the other, and be dark meanwhile.
 
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -235,18 +236,8 @@ impl Server {
             port = self.port,
             socket = socket.display(),
         );
-        let process = Command::new("setpriv")
-            .args([
-                "--reuid",
-                "postgres",
-                "--regid",
-                "postgres",
-                "--init-groups",
-                "sh",
-                "-c",
-                &script,
-            ])
-            .current_dir("/")
+        let process = of_postgres("sh")
+            .args(["-c", &script])
             .stdin(Stdio::piped())
             .spawn()?;
         self.process = Some(process);
@@ -262,12 +253,10 @@ impl Server {
     fn sql(&self, database: &str, sql: &str) -> Result<String> {
         let socket = self.folder.parent().context("it has no folder")?;
         let (socket, port) = (socket.to_string_lossy(), self.port.to_string());
-        // Also on a server that refuses writes by default.
-        let sql = format!("SET default_transaction_read_only = off; {sql}");
         let mut words = vec!["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"];
         words.extend(["-h", &socket, "-p", &port, "-U", "postgres", "-d", database]);
-        let (set, rest) = sql.split_once("; ").context("two statements")?;
-        words.extend(["-c", set, "-c", rest]);
+        // Also on a server that refuses writes by default.
+        words.extend(["-c", "SET default_transaction_read_only = off", "-c", sql]);
         as_postgres("psql", &words)
     }
 
@@ -282,6 +271,11 @@ impl Server {
 }
 
 fn as_postgres(program: &str, arguments: &[&str]) -> Result<String> {
+    quietly(of_postgres(binary(program)?).args(arguments))
+}
+
+/// A program that will run as the user postgres.
+fn of_postgres(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command
         .args([
@@ -291,10 +285,9 @@ fn as_postgres(program: &str, arguments: &[&str]) -> Result<String> {
             "postgres",
             "--init-groups",
         ])
-        .arg(binary(program)?)
-        .args(arguments)
+        .arg(program)
         .current_dir("/");
-    quietly(&mut command)
+    command
 }
 
 fn binary(program: &str) -> Result<PathBuf> {
