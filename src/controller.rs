@@ -107,6 +107,7 @@ pub struct Context {
 #[derive(Clone, Debug)]
 struct Budgets {
     standbys_kept: usize,
+    active: String,
     at: Instant,
     refusal: Option<String>,
 }
@@ -469,7 +470,8 @@ impl<'a> Pass<'a> {
         }
         // While the lock moves nothing else is done.
         if at_rest {
-            self.keep_budgets(uid, plan.standbys_kept).await?;
+            let active = new.active.as_deref().unwrap_or_default();
+            self.keep_budgets(uid, plan.standbys_kept, active).await?;
         }
         if !acted && !busy {
             self.tidy_revisions(&seen, &plan.memory).await?;
@@ -738,16 +740,23 @@ impl<'a> Pass<'a> {
     }
 
     /// Brings the budgets up to date where they have to change, and looks at them now and then.
-    async fn keep_budgets(&self, uid: &str, standbys_kept: usize) -> Result<(), Error> {
+    async fn keep_budgets(
+        &self,
+        uid: &str,
+        standbys_kept: usize,
+        active: &str,
+    ) -> Result<(), Error> {
         let known = |all: &HashMap<String, Budgets>| all.get(uid).cloned();
         let all = &self.context.budgets;
         let known = known(&all.lock().unwrap_or_else(PoisonError::into_inner));
         if known.is_some_and(|known| {
-            known.standbys_kept == standbys_kept && known.at.elapsed() < BUDGETS
+            known.standbys_kept == standbys_kept
+                && known.active == active
+                && known.at.elapsed() < BUDGETS
         }) {
             return Ok(());
         }
-        let refusal = match refused(self.keeper.budgets(standbys_kept).await)
+        let refusal = match refused(self.keeper.budgets(standbys_kept, active).await)
             .doing("applying the disruption budgets")?
         {
             Ok(None) => None,
@@ -760,6 +769,7 @@ impl<'a> Pass<'a> {
         };
         let kept = Budgets {
             standbys_kept,
+            active: active.to_owned(),
             at: Instant::now(),
             refusal,
         };

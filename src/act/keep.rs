@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::controls;
 use crate::api::ChainlinkNode;
-use crate::api::names::FIELD_MANAGER;
+use crate::api::names::{BUDGET_ACTIVE_ANNOTATION, FIELD_MANAGER};
 use crate::build::{self, Content, Resolved};
 use crate::observe::Revision;
 
@@ -199,10 +199,14 @@ impl<'a> Keeper<'a> {
 
     /// Applies the budgets that keep the active and its standbys from being evicted at once. What somebody
     /// else made under their names is left alone; returns that name.
-    pub async fn budgets(&self, standbys_kept: usize) -> Result<Option<String>, kube::Error> {
+    pub async fn budgets(
+        &self,
+        standbys_kept: usize,
+        active: &str,
+    ) -> Result<Option<String>, kube::Error> {
         let budgets: Api<PodDisruptionBudget> =
             Api::namespaced(self.client.clone(), &self.namespace);
-        for (name, wanted) in build::budgets(self.node, standbys_kept) {
+        for (name, wanted) in build::budgets(self.node, standbys_kept, active) {
             let there = budgets.get_opt(&name).await?;
             if there
                 .as_ref()
@@ -210,8 +214,13 @@ impl<'a> Keeper<'a> {
             {
                 return Ok(Some(name));
             }
-            let specs = (there.as_ref().map(|there| &there.spec), Some(&wanted.spec));
-            if specs.0 != specs.1 {
+            let as_wanted = there.is_some_and(|there| {
+                let counted_for = |budget: &PodDisruptionBudget| {
+                    budget.annotations().get(BUDGET_ACTIVE_ANNOTATION).cloned()
+                };
+                there.spec == wanted.spec && counted_for(&there) == counted_for(&wanted)
+            });
+            if !as_wanted {
                 let parameters = PatchParams::apply(FIELD_MANAGER).force();
                 budgets
                     .patch(&name, &parameters, &Patch::Apply(&wanted))

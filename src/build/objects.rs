@@ -12,7 +12,8 @@ use kube::{Resource, ResourceExt};
 
 use super::content::{Content, Resolved};
 use crate::api::names::{
-    APP_NAME, NODE_LABEL, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY,
+    APP_NAME, BUDGET_ACTIVE_ANNOTATION, NODE_LABEL, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL,
+    ROLE_STANDBY,
 };
 use crate::api::{ChainlinkNode, ServiceType};
 use crate::node::settings::{HTTP_PORT, P2P_PORT};
@@ -106,15 +107,25 @@ pub fn services(node: &ChainlinkNode) -> [(String, Option<Service>); 2] {
 /// The budgets of a resource, each with its name. They never overlap, as a pod under two can't be evicted at
 /// all: the active may only go after the lock was handed over, and of the standbys so many have to stay.
 /// A standby that is not ready may always be evicted.
-pub fn budgets(node: &ChainlinkNode, standbys_kept: usize) -> [(String, PodDisruptionBudget); 2] {
+pub fn budgets(
+    node: &ChainlinkNode,
+    standbys_kept: usize,
+    active: &str,
+) -> [(String, PodDisruptionBudget); 2] {
     let budget = |role: &str, kept: usize, unhealthy: &str| {
         let name = format!("{}-{role}", node.name_any());
         let selector = BTreeMap::from([
             (NODE_LABEL.to_owned(), node.name_any()),
             (ROLE_LABEL.to_owned(), role.to_owned()),
         ]);
+        let mut metadata = metadata(node, name.clone());
+        let counted_for = (BUDGET_ACTIVE_ANNOTATION.to_owned(), active.to_owned());
+        metadata
+            .annotations
+            .get_or_insert_default()
+            .extend([counted_for]);
         let budget = PodDisruptionBudget {
-            metadata: metadata(node, name.clone()),
+            metadata,
             spec: Some(PodDisruptionBudgetSpec {
                 min_available: Some(IntOrString::Int(i32::try_from(kept).unwrap_or(i32::MAX))),
                 selector: Some(LabelSelector {

@@ -203,10 +203,13 @@ pub(crate) fn plan_under(
 }
 
 /// Role labels and readiness gates as they should be now.
+///
+/// The label of the active is taken before it is given. Kubernetes counts the pods behind a budget again when one of
+/// them changes, not when one has left: a budget that saw two actives would go on permitting the eviction of one of
+/// them (`updatePod` of Kubernetes' disruption controller; watched on 1.37).
 fn roles(seen: &Observation, census: &Census<'_>, memory: &Memory) -> Vec<Act> {
     let heir = heir(census, memory);
-    let mut acts = Vec::new();
-    let mut gains = Vec::new();
+    let (mut losses, mut gains, mut gates) = (Vec::new(), Vec::new(), Vec::new());
     for pod in seen.pods.iter().filter(|pod| !pod.ended()) {
         let active = heir.is_some_and(|heir| heir.id == pod.id);
         if pod.labelled_active != active && (heir.is_some() || !census.holds(pod)) {
@@ -217,7 +220,7 @@ fn roles(seen: &Observation, census: &Census<'_>, memory: &Memory) -> Vec<Act> {
             if active {
                 gains.push(act);
             } else {
-                acts.push(act);
+                losses.push(act);
             }
         }
         // Who of several holders is right is not known: they stay as they are.
@@ -229,14 +232,13 @@ fn roles(seen: &Observation, census: &Census<'_>, memory: &Memory) -> Vec<Act> {
             && !census.is_suspect(pod)
             && (census.is_active(pod) || pod.waits());
         if pod.gate != ready && !pod.deleted {
-            acts.push(Act::Gate {
+            gates.push(Act::Gate {
                 pod: pod.id.clone(),
                 ready,
             });
         }
     }
-    gains.extend(acts);
-    gains
+    [losses, gains, gates].concat()
 }
 
 /// Who the Service should lead to: the active, or its successor as soon as the stop of the active was

@@ -105,6 +105,10 @@ fn budget(world: &World, role: &str) -> Option<(i64, String)> {
     let unhealthy = budget["spec"]["unhealthyPodEvictionPolicy"].as_str()?;
     let selected = &budget["spec"]["selector"]["matchLabels"]["chainlink-operator.dev/role"];
     assert_eq!(selected, role);
+    // It is counted again when another pod becomes the active.
+    let counted_for =
+        &budget["metadata"]["annotations"]["chainlink-operator.dev/counted-for-active"];
+    assert_eq!(*counted_for, world.status()["active"]);
     Some((
         budget["spec"]["minAvailable"].as_i64()?,
         unhealthy.to_owned(),

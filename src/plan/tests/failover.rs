@@ -105,7 +105,7 @@ fn a_suspect_leaves_the_service_and_is_no_redundancy() {
     world.takes("b");
     assert_eq!(
         world.obey(),
-        ["label b", "unlabel a", "unready a", "create 2.28.0"],
+        ["unlabel a", "label b", "unready a", "create 2.28.0"],
         "a is cut off from the database and still answers"
     );
     assert_eq!(world.obey(), nothing(), "it is not killed");
@@ -115,6 +115,26 @@ fn a_suspect_leaves_the_service_and_is_no_redundancy() {
     world.waits(&made);
     let acts = world.obey();
     assert_eq!(acts.last().unwrap(), &format!("stop {made}"), "{acts:?}");
+}
+
+/// A budget that has seen two actives goes on permitting the eviction of one: it is not told that a pod left it.
+#[test]
+fn no_two_pods_are_labelled_at_once_where_another_standby_won_than_was_meant_to() {
+    for (meant, won) in [("b", "c"), ("c", "b")] {
+        let mut world = World::with(3)
+            .active("a", &v1())
+            .standby("b", &v1())
+            .standby("c", &v1())
+            .at_rest();
+        world.pod("a").labelled_active = false;
+        world.pod(meant).labelled_active = true;
+        world.later(1);
+        world.gone("a");
+        world.takes(won);
+        let acts = world.obey();
+        let labels = [format!("unlabel {meant}"), format!("label {won}")];
+        assert_eq!(acts[..2], labels, "{acts:?}");
+    }
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn the_label_moves_as_soon_as_the_stop_is_accepted() {
     let mut world = ready_to_hand_over();
     assert_eq!(world.labelled(), ["a"]);
     assert_eq!(world.obey(), ["stop a"]);
-    assert_eq!(world.obey(), ["label b", "unlabel a"]);
+    assert_eq!(world.obey(), ["unlabel a", "label b"]);
     world.gone("a");
     assert_eq!(world.obey(), nothing(), "and stays there");
     assert_eq!(world.plan().situation.step, Step::AwaitingTakeover);
