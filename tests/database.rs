@@ -146,9 +146,26 @@ async fn the_holder_of_the_lease_is_the_pod_whose_session_bears_its_id() {
             missing_right: None,
             lease: Holder::Pod(pod("a")),
             advisory: Holder::Nobody,
+            version: None,
             sessions: [pod("a"), pod("b")].into(),
         }
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_version_that_migrated_last_is_read_where_it_is_a_version_and_may_be_read() {
+    let database = database().await;
+    assert_eq!(ask(&database).await.version, None);
+    database.sql(
+        "CREATE TABLE node_versions (version text PRIMARY KEY, created_at timestamp NOT NULL);
+         INSERT INTO node_versions VALUES ('2.18.0', '2026-01-02'), ('2.9.0', '2026-01-01')",
+    );
+    assert_eq!(
+        ask(&database).await.version,
+        Some("2.18.0".parse().unwrap())
+    );
+    database.sql("UPDATE node_versions SET version = 'unset' WHERE version = '2.18.0'");
+    assert_eq!(ask(&database).await.version, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

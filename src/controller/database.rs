@@ -54,7 +54,11 @@ impl Pass<'_> {
     /// What the spec asks for, and what the database said last.
     pub(super) fn verified(&self) -> Verified {
         let words = &self.context.words;
-        let words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.node.spec.replicas == 0 {
+            // It may be another one, or that of a backup, before anything starts again.
+            words.remove(&self.uid());
+        }
         let word = match self.context.settings.database {
             DatabaseAccess::Yes => words.get(&self.uid()).map(|asked| asked.word.clone()),
             DatabaseAccess::No => Some(DatabaseWord {
@@ -115,7 +119,14 @@ impl Pass<'_> {
         let hands_over =
             |act: &Act| matches!(act, Act::Stop(permit) if permit.successor().is_some());
         let blocked = plan.situation.blocked.as_ref();
-        if plan.acts.iter().any(hands_over)
+        // A version that the database is too new for would take the lock, and end.
+        let first = seen.database.word.is_none()
+            && plan
+                .acts
+                .iter()
+                .any(|act| matches!(act, Act::Create { .. }));
+        if first
+            || plan.acts.iter().any(hands_over)
             || blocked.is_some_and(|blocked| is_of_database(&blocked.reason))
         {
             return self.is_old(now);

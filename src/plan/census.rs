@@ -8,6 +8,7 @@ use super::database::{Evidence, of_active};
 use super::guard::{Rule, Rules};
 use super::{FRESH, LOST, NOT_RESTARTED, RESCUE};
 use crate::api::Memory;
+use crate::node::NodeVersion;
 use crate::node::lock::LEASE_DURATION;
 use crate::observe::{Container, Observation, Pod, PodId};
 
@@ -32,10 +33,17 @@ pub struct Census<'a> {
     pub lost: Vec<&'a Pod>,
     /// Deleted, and not over.
     pub stopping: Vec<&'a Pod>,
+    /// The version that migrated the database last, where the database was asked.
+    pub(super) migrated_by: Option<&'a NodeVersion>,
     /// How long the lock may stay free after the end of an active: the lease of its pods and [`RESCUE`].
     pub(super) rescue: Duration,
     now: Timestamp,
     all: &'a [Pod],
+}
+
+fn migrated_by(seen: &Observation) -> Option<&NodeVersion> {
+    let word = seen.database.word.as_ref()?;
+    word.said.as_ref().ok()?.version.as_ref()
 }
 
 /// `now - age`, for comparisons with a time of contact.
@@ -102,6 +110,7 @@ impl<'a> Census<'a> {
             down: Vec::new(),
             lost: Vec::new(),
             stopping: Vec::new(),
+            migrated_by: migrated_by(seen),
             rescue: rescue(seen),
             now,
             all: &seen.pods,

@@ -568,6 +568,17 @@ pub(super) fn refuse(
     {
         return went_back(&held, revision);
     }
+    if rules.on(Rule::NoOlder)
+        && let Some(newer) = census.migrated_by.filter(|by| **by > revision.version)
+    {
+        return deny(
+            "VersionWentBack",
+            format!(
+                "the database says that version {newer} has migrated it, on which {} could not start any more: set version to {newer} or newer; or set replicas: 0 and restore a backup",
+                revision.version
+            ),
+        );
+    }
     Ok(())
 }
 

@@ -236,6 +236,7 @@ fn asked(told: &mut Told, change: impl FnOnce(&mut Says)) {
         missing_right: None,
         lease: Holder::Pod(a.clone()),
         advisory: Holder::Nobody,
+        version: None,
         sessions: [a, b].into(),
     };
     change(&mut said);

@@ -17,14 +17,16 @@ const LEAST_OF_AN_ID: usize = 8;
 /// waiting node needs. A node runs `CREATE TABLE IF NOT EXISTS lease_lock` at each try, and `PostgreSQL` wants the
 /// right to create for it even where the table is there.
 ///
-/// Columns: in recovery, read-only by default, `lease_lock` is there, may read it, may write it, may create.
+/// Columns: in recovery, read-only by default, `lease_lock` is there, may read it, may write it, may create, may read
+/// `node_versions`.
 pub const SERVER_QUERY: &str = "SELECT pg_is_in_recovery(), \
     current_setting('default_transaction_read_only')::bool, \
     to_regclass('lease_lock') IS NOT NULL, \
     COALESCE(has_table_privilege(to_regclass('lease_lock')::oid, 'SELECT'), false), \
     COALESCE(has_table_privilege(to_regclass('lease_lock')::oid, 'INSERT') \
         AND has_table_privilege(to_regclass('lease_lock')::oid, 'UPDATE'), false), \
-    COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false)";
+    COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false), \
+    COALESCE(has_table_privilege(to_regclass('node_versions')::oid, 'SELECT'), false)";
 
 /// Every session on the database but the one that asks. Columns: pid, address of the client (null where it may not be
 /// seen), `application_name`.
@@ -34,6 +36,11 @@ pub const SESSIONS_QUERY: &str = "SELECT pid, host(client_addr), COALESCE(applic
 /// The lease, if there is one. Columns: `client_id`, whether it is still good by the server's clock.
 pub const LEASE_QUERY: &str =
     "SELECT client_id, expires_at > now() FROM lease_lock ORDER BY expires_at DESC LIMIT 1";
+
+/// The version that migrated the database last: a node refuses to start on that of a newer one, after it has won the
+/// lock. Written after the migrations (measured on 2.15 to 2.23). Column: version.
+pub const VERSION_QUERY: &str =
+    "SELECT version FROM node_versions ORDER BY created_at DESC LIMIT 1";
 
 /// The session that holds the advisory lock. Column: pid.
 pub fn advisory_query() -> String {

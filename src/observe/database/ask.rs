@@ -12,7 +12,9 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage, SimpleQueryRow};
 
 use super::tls::{Tls, Untrusted};
 use super::word::{Holder, Says, Silence};
-use crate::node::database::{LEASE_QUERY, SERVER_QUERY, SESSIONS_QUERY, advisory_query, is_of_app};
+use crate::node::database::{
+    LEASE_QUERY, SERVER_QUERY, SESSIONS_QUERY, VERSION_QUERY, advisory_query, is_of_app,
+};
 use crate::node::{DatabaseUrl, Host, TlsMode, WhichServer};
 use crate::observe::PodId;
 
@@ -163,6 +165,11 @@ async fn converse(
     } else {
         Vec::new()
     };
+    let versions = if flag(6) {
+        rows(&client, VERSION_QUERY).await?
+    } else {
+        Vec::new()
+    };
     // The transaction goes with the connection.
     let advisory = held.first().map_or(Holder::Nobody, |row| {
         let pid = row.get(0).unwrap_or_default();
@@ -191,6 +198,8 @@ async fn converse(
         },
         lease,
         advisory,
+        // A node built by hand calls itself "unset".
+        version: versions.first().and_then(|row| row.get(0)?.parse().ok()),
         sessions: sessions
             .iter()
             .filter_map(|session| pods.get(&session.address?).cloned())

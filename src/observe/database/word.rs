@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use crate::api::Verification;
+use crate::node::NodeVersion;
 use crate::observe::PodId;
 
 /// What the spec asks for, and the last answer.
@@ -36,6 +37,8 @@ pub struct Says {
     pub lease: Holder,
     /// Who holds the advisory lock.
     pub advisory: Holder,
+    /// The version that migrated it last, where that can be read (rule S6).
+    pub version: Option<NodeVersion>,
     /// The pods of the resource that have a session there.
     pub sessions: BTreeSet<PodId>,
 }

@@ -361,6 +361,7 @@ fn asked(cluster: &Cluster) -> Verified {
                 missing_right: None,
                 lease: holder.map_or(Holder::Nobody, Holder::Pod),
                 advisory: Holder::Nobody,
+                version: None,
                 sessions: cluster.pods().iter().filter(there).map(id).collect(),
             }),
             held: [].into(),

@@ -26,6 +26,7 @@ fn good(world: &mut World) -> Says {
         missing_right: None,
         lease: Holder::Pod(a.clone()),
         advisory: Holder::Nobody,
+        version: None,
         sessions: [a, b].into(),
     }
 }
@@ -69,6 +70,38 @@ fn a_database_that_agrees_permits_the_stop_in_every_mode() {
         says(&mut world, |_, _| {});
         assert_eq!(world.obey(), ["stop a"], "{wanted:?}");
     }
+}
+
+/// An adopted database: nothing of ours has ever run on it.
+#[test]
+fn s6_no_pod_is_made_of_a_version_that_the_database_is_too_new_for() {
+    let migrated_by = |version: &str| DatabaseWord {
+        at: "2026-01-01T12:00:00Z".parse().unwrap(),
+        said: Ok(Says {
+            read_only: None,
+            missing_right: None,
+            lease: Holder::Nobody,
+            advisory: Holder::Nobody,
+            version: Some(version.parse().unwrap()),
+            sessions: [].into(),
+        }),
+        held: [].into(),
+    };
+    let mut world = World::with(2).wanting(&v1());
+    world.database.word = Some(migrated_by("2.28.1"));
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("VersionWentBack", true));
+    assert!(told(&world).contains("the database says that version 2.28.1 has migrated it"));
+    // That of a backup, or another database.
+    world.database.word = Some(migrated_by("2.28.0"));
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+
+    let mut world = World::with(1).active("a", &v2()).at_rest();
+    world.memory.newest_held = None;
+    world.database.word = Some(migrated_by("2.29.0"));
+    world.want_settled(&v1());
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("VersionWentBack", true));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use chainlink_operator::api::ChainlinkNodeStatus;
 use e2e::pair::Pair;
 use e2e::world::{self, condition};
 use e2e::{Company, World, scenario, until};
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, ListParams};
 
 /// Reason and message of `LockVerified`.
 fn said(status: &ChainlinkNodeStatus) -> String {
@@ -197,6 +197,41 @@ async fn a_successor_that_waits_where_nothing_can_be_written_is_not_handed_over_
             .delete(&successor.name, &DeleteParams::default())
             .await?;
         world.until_running("node", "2.19.0", 1).await?;
+        world.judged().await?;
+        Ok(())
+    })
+    .await
+}
+
+/// The operator knows nothing of the database but what that says: the resource is a new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_version_that_an_adopted_database_is_too_new_for_is_never_started() -> Result<()> {
+    scenario("database-newer", Company::Welcome, async |world| {
+        world.apply(&world.node("before", "2.19.0", 1)).await?;
+        world.until_running("before", "2.19.0", 1).await?;
+        world.delete("before").await?;
+        let ours = ListParams::default().labels("chainlink-operator.dev/node=before");
+        until("its pods are gone", world::PATIENCE, async || {
+            let left = world.pods().list(&ours).await?.items.len();
+            ensure!(left == 0, "{left} are left");
+            Ok(())
+        })
+        .await?;
+
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        let said = world.until_stalled("node", &["VersionWentBack"]).await?;
+        ensure!(
+            said.contains("the database says that version 2.19.0 has migrated it"),
+            "{said}"
+        );
+        let ours = ListParams::default().labels("chainlink-operator.dev/node=node");
+        let made = world.pods().list(&ours).await?.items.len();
+        ensure!(made == 0, "{made} pods were made");
+        world
+            .change("node", serde_json::json!({"version": "2.19.0"}))
+            .await?;
+        world.until_running("node", "2.19.0", 2).await?;
         world.judged().await?;
         Ok(())
     })
