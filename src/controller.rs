@@ -6,6 +6,7 @@
 
 mod database;
 mod intent;
+mod shared;
 mod streams;
 mod turns;
 mod watchdog;
@@ -18,7 +19,7 @@ use jiff::Timestamp;
 use kube::api::{Api, PostParams};
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -102,6 +103,8 @@ pub struct Context {
     taken: Mutex<HashMap<String, String>>,
     /// What the database of a resource said last, by the resource's uid.
     words: Mutex<HashMap<String, Asked>>,
+    /// All resources, as the controllers of their namespaces know them.
+    stores: Mutex<Vec<Store<ChainlinkNode>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -136,6 +139,7 @@ impl Context {
             refusals: Mutex::default(),
             taken: Mutex::default(),
             words: Mutex::default(),
+            stores: Mutex::default(),
             client,
         };
         (Arc::new(context), woken)
@@ -414,6 +418,7 @@ impl<'a> Pass<'a> {
             node: self.node,
             seen: &seen,
             plan: &plan,
+            sharers: self.sharers(),
             refusal: refusal
                 .or_else(|| self.service.clone())
                 .or_else(|| self.budget_refusal(uid)),

@@ -37,7 +37,7 @@ pub enum DatabaseAccess {
 /// The last answer, and what it was the answer of.
 pub(super) struct Asked {
     /// SHA-256 of the URL: another one may lead to another database.
-    url: Option<[u8; 32]>,
+    pub(super) url: Option<[u8; 32]>,
     word: DatabaseWord,
 }
 

@@ -110,6 +110,7 @@ async fn control(
     });
     let controller = Controller::new(nodes, watcher::Config::default());
     let store = controller.store();
+    context.looks_into(store.clone());
     let known = store.clone();
     let listed = async {
         // It only fails where the controller has ended.

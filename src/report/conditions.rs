@@ -14,6 +14,9 @@ use crate::plan::{Census, Step};
 /// How long an active whose container runs may stay without an answer before that is told.
 const UNRESPONSIVE: Duration = Duration::from_secs(10);
 
+/// The condition that another resource is on the same database.
+pub(super) const DATABASE_SHARED: &str = "DatabaseShared";
+
 pub(super) struct Said {
     kind: &'static str,
     /// `True`, `False` or `Unknown`.
@@ -72,6 +75,7 @@ pub(super) fn conditions(
     all.into_iter()
         .chain(paused(report))
         .chain(approval_required(report))
+        .chain(database_shared(report))
         .chain(preferred(report, census))
         .chain([drainable(report)])
         .map(|said| condition(said, generation, old, report.now))
@@ -196,6 +200,15 @@ fn active_available(active: &Pod, old: &[Condition], now: Timestamp) -> Said {
 fn paused(report: &Report<'_>) -> Option<Said> {
     let paused = report.seen.intent.wishes.paused;
     paused.then(|| said("Paused", true, "PausedBySpec", "spec.paused is true"))
+}
+
+/// There only where another resource is on the same database.
+fn database_shared(report: &Report<'_>) -> Option<Said> {
+    let names = report.sharers.join(", ");
+    let message = format!(
+        "{names} runs pods on the same database, too: neither sees the other's versions and redundancy. When this is no move from the one to the other, make them one resource with more replicas; or give each its own database"
+    );
+    (!names.is_empty()).then(|| said(DATABASE_SHARED, true, "AnotherResource", message))
 }
 
 /// There only where rollouts wait for a person.

@@ -1,5 +1,6 @@
 //! Events: what is about to be done, before it is done, and what was seen to end.
 
+use super::conditions::DATABASE_SHARED;
 use super::status::Report;
 use crate::api::{Asked, AskedState, ChainlinkNodeStatus};
 use crate::observe::{Exit, Pod};
@@ -41,6 +42,7 @@ pub fn notes(
         );
     }
     notes.extend(stalled(old, new));
+    notes.extend(shared(old, new));
     notes.extend(exits(report, old));
     if let Some(done) = &report.plan.finished {
         let gap = done
@@ -74,6 +76,17 @@ pub fn notes(
             .filter_map(|act| of_act(report, old, act)),
     );
     notes
+}
+
+/// Another resource has come to the same database.
+fn shared(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<Note> {
+    let message = |status: &ChainlinkNodeStatus| {
+        let all = status.conditions.iter();
+        let shared = all.clone().find(|one| one.type_ == DATABASE_SHARED);
+        shared.map(|one| one.message.clone())
+    };
+    let now = message(new).filter(|_| message(old) != message(new))?;
+    Some(note(true, DATABASE_SHARED, "Validate", now))
 }
 
 fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<Note> {

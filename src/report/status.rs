@@ -21,6 +21,8 @@ pub struct Report<'a> {
     pub node: &'a ChainlinkNode,
     pub seen: &'a Observation,
     pub plan: &'a Plan,
+    /// Other resources on the same database.
+    pub sharers: Vec<String>,
     /// What the API server refuses: a pod, or the Service.
     pub refusal: Option<Blocked>,
     pub now: Timestamp,

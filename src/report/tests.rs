@@ -30,6 +30,7 @@ fn node() -> ChainlinkNode {
 struct Told {
     world: World,
     status: ChainlinkNodeStatus,
+    sharers: Vec<String>,
 }
 
 impl Told {
@@ -37,6 +38,7 @@ impl Told {
         let mut told = Self {
             world,
             status: ChainlinkNodeStatus::default(),
+            sharers: Vec::new(),
         };
         told.look();
         told
@@ -58,6 +60,7 @@ impl Told {
             node: &node,
             seen: &self.world.look(),
             plan,
+            sharers: self.sharers.clone(),
             refusal: None,
             now: self.world.now,
         };
@@ -113,6 +116,20 @@ fn pair() -> World {
         .active("a", &v1())
         .standby("b", &v1())
         .at_rest()
+}
+
+#[test]
+fn another_resource_on_the_same_database_is_told_once_and_as_long_as_it_is_there() {
+    let mut told = Told::of(pair());
+    told.sharers = vec!["other/cl".to_owned()];
+    let texts = told.texts("DatabaseShared");
+    assert!(texts[0].starts_with("other/cl runs pods on the same database"));
+    assert_eq!(told.condition("DatabaseShared").0, "True");
+    assert!(told.texts("DatabaseShared").is_empty());
+    told.sharers.clear();
+    told.look();
+    let mut all = told.status.conditions.iter();
+    assert!(all.all(|condition| condition.type_ != "DatabaseShared"));
 }
 
 #[test]

@@ -98,6 +98,14 @@ async fn a_resource_is_renamed_with_one_handover() -> Result<()> {
         world.apply(&world.node("new", "2.18.0", 2)).await?;
         until_external(world, "new").await?;
         ensure!(world.gaps().await?.is_empty(), "the lock moved too soon");
+        // As long as both have pods, it might be a mistake: said in both.
+        let shared = |status: &ChainlinkNodeStatus| condition(status, "DatabaseShared");
+        for name in ["old", "new"] {
+            let what = format!("{name} says that the database is shared");
+            world
+                .until_status(name, &what, |status| shared(status) == Some(true))
+                .await?;
+        }
         world.change("old", json!({"replicas": 0})).await?;
         let status = world.until_running("new", "2.18.0", 2).await?;
         ensure!(world.gaps().await?.len() == 1, "more than one handover");
@@ -105,7 +113,12 @@ async fn a_resource_is_renamed_with_one_handover() -> Result<()> {
         world.until_service_leads_to("new", &active).await?;
         world
             .until_status("old", "all pods of the old one are gone", |status| {
-                status.pods.is_empty()
+                status.pods.is_empty() && shared(status).is_none()
+            })
+            .await?;
+        world
+            .until_status("new", "the database is its own", |status| {
+                shared(status).is_none()
             })
             .await?;
         world.delete("old").await
