@@ -419,6 +419,7 @@ impl<'a> Pass<'a> {
             seen: &seen,
             plan: &plan,
             sharers: self.sharers(),
+            backup_off: self.resolved.as_ref().ok().and_then(|it| it.backup_off),
             refusal: refusal
                 .or_else(|| self.service.clone())
                 .or_else(|| self.budget_refusal(uid)),

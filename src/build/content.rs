@@ -121,6 +121,8 @@ pub struct Resolved {
     pub texts: BTreeMap<String, String>,
     /// What a person should know: settings of theirs that the operator's override.
     pub warnings: Vec<String>,
+    /// Why the node makes no dump of its database at the start of a newer version, as far as that is known.
+    pub backup_off: Option<&'static str>,
 }
 
 /// The first `length` hex digits of the SHA-256 of a text.

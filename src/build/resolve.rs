@@ -12,8 +12,8 @@ use crate::api::{
 };
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::settings::{
-    Finding, LeaseTimes, OperatorSettings, P2P_PORT, PeerAddress, check_lease_times, check_toml,
-    sets_lease_times, sets_tls,
+    Finding, LeaseTimes, OperatorSettings, P2P_PORT, PeerAddress, backup_off_by_files,
+    backup_off_by_variables, check_lease_times, check_toml, sets_lease_times, sets_tls,
 };
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 use crate::observe::Problem;
@@ -125,6 +125,7 @@ fn render(
     if let Some(peers) = &peers {
         peers_fit(peers, style, &texts, &env, &env_secrets, &mut warnings)?;
     }
+    let backup_off = backup_off(style, &files, &texts, &env, &env_secrets);
     let lease = lease(spec, &version, lock)?;
     lease_is_said_once(lease, &texts, &env, &mut warnings)?;
     let settings = OperatorSettings {
@@ -207,7 +208,42 @@ fn render(
         content,
         texts,
         warnings,
+        backup_off,
     })
+}
+
+/// Why the node makes no dump of its database before it migrates it, as far as its configuration can be read.
+fn backup_off(
+    style: ConfigStyle,
+    files: &[(String, FileSource)],
+    texts: &BTreeMap<String, String>,
+    env: &[(String, Value)],
+    env_secrets: &[String],
+) -> Option<&'static str> {
+    match style {
+        ConfigStyle::Toml => {
+            let texts: Vec<_> = files
+                .iter()
+                .map(|(name, _)| texts.get(name).map(String::as_str))
+                .collect();
+            backup_off_by_files(&texts)
+        }
+        // What a whole Secret sets is not known.
+        ConfigStyle::Environment if !env_secrets.is_empty() => None,
+        ConfigStyle::Environment => {
+            let variables: Vec<_> = env
+                .iter()
+                .map(|(name, value)| {
+                    let text = match value {
+                        Value::Text(text) => Some(text.as_str()),
+                        Value::Secret(_) => None,
+                    };
+                    (name.as_str(), text)
+                })
+                .collect();
+            backup_off_by_variables(&variables)
+        }
+    }
 }
 
 fn version(spec: &ChainlinkNodeSpec) -> Outcome<NodeVersion> {

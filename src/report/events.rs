@@ -43,6 +43,7 @@ pub fn notes(
     }
     notes.extend(stalled(old, new));
     notes.extend(shared(old, new));
+    notes.extend(without_backup(report, old, new));
     notes.extend(exits(report, old));
     if let Some(done) = &report.plan.finished {
         let gap = done
@@ -76,6 +77,26 @@ pub fn notes(
             .filter_map(|act| of_act(report, old, act)),
     );
     notes
+}
+
+/// Another version is wanted, and the node will not dump its database before it migrates it.
+fn without_backup(
+    report: &Report<'_>,
+    old: &ChainlinkNodeStatus,
+    new: &ChainlinkNodeStatus,
+) -> Option<Note> {
+    let why = report.backup_off?;
+    let to = |status: &ChainlinkNodeStatus| {
+        let handover = status.handover.as_ref();
+        let handover = handover.filter(|handover| handover.reason == "Version");
+        handover.map(|handover| handover.to.clone())
+    };
+    let now = to(new).filter(|now| to(old).as_ref() != Some(now))?;
+    let version = now.split(' ').next().unwrap_or_default();
+    let text = format!(
+        "{version} will migrate the database without a dump before ({why}): from there is no way back to an older version but a backup of your own"
+    );
+    Some(note(true, "NoBackup", "Handover", text))
 }
 
 /// Another resource has come to the same database.

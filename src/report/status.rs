@@ -23,6 +23,8 @@ pub struct Report<'a> {
     pub plan: &'a Plan,
     /// Other resources on the same database.
     pub sharers: Vec<String>,
+    /// Why the node makes no dump of its database before a newer version migrates it, if it makes none.
+    pub backup_off: Option<&'static str>,
     /// What the API server refuses: a pod, or the Service.
     pub refusal: Option<Blocked>,
     pub now: Timestamp,

@@ -61,6 +61,7 @@ impl Told {
             seen: &self.world.look(),
             plan,
             sharers: self.sharers.clone(),
+            backup_off: Some("Database.Backup.Mode is none"),
             refusal: None,
             now: self.world.now,
         };
@@ -116,6 +117,20 @@ fn pair() -> World {
         .active("a", &v1())
         .standby("b", &v1())
         .at_rest()
+}
+
+#[test]
+fn a_change_of_version_without_a_backup_is_warned_of_once_and_before_anything_is_stopped() {
+    let mut told = Told::of(pair());
+    assert!(told.texts("NoBackup").is_empty());
+    told.world.want(&v2());
+    let notes = told.look();
+    let texts = texts(notes, "NoBackup");
+    assert_eq!(texts.len(), 1);
+    assert!(texts[0].starts_with("2.29.0 will migrate the database without a dump before"));
+    assert!(texts[0].contains("Database.Backup.Mode is none"));
+    assert!(told.world.pods.iter().all(|pod| !pod.deleted));
+    assert!(told.texts("NoBackup").is_empty());
 }
 
 #[test]

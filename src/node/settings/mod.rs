@@ -2,11 +2,13 @@
 //!
 //! * `own`: what the operator sets, in either style of configuration.
 //! * `reserved`: environment variables that a user may not set.
+//! * `backup`: whether the node dumps its database before it migrates it.
 //! * `p2p`: the port for peers, where the operator is asked for it.
 //! * `toml_check`, `environment_check`, `lease_check`: what is wrong with the user's own settings.
 //!
 //! The user's text is never edited. What the operator sets is applied after it.
 
+mod backup;
 mod duration;
 mod environment_check;
 mod lease_check;
@@ -15,6 +17,7 @@ mod p2p;
 mod reserved;
 mod toml_check;
 
+pub use backup::{backup_off_by_files, backup_off_by_variables};
 pub use environment_check::{check_environment, check_environment_value};
 pub use lease_check::{check_lease_times, sets_lease_times};
 pub use own::{HTTP_PORT, HTTPS_PORT, LeaseTimes, OperatorSettings, ROOT_DIR, ROOT_MOUNT};

@@ -91,6 +91,17 @@ async fn nodes_that_log_in_json_are_upgraded() -> Result<()> {
         world.apply(&node).await?;
         world.until_running("node", "2.18.0", 2).await?;
         upgrade(world, "node", "2.23.0", 2).await?;
+        let warned = world.cluster.kubectl(&[
+            "get",
+            "events",
+            "--namespace",
+            &world.namespace,
+            "--field-selector",
+            "reason=NoBackup",
+            "--output",
+            "jsonpath={.items[*].message}",
+        ])?;
+        ensure!(warned.starts_with("2.23.0 will migrate"), "{warned}");
         world.judged().await?;
         Ok(())
     })
