@@ -125,6 +125,16 @@ impl World {
         Ok(())
     }
 
+    /// For how many seconds the lease is still good if nobody refreshes it.
+    pub async fn lease_left(&self) -> Result<f64> {
+        let sql = "SELECT extract(epoch FROM max(expires_at) - now())::float8 FROM lease_lock";
+        let row = connect(&self.database_url)
+            .await?
+            .query_one(sql, &[])
+            .await?;
+        row.get::<_, Option<f64>>(0).context("nobody has a lease")
+    }
+
     /// A setting or fault of the simulators (tests/simulator/README.md).
     pub async fn simulate(&self, key: &str, value: &str) -> Result<()> {
         set(&connect(&self.database_url).await?, key, value).await

@@ -1,8 +1,9 @@
 //! The active dies.
 
 use anyhow::{Result, ensure};
-use e2e::world::PATIENCE;
+use e2e::world::{PATIENCE, condition};
 use e2e::{Company, World, scenario, until};
+use serde_json::json;
 
 /// Waits until somebody else works by the record of duty, and returns who.
 async fn taken_over(world: &World, gaps: usize) -> Result<String> {
@@ -77,6 +78,42 @@ async fn an_active_whose_process_dies_is_replaced_by_whoever_gets_the_lock() -> 
             "the operator stopped {:?}",
             audit.stops(&world.namespace)?
         );
+        world.judged().await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn the_lease_lasts_as_long_as_the_spec_says_and_another_time_costs_one_handover() -> Result<()>
+{
+    scenario("lease-times", Company::Welcome, async |world| {
+        let refreshed = async |at_least: f64, at_most: f64| {
+            until("the lease has its length", PATIENCE, async || {
+                let left = world.lease_left().await?;
+                ensure!(left > at_least && left <= at_most, "{left} s are left");
+                Ok(())
+            })
+            .await
+        };
+        let mut node = world.node("node", "2.18.0", 2);
+        node["spec"]["database"]["lock"] =
+            json!({"leaseDuration": "4s", "refreshInterval": "500ms"});
+        world.apply(&node).await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        refreshed(3.0, 4.0).await?;
+
+        node["spec"]["database"]["lock"] = json!({"leaseDuration": "20s"});
+        world.apply(&node).await?;
+        refreshed(18.0, 20.0).await?;
+        world
+            .until_status("node", "all is as the spec asks", |status| {
+                status.handover.is_none() && condition(status, "Ready") == Some(true)
+            })
+            .await?;
+        let gaps = world.gaps().await?.len();
+        ensure!(gaps == 1, "{gaps} gaps");
         world.judged().await?;
         Ok(())
     })
