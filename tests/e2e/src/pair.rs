@@ -55,6 +55,7 @@ impl Pair {
             "postgres",
             &folder.to_string_lossy(),
         ]))?;
+        certificate(&folder, &address)?;
         let server = |name: &str| -> Result<Server> {
             Ok(Server {
                 folder: folder.join(name),
@@ -129,6 +130,19 @@ impl Pair {
             "postgresql://chainlink:{PASSWORD}@{}:5432/{NAME}?sslmode=disable",
             self.cluster_ip
         )
+    }
+
+    /// The certificate of both servers, which is its own authority (PEM).
+    pub fn authority(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.folder.join("server.crt"))?)
+    }
+
+    /// That of a server which is neither of them (PEM).
+    pub fn another_authority(&self) -> Result<String> {
+        let folder = self.folder.join("another");
+        quietly(of_postgres("mkdir").arg(&folder))?;
+        certificate(&folder, &self.address)?;
+        Ok(std::fs::read_to_string(folder.join("server.crt"))?)
     }
 
     /// Runs a statement on the second server and returns what it prints.
@@ -230,6 +244,7 @@ impl Server {
     fn run(&mut self, address: &str, socket: &Path) -> Result<()> {
         let script = format!(
             "{program} -D {data} -p {port} -k {socket} -h {address} -F -c max_connections=100 -c hot_standby=on \
+                -c ssl=on -c ssl_cert_file={socket}/server.crt -c ssl_key_file={socket}/server.key \
                 >>{data}.log 2>&1 & server=$!; cat >/dev/null; kill -QUIT $server; wait",
             program = binary("postgres")?.display(),
             data = self.data(),
@@ -272,6 +287,21 @@ impl Server {
 
 fn as_postgres(program: &str, arguments: &[&str]) -> Result<String> {
     quietly(of_postgres(binary(program)?).args(arguments))
+}
+
+/// Makes `server.crt` and `server.key`, for the address.
+fn certificate(folder: &Path, address: &str) -> Result<()> {
+    let subject = format!("subjectAltName=IP:{address}");
+    quietly(
+        of_postgres("openssl")
+            .args(["req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=pair"])
+            .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+            .args(["-addext", &subject])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .args(["-keyout", "server.key", "-out", "server.crt"])
+            .current_dir(folder),
+    )
+    .map(drop)
 }
 
 /// A program that will run as the user postgres.

@@ -238,6 +238,42 @@ async fn a_version_that_an_adopted_database_is_too_new_for_is_never_started() ->
     .await
 }
 
+/// The simulators speak no TLS; what is tried is the operator's own way to the database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn the_database_is_asked_over_tls_with_the_authority_of_a_config_map() -> Result<()> {
+    scenario("database-tls", Company::Welcome, async |world| {
+        let pair = Pair::start(world).await?;
+        let other = pair.another_authority()?;
+        let url = pair.url().replace("sslmode=disable", "sslmode=verify-ca");
+        world.secret("pair", &[("url", &url)]).await?;
+        let mut node = world.node("node", "2.18.0", 1);
+        node["spec"]["database"] = serde_json::json!({
+            "url": {"secretKeyRef": {"name": "pair", "key": "url"}},
+            "verification": "Required",
+            "ca": {"configMapKeyRef": {"name": "authority", "key": "ca.crt"}},
+        });
+        world.config_map("authority", "ca.crt", &other).await?;
+        world.apply(&node).await?;
+        world
+            .until_status("node", "the server is not trusted", |status| {
+                status.active.is_some() && said(status).starts_with("TlsFailed")
+            })
+            .await?;
+        world
+            .config_map("authority", "ca.crt", &pair.authority()?)
+            .await?;
+        until_verified(world, "node").await?;
+        world
+            .change("node", serde_json::json!({"version": "2.19.0"}))
+            .await?;
+        world.until_status_running("node", "2.19.0", 1).await?;
+        until_verified(world, "node").await?;
+        Ok(())
+    })
+    .await
+}
+
 /// How long nobody reaches the database; two minutes take five of the suite.
 fn dark() -> Duration {
     let seconds = std::env::var("E2E_DARK_SECONDS").ok();
