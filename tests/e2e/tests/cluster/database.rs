@@ -261,11 +261,16 @@ async fn the_database_is_asked_over_tls_with_the_authority_of_a_config_map() -> 
             })
             .await?;
         world
-            .config_map("authority", "ca.crt", &pair.authority()?)
-            .await?;
-        until_verified(world, "node").await?;
-        world
             .change("node", serde_json::json!({"version": "2.19.0"}))
+            .await?;
+        world
+            .until_status("node", "no stop without an answer", |status| {
+                let ready = status.conditions.iter().find(|one| one.type_ == "Ready");
+                ready.is_some_and(|ready| ready.reason == "DatabaseNotAsked")
+            })
+            .await?;
+        world
+            .config_map("authority", "ca.crt", &pair.authority()?)
             .await?;
         world.until_status_running("node", "2.19.0", 1).await?;
         until_verified(world, "node").await?;

@@ -98,8 +98,7 @@ async fn the_lease_lasts_as_long_as_the_spec_says_and_another_time_costs_one_han
             .await
         };
         let mut node = world.node("node", "2.18.0", 2);
-        node["spec"]["database"]["lock"] =
-            json!({"leaseDuration": "4s", "refreshInterval": "500ms"});
+        node["spec"]["database"]["lock"] = json!({"leaseDuration": "4s", "refreshInterval": "1s"});
         world.apply(&node).await?;
         world.until_running("node", "2.18.0", 2).await?;
         refreshed(3.0, 4.0).await?;
