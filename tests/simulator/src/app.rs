@@ -109,7 +109,7 @@ impl Node {
             Ok(server) => server,
             Err(exit) => {
                 held.release().await;
-                self.recorder.flush().await;
+                self.recorder.flush(false).await;
                 return Err(exit);
             }
         };

@@ -141,11 +141,16 @@ impl Recorder {
         }
     }
 
-    /// Waits until the rows are written, or for a moment.
-    pub(crate) async fn flush(&self) {
+    /// Waits until the rows are written, or for a moment; for long when the database was there a moment ago.
+    pub(crate) async fn flush(&self, database_is_there: bool) {
+        let patience = if database_is_there {
+            WRITE_TIMEOUT
+        } else {
+            Duration::from_millis(200)
+        };
         let (done, written) = oneshot::channel();
         if self.writer.try_send(Message::Flush(done)).is_ok() {
-            let _ = tokio::time::timeout(Duration::from_millis(200), written).await;
+            let _ = tokio::time::timeout(patience, written).await;
         }
     }
 

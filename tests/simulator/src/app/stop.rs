@@ -35,8 +35,8 @@ impl Node {
         let mut release = std::pin::pin!(held.release());
         if !exceeded {
             tokio::select! {
-                _ = &mut release => {
-                    self.recorder.flush().await;
+                acknowledged = &mut release => {
+                    self.recorder.flush(acknowledged).await;
                     self.log.graceful_shutdown_time(self.stop.since_request().unwrap_or_default());
                     return 0;
                 }
@@ -44,8 +44,8 @@ impl Node {
             }
             self.log.log(&lines::grace_exceeded(grace));
         }
-        release.await;
-        self.recorder.flush().await;
+        let acknowledged = release.await;
+        self.recorder.flush(acknowledged).await;
         if exceeded { EXCEEDED } else { 0 }
     }
 }

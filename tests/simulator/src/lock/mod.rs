@@ -342,7 +342,7 @@ async fn renew(
 async fn deposed(lines: &LockLines, around: &Surroundings) {
     around.recorder.record(Kind::Deposed);
     around.log.log(&lines.deposed());
-    around.recorder.flush().await;
+    around.recorder.flush(false).await;
     std::process::exit(1);
 }
 

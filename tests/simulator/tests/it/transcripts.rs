@@ -325,7 +325,8 @@ fn odd_shutdowns() {
     a.signal("TERM");
     a.exits();
     database.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE query LIKE 'BEGIN; LOCK%' AND datname = current_database()",
     );
     locker.wait().unwrap();
     play.compare("A", &mut a, 255);

@@ -1,5 +1,6 @@
 //! Receives duty datagrams.
 
+use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,7 +30,13 @@ impl Collector {
         let sink = events.clone();
         std::thread::spawn(move || {
             let mut buffer = [0; 2048];
-            while let Ok(count) = socket.recv(&mut buffer) {
+            loop {
+                let count = match socket.recv(&mut buffer) {
+                    Ok(count) => count,
+                    // A machine that was stopped for a moment interrupts the wait.
+                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                    Err(_) => return,
+                };
                 let datagram: Value = serde_json::from_slice(&buffer[..count]).unwrap();
                 let text = |key: &str| datagram[key].as_str().unwrap().to_owned();
                 let event = Event {
