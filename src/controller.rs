@@ -380,12 +380,21 @@ impl<'a> Pass<'a> {
         } else {
             Vec::new()
         };
+        // The intent to check stands in the status before its pod is made.
+        let validates = status.is_some_and(|status| status.operator.validation.is_some());
+        let validations = if validates {
+            let listed = self.looker.validations().await;
+            listed.doing("looking at checks of a configuration")?
+        } else {
+            Vec::new()
+        };
         Ok(Observation {
             at,
             intent,
             revisions: self.kept.revisions.clone(),
             pods,
             pulls,
+            validations,
             database: self.verified(),
             taken: self.context.taken(&uid),
             machines,
@@ -405,7 +414,12 @@ impl<'a> Pass<'a> {
         }
         let plan = next;
         let uid = &seen.intent.node.uid;
-        let makes = |act: &Act| matches!(act, Act::Create { .. } | Act::Pull { .. });
+        let makes = |act: &Act| {
+            matches!(
+                act,
+                Act::Create { .. } | Act::Pull { .. } | Act::Validate { .. }
+            )
+        };
         if !plan.acts.iter().any(makes) {
             self.context.note_refusal(uid, None);
         }
@@ -559,10 +573,12 @@ impl<'a> Pass<'a> {
                     revision,
                     machine,
                 } => self.pull(&actor, pod, revision, machine).await?,
-                Act::EndPull { pod } => {
-                    if let Some(pull) = seen.pulls.iter().find(|pull| pull.id == *pod) {
-                        actor.end_pull(pull).await.doing("removing a pull")?;
-                    }
+                Act::Validate { pod, revision } => self.validate(&actor, pod, revision).await?,
+                Act::EndErrand { pod } => {
+                    actor
+                        .end_errand(pod)
+                        .await
+                        .doing("removing a pod that is no node")?;
                 }
                 Act::Tidy { pod: id } => {
                     if let Some(pod) = pod(id) {
@@ -650,6 +666,24 @@ impl<'a> Pass<'a> {
             .pull(pod, revision, machine, content)
             .await
             .doing("making a pod that pulls an image")?;
+        let uid = self.node.uid().unwrap_or_default();
+        self.context.note_refusal(&uid, outcome.refusal());
+        Ok(())
+    }
+
+    async fn validate(&self, actor: &Actor<'_>, pod: &str, revision: &str) -> Result<(), Error> {
+        let kept = &self.kept;
+        let known = kept
+            .revisions
+            .get(revision)
+            .zip(kept.contents.get(revision));
+        let Some((revision, content)) = known else {
+            return Ok(());
+        };
+        let outcome = actor
+            .validate(pod, revision, content)
+            .await
+            .doing("making a pod that checks a configuration")?;
         let uid = self.node.uid().unwrap_or_default();
         self.context.note_refusal(&uid, outcome.refusal());
         Ok(())

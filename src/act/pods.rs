@@ -9,7 +9,7 @@ use super::controls;
 use crate::api::ChainlinkNode;
 use crate::api::names::{FIELD_MANAGER, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
 use crate::build::{self, Content};
-use crate::observe::{Pod, PodId, Pull, Revision};
+use crate::observe::{Pod, PodId, Revision};
 use crate::plan::{Permit, Place};
 
 /// What came of an act.
@@ -76,6 +76,17 @@ impl<'a> Actor<'a> {
         .await
     }
 
+    /// Makes a pod that checks the configuration of a revision.
+    pub async fn validate(
+        &self,
+        name: &str,
+        revision: &Revision,
+        content: &Content,
+    ) -> Result<Outcome, kube::Error> {
+        self.make(&build::validation_pod(self.node, name, revision, content))
+            .await
+    }
+
     async fn make(&self, pod: &ApiPod) -> Result<Outcome, kube::Error> {
         let name = &pod.name_any();
         let parameters = PostParams {
@@ -106,9 +117,16 @@ impl<'a> Actor<'a> {
         self.delete(&pod.id, &pod.resource_version).await
     }
 
-    /// Removes a pod that pulled an image.
-    pub async fn end_pull(&self, pull: &Pull) -> Result<Outcome, kube::Error> {
-        self.delete(&pull.id, &pull.resource_version).await
+    /// Removes a pod that is no node.
+    pub async fn end_errand(&self, pod: &PodId) -> Result<Outcome, kube::Error> {
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: Some(pod.uid.clone()),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        overtaken(self.pods.delete(&pod.name, &parameters).await.map(drop))
     }
 
     async fn delete(&self, pod: &PodId, version: &str) -> Result<Outcome, kube::Error> {

@@ -19,6 +19,10 @@ pub const ROLE_STANDBY: &str = "standby";
 /// do not carry [`NODE_LABEL`].
 pub const PULL_LABEL: &str = "chainlink-operator.dev/pull";
 
+/// Label on pods that only check a configuration: the `ChainlinkNode` that it is for. They are no node's pods, and
+/// do not carry [`NODE_LABEL`].
+pub const VALIDATION_LABEL: &str = "chainlink-operator.dev/validation";
+
 /// Annotation on pods: the node version they were made for.
 pub const VERSION_ANNOTATION: &str = "chainlink-operator.dev/version";
 /// Annotation on pods: which lock they take, on which database Secret (`lease mainnet-database/url`).

@@ -248,9 +248,36 @@ pub struct Memory {
     /// A revision whose rollout is stuck, and whose pods make room for a move of place first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<String>,
+    /// The check of a revision's configuration, before a running pod is replaced for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Validation>,
     /// The revision of which a pod was seen to wait for the lock, and which may not be handed over to yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked: Option<String>,
+}
+
+/// The check of a revision's configuration by a short pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Validation {
+    pub revision: String,
+    /// Which try this is, from 1: a pod that its machine lost is not waited for.
+    pub attempt: u32,
+    pub state: ValidationState,
+    /// What the node said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How far the check of a configuration is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ValidationState {
+    Pending,
+    Valid,
+    /// Nothing is replaced for it. The pod tries again now and then, as the Secrets that it reads may be corrected.
+    Invalid,
+    /// It could not be checked, which holds nothing up.
+    Unknown,
 }
 
 /// A pod that took a lock without having waited, while the active was at work.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::api::{KeyRef, PodOptions};
-use crate::node::{LockMode, NodeVersion};
+use crate::node::{ConfigStyle, LockMode, NodeVersion};
 use crate::observe::Revision;
 
 /// Number of the pod template of this operator: how a pod is made from a revision's content. There has
@@ -20,6 +20,24 @@ pub const TEMPLATE: u32 = 1;
 pub enum Style {
     Toml,
     Environment,
+}
+
+impl From<ConfigStyle> for Style {
+    fn from(style: ConfigStyle) -> Self {
+        match style {
+            ConfigStyle::Toml => Self::Toml,
+            ConfigStyle::Environment => Self::Environment,
+        }
+    }
+}
+
+impl From<Style> for ConfigStyle {
+    fn from(style: Style) -> Self {
+        match style {
+            Style::Toml => Self::Toml,
+            Style::Environment => Self::Environment,
+        }
+    }
 }
 
 /// Where the text of one `-c` file is.
@@ -154,6 +172,7 @@ impl Content {
                 self.database_url.key
             ),
             lease: self.lease_millis.map(Duration::from_millis),
+            validates: self.version.validates(self.style.into()),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! the name of a revision is made from them.
 
 mod content;
+mod errand;
 mod objects;
 mod options;
 mod pod;
@@ -10,10 +11,11 @@ mod session;
 mod variables;
 
 pub use content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value};
+pub use errand::{pull_pod, validation_pod};
 pub use objects::{
     active_service, budgets, config_map, content_of, labels, owner, peer_service, revision_object,
     services,
 };
-pub use pod::{pod, pull_pod};
+pub use pod::pod;
 pub use resolve::{ConfigMaps, Recorded, referenced_config_maps, resolve, resolve_after};
 pub use session::session_secret;

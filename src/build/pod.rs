@@ -21,8 +21,8 @@ use super::content::{Content, FileSource, Style, Value};
 use super::objects::{P2P, labels, owner};
 use super::session;
 use crate::api::names::{
-    CONTAINER, LOCK_ANNOTATION, NODE_LABEL, PULL_LABEL, READY_CONDITION, REVISION_LABEL,
-    ROLE_LABEL, ROLE_STANDBY, VERSION_ANNOTATION,
+    CONTAINER, LOCK_ANNOTATION, NODE_LABEL, READY_CONDITION, REVISION_LABEL, ROLE_LABEL,
+    ROLE_STANDBY, VERSION_ANNOTATION,
 };
 use crate::api::{Amount, ChainlinkNode, ExtraVolume, KeyRef, PodOptions, Spread};
 use crate::node::settings::{HTTP_PORT, ROOT_MOUNT};
@@ -98,65 +98,7 @@ fn machines(place: &Place) -> Option<NodeAffinity> {
     })
 }
 
-/// Makes a pod that only pulls the image of a revision on one machine: it asks the program for its
-/// version, and ends. Small, but with limits, so that a quota that asks for them takes it.
-pub fn pull_pod(
-    node: &ChainlinkNode,
-    name: &str,
-    revision: &str,
-    machine: &str,
-    content: &Content,
-) -> Pod {
-    let whole = container(content);
-    let small = |cpu: &str, memory: &str| {
-        Some(BTreeMap::from([
-            ("cpu".to_owned(), Quantity(cpu.to_owned())),
-            ("memory".to_owned(), Quantity(memory.to_owned())),
-        ]))
-    };
-    let mut own_labels = labels(&node.name_any());
-    own_labels.remove(NODE_LABEL);
-    own_labels.insert(PULL_LABEL.to_owned(), node.name_any());
-    own_labels.insert(REVISION_LABEL.to_owned(), revision.to_owned());
-    Pod {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            namespace: node.namespace(),
-            labels: Some(own_labels),
-            owner_references: owner(node).map(|owner| vec![owner]),
-            ..ObjectMeta::default()
-        },
-        spec: Some(PodSpec {
-            containers: vec![Container {
-                args: Some(vec!["--version".to_owned()]),
-                resources: Some(ResourceRequirements {
-                    requests: small("10m", "32Mi"),
-                    limits: small("100m", "256Mi"),
-                    ..ResourceRequirements::default()
-                }),
-                name: whole.name,
-                image: whole.image,
-                image_pull_policy: whole.image_pull_policy,
-                security_context: whole.security_context,
-                ..Container::default()
-            }],
-            // Not the scheduler's choice: the machine of the standby that is to be replaced.
-            node_name: Some(machine.to_owned()),
-            restart_policy: Some("Never".to_owned()),
-            termination_grace_period_seconds: Some(1),
-            enable_service_links: Some(false),
-            automount_service_account_token: Some(false),
-            image_pull_secrets: pull_secrets(content),
-            tolerations: Some(tolerations(&content.pod)),
-            service_account_name: content.pod.service_account_name.clone(),
-            security_context: Some(security_context(content)),
-            ..PodSpec::default()
-        }),
-        ..Pod::default()
-    }
-}
-
-fn pull_secrets(content: &Content) -> Option<Vec<LocalObjectReference>> {
+pub(super) fn pull_secrets(content: &Content) -> Option<Vec<LocalObjectReference>> {
     some(
         content
             .pull_secrets
@@ -166,7 +108,7 @@ fn pull_secrets(content: &Content) -> Option<Vec<LocalObjectReference>> {
     )
 }
 
-fn security_context(content: &Content) -> PodSecurityContext {
+pub(super) fn security_context(content: &Content) -> PodSecurityContext {
     let security = content.pod.security.clone().unwrap_or_default();
     let user = security.run_as_user.unwrap_or(UID);
     PodSecurityContext {
@@ -242,11 +184,11 @@ fn spec(node: &ChainlinkNode, revision: &Revision, content: &Content) -> PodSpec
     }
 }
 
-fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+pub(super) fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
-fn container(content: &Content) -> Container {
+pub(super) fn container(content: &Content) -> Container {
     Container {
         name: CONTAINER.to_owned(),
         image: Some(content.image.clone()),
@@ -327,12 +269,17 @@ fn arguments(content: &Content) -> Vec<String> {
     if content.api_credentials.is_some() {
         start.extend(["-a".to_owned(), format!("{CREDENTIALS}/api-credentials")]);
     }
+    let mut arguments = match content.style {
+        Style::Environment => vec!["local".to_owned(), "node".to_owned()],
+        Style::Toml => with_files(content, "node", "start"),
+    };
+    arguments.extend(start);
+    arguments
+}
+
+/// `node -c … -s … command`; before 2.0 the files stand in front: `-c … -s … group command`.
+pub(super) fn with_files(content: &Content, group: &str, command: &str) -> Vec<String> {
     let mut arguments = Vec::new();
-    if content.style == Style::Environment {
-        arguments.extend(["local".to_owned(), "node".to_owned()]);
-        arguments.extend(start);
-        return arguments;
-    }
     if content.version.has_node_command() {
         arguments.push("node".to_owned());
     }
@@ -347,14 +294,13 @@ fn arguments(content: &Content) -> Vec<String> {
         arguments.extend(["-s".to_owned(), format!("{SECRETS}/secrets.toml")]);
     }
     if !content.version.has_node_command() {
-        arguments.push("node".to_owned());
+        arguments.push(group.to_owned());
     }
-    arguments.push("start".to_owned());
-    arguments.extend(start);
+    arguments.push(command.to_owned());
     arguments
 }
 
-fn from_secret(name: &str, reference: &KeyRef) -> EnvVar {
+pub(super) fn from_secret(name: &str, reference: &KeyRef) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
         value_from: Some(EnvVarSource {
@@ -477,7 +423,7 @@ fn item(key: &str, file: &str) -> KeyToPath {
     }
 }
 
-fn volumes(node: &ChainlinkNode, revision: &Revision, content: &Content) -> Vec<Volume> {
+pub(super) fn volumes(node: &ChainlinkNode, revision: &Revision, content: &Content) -> Vec<Volume> {
     let mut volumes = vec![
         root(&content.pod),
         empty_dir("tmp", "256Mi"),
@@ -586,7 +532,7 @@ fn credentials(content: &Content) -> Volume {
 /// The operator decides what a lost machine means, not the taint controller after 300 s. Ours come
 /// first, since that controller asks the first toleration that fits for its seconds
 /// (`pkg/controller/tainteviction`), and the user's may be one for every taint.
-fn tolerations(options: &PodOptions) -> Vec<Toleration> {
+pub(super) fn tolerations(options: &PodOptions) -> Vec<Toleration> {
     let lost = |key: &str| Toleration {
         key: Some(key.to_owned()),
         operator: Some("Exists".to_owned()),

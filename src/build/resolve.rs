@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value, digest};
+use super::content::{Content, FileSource, Resolved, Session, TEMPLATE, Value, digest};
 use super::options::pod_options;
 use super::variables::{variables, variables_keep_https};
 use crate::api::{
@@ -172,10 +172,7 @@ fn render(
             .flat_map(|image| &image.pull_secrets)
             .map(|secret| secret.name.clone())
             .collect(),
-        style: match style {
-            ConfigStyle::Toml => Style::Toml,
-            ConfigStyle::Environment => Style::Environment,
-        },
+        style: style.into(),
         lock,
         database_url: secret(&spec.database.url, "spec.database.url")?,
         files,

@@ -142,6 +142,7 @@ mod tests {
             version: "2.28.0".parse().unwrap(),
             lock: "lease".to_owned(),
             lease: None,
+            validates: false,
         };
         intent(&node, Wanted::Revision(wanted), false)
     }

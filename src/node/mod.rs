@@ -14,6 +14,7 @@ pub mod legacy;
 pub mod lock;
 pub mod log;
 pub mod settings;
+pub mod validation;
 pub mod version;
 
 pub use database::{DatabaseUrl, Host, TlsMode, UnreadableUrl, WhichServer};
@@ -24,4 +25,5 @@ pub use lock::LockMode;
 pub use log::{LogEvent, LogLine, LogReader, LogSummary, Milestone, TakeoverSign, WaitingFor};
 pub use log::{last_words, read_line, redact};
 pub use settings::{Finding, OperatorSettings};
+pub use validation::{Verdict, read_validation};
 pub use version::{ConfigStyle, NodeVersion, VersionError};

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
 
 use super::observation::{Container, Exit, Trouble};
 use super::preparation::preparation;
-use super::read::{condition, container_status};
+use super::read::{condition, container_status, terminated};
 use crate::node::{classify_exit, last_words};
 
 /// `warning` is what Kubernetes last said about a pod that does not start.
@@ -102,15 +102,7 @@ fn unschedulable(pod: &ApiPod) -> Option<Trouble> {
 /// How the container last ended. Kubernetes keeps the tail of the log of a container that ended with
 /// an error; the last words are in it.
 fn last_exit(status: &ContainerStatus) -> Option<Exit> {
-    let now = status
-        .state
-        .as_ref()
-        .and_then(|state| state.terminated.as_ref());
-    let before = status
-        .last_state
-        .as_ref()
-        .and_then(|state| state.terminated.as_ref());
-    let ended = now.or(before)?;
+    let ended = terminated(status)?;
     let running = status
         .state
         .as_ref()

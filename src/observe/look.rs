@@ -8,22 +8,27 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod as ApiPod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, ListParams, LogParams, Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 use serde_json::json;
 
-use super::observation::{Pod, PodId, Pull, Trouble};
+use super::observation::{Pod, PodId, Pull, Trouble, Validation};
 use super::read::{self, Note};
 use super::witness::{Before, Facts, Subject, Witnesses};
 use crate::api::ChainlinkNode;
-use crate::api::names::{ACTIVE_CONDITION, NODE_LABEL, PULL_LABEL, WAITING_CONDITION};
+use crate::api::names::{
+    ACTIVE_CONDITION, CONTAINER, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL, WAITING_CONDITION,
+};
 use crate::observe::Revision;
 
 /// How long the log may lag behind the port before it is given up as a witness of the order.
 const LOG_LAG: Duration = Duration::from_secs(5);
 /// A pod that has not started by then is asked about: Kubernetes tells why only in its events.
 const SLOW_START: Duration = Duration::from_secs(5);
+
+/// What a check found stands at the end of its output, behind the whole configuration.
+const LINES_OF_A_VALIDATION: i64 = 50;
 
 /// Reads and records what belongs to one resource.
 pub struct Looker<'a> {
@@ -120,6 +125,38 @@ impl<'a> Looker<'a> {
             .iter()
             .filter(|pod| self.owns(pod.owner_references()));
         Ok(own.filter_map(read::pull).collect())
+    }
+
+    /// Every pod of the resource that only checks a configuration.
+    pub async fn validations(&self) -> Result<Vec<Validation>, kube::Error> {
+        let label = format!("{VALIDATION_LABEL}={}", self.node.name_any());
+        let listed = self
+            .pods()
+            .list(&ListParams::default().labels(&label))
+            .await?;
+        let mut seen = Vec::new();
+        for pod in listed.items {
+            if self.owns(pod.owner_references()) {
+                let log = self.output_of_success(&pod).await;
+                seen.push(read::validation(&pod, log.as_deref()));
+            }
+        }
+        Ok(seen)
+    }
+
+    /// What a container printed that ended well: Kubernetes keeps that of others by itself.
+    async fn output_of_success(&self, pod: &ApiPod) -> Option<String> {
+        let ended = read::container_status(pod).and_then(read::terminated)?;
+        if ended.exit_code != 0 {
+            return None;
+        }
+        let end = LogParams {
+            container: Some(CONTAINER.to_owned()),
+            tail_lines: Some(LINES_OF_A_VALIDATION),
+            ..LogParams::default()
+        };
+        // Without it the exit code has to do.
+        self.pods().logs(&pod.name_any(), &end).await.ok()
     }
 
     /// Every pod of the resource that has addresses, by each of them.

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::database::Verified;
 use crate::api::{OpenTime, Schedule};
-use crate::node::NodeVersion;
 use crate::node::exit::ExitKind;
+use crate::node::{NodeVersion, Verdict};
 
 /// A pod's identity: a name may be used again, a uid never is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +25,8 @@ pub struct Revision {
     pub version: NodeVersion,
     /// Which lock on which database its pods take. Two pods with different texts may not see each other.
     pub lock: String,
+    /// Whether its configuration can be checked by a pod that is no node.
+    pub validates: bool,
     /// How long their lease is good for without a refresh, where that is not the node's default.
     pub lease: Option<Duration>,
 }
@@ -41,6 +43,8 @@ pub struct Observation {
     pub pods: Vec<Pod>,
     /// Every pod that only pulls an image.
     pub pulls: Vec<Pull>,
+    /// Every pod that only checks a configuration.
+    pub validations: Vec<Validation>,
     /// A name under which a pod was to be made, and which is somebody else's pod.
     pub taken: Option<String>,
     /// What the database itself says of the lock.
@@ -88,6 +92,25 @@ pub enum Pulled {
     NotYet(Option<Trouble>),
     /// The machine did not admit the pod: it will not start.
     Refused(Trouble),
+}
+
+/// A short pod that checks the configuration of a revision. It is no node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validation {
+    pub id: PodId,
+    pub resource_version: String,
+    pub created: Timestamp,
+    pub deleted: bool,
+    pub checked: Checked,
+}
+
+/// How far the check of a configuration is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checked {
+    NotYet(Option<Trouble>),
+    Said(Verdict),
+    /// The pod ended and has not said anything: its machine evicted or lost it.
+    Never,
 }
 
 /// The spec, as far as the planner is concerned.

@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod, PodCondition};
+use k8s_openapi::api::core::v1::{
+    ContainerStateTerminated, ContainerStatus, Pod as ApiPod, PodCondition,
+};
 
 use super::container::container;
-use super::observation::{Container, Pod, PodId, Pull, Pulled, Revision, Took, Trouble};
+use super::observation::{
+    Checked, Container, Pod, PodId, Pull, Pulled, Revision, Took, Trouble, Validation,
+};
 use super::witness::{ContainerKey, Facts};
 use crate::api::names::{
     ACTIVE_CONDITION, CONTAINER, LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE,
     ROLE_LABEL, VERSION_ANNOTATION, WAITING_CONDITION,
 };
+use crate::node::read_validation;
 
 /// What a pod's own conditions say of its present container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -146,6 +151,11 @@ pub(super) fn id(pod: &ApiPod) -> PodId {
     }
 }
 
+fn created(pod: &ApiPod) -> Timestamp {
+    let created = pod.metadata.creation_timestamp.as_ref();
+    created.map_or(Timestamp::MIN, |time| time.0)
+}
+
 fn label<'a>(pod: &'a ApiPod, name: &str) -> Option<&'a str> {
     pod.metadata.labels.as_ref()?.get(name).map(String::as_str)
 }
@@ -169,6 +179,7 @@ fn revision(pod: &ApiPod, kept: &BTreeMap<String, Revision>) -> Option<Revision>
         version: annotation(pod, VERSION_ANNOTATION)?.parse().ok()?,
         lock: annotation(pod, LOCK_ANNOTATION)?.to_owned(),
         lease: None,
+        validates: false,
     })
 }
 
@@ -196,11 +207,7 @@ pub(super) fn read(
         id: id(pod),
         resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
         revision,
-        created: pod
-            .metadata
-            .creation_timestamp
-            .as_ref()
-            .map_or(Timestamp::MIN, |time| time.0),
+        created: created(pod),
         machine: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         labelled_active: label(pod, ROLE_LABEL) == Some(ROLE_ACTIVE),
         gate: condition(pod, READY_CONDITION).is_some_and(|condition| condition.status == "True"),
@@ -239,12 +246,38 @@ pub(super) fn pull(pod: &ApiPod) -> Option<Pull> {
         resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
         revision: label(pod, REVISION_LABEL)?.to_owned(),
         machine: pod.spec.as_ref()?.node_name.clone()?,
-        created: pod
-            .metadata
-            .creation_timestamp
-            .as_ref()
-            .map_or(Timestamp::MIN, |time| time.0),
+        created: created(pod),
         deleted: pod.metadata.deletion_timestamp.is_some(),
         pulled,
     })
+}
+
+/// A pod that checks a configuration. `log` is what it printed, where that was read.
+pub(super) fn validation(pod: &ApiPod, log: Option<&str>) -> Validation {
+    Validation {
+        id: id(pod),
+        resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
+        created: created(pod),
+        deleted: pod.metadata.deletion_timestamp.is_some(),
+        checked: checked(pod, log),
+    }
+}
+
+fn checked(pod: &ApiPod, log: Option<&str>) -> Checked {
+    if let Some(ended) = container_status(pod).and_then(terminated) {
+        let output = log.or(ended.message.as_deref()).unwrap_or_default();
+        return Checked::Said(read_validation(ended.exit_code, output));
+    }
+    match container(pod, None) {
+        Container::NotStarted { trouble } => Checked::NotYet(trouble),
+        Container::Ended { .. } => Checked::Never,
+        Container::Running { .. } | Container::Down { .. } => Checked::NotYet(None),
+    }
+}
+
+/// How the container ended last, whether or not it was started again.
+pub(super) fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+    [&status.state, &status.last_state]
+        .into_iter()
+        .find_map(|state| state.as_ref()?.terminated.as_ref())
 }

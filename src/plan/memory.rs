@@ -7,7 +7,7 @@ use super::census::{Census, before};
 use super::guard::{self, Rules};
 use super::moves::{self, NewPod};
 use super::relocate::Purpose;
-use super::{FRESH, Permit, RETRY};
+use super::{FRESH, Permit, RETRY, validate};
 use crate::api::{
     Creation, DatabaseDiffers, LastActive, LastHandover, MayHaveHeld, Memory, Stop, WantedRevision,
 };
@@ -34,6 +34,7 @@ pub(super) fn refresh(
         });
     let finished = remember_active(&mut memory, seen, census, now);
     asked::remember(&mut memory, seen, census, now);
+    validate::remember(&mut memory, seen);
     forget_stop(&mut memory, seen, census, now);
     remember_foreign(&mut memory, seen, census, now);
     if census.active.is_some() || seen.intent.replicas == 0 {

@@ -18,6 +18,7 @@ mod relocate;
 mod situation;
 #[cfg(test)]
 pub(crate) mod tests;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -98,8 +99,10 @@ pub enum Act {
         revision: String,
         machine: String,
     },
-    /// Remove a pod that pulled an image.
-    EndPull { pod: PodId },
+    /// Make a pod that checks the configuration of a revision.
+    Validate { pod: String, revision: String },
+    /// Remove a pod that pulled an image, or checked a configuration.
+    EndErrand { pod: PodId },
     /// Move the active role label.
     Label { pod: PodId, active: bool },
     /// Set the readiness gate.
@@ -160,9 +163,23 @@ pub(crate) fn plan_under(
         });
     }
     let needed = decided.image.as_ref();
-    acts.extend(pull::over(seen, needed, now).map(|pull| Act::EndPull {
-        pod: pull.id.clone(),
-    }));
+    if let Some(validation) = decided.validation {
+        let pod = validate::pod_name(&seen.intent.node, &validation);
+        if !seen.validations.iter().any(|there| there.id.name == pod) {
+            acts.push(Act::Validate {
+                pod,
+                revision: validation.revision.clone(),
+            });
+        }
+        memory.validation = Some(validation);
+    }
+    let pulls = pull::over(seen, needed, now).map(|pull| &pull.id);
+    let validations = validate::over(seen, &memory).map(|pod| &pod.id);
+    acts.extend(
+        pulls
+            .chain(validations)
+            .map(|pod| Act::EndErrand { pod: pod.clone() }),
+    );
     if let Some(needed) = needed.filter(|needed| needed.found(seen).is_none()) {
         acts.push(Act::Pull {
             pod: needed.pod(&seen.intent.node),

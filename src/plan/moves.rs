@@ -10,7 +10,7 @@ use super::pull::Needed;
 use super::relocate::Purpose;
 use super::situation::{Blocked, Situation, Step};
 use super::{BOOT, CRASH_LOOP, DATABASE_DOUBT, EXITS_OF_A_LOOP, FRESH, LOST, MISSING, RETRY};
-use crate::api::{Memory, Stop};
+use crate::api::{Memory, Stop, Validation};
 use crate::observe::{Answered, Container, Observation, Pod, PodId, Pulled, Revision, Wanted};
 
 /// A pod to be made.
@@ -33,6 +33,8 @@ pub(super) struct Decided {
     pub(super) because: Option<String>,
     /// The image that has to be on a machine, pulled or not.
     pub(super) image: Option<Needed>,
+    /// The check of a configuration that goes on.
+    pub(super) validation: Option<Validation>,
     /// A pod of the wanted revision was seen to wait, and the handover to it is held.
     pub(super) checked: bool,
     /// The rollout is stuck, and a move of place goes first.
@@ -50,6 +52,7 @@ impl Decided {
             failed: false,
             because: None,
             image: None,
+            validation: None,
             checked: false,
             set_aside: false,
             refused: None,
@@ -597,6 +600,9 @@ impl<'a> Board<'a> {
             return self.keep(target);
         }
         if let Some(decided) = self.clear_superseded(&others) {
+            return decided;
+        }
+        if let Some(decided) = self.validate(target) {
             return decided;
         }
         if let Some(decided) = self.hold_rollout(target, &others) {

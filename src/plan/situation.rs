@@ -15,6 +15,8 @@ pub enum Step {
     Ending,
     /// A change has been seen and has to be still for a moment.
     Settling,
+    /// The wanted configuration is being checked by a pod that is no node.
+    Validating,
     /// A pod of the wanted revision is being made.
     Surging,
     /// A pod of the wanted revision has been made and does not wait for the lock yet.

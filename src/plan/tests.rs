@@ -13,4 +13,5 @@ mod refusals;
 mod relocation;
 mod rest;
 mod scale;
+mod validation;
 pub(crate) mod world;

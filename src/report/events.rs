@@ -150,7 +150,15 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
                 "pulling the image of revision {revision} on {machine}, before a standby is replaced there"
             ),
         )),
-        Act::Label { .. } | Act::Gate { .. } | Act::EndPull { .. } => None,
+        Act::Validate { pod, revision } => Some(note(
+            false,
+            "ValidatingConfiguration",
+            "Create",
+            format!(
+                "{pod} checks the configuration of revision {revision}, before a pod is replaced for it"
+            ),
+        )),
+        Act::Label { .. } | Act::Gate { .. } | Act::EndErrand { .. } => None,
     }
 }
 

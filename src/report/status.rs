@@ -197,6 +197,7 @@ fn phase(report: &Report<'_>, census: &Census<'_>) -> &'static str {
             "Moving"
         }
         Step::Settling
+        | Step::Validating
         | Step::Surging
         | Step::AwaitingStandby
         | Step::PullingImage
@@ -237,6 +238,9 @@ pub(super) fn message(report: &Report<'_>, census: &Census<'_>) -> String {
         Step::Hibernating => "replicas is 0: all pods are gone".to_owned(),
         Step::Ending => "replicas is 0: pods are being stopped".to_owned(),
         Step::Settling => "a change was seen; it has to be still for handover.settle".to_owned(),
+        Step::Validating => {
+            format!("{pod} checks the wanted configuration before a pod is replaced for it")
+        }
         Step::Surging => format!("{pod} is being made beside the active"),
         Step::AwaitingStandby => {
             format!("{pod} has to wait for the lock before anything is stopped")

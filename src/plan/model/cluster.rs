@@ -91,6 +91,7 @@ impl Kind {
             }
             .to_owned(),
             lease: None,
+            validates: false,
         }
     }
 }

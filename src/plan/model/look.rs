@@ -336,6 +336,7 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
             .map(|pod| seen(pod, cluster))
             .collect(),
         pulls: Vec::new(),
+        validations: Vec::new(),
         machines: Some(MACHINES.clone()),
     }
 }

@@ -81,7 +81,7 @@ impl State {
                 }
                 Act::Tidy { pod } => cluster.remove(look::number(&pod.name)),
                 // Pods have no machines here: nothing is pulled.
-                Act::Pull { .. } | Act::EndPull { .. } => {}
+                Act::Pull { .. } | Act::Validate { .. } | Act::EndErrand { .. } => {}
                 Act::Stop(permit) => {
                     if let Some(pod) = cluster.pod_mut(look::number(&permit.pod().name)) {
                         pod.deleted = true;

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use crate::api::Memory;
 use crate::node::ExitKind;
 use crate::observe::{
-    Answered, Contact, Container, Exit, Intent, Machine, Observation, Pod, PodId, Problem, Pull,
-    Pulled, Revision, Took, Trouble, Verified, Wanted, Wishes,
+    Answered, Checked, Contact, Container, Exit, Intent, Machine, Observation, Pod, PodId, Problem,
+    Pull, Pulled, Revision, Took, Trouble, Validation, Verified, Wanted, Wishes,
 };
 use crate::plan::{Act, Cause, Plan, Situation, plan};
 
@@ -37,6 +37,7 @@ fn revision(version: &str, configuration: &str, lock: &str) -> Revision {
         version: version.parse().unwrap(),
         lock: lock.to_owned(),
         lease: None,
+        validates: false,
     }
 }
 
@@ -59,6 +60,7 @@ pub struct World {
     pub intent: Intent,
     pub pods: Vec<Pod>,
     pub pulls: Vec<Pull>,
+    pub validations: Vec<Validation>,
     revisions: BTreeMap<String, Revision>,
     unseen: BTreeSet<String>,
     /// A name that turned out to be somebody else's.
@@ -93,6 +95,7 @@ impl World {
             },
             pods: Vec::new(),
             pulls: Vec::new(),
+            validations: Vec::new(),
             revisions: BTreeMap::new(),
             unseen: BTreeSet::new(),
             taken: None,
@@ -286,6 +289,13 @@ impl World {
         any
     }
 
+    /// What becomes of the check of a configuration that is under way.
+    pub fn validation_comes_to(&mut self, checked: &Checked) {
+        for validation in &mut self.validations {
+            validation.checked = checked.clone();
+        }
+    }
+
     /// From now on it does not answer; the API server goes on showing what it knew.
     pub fn unseen(&mut self, name: &str) {
         self.pod(name);
@@ -330,6 +340,7 @@ impl World {
             revisions: self.revisions.clone(),
             pods,
             pulls: self.pulls.clone(),
+            validations: self.validations.clone(),
             taken: self.taken.clone(),
             machines: self.machines.clone(),
             database: self.database.clone(),
@@ -400,9 +411,26 @@ impl World {
                 });
                 format!("pull {} on {machine}", self.revisions[revision].version)
             }
-            Act::EndPull { pod } => {
+            Act::Validate { pod, revision } => {
+                self.validations.push(Validation {
+                    id: PodId {
+                        name: pod.clone(),
+                        uid: format!("uid-{pod}"),
+                    },
+                    resource_version: "1".to_owned(),
+                    created: self.now,
+                    deleted: false,
+                    checked: Checked::NotYet(None),
+                });
+                format!("validate {}", self.revisions[revision].version)
+            }
+            Act::EndErrand { pod } if self.pulls.iter().any(|pull| pull.id == *pod) => {
                 self.pulls.retain(|pull| pull.id != *pod);
                 "end pull".to_owned()
+            }
+            Act::EndErrand { pod } => {
+                self.validations.retain(|validation| validation.id != *pod);
+                "end validation".to_owned()
             }
             Act::Tidy { pod } => {
                 self.gone(&pod.name);

@@ -1,0 +1,153 @@
+//! The node's own check of its configuration: `… validate` reads files, secrets and variables as a start does, takes
+//! no lock and asks no database.
+
+use super::log::{last_words, redact};
+use super::version::{ConfigStyle, NodeVersion};
+
+/// How the check begins what it finds wrong (`core/cmd/shell.go`, `configExitErr`; measured on 1.11.0 to 2.23.0).
+const INVALID: &str = "Invalid configuration:";
+/// The program was ended by a signal: 128 and the signal's number.
+const SIGNALS: i32 = 128;
+/// What the command line says of a command that it does not know.
+const UNKNOWN_COMMAND: [&str; 3] = [
+    "No help topic for",
+    "Incorrect Usage",
+    "flag provided but not defined",
+];
+/// Longest text that is handed on.
+const LONGEST: usize = 1000;
+
+/// What the check says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Valid,
+    /// Why not, in the node's words, without passwords.
+    Invalid(String),
+    /// It could not check: how it ended. That says nothing against the configuration.
+    Unknown(String),
+}
+
+impl NodeVersion {
+    /// Whether the node can check its configuration without starting: with TOML, from 1.11 on
+    /// (`v1.11.0:core/cmd/app.go`; measured on 1.11.0 to 2.23.0).
+    #[must_use]
+    pub fn validates(&self, style: ConfigStyle) -> bool {
+        style == ConfigStyle::Toml && self.supports_toml()
+    }
+}
+
+/// Reads the check's exit code and the end of its output.
+#[must_use]
+pub fn read_validation(code: i32, output: &str) -> Verdict {
+    if let Some((_, found)) = output.rsplit_once(INVALID) {
+        let lines: Vec<&str> = lines_of(found).collect();
+        let text = lines.join(" ");
+        let problems = lines.iter().copied().map(problem);
+        // The keystore password is handed to a node in a file, which only a start reads.
+        return match problems.flatten().all(|what| what.starts_with("Password.")) {
+            true => Verdict::Unknown(shortened(&redact(&text))),
+            false => Verdict::Invalid(shortened(&redact(&text))),
+        };
+    }
+    let lines: Vec<&str> = lines_of(output).collect();
+    let words = last_words(&lines).unwrap_or_else(|| format!("exit code {code}"));
+    let unknown_command = UNKNOWN_COMMAND.iter().any(|sign| output.contains(sign));
+    match code {
+        0 => Verdict::Valid,
+        _ if unknown_command || code >= SIGNALS => Verdict::Unknown(words),
+        _ => Verdict::Invalid(words),
+    }
+}
+
+/// Without empty lines and without the summary in two words that the program ends with.
+fn lines_of(text: &str) -> impl Iterator<Item = &str> {
+    let says_something = |line: &&str| !line.is_empty() && *line != "invalid configuration";
+    text.lines().map(str::trim).filter(says_something)
+}
+
+/// What one line finds wrong: `invalid secrets: Password.Keystore: empty: …`, or an item of a list. Nothing for the
+/// line above a list.
+fn problem(line: &str) -> Option<&str> {
+    let line = line.trim_start_matches("- ");
+    let line = line.trim_start_matches("invalid configuration: ");
+    let line = line.trim_start_matches("invalid secrets: ");
+    (!line.ends_with("errors:")).then_some(line)
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invalid(code: i32, output: &str) -> String {
+        match read_validation(code, output) {
+            Verdict::Invalid(text) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_the_check_finds_is_told_whole_and_without_its_summary() {
+        let output = "# Effective Configuration, with defaults applied:\nRootDir = '~'\n\n\
+            Invalid configuration: invalid configuration: 2 errors:\n\
+            \t- P2P.V2.Enabled: invalid value (false): must be enabled\n\
+            \t- EVM.0.Nodes: missing: must have at least one node\n\n\
+            invalid configuration\n";
+        let told = "invalid configuration: 2 errors: - P2P.V2.Enabled: invalid value (false): must be enabled \
+            - EVM.0.Nodes: missing: must have at least one node";
+        assert_eq!(invalid(1, output), told);
+        // Measured on 1.11.0.
+        assert_eq!(invalid(0, output), told);
+    }
+
+    #[test]
+    fn what_can_not_be_read_at_all_is_invalid_in_the_nodes_last_words() {
+        let words = "failed to decode config TOML: toml: line 3: expected '=' after a key";
+        assert_eq!(invalid(1, words), words);
+    }
+
+    #[test]
+    fn no_secret_is_told() {
+        let output = "Invalid configuration: EVM.0.Nodes.0.WSURL: invalid value (wss://u:pw@rpc.example/key): bad\n";
+        let told = invalid(1, output);
+        assert!(told.contains("EVM.0.Nodes.0.WSURL"), "{told}");
+        assert!(!told.contains("pw") && !told.contains("/key"), "{told}");
+    }
+
+    #[test]
+    fn what_says_nothing_against_the_configuration_is_unknown() {
+        for (code, output) in [
+            (137, ""),
+            (139, "panic"),
+            (3, "No help topic for 'validate'"),
+            (
+                1,
+                "Invalid configuration: invalid secrets: Password.Keystore: empty: must be provided and non-empty\n\ninvalid configuration\n",
+            ),
+        ] {
+            let verdict = read_validation(code, output);
+            assert!(matches!(verdict, Verdict::Unknown(_)), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn a_valid_configuration_is_valid() {
+        assert_eq!(read_validation(0, "Valid configuration.\n"), Verdict::Valid);
+        assert_eq!(read_validation(0, ""), Verdict::Valid);
+    }
+
+    #[test]
+    fn nodes_with_toml_check_their_configuration() {
+        let validates =
+            |version: &str, style| version.parse::<NodeVersion>().unwrap().validates(style);
+        assert!(validates("2.23.0", ConfigStyle::Toml));
+        assert!(validates("1.13.3", ConfigStyle::Toml));
+        assert!(!validates("1.13.3", ConfigStyle::Environment));
+    }
+}
