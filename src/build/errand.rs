@@ -32,7 +32,7 @@ pub fn pull_pod(
         spec: Some(PodSpec {
             containers: vec![Container {
                 args: Some(vec!["--version".to_owned()]),
-                resources: small(("10m", "32Mi"), ("100m", "256Mi")),
+                resources: Some(small(("10m", "32Mi"), ("100m", "256Mi"))),
                 name: whole.name,
                 image: whole.image,
                 image_pull_policy: whole.image_pull_policy,
@@ -58,7 +58,7 @@ pub fn validation_pod(
 ) -> Pod {
     let mut whole = container(content);
     whole.args = Some(with_files(content, "config", "validate"));
-    whole.resources = small(("10m", "64Mi"), ("1", "512Mi"));
+    whole.resources = Some(small(("10m", "64Mi"), ("1", "512Mi")));
     whole.ports = None;
     // A start reads it from a file of its own; the check knows the variable only.
     whole.env.get_or_insert_default().push(from_secret(
@@ -115,16 +115,16 @@ fn spec(content: &Content) -> PodSpec {
 }
 
 /// Requests and limits, each of processors and memory.
-fn small(requests: (&str, &str), limits: (&str, &str)) -> Option<ResourceRequirements> {
+fn small(requests: (&str, &str), limits: (&str, &str)) -> ResourceRequirements {
     let amounts = |(cpu, memory): (&str, &str)| {
         Some(BTreeMap::from([
             ("cpu".to_owned(), Quantity(cpu.to_owned())),
             ("memory".to_owned(), Quantity(memory.to_owned())),
         ]))
     };
-    Some(ResourceRequirements {
+    ResourceRequirements {
         requests: amounts(requests),
         limits: amounts(limits),
         ..ResourceRequirements::default()
-    })
+    }
 }

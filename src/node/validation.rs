@@ -44,9 +44,11 @@ pub fn read_validation(code: i32, output: &str) -> Verdict {
         let text = lines.join(" ");
         let problems = lines.iter().copied().map(problem);
         // The keystore password is handed to a node in a file, which only a start reads.
-        return match problems.flatten().all(|what| what.starts_with("Password.")) {
-            true => Verdict::Unknown(shortened(&redact(&text))),
-            false => Verdict::Invalid(shortened(&redact(&text))),
+        let told = shortened(&redact(&text));
+        return if problems.flatten().all(|what| what.starts_with("Password.")) {
+            Verdict::Unknown(told)
+        } else {
+            Verdict::Invalid(told)
         };
     }
     let lines: Vec<&str> = lines_of(output).collect();

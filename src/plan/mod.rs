@@ -7,15 +7,19 @@
 mod asked;
 mod census;
 mod database;
+mod failure;
 mod guard;
 mod held;
+mod lateness;
 mod memory;
 #[cfg(test)]
 mod model;
 mod moves;
 mod pull;
 mod relocate;
+mod rollout;
 mod situation;
+mod steady;
 #[cfg(test)]
 pub(crate) mod tests;
 mod validate;

@@ -1,0 +1,173 @@
+//! What did not work: a handover after which nobody serves, pods that do not come up; and what is done about it with the
+//! last revision that worked.
+
+use super::census::before;
+use super::guard::{self, Cause, Denied, Rule};
+use super::moves::{Board, Decided};
+use super::situation::{Blocked, Step};
+use crate::api::Stop;
+use crate::observe::{Container, Pod, Revision};
+
+impl<'a> Board<'a> {
+    /// The handover to the wanted revision has failed: it is not tried again.
+    pub(super) fn has_failed(&self) -> bool {
+        let wanted = self.memory.wanted.as_ref().map(|wanted| &wanted.name);
+        self.rules.on(Rule::NotFailed) && wanted.is_some() && self.memory.failed.as_ref() == wanted
+    }
+
+    /// A stop of the active was over long ago, and nobody serves.
+    pub(super) fn handover_failed(&self) -> bool {
+        let Some(stop) = self.memory.stopping.as_ref().filter(|stop| stop.active) else {
+            return false;
+        };
+        let over = !self
+            .census
+            .stopping
+            .iter()
+            .any(|pod| pod.id.uid == stop.uid);
+        let wanted = self
+            .memory
+            .wanted
+            .as_ref()
+            .map(|wanted| wanted.name.as_str());
+        // A handover to a revision that is no longer wanted says nothing about the one that is.
+        let late = stop.at <= before(self.now, self.census.rescue);
+        over && stop.to.is_some()
+            && stop.to.as_deref() == wanted
+            && self.census.active.is_none()
+            && (late || self.crashed_with_the_lock(stop))
+            && self.memory.failed.as_deref() != wanted
+            && self.memory.last_worked.as_deref() != wanted
+    }
+
+    /// A pod of the revision that the handover was to has ended by itself since, with a reason of its own: the
+    /// lock was free, and it has had it. A standby that ends so would do the same.
+    pub(super) fn crashed_with_the_lock(&self, stop: &Stop) -> bool {
+        let made = |pod: &&Pod| {
+            let name = pod.revision.as_ref().map(|revision| &revision.name);
+            name == stop.to.as_ref() && !pod.deleted
+        };
+        self.seen.pods.iter().filter(made).any(|pod| {
+            let exit = pod.last_exit().filter(|exit| !exit.kind.means_nothing());
+            exit.is_some_and(|exit| exit.at.is_some_and(|at| at >= stop.at))
+        })
+    }
+
+    pub(super) fn failure(&self) -> Blocked {
+        if let Some(because) = &self.memory.failed_because {
+            return Blocked {
+                reason: "RolloutGivenUp".to_owned(),
+                message: format!(
+                    "{because}. handover.surge is 0, so its room was given back to a standby of the revision that works; the wanted revision is not tried again until the spec changes"
+                ),
+                stalled: true,
+            };
+        }
+        let words = self
+            .seen
+            .pods
+            .iter()
+            .filter_map(|pod| pod.last_exit()?.words.clone())
+            .next_back()
+            .map(|words| format!(" Its last words: {words}"))
+            .unwrap_or_default();
+        Blocked {
+            reason: "HandoverFailed".to_owned(),
+            message: format!(
+                "after the last handover nobody took up the work.{words} The wanted revision is not tried again until the spec changes"
+            ),
+            stalled: true,
+        }
+    }
+
+    pub(super) fn last_worked(&self) -> Option<&'a Revision> {
+        self.memory
+            .last_worked
+            .as_ref()
+            .and_then(|name| self.seen.revisions.get(name))
+    }
+
+    pub(super) fn creatable(&self, revision: &Revision) -> Result<(), Denied> {
+        guard::create(self.census, self.memory, revision, self.now, self.rules)
+    }
+
+    /// Whether a revision can be made again once the pods of a newer version are gone: an active is at work,
+    /// so that none of them has the lock.
+    pub(super) fn stays_possible(&self, proven: &Revision) -> bool {
+        self.census.active_at_work().is_some()
+            && guard::refuse(self.census, self.memory, proven, self.rules).is_ok()
+    }
+
+    /// A pod in back-off after an exit that means nothing is replaced, as the kubelet would wait for
+    /// up to five minutes.
+    pub(super) fn replace_backed_off(&self) -> Option<Decided> {
+        let coming = self
+            .census
+            .starting
+            .iter()
+            .any(|pod| !matches!(pod.container, Container::NotStarted { trouble: Some(_) }));
+        // One at a time: the one before has been made again, and is up or down.
+        if coming || self.memory.creating.is_some() || self.live.len() < self.seen.intent.replicas {
+            return None;
+        }
+        let pod = self
+            .census
+            .down
+            .iter()
+            .find(|pod| guard::backed_off(pod, self.now))?;
+        self.permit_other(pod, Cause::BackOff)
+            .ok()
+            .map(|permit| Decided::stop(permit, Step::Restoring))
+    }
+
+    /// After a handover that failed, and then a spec that can't be had: none of the pods has worked, and
+    /// none even waits.
+    pub(super) fn nobody_can_serve(&self, proven: &Revision) -> bool {
+        let long = self
+            .memory
+            .unheld_since
+            .is_some_and(|since| since <= before(self.now, self.census.rescue));
+        let intent = &self.seen.intent;
+        long && self.memory.creating.is_none()
+            && self.live.len() < intent.replicas + intent.surge
+            && !self
+                .live
+                .iter()
+                .any(|pod| pod.waits() || pod.revision.as_ref() == Some(proven))
+    }
+
+    /// While a pod of the wanted revision can't come up, redundancy that was lost is repaired from the
+    /// last revision that worked.
+    pub(super) fn repair(&self, target: &Revision, coming: &Pod) -> Option<Decided> {
+        let stuck = self.lateness(coming).is_some_and(|blocked| blocked.stalled);
+        let proven = self.last_worked().filter(|proven| *proven != target)?;
+        let intent = &self.seen.intent;
+        let redundant = self.census.waiting.len() + usize::from(self.active().is_some());
+        let repairing = self.live.iter().any(|pod| {
+            !pod.waits() && !self.census.is_active(pod) && pod.revision.as_ref() == Some(proven)
+        });
+        let needed = stuck
+            && redundant < intent.replicas
+            && !repairing
+            && self.live.len() < intent.replicas + intent.surge
+            && self.creatable(proven).is_ok();
+        needed.then(|| self.make(proven, Step::Restoring))
+    }
+
+    /// Nobody serves, the wanted revision can't come up, and there is no room for a pod of the last one that
+    /// worked beside it: it has failed.
+    pub(super) fn gives_up(&self, target: &Revision, coming: &Pod) -> bool {
+        let intent = &self.seen.intent;
+        let long_ago = before(self.now, self.census.rescue);
+        let unheld = self.memory.unheld_since.is_some_and(|at| at <= long_ago);
+        let wanted = self.memory.wanted.as_ref().map(|wanted| &wanted.name);
+        unheld
+            && wanted == Some(&target.name)
+            && self.live.len() >= intent.replicas + intent.surge
+            && self.lateness(coming).is_some_and(|blocked| blocked.stalled)
+            && self.last_worked().is_some_and(|proven| {
+                let made = |pod: &&Pod| pod.revision.as_ref() == Some(proven);
+                proven != target && self.creatable(proven).is_ok() && !self.live.iter().any(made)
+            })
+    }
+}
