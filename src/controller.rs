@@ -827,6 +827,7 @@ impl<'a> Pass<'a> {
             .collect();
         needed.extend(memory.wanted.as_ref().map(|wanted| wanted.name.clone()));
         needed.extend(memory.last_worked.clone());
+        needed.extend(memory.trial.as_ref().map(|trial| trial.before.clone()));
         needed.extend(
             memory
                 .creating

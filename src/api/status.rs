@@ -203,6 +203,9 @@ pub struct Memory {
     /// The newest version that has held the lock (rule S6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_held: Option<String>,
+    /// A revision whose pods say that they are another version than it was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<SaidVersion>,
     /// A newer version that has been started and may have held the lock (rule S6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_have_held: Option<MayHaveHeld>,
@@ -227,9 +230,18 @@ pub struct Memory {
     /// A revision whose handover failed: nobody of it served. It is not tried again until the spec changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
-    /// Why it was given up before the active was stopped, where it was.
+    /// How it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_how: Option<FailedHow>,
+    /// Why, in the words of the node or of Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_because: Option<String>,
+    /// A revision that works since a moment ago.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
+    /// Since when pods of the wanted revision come up, and none of them has come to wait or work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coming: Option<Coming>,
     /// Since when no pod of ours is known to hold the lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unheld_since: Option<Timestamp>,
@@ -254,6 +266,38 @@ pub struct Memory {
     /// The revision of which a pod was seen to wait for the lock, and which may not be handed over to yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked: Option<String>,
+}
+
+/// How a handover failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum FailedHow {
+    /// Nobody took over in time. Who does later has only been late.
+    Late,
+    /// Who had taken over ended by itself. It has to work for a while before it is trusted again.
+    Crashed,
+    /// It had not begun: with `surge: 0` its pod came to nothing, and gave its room back.
+    GivenUp,
+}
+
+/// What the pods of a revision say of their version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SaidVersion {
+    pub revision: String,
+    pub version: String,
+}
+
+/// A revision that has taken over from another and has not worked for long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Trial {
+    pub revision: String,
+    /// The last that had worked before.
+    pub before: String,
+    /// Uid of the active.
+    pub pod: String,
+    /// When it was first seen to serve.
+    pub since: Timestamp,
 }
 
 /// The check of a revision's configuration by a short pod.
@@ -298,6 +342,20 @@ pub struct MayHaveHeld {
     pub version: String,
     /// The pods made of such a version that can't be shown never to have started.
     pub pods: Vec<String>,
+}
+
+/// Pods that come up in vain so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Coming {
+    pub revision: String,
+    pub since: Timestamp,
+    /// Whether the last of them that ended did so because its database was away.
+    #[serde(default)]
+    pub database_away: bool,
+    /// Its last words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
 }
 
 /// The revision that the spec asks for.

@@ -46,6 +46,12 @@ impl LockMode {
         self == other || self == Self::Dual || other == Self::Dual
     }
 
+    /// The mode in the text of a lock as it stands on pods (`lease mainnet-database/url`).
+    #[must_use]
+    pub fn of(lock: &str) -> Option<Self> {
+        lock.split(' ').next()?.parse().ok()
+    }
+
     /// The value of `DATABASE_LOCKING_MODE`.
     #[must_use]
     pub fn env_value(self) -> &'static str {

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use super::database::{Evidence, of_active};
 use super::guard::{Rule, Rules};
-use super::{FRESH, LOST, NOT_RESTARTED, RESCUE};
+use super::{BOOT, FRESH, LOST, NO_BOOT, NOT_RESTARTED, RESCUE};
 use crate::api::Memory;
 use crate::node::NodeVersion;
 use crate::node::lock::LEASE_DURATION;
-use crate::observe::{Container, Observation, Pod, PodId};
+use crate::observe::{Answered, Container, Observation, Pod, PodId};
 
 /// Every pod of one look in its part. A pod is in one part only.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl<'a> Census<'a> {
             if named == Some(&pod.id) {
                 Database::Ours
             } else if rules.on(Rule::SameDatabase) {
-                database(pod, &takers, memory, rescue(seen), now)
+                database(pod, &takers, memory, rescue(seen, memory), now)
             } else {
                 Database::Ours
             }
@@ -111,7 +111,7 @@ impl<'a> Census<'a> {
             lost: Vec::new(),
             stopping: Vec::new(),
             migrated_by: migrated_by(seen),
-            rescue: rescue(seen),
+            rescue: rescue(seen, memory),
             now,
             all: &seen.pods,
         };
@@ -227,6 +227,41 @@ impl<'a> Census<'a> {
             .filter(|active| !active.deleted && active.answered_since(before(self.now, FRESH)))
     }
 
+    /// Whether a pod that has the lock works as a node: its own server answers. Where its port can't be reached, its
+    /// kubelet has to answer for it, and the time of a boot to be over.
+    pub fn works(&self, pod: &Pod) -> bool {
+        let fresh = before(self.now, FRESH);
+        let unseen = pod
+            .contact
+            .is_some_and(|contact| contact.at >= fresh && contact.answer == Answered::Kubelet);
+        let booted = pod
+            .took
+            .is_some_and(|took| took.at <= before(self.now, BOOT));
+        pod.served_since(fresh) || (unseen && booted)
+    }
+
+    /// Whether the active holds the lock and has not served yet: it boots, dumps or migrates the database. One that
+    /// refuses for [`NO_BOOT`] does not boot any more: nodes are known that work on without a server (their port was
+    /// taken; measured).
+    pub fn boots(&self, active: &Pod, memory: &Memory) -> bool {
+        let last = memory.last_active.as_ref();
+        let known = last.is_some_and(|last| last.uid == active.id.uid && last.ended.is_none());
+        if known {
+            return false;
+        }
+        let took = |age| {
+            active
+                .took
+                .is_some_and(|took| took.at > before(self.now, age))
+        };
+        match active.contact.map(|contact| contact.answer) {
+            Some(Answered::Starting) => true,
+            Some(Answered::Refused) => took(NO_BOOT),
+            Some(Answered::Kubelet) | None => took(BOOT),
+            Some(Answered::Serving) => false,
+        }
+    }
+
     /// Pods that count: not deleted, not ended, not foreign, not lost.
     pub fn live(&self) -> Vec<&'a Pod> {
         let active = self.active.filter(|active| !active.deleted);
@@ -273,12 +308,15 @@ fn named<'a>(seen: &Observation, takers: &[&'a Pod]) -> Option<&'a PodId> {
     known.then_some(&holder.id)
 }
 
-/// [`RESCUE`], or the longest lease of a pod and as much beyond it.
-fn rescue(seen: &Observation) -> Duration {
+/// [`RESCUE`], or the longest lease of a pod, or of the last active, and as much beyond it.
+fn rescue(seen: &Observation, memory: &Memory) -> Duration {
+    let last = memory.last_active.as_ref();
+    let gone = last.and_then(|last| seen.revisions.get(&last.revision)?.lease);
     let leases = seen
         .pods
         .iter()
-        .filter_map(|pod| pod.revision.as_ref()?.lease);
+        .filter_map(|pod| pod.revision.as_ref()?.lease)
+        .chain(gone);
     let beyond = RESCUE.saturating_sub(LEASE_DURATION);
     leases
         .map(|lease| lease + beyond)
@@ -318,19 +356,25 @@ fn database(
     // An active that lost its lease while the database was away goes on answering until it is told:
     // only one that has outlived the lease works elsewhere.
     let outlived = took.at.checked_add(rescue).unwrap_or(Timestamp::MAX);
-    let works = |older: &Pod| older.served_since(before(now, FRESH));
+    // Where no port is in sight, that its kubelet answers for its container has to do: an active that is deposed ends.
+    let at_work = |older: &Pod, since: Timestamp| {
+        let unseen = older
+            .contact
+            .is_some_and(|contact| contact.answer == Answered::Kubelet);
+        older.served_since(since) || (unseen && older.answered_since(since))
+    };
+    let works = |older: &Pod| at_work(older, before(now, FRESH));
     if !accepted
         && older
             .clone()
-            .any(|older| older.served_since(outlived) && works(older))
+            .any(|older| at_work(older, outlived) && works(older))
     {
         return Database::Another;
     }
     // Active while the older one could not be seen, which is back now: either that one is cut off from
     // the database, or this one sits on another. Or the older one has not answered since: it soon does,
     // or has not for too long.
-    let lately =
-        |older: &Pod| older.served_since(took.at) && !older.silent_since(before(now, LOST));
+    let lately = |older: &Pod| at_work(older, took.at) && !older.silent_since(before(now, LOST));
     if older.any(|older| lately(older) || (!accepted && works(older))) {
         return Database::InDoubt;
     }

@@ -26,8 +26,7 @@ pub enum Evidence {
 
 /// The lock that the pods of this one's revision take. `None` where that can't be told.
 fn mode(pod: &Pod) -> Option<LockMode> {
-    let lock = &pod.revision.as_ref()?.lock;
-    lock.split(' ').next()?.parse().ok()
+    LockMode::of(&pod.revision.as_ref()?.lock)
 }
 
 /// Whether what holds the lock is the active, and another could have it from there.

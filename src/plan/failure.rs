@@ -5,7 +5,7 @@ use super::census::before;
 use super::guard::{self, Cause, Denied, Rule};
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Step};
-use crate::api::Stop;
+use crate::api::{FailedHow, Stop};
 use crate::observe::{Container, Pod, Revision};
 
 impl<'a> Board<'a> {
@@ -15,11 +15,9 @@ impl<'a> Board<'a> {
         self.rules.on(Rule::NotFailed) && wanted.is_some() && self.memory.failed.as_ref() == wanted
     }
 
-    /// A stop of the active was over long ago, and nobody serves.
-    pub(super) fn handover_failed(&self) -> bool {
-        let Some(stop) = self.memory.stopping.as_ref().filter(|stop| stop.active) else {
-            return false;
-        };
+    /// A stop of the active was over long ago, and nobody serves; or who took over has ended by itself.
+    pub(super) fn handover_failed(&self) -> Option<(FailedHow, Option<String>)> {
+        let stop = self.memory.stopping.as_ref().filter(|stop| stop.active)?;
         let over = !self
             .census
             .stopping
@@ -31,50 +29,73 @@ impl<'a> Board<'a> {
             .as_ref()
             .map(|wanted| wanted.name.as_str());
         // A handover to a revision that is no longer wanted says nothing about the one that is.
-        let late = stop.at <= before(self.now, self.census.rescue);
-        over && stop.to.is_some()
+        let judged = over
+            && stop.to.is_some()
             && stop.to.as_deref() == wanted
             && self.census.active.is_none()
-            && (late || self.crashed_with_the_lock(stop))
             && self.memory.failed.as_deref() != wanted
-            && self.memory.last_worked.as_deref() != wanted
+            && self.memory.last_worked.as_deref() != wanted;
+        if !judged {
+            return None;
+        }
+        if let Some(words) = self.crashed_with_the_lock(stop) {
+            return Some((FailedHow::Crashed, Some(words)));
+        }
+        let late = stop.at <= before(self.now, self.census.rescue);
+        late.then(|| (FailedHow::Late, self.last_words()))
     }
 
     /// A pod of the revision that the handover was to has ended by itself since, with a reason of its own: the
-    /// lock was free, and it has had it. A standby that ends so would do the same.
-    pub(super) fn crashed_with_the_lock(&self, stop: &Stop) -> bool {
+    /// lock was free, and it has had it. A standby that ends so would do the same. Its words.
+    fn crashed_with_the_lock(&self, stop: &Stop) -> Option<String> {
         let made = |pod: &&Pod| {
             let name = pod.revision.as_ref().map(|revision| &revision.name);
             name == stop.to.as_ref() && !pod.deleted
         };
-        self.seen.pods.iter().filter(made).any(|pod| {
-            let exit = pod.last_exit().filter(|exit| !exit.kind.means_nothing());
-            exit.is_some_and(|exit| exit.at.is_some_and(|at| at >= stop.at))
+        self.seen.pods.iter().filter(made).find_map(|pod| {
+            let exit = pod.last_exit().filter(|exit| !exit.kind.means_nothing())?;
+            let since = exit.at.is_some_and(|at| at >= stop.at);
+            since.then(|| exit.words_and_advice())
         })
     }
 
-    pub(super) fn failure(&self) -> Blocked {
-        if let Some(because) = &self.memory.failed_because {
-            return Blocked {
-                reason: "RolloutGivenUp".to_owned(),
-                message: format!(
-                    "{because}. handover.surge is 0, so its room was given back to a standby of the revision that works; the wanted revision is not tried again until the spec changes"
+    /// Of a pod that has ended by itself.
+    fn last_words(&self) -> Option<String> {
+        let words = |pod: &Pod| pod.last_exit()?.words.clone();
+        self.seen.pods.iter().filter_map(words).next_back()
+    }
+
+    pub(super) fn known_failure(&self) -> Blocked {
+        let how = self.memory.failed_how.unwrap_or(FailedHow::Late);
+        Self::failure(&(how, self.memory.failed_because.clone()))
+    }
+
+    pub(super) fn failure((how, because): &(FailedHow, Option<String>)) -> Blocked {
+        let because = because.as_deref();
+        let (reason, what) = match how {
+            FailedHow::GivenUp => (
+                "RolloutGivenUp",
+                format!(
+                    "{}. handover.surge is 0, so its room was given back to a standby of the revision that works",
+                    because.unwrap_or("its pod came to nothing")
                 ),
-                stalled: true,
-            };
-        }
-        let words = self
-            .seen
-            .pods
-            .iter()
-            .filter_map(|pod| pod.last_exit()?.words.clone())
-            .next_back()
-            .map(|words| format!(" Its last words: {words}"))
-            .unwrap_or_default();
+            ),
+            FailedHow::Late => {
+                let words = because.map(|words| format!(" (last words of a pod: {words})"));
+                let words = words.unwrap_or_default();
+                let what = format!("after the last handover nobody took up the work{words}");
+                ("HandoverFailed", what)
+            }
+            FailedHow::Crashed => {
+                let words = because.unwrap_or("it said nothing");
+                let what = format!("a pod of the wanted revision took the lock and ended: {words}");
+                ("HandoverFailed", what)
+            }
+        };
         Blocked {
-            reason: "HandoverFailed".to_owned(),
+            reason: reason.to_owned(),
             message: format!(
-                "after the last handover nobody took up the work.{words} The wanted revision is not tried again until the spec changes"
+                "{what}; the wanted revision is not tried again until the spec changes"
             ),
             stalled: true,
         }
@@ -114,7 +135,7 @@ impl<'a> Board<'a> {
             .census
             .down
             .iter()
-            .find(|pod| guard::backed_off(pod, self.now))?;
+            .find(|pod| guard::backed_off(self.census, pod, self.now))?;
         self.permit_other(pod, Cause::BackOff)
             .ok()
             .map(|permit| Decided::stop(permit, Step::Restoring))
@@ -152,6 +173,23 @@ impl<'a> Board<'a> {
             && self.live.len() < intent.replicas + intent.surge
             && self.creatable(proven).is_ok();
         needed.then(|| self.make(proven, Step::Restoring))
+    }
+
+    /// A handover has failed, and nothing planned may be done: while nobody works, a pod of the last revision that did
+    /// is made.
+    pub(super) fn rescue(&self) -> Decided {
+        let intent = &self.seen.intent;
+        let room = self.live.len() < intent.replicas + intent.surge;
+        let proven = self.last_worked().filter(|proven| {
+            let made = |pod: &&Pod| pod.revision.as_ref() == Some(proven);
+            room && self.active().is_none()
+                && self.creatable(proven).is_ok()
+                && !self.live.iter().any(made)
+        });
+        match proven {
+            Some(proven) => self.make(proven, Step::Restoring),
+            None => self.hold_quietly(),
+        }
     }
 
     /// Nobody serves, the wanted revision can't come up, and there is no room for a pod of the last one that

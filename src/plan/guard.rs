@@ -10,8 +10,8 @@ use super::database;
 use super::relocate::Purpose;
 use super::{BACKOFF, FRESH, TAKEOVER};
 use crate::api::Memory;
-use crate::node::NodeVersion;
 use crate::node::lock::see_each_other;
+use crate::node::{ExitKind, NodeVersion};
 use crate::observe::{Answered, Container, Pod, PodId, Revision, Verified};
 
 /// The right to stop one pod, as it stood in one look.
@@ -140,6 +140,8 @@ pub enum Rule {
     OneStop,
     /// S3: a pod that can't be seen permits nothing.
     ActiveSeen,
+    /// An active that boots or migrates is not interrupted.
+    ActiveServes,
     /// S5: the successor answers now.
     SuccessorAnswers,
     /// S6: no older version after a newer one held the lock.
@@ -277,6 +279,15 @@ pub(super) fn stop_active(
             "ActiveNotSeen",
             format!(
                 "{} does not answer: what can't be seen is not stopped",
+                active.id.name
+            ),
+        );
+    }
+    if rules.on(Rule::ActiveServes) && census.boots(active, memory) {
+        return deny(
+            "ActiveBoots",
+            format!(
+                "{} has the lock, and boots, dumps or migrates the database: it is not stopped before it serves (deleting it by hand overrules that)",
                 active.id.name
             ),
         );
@@ -464,7 +475,7 @@ pub(super) fn stop_other(
             ),
         );
     }
-    if cause == Cause::BackOff && !backed_off(pod, now) {
+    if cause == Cause::BackOff && !backed_off(census, pod, now) {
         return deny(
             "NotInBackOff",
             format!("{} is not in back-off", pod.id.name),
@@ -502,16 +513,21 @@ fn another_waits(census: &Census<'_>, memory: &Memory, pod: &Pod, now: Timestamp
             .any(|other| other.id != pod.id && other.answered_since(before(now, FRESH)))
 }
 
-/// In back-off, for long enough, after an exit that means nothing.
-pub(super) fn backed_off(pod: &Pod, now: Timestamp) -> bool {
-    match &pod.container {
-        Container::Down { exit, restarts } => {
-            *restarts > 0
-                && exit.kind.means_nothing()
-                && exit.at.is_some_and(|at| at <= before(now, BACKOFF))
-        }
-        _ => false,
-    }
+/// In back-off after its database was away or it lost the lock, for long enough; or the database is back, as seen by
+/// another pod that has come to wait since.
+pub(super) fn backed_off(census: &Census<'_>, pod: &Pod, now: Timestamp) -> bool {
+    let Container::Down { exit, restarts } = &pod.container else {
+        return false;
+    };
+    let by_database = matches!(exit.kind, ExitKind::DatabaseAway | ExitKind::Deposed);
+    let (true, true, Some(at)) = (*restarts > 0, by_database, exit.at) else {
+        return false;
+    };
+    let back = |other: &Pod| {
+        let waits = other.waiting.is_some_and(|since| since > at);
+        other.id != pod.id && other.running() && waits
+    };
+    at <= before(now, BACKOFF) || census.pods().iter().any(back)
 }
 
 /// The user asked for an end: standbys first, then the active, one at a time.
@@ -544,7 +560,7 @@ pub(super) fn create(
 ) -> Result<(), Denied> {
     refuse(census, memory, revision, rules)?;
     if rules.on(Rule::NoOlder)
-        && let Some(newer) = newer_may_have_held(census, memory, &revision.version, now)
+        && let Some(newer) = newer_may_have_held(census, memory, &version_of(memory, revision), now)
     {
         return went_back(&newer, revision);
     }
@@ -563,13 +579,14 @@ pub(super) fn refuse(
     {
         return deny("LockDiffers", lock_message(other, revision));
     }
+    let version = version_of(memory, revision);
     if rules.on(Rule::NoOlder)
-        && let Some(held) = newer_than(&revision.version, memory.newest_held.as_deref())
+        && let Some(held) = newer_than(&version, memory.newest_held.as_deref())
     {
         return went_back(&held, revision);
     }
     if rules.on(Rule::NoOlder)
-        && let Some(newer) = census.migrated_by.filter(|by| **by > revision.version)
+        && let Some(newer) = census.migrated_by.filter(|by| **by > version)
     {
         return deny(
             "VersionWentBack",
@@ -590,6 +607,14 @@ fn went_back(newer: &NodeVersion, revision: &Revision) -> Result<(), Denied> {
             revision.version
         ),
     )
+}
+
+/// The version that pods of a revision are: what they have said, where it is not what the spec calls it.
+fn version_of(memory: &Memory, revision: &Revision) -> NodeVersion {
+    let said = memory.said.as_ref();
+    said.filter(|said| said.revision == revision.name)
+        .and_then(|said| said.version.parse().ok())
+        .unwrap_or_else(|| revision.version.clone())
 }
 
 fn newer_than(version: &NodeVersion, text: Option<&str>) -> Option<NodeVersion> {

@@ -34,7 +34,9 @@ impl Board<'_> {
             .as_ref()
             .is_some_and(|stop| stop.active && stop.to.as_ref() == Some(&target.name));
         let active = self.census.active.and_then(|pod| pod.revision.as_ref());
-        if known.is_none_or(|known| *known == target.name) || begun || active == Some(target) {
+        let first = known.is_none() && active.is_none();
+        let known = known.is_some_and(|known| *known == target.name);
+        if first || known || begun || active == Some(target) {
             return None;
         }
         let checked = memory.checked.as_ref() == Some(&target.name);

@@ -7,6 +7,28 @@ use super::{CRASH_LOOP, EXITS_OF_A_LOOP, MISSING};
 use crate::observe::{Container, Pod};
 
 impl Board<'_> {
+    /// A pod that is replaced, or started again, has its own time each time; all of them together have theirs.
+    pub(super) fn in_vain(&self) -> Option<Blocked> {
+        let coming = self.memory.coming.as_ref()?;
+        let long_ago = before(self.now, self.seen.intent.standby_timeout);
+        let words = coming
+            .words
+            .as_deref()
+            .filter(|_| coming.since <= long_ago)?;
+        let reason = if coming.database_away {
+            "DatabaseAway"
+        } else {
+            "StandbyTimeout"
+        };
+        Some(Blocked {
+            reason: reason.to_owned(),
+            message: format!(
+                "no pod of the wanted revision has come to wait for the lock within handover.standbyTimeout; the last one ended: {words}"
+            ),
+            stalled: true,
+        })
+    }
+
     /// Why a pod is not further, and whether that is a matter for a person.
     pub(super) fn lateness(&self, pod: &Pod) -> Option<Blocked> {
         // A container that was started again has its time again: an exit that means nothing is no alarm.
@@ -50,6 +72,7 @@ impl Board<'_> {
                     true,
                 )
             }
+            _ if self.in_vain().is_some() => return self.in_vain(),
             _ if late => (
                 "StandbyTimeout".to_owned(),
                 format!("{name} has not come to wait for the lock within handover.standbyTimeout"),

@@ -7,11 +7,12 @@ use super::census::{Census, before};
 use super::guard::{self, Rules};
 use super::moves::{self, NewPod};
 use super::relocate::Purpose;
-use super::{FRESH, Permit, RETRY, validate};
+use super::{Permit, RETRY, trial, validate};
 use crate::api::{
-    Creation, DatabaseDiffers, LastActive, LastHandover, MayHaveHeld, Memory, Stop, WantedRevision,
+    Coming, Creation, DatabaseDiffers, LastActive, LastHandover, MayHaveHeld, Memory, SaidVersion,
+    Stop, WantedRevision,
 };
-use crate::node::NodeVersion;
+use crate::node::{ExitKind, NodeVersion};
 use crate::observe::{Container, Observation, Pod, Wanted};
 
 /// The memory after this look, and the handover or failover that the look shows to have ended.
@@ -23,8 +24,10 @@ pub(super) fn refresh(
 ) -> (Memory, Option<LastHandover>) {
     let mut memory = old.clone();
     remember_wanted(&mut memory, seen, now);
+    trial::fails(&mut memory, seen);
     remember_versions(&mut memory, seen, census, now);
     remember_restored(&mut memory, seen);
+    remember_coming(&mut memory, seen, now);
     // A creation is over when a look shows the pod; before that it is repeated under the same name.
     memory.creating = memory
         .creating
@@ -45,8 +48,8 @@ pub(super) fn refresh(
     if seen.intent.replicas == 0 && seen.pods.iter().all(Pod::ended) {
         // What starts after this is a new life, and no handover.
         memory.last_active = None;
-        memory.failed = None;
-        memory.failed_because = None;
+        trial::forget_failure(&mut memory);
+        memory.trial = None;
         memory.database_differs = None;
     }
     (memory, finished)
@@ -123,8 +126,7 @@ fn remember_wanted(memory: &mut Memory, seen: &Observation, now: Timestamp) {
                     name: revision.name.clone(),
                     since: now,
                 });
-                memory.failed = None;
-                memory.failed_because = None;
+                trial::forget_failure(memory);
                 memory.database_differs = None;
                 memory.checked = None;
                 memory.set_aside = None;
@@ -156,6 +158,21 @@ fn remember_versions(memory: &mut Memory, seen: &Observation, census: &Census<'_
         // While there is doubt about who took which lock, `may_have_held` stands for it.
         if pod.took.is_some() && !census.is_foreign(pod) && !census.order_unknown {
             memory.newest_held = newest(memory.newest_held.as_deref(), &revision.version);
+            // What the node itself says migrates the database, whatever the spec calls it.
+            if let Some(said) = says(pod) {
+                memory.newest_held = newest(memory.newest_held.as_deref(), &said);
+                memory.said = Some(SaidVersion {
+                    revision: revision.name.clone(),
+                    version: said.to_string(),
+                });
+            }
+        }
+    }
+    for exit in seen.pods.iter().filter_map(Pod::last_exit) {
+        if let ExitKind::VersionOlderThanDatabase { database, .. } = &exit.kind
+            && let Ok(database) = database.parse()
+        {
+            memory.newest_held = newest(memory.newest_held.as_deref(), &database);
         }
     }
     for pod in &seen.pods {
@@ -164,18 +181,15 @@ fn remember_versions(memory: &mut Memory, seen: &Observation, census: &Census<'_
             remember_start(memory, &pod.id.name, &revision.version);
         }
     }
+    merge_gone(memory, seen);
     let Some(active) = census.active_at_work() else {
         return;
     };
     let Some(revision) = &active.revision else {
         return;
     };
-    if active.served_since(before(now, FRESH)) {
-        memory.last_worked = Some(revision.name.clone());
-        if memory.failed.as_ref() == Some(&revision.name) {
-            memory.failed = None;
-            memory.failed_because = None;
-        }
+    if census.works(active) {
+        trial::serves(memory, active, revision, now);
     }
     // The active has had the lock all the time, and no newer pod is left that could have had it.
     let newer_left = seen.pods.iter().any(|pod| {
@@ -190,6 +204,44 @@ fn remember_versions(memory: &mut Memory, seen: &Observation, census: &Census<'_
     });
     if !newer_left && !creating_newer {
         memory.may_have_held = None;
+    }
+}
+
+/// The version that a pod's log names, where that is not the one of its revision.
+fn says(pod: &Pod) -> Option<NodeVersion> {
+    pod.contradicting_version.as_ref()?.parse().ok()
+}
+
+/// Follows how long pods of the wanted revision come up in vain, however often they are replaced.
+fn remember_coming(memory: &mut Memory, seen: &Observation, now: Timestamp) {
+    let Wanted::Revision(wanted) = &seen.intent.wanted else {
+        memory.coming = None;
+        return;
+    };
+    let made = || {
+        let of_wanted = |pod: &&Pod| pod.revision.as_ref() == Some(wanted);
+        seen.pods.iter().filter(of_wanted)
+    };
+    let up = made().any(|pod| pod.waits() || pod.took.is_some());
+    if up || seen.intent.replicas == 0 {
+        memory.coming = None;
+        return;
+    }
+    let known = memory.coming.take();
+    let known = known.filter(|coming| coming.revision == wanted.name);
+    memory.coming = known.or_else(|| {
+        made().next().map(|_| Coming {
+            revision: wanted.name.clone(),
+            since: now,
+            database_away: false,
+            words: None,
+        })
+    });
+    if let Some(coming) = &mut memory.coming
+        && let Some(exit) = made().filter_map(Pod::last_exit).next_back()
+    {
+        coming.database_away = exit.kind == ExitKind::DatabaseAway;
+        coming.words = Some(exit.words_and_advice());
     }
 }
 
@@ -233,8 +285,10 @@ fn remember_active(
     if active.deleted && last.as_ref().is_some_and(|last| last.uid == active.id.uid) {
         return None;
     }
-    // The new active counts from its first answer as a node, which is the end of the gap.
-    if !active.served_since(active.took.map_or(now, |took| took.at)) {
+    // The new active counts from its first answer as a node, which is the end of the gap. Where its port can't be
+    // reached, nothing tells that moment.
+    let served = active.served_since(active.took.map_or(now, |took| took.at));
+    if !served && !census.works(active) {
         return None;
     }
     let version = active
@@ -260,6 +314,7 @@ fn remember_active(
     let finished_at = active.contact.map_or(now, |contact| contact.at);
     let gap_ms = last
         .ended
+        .filter(|_| served)
         .map(|ended| finished_at.duration_since(ended).as_millis())
         .and_then(|millis| i64::try_from(millis).ok())
         .map(|millis| millis.max(0));
@@ -328,9 +383,12 @@ fn forget_stop(memory: &mut Memory, seen: &Observation, census: &Census<'_>, now
     let pod = seen.pods.iter().find(|pod| pod.id.uid == stop.uid);
     let not_done = pod.is_some_and(|pod| !pod.deleted);
     let over = pod.is_none_or(|pod| !census.stopping.iter().any(|other| other.id == pod.id));
-    let succeeded = census
-        .active
-        .is_some_and(|active: &Pod| active.id.uid != stop.uid);
+    // The temporary server of a node that boots is no success yet.
+    let last = memory.last_active.as_ref();
+    let succeeded = last.is_some_and(|last| last.ended.is_none() && last.uid != stop.uid)
+        && census
+            .active
+            .is_some_and(|active| active.id.uid != stop.uid);
     // Written, but never done: planned anew from this look.
     if not_done || (over && (!stop.active || succeeded || seen.intent.replicas == 0)) {
         memory.stopping = None;
@@ -359,6 +417,28 @@ pub(super) fn intend_creation(memory: &mut Memory, new: &NewPod, now: Timestamp)
         at: now,
     });
     remember_start(memory, &new.pod, &new.revision.version);
+}
+
+/// Stands in for every pod that is gone: their names would only make the status longer and longer.
+const GONE: &str = "gone";
+
+/// Pods that are gone keep one name together.
+fn merge_gone(memory: &mut Memory, seen: &Observation) {
+    let creating = memory
+        .creating
+        .as_ref()
+        .map(|creating| creating.pod.clone());
+    let Some(started) = &mut memory.may_have_held else {
+        return;
+    };
+    let before = started.pods.len();
+    started.pods.retain(|name| {
+        let there = seen.pods.iter().any(|pod| pod.id.name == *name);
+        there || creating.as_ref() == Some(name) || name == GONE
+    });
+    if started.pods.len() < before && !started.pods.iter().any(|name| name == GONE) {
+        started.pods.push(GONE.to_owned());
+    }
 }
 
 /// S6: from its creation on, a pod of a newer version may have held the lock.

@@ -22,6 +22,7 @@ mod situation;
 mod steady;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trial;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -62,6 +63,10 @@ pub const DATABASE_DOUBT: Duration = Duration::from_secs(60);
 pub const NOT_RESTARTED: Duration = Duration::from_mins(6);
 /// How long an active whose port can't be reached is taken to boot.
 pub const BOOT: Duration = Duration::from_mins(1);
+/// How long an active whose container runs may stay without an answer before that is told.
+pub const UNRESPONSIVE: Duration = Duration::from_secs(10);
+/// How long an active may refuse connections and be taken to boot: versions before 2.15 migrate without any server.
+pub const NO_BOOT: Duration = Duration::from_hours(1);
 /// How long a pod whose database was away is left in back-off before a fresh one replaces it.
 pub const BACKOFF: Duration = Duration::from_secs(15);
 
@@ -195,9 +200,10 @@ pub(crate) fn plan_under(
         memory::intend_stop(&mut memory, &permit, now);
         acts.push(Act::Stop(permit));
     }
-    if decided.failed {
+    if let Some((how, because)) = decided.failed {
         memory.failed = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
-        memory.failed_because = decided.because;
+        memory.failed_how = Some(how);
+        memory.failed_because = because;
     }
     if decided.checked {
         memory.checked = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
@@ -229,7 +235,7 @@ pub(crate) fn plan_under(
 /// them changes, not when one has left: a budget that saw two actives would go on permitting the eviction of one of
 /// them (`pkg/controller/disruption`, `updatePod`, read in 1.37.2; a drain was seen to evict an active by it).
 fn roles(seen: &Observation, census: &Census<'_>, memory: &Memory) -> Vec<Act> {
-    let heir = heir(census, memory);
+    let heir = heir(seen, census, memory);
     let (mut losses, mut gains, mut gates) = (Vec::new(), Vec::new(), Vec::new());
     for pod in seen.pods.iter().filter(|pod| !pod.ended()) {
         let active = heir.is_some_and(|heir| heir.id == pod.id);
@@ -264,7 +270,7 @@ fn roles(seen: &Observation, census: &Census<'_>, memory: &Memory) -> Vec<Act> {
 
 /// Who the Service should lead to: the active, or its successor as soon as the stop of the active was
 /// accepted, so that neither the operator nor kube-proxy stands between the lock and the first request.
-fn heir<'a>(census: &Census<'a>, memory: &Memory) -> Option<&'a Pod> {
+fn heir<'a>(seen: &Observation, census: &Census<'a>, memory: &Memory) -> Option<&'a Pod> {
     let successor = memory
         .stopping
         .as_ref()
@@ -272,7 +278,17 @@ fn heir<'a>(census: &Census<'a>, memory: &Memory) -> Option<&'a Pod> {
         .filter(|stop| census.accepted(&stop.uid))
         .and_then(|stop| stop.successor.as_deref())
         .and_then(|name| census.waiting.iter().find(|pod| pod.id.name == name));
-    match (successor, census.active) {
+    // After the end of an active the only one that waits is the one that takes over.
+    let lost = seen.intent.replicas > 0
+        && memory
+            .last_active
+            .as_ref()
+            .is_some_and(|last| last.ended.is_some());
+    let only = match census.waiting.as_slice() {
+        [only] if lost && !census.order_unknown && census.starting.is_empty() => Some(*only),
+        _ => None,
+    };
+    match (successor.copied().or(only), census.active) {
         (Some(successor), Some(active)) if active.deleted => Some(successor),
         (Some(successor), None) => Some(successor),
         (_, active) => active,

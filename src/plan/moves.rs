@@ -10,7 +10,7 @@ use super::pull::Needed;
 use super::relocate::Purpose;
 use super::situation::{Blocked, Situation, Step};
 use super::{DATABASE_DOUBT, LOST, MISSING, RETRY};
-use crate::api::{Memory, Stop, Validation};
+use crate::api::{FailedHow, Memory, Stop, Validation};
 use crate::observe::{Observation, Pod, PodId, Revision, Wanted};
 
 /// A pod to be made.
@@ -27,10 +27,8 @@ pub(super) struct Decided {
     pub(super) create: Option<NewPod>,
     pub(super) stop: Option<Permit>,
     pub(super) situation: Situation,
-    /// The handover to the wanted revision has failed: nobody serves, or it never came to wait.
-    pub(super) failed: bool,
-    /// Why, where the handover had not begun.
-    pub(super) because: Option<String>,
+    /// The handover to the wanted revision has failed: how, and why as far as that is known.
+    pub(super) failed: Option<(FailedHow, Option<String>)>,
     /// The image that has to be on a machine, pulled or not.
     pub(super) image: Option<Needed>,
     /// The check of a configuration that goes on.
@@ -49,8 +47,7 @@ impl Decided {
             create: None,
             stop: None,
             situation,
-            failed: false,
-            because: None,
+            failed: None,
             image: None,
             validation: None,
             checked: false,
@@ -118,7 +115,10 @@ impl<'a> Board<'a> {
         }
         let mut decided = self.decide();
         if self.has_failed() && decided.situation.blocked.is_none() {
-            decided.situation.blocked = Some(self.failure());
+            decided.situation.blocked = Some(self.known_failure());
+        }
+        if decided.situation.blocked.is_none() {
+            decided.situation.blocked = self.in_vain();
         }
         decided
     }
@@ -148,10 +148,10 @@ impl<'a> Board<'a> {
         if let Some(decided) = self.database_differs() {
             return decided;
         }
-        if self.handover_failed() {
-            let situation = Situation::at(Step::Holding).blocked(self.failure());
+        if let Some(failed) = self.handover_failed() {
+            let situation = Situation::at(Step::Holding).blocked(Self::failure(&failed));
             return Decided {
-                failed: true,
+                failed: Some(failed),
                 ..Decided::nothing(situation)
             };
         }
@@ -195,8 +195,13 @@ impl<'a> Board<'a> {
         }
         if let Some(until) = self.settles(wanted) {
             // A pod made now would be replaced at once, so only a resource without any gets one.
-            if self.live.is_empty() {
-                return self.hold_quietly();
+            // But for a long `settle`, redundancy does not wait for its end.
+            let soon = self.now.checked_add(LOST).unwrap_or(self.now);
+            if self.live.is_empty() || until > soon {
+                let decided = self.hold_quietly();
+                if self.live.is_empty() || decided.create.is_some() {
+                    return decided;
+                }
             }
             return Decided::nothing(Situation::at(Step::Settling).until(until));
         }
@@ -235,11 +240,17 @@ impl<'a> Board<'a> {
 
     /// `paused: true`: what was lost is repaired, and nothing else is done.
     pub(super) fn pause(&self, wanted: &Revision) -> Decided {
+        if self.has_failed() {
+            return self.rescue();
+        }
         let pods = self.seen.pods.iter().filter(|pod| !pod.ended());
-        let outdated = pods
-            .clone()
-            .any(|pod| pod.revision.as_ref() != Some(wanted));
-        let new = pods.count() == 0 && self.memory.last_worked.is_none();
+        let worked = self.memory.last_worked.as_ref();
+        // What is gone is made again as it was.
+        let outdated = worked.is_some_and(|worked| *worked != wanted.name)
+            || pods
+                .clone()
+                .any(|pod| pod.revision.as_ref() != Some(wanted));
+        let new = pods.count() == 0 && worked.is_none();
         if !outdated && !new && self.live.len() <= self.seen.intent.replicas {
             return self.keep(wanted);
         }
@@ -332,6 +343,7 @@ impl<'a> Board<'a> {
                 | "SuccessorNotSeen"
                 | "ActiveNotSeen"
                 | "NoActive"
+                | "ActiveBoots"
                 | "NoSuccessor"
                 | "RivalStandby"
                 | "OrderUnknown"
@@ -388,6 +400,10 @@ impl<'a> Board<'a> {
         }
         if self.memory.creating.is_some() {
             return Decided::nothing(Situation::at(step));
+        }
+        // Each more would be one more that seems to have taken over: something else answers for them.
+        if let [_, suspect, ..] = self.census.suspects.as_slice() {
+            return self.held(guard::suspect(suspect));
         }
         if self.successor_is_taking_over() {
             return Decided::nothing(Situation::at(Step::AwaitingTakeover));

@@ -8,6 +8,7 @@ use super::guard::{self, Cause, Goal};
 use super::moves::{Board, Decided};
 use super::pull::Needed;
 use super::situation::{Blocked, Situation, Step};
+use crate::api::FailedHow;
 use crate::observe::{Pod, Pulled, Revision};
 
 impl Board<'_> {
@@ -55,7 +56,13 @@ impl Board<'_> {
         }
         let old_active = self.active().is_some_and(|pod| outdated(&&pod));
         if !old_active && others.is_empty() {
-            return self.keep(target);
+            // Also where nothing is left of what worked: nobody has allowed the change yet.
+            return self
+                .hold_rollout(target, &others)
+                .unwrap_or_else(|| self.keep(target));
+        }
+        if let Some(active) = self.active().filter(|active| self.boots(active)) {
+            return Decided::nothing(Situation::at(Step::Booting).about(&active.id.name));
         }
         if let Some(decided) = self.clear_superseded(&others) {
             return decided;
@@ -141,17 +148,18 @@ impl Board<'_> {
     /// A pod of another revision makes room. Where the new one comes in its place, its image is there
     /// first: pulling takes long, and an image that can't be had must not cost a standby.
     pub(super) fn replace(&self, pod: &Pod, target: &Revision) -> Decided {
-        let in_place = self.seen.intent.surge == 0 && pod.waits();
+        // A lost machine pulls nothing.
+        let lost = self.census.lost.iter().any(|lost| lost.id == pod.id);
+        let in_place = self.seen.intent.surge == 0 && pod.waits() && !lost;
         let Some(needed) = Needed::in_place_of(pod, target).filter(|_| in_place) else {
             return self.stop_other(pod, Cause::Replaced);
         };
         let pull = needed.found(self.seen);
+        let late = pull
+            .is_some_and(|pull| pull.created <= before(self.now, self.seen.intent.standby_timeout));
         let mut decided = match pull.map(|pull| &pull.pulled) {
             Some(Pulled::Yes) => self.stop_other(pod, Cause::Replaced),
             Some(Pulled::NotYet(Some(trouble)) | Pulled::Refused(trouble)) => {
-                let late = pull.is_some_and(|pull| {
-                    pull.created <= before(self.now, self.seen.intent.standby_timeout)
-                });
                 Decided::nothing(Situation::at(Step::PullingImage).blocked(Blocked {
                     reason: trouble.reason.clone(),
                     message: format!(
@@ -159,6 +167,16 @@ impl Board<'_> {
                         needed.machine, trouble.message
                     ),
                     stalled: late || trouble.of_a_wrong_image(),
+                }))
+            }
+            Some(Pulled::NotYet(None)) if late => {
+                Decided::nothing(Situation::at(Step::PullingImage).blocked(Blocked {
+                    reason: "PullTimeout".to_owned(),
+                    message: format!(
+                        "the image has not been pulled on {} within handover.standbyTimeout",
+                        needed.machine
+                    ),
+                    stalled: true,
                 }))
             }
             Some(Pulled::NotYet(None)) | None => {
@@ -177,8 +195,7 @@ impl Board<'_> {
         let step = Step::AwaitingStandby;
         if let Some(because) = self.took_the_room(target, coming) {
             return Decided {
-                failed: true,
-                because: Some(because),
+                failed: Some((FailedHow::GivenUp, Some(because))),
                 ..Decided::nothing(Situation::at(step).about(&coming.id.name))
             };
         }

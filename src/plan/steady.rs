@@ -1,12 +1,12 @@
 //! All pods are of one revision: as many as wanted, no more, and who of them works.
 
-use jiff::Timestamp;
-
-use super::BOOT;
+use super::UNRESPONSIVE;
 use super::census::before;
 use super::guard::{self, Cause};
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Situation, Step};
+use crate::api::FailedHow;
+use crate::node::LockMode;
 use crate::observe::{Answered, Pod, Revision};
 
 impl Board<'_> {
@@ -36,6 +36,9 @@ impl Board<'_> {
             if self.just_lost_active() {
                 return Decided::nothing(Situation::at(Step::AwaitingTakeover));
             }
+            if let Some(blocked) = self.lock_is_left_behind() {
+                return Decided::nothing(Situation::at(Step::AwaitingTakeover).blocked(blocked));
+            }
             return self.external();
         }
         if self.active().is_none()
@@ -52,21 +55,71 @@ impl Board<'_> {
         if let Some(suspect) = self.census.suspects.first() {
             return self.held(guard::suspect(suspect));
         }
+        if let Some(blocked) = self.active().and_then(|active| self.does_not_serve(active)) {
+            return Decided::nothing(Situation::at(Step::Holding).blocked(blocked));
+        }
         Decided::nothing(Situation::at(Step::Steady))
     }
 
-    /// Whether the active holds the lock and does not serve yet: it boots, or migrates the database.
+    /// Whether the active holds the lock and has not served yet: it boots, dumps or migrates the database.
     pub(super) fn boots(&self, active: &Pod) -> bool {
-        not_serving(active) || self.has_yet_to_serve(active)
+        self.census.boots(active, self.memory)
     }
 
-    /// Whether it took the lock a moment ago and its server was not seen yet. Where its port can't be
-    /// reached it never will be: after a minute it is taken to work.
-    pub(super) fn has_yet_to_serve(&self, active: &Pod) -> bool {
-        let lately = |at: Timestamp| at > before(self.now, BOOT);
-        let last = self.memory.last_active.as_ref();
-        let known = last.is_some_and(|last| last.uid == active.id.uid && last.ended.is_none());
-        !known && active.took.is_some_and(|took| lately(took.at))
+    /// What is wrong with an active that holds the lock as far as is known, and does not answer; or is another version
+    /// than it was made for.
+    fn does_not_serve(&self, active: &Pod) -> Option<Blocked> {
+        let name = &active.id.name;
+        let answer = active.contact.map(|contact| contact.answer);
+        let long = self.last_progress() <= before(self.now, self.seen.intent.standby_timeout);
+        // A lease is taken over from who does not refresh it; an advisory lock lasts as long as its connection.
+        let keeps = active.revision.as_ref().is_some_and(|revision| {
+            LockMode::of(&revision.lock).is_some_and(|mode| mode != LockMode::Lease)
+        });
+        let served = active.served;
+        let silent = served.is_some_and(|served| served <= before(self.now, UNRESPONSIVE));
+        let (reason, message, stalled) = if self.census.unheard(active) {
+            (
+                "ActiveNotSeen",
+                format!(
+                    "{name} holds the lock as far as is known, and neither it nor its machine answers"
+                ),
+                keeps || long,
+            )
+        } else if answer == Some(Answered::Kubelet) && silent {
+            (
+                "ActiveUnresponsive",
+                format!(
+                    "{name} holds the lock and its container runs, but its port does not answer any more"
+                ),
+                keeps || long,
+            )
+        } else if answer == Some(Answered::Refused) {
+            (
+                "ActiveRefuses",
+                format!("{name} holds the lock, and nothing listens on its port: read its log"),
+                true,
+            )
+        } else {
+            let said = active.contradicting_version.as_ref()?;
+            (
+                "VersionDiffers",
+                format!(
+                    "{name} says that it is version {said}: set spec.version to what the image holds"
+                ),
+                true,
+            )
+        };
+        let way = if keeps && reason != "VersionDiffers" {
+            ". Its lock is free only once its connection to the database has ended: delete the pod where its machine answers, end its session (pg_terminate_backend) where it does not"
+        } else {
+            ""
+        };
+        Some(Blocked {
+            reason: reason.to_owned(),
+            message: format!("{message}{way}"),
+            stalled,
+        })
     }
 
     /// Whether an active of ours ended so short a time ago that its lease may still be there.
@@ -76,6 +129,23 @@ impl Board<'_> {
             .as_ref()
             .and_then(|last| last.ended)
             .is_some_and(|ended| ended > before(self.now, 2 * self.census.rescue))
+    }
+
+    /// An active of ours has ended and no pod has taken its lock. A lease would have run out, so that somebody outside has
+    /// it; an advisory lock may still be that of its connection, which nobody but the database can tell.
+    fn lock_is_left_behind(&self) -> Option<Blocked> {
+        let last = self.memory.last_active.as_ref()?;
+        let ended = last.ended?;
+        let revision = self.live.first()?.revision.as_ref()?;
+        let mode = LockMode::of(&revision.lock)?;
+        (mode != LockMode::Lease).then(|| Blocked {
+            reason: "LockNotTaken".to_owned(),
+            message: format!(
+                "{} ended at {ended}, and no pod has taken the lock since: with {mode} the database keeps it for as long as it takes that connection to live. End its session (pg_terminate_backend), unless a node outside has the lock",
+                last.pod
+            ),
+            stalled: true,
+        })
     }
 
     /// Somebody outside holds the lock, unless the waiting lines lie.
@@ -105,8 +175,9 @@ impl Board<'_> {
                 return repair;
             }
             if self.gives_up(target, pod) {
+                let why = situation.blocked.as_ref().map(|late| late.message.clone());
                 return Decided {
-                    failed: true,
+                    failed: Some((FailedHow::Late, why)),
                     ..Decided::nothing(situation)
                 };
             }
@@ -128,12 +199,4 @@ impl Board<'_> {
             None => Decided::nothing(Situation::at(Step::Steady)),
         }
     }
-}
-
-/// Whether the last answer shows that the node's own server is not up. Without an answer, as after a
-/// restart of the operator, nothing is concluded.
-fn not_serving(active: &Pod) -> bool {
-    active
-        .contact
-        .is_some_and(|contact| matches!(contact.answer, Answered::Starting | Answered::Refused))
 }

@@ -13,5 +13,8 @@ mod refusals;
 mod relocation;
 mod rest;
 mod scale;
+mod silent_port;
+mod trial;
+mod unasked;
 mod validation;
 pub(crate) mod world;

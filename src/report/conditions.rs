@@ -1,7 +1,6 @@
 //! Conditions, as kstatus reads them: Ready, Reconciling and Stalled; Available, Redundant and `LockVerified` beside.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -9,10 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::lock_verified::lock_verified;
 use super::status::{Report, message};
 use crate::observe::{Answered, Pod};
-use crate::plan::{Census, Step};
-
-/// How long an active whose container runs may stay without an answer before that is told.
-const UNRESPONSIVE: Duration = Duration::from_secs(10);
+use crate::plan::{Census, Step, UNRESPONSIVE};
 
 /// The condition that another resource is on the same database.
 pub(super) const DATABASE_SHARED: &str = "DatabaseShared";

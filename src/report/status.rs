@@ -133,7 +133,11 @@ fn pod_message(pod: &Pod, now: Timestamp) -> Option<String> {
     {
         return Some(format!("{}: {}", trouble.reason, trouble.message));
     }
-    let exit = pod.last_exit().filter(|exit| !exit.kind.means_nothing());
+    // One that is down is told whatever it ended with: it is no alarm, and the only words there are.
+    let down = matches!(pod.container, Container::Down { .. });
+    let exit = pod
+        .last_exit()
+        .filter(|exit| down || !exit.kind.means_nothing());
     match (exit, &pod.container) {
         (Some(exit), Container::Running { .. }) if !is_up(pod) || is_recent(exit, now) => {
             Some(format!("started again after: {}", exit.said()))

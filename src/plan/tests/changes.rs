@@ -1,6 +1,6 @@
 //! Changes of the spec: what is made, replaced and stopped, in which order.
 
-use super::world::{World, blocked, configured, nothing, v1, v2, v3};
+use super::world::{STANDBY_TIMEOUT, World, blocked, configured, nothing, v1, v2, v3};
 use crate::node::ExitKind;
 use crate::observe::{Pulled, Trouble};
 use crate::plan::Step;
@@ -497,4 +497,17 @@ fn a_successor_that_crashes_with_the_lock_is_rolled_back_at_once() {
     let back = world.newest();
     assert_eq!(world.pod(&back).revision, Some(v1()));
     assert_eq!(world.blocked().unwrap().0, "HandoverFailed");
+}
+
+#[test]
+fn a_pull_that_hangs_is_told_and_a_lost_machine_is_asked_for_none() {
+    let mut world = World::with(2)
+        .surge(0)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(&v2());
+    assert_eq!(world.obey(), ["pull 2.29.0 on machine-b"]);
+    world.later(STANDBY_TIMEOUT);
+    assert_eq!(world.blocked(), blocked("PullTimeout", true));
 }

@@ -1,6 +1,6 @@
 //! What happens without being asked for: takeovers, losses, databases that go away.
 
-use super::world::{World, blocked, configured, nothing, v1, v2};
+use super::world::{World, blocked, configured, locked, nothing, v1, v2};
 use crate::node::ExitKind;
 use crate::observe::Took;
 use crate::plan::Step;
@@ -379,4 +379,105 @@ fn the_gap_begins_with_the_end_of_a_container_that_was_started_again_at_once() {
     world.takes("b");
     let done = world.remember().finished.unwrap();
     assert_eq!(done.gap_ms, Some(3000));
+}
+
+#[test]
+fn the_service_follows_the_only_one_that_waits_as_soon_as_the_active_is_gone() {
+    let mut world = pair();
+    world.later(1);
+    world.gone("a");
+    assert_eq!(world.obey(), ["label b", "create 2.28.0"]);
+}
+
+#[test]
+fn a_dead_actives_advisory_lock_is_no_outside_holder() {
+    for (lock, expected) in [
+        ("advisorylock on db", blocked("LockNotTaken", true)),
+        ("dual on db", blocked("LockNotTaken", true)),
+        ("lease on db", None),
+    ] {
+        let revision = locked("1.13.3", lock);
+        let mut world = World::with(2)
+            .wanting(&revision)
+            .active("a", &revision)
+            .standby("b", &revision)
+            .at_rest();
+        world.gone("a");
+        world.obey();
+        let made = world.newest();
+        world.waits(&made);
+        for _ in 0..60 {
+            world.obey();
+            world.later(1);
+        }
+        assert_eq!(world.blocked(), expected, "{lock}");
+    }
+}
+
+#[test]
+fn something_that_answers_for_every_pod_makes_no_endless_pods() {
+    let mut world = pair();
+    for _ in 0..20 {
+        world.later(1);
+        let newest = world.newest();
+        if world.pod(&newest).took.is_none() {
+            world.waits(&newest);
+            world.takes(&newest);
+        }
+        world.obey();
+    }
+    assert!(world.pods.len() <= 4, "{}", world.pods.len());
+}
+
+#[test]
+fn a_database_that_is_never_reached_is_told_in_the_nodes_words_and_in_a_status_of_bounded_length() {
+    let mut world = World::with(2);
+    for _ in 0..400 {
+        world.obey();
+        world.pods.retain(|pod| !pod.deleted);
+        let names: Vec<String> = world.pods.iter().map(|pod| pod.id.name.clone()).collect();
+        for name in names {
+            if !world.pod(&name).running() && world.pod(&name).last_exit().is_none() {
+                world.starts(&name);
+                world.crashes(&name, ExitKind::DatabaseAway, "no such host");
+            }
+        }
+        world.later(5);
+    }
+    assert_eq!(world.blocked(), blocked("DatabaseAway", true));
+    let told = world.plan().situation.blocked.unwrap().message;
+    assert!(told.contains("no such host"), "{told}");
+    let started = world.memory.may_have_held.clone().unwrap();
+    assert!(started.pods.len() <= 4, "{started:?}");
+}
+
+#[test]
+fn a_pod_whose_database_is_back_is_replaced_at_once() {
+    let mut world = pair();
+    world.crashes("b", ExitKind::DatabaseAway, "connection refused");
+    if let crate::observe::Container::Down { restarts, .. } = &mut world.pod("b").container {
+        *restarts = 3;
+    }
+    assert_eq!(world.obey(), ["unready b"]);
+    world.later(2);
+    let other = World::with(1).standby("c", &v1()).pod("c").clone();
+    world.pods.push(other);
+    world.starts("c");
+    world.waits("c");
+    assert!(world.obey().contains(&"stop b".to_owned()));
+}
+
+#[test]
+fn an_active_that_is_not_seen_is_not_called_well() {
+    let mut world = pair();
+    world.pods = world.look().pods;
+    world.unseen("a");
+    world.later(31);
+    world.obey();
+    let made = world.newest();
+    world.waits(&made);
+    world.obey();
+    assert_eq!(world.blocked(), blocked("ActiveNotSeen", false));
+    world.later(601);
+    assert_eq!(world.blocked(), blocked("ActiveNotSeen", true));
 }

@@ -1,6 +1,7 @@
 //! What is refused, said, and not touched.
 
-use super::world::{World, blocked, locked, nothing, v1, v2, v3};
+use super::world::{World, blocked, locked, nothing, v1, v2, v3, version};
+use crate::node::ExitKind;
 use crate::plan::Step;
 
 #[test]
@@ -297,4 +298,36 @@ fn a_pod_that_took_the_free_lock_of_a_lost_active_is_not_on_another_database() {
     world.obey();
     assert_eq!(world.blocked(), None, "it was cut off from the database");
     assert_eq!(world.labelled(), [next]);
+}
+
+#[test]
+fn s6_what_a_node_says_that_it_is_counts_and_not_what_the_spec_calls_it() {
+    let mut world = World::with(1).active("a", &v1());
+    world.pod("a").contradicting_version = Some("2.29.0".to_owned());
+    world.obey();
+    assert_eq!(
+        world.blocked(),
+        blocked("VersionDiffers", true),
+        "it is told"
+    );
+
+    world.want_settled(&version("2.28.5"));
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("VersionWentBack", true));
+}
+
+#[test]
+fn s6_what_a_node_says_of_the_database_counts() {
+    let mut world = World::with(1).wanting(&v1());
+    world.obey();
+    let pod = world.newest();
+    world.starts(&pod);
+    let kind = ExitKind::VersionOlderThanDatabase {
+        application: "2.28.0".to_owned(),
+        database: "2.29.0".to_owned(),
+    };
+    world.crashes(&pod, kind, "CheckVersion");
+    world.obey();
+    assert_eq!(world.memory.newest_held.as_deref(), Some("2.29.0"));
+    assert_eq!(world.blocked(), blocked("VersionWentBack", true));
 }

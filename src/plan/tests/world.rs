@@ -72,6 +72,8 @@ pub struct World {
     pub machines: Option<BTreeMap<String, Machine>>,
     /// Pods whose ports do not answer though their kubelets do, and when they last did.
     pub dumb: BTreeMap<String, Option<Timestamp>>,
+    /// Pods that have the lock, and whose temporary server answers.
+    pub booting: BTreeSet<String>,
 }
 
 impl World {
@@ -103,6 +105,7 @@ impl World {
             handovers: 0,
             machines: None,
             dumb: BTreeMap::new(),
+            booting: BTreeSet::new(),
         };
         world.wanting(&v1())
     }
@@ -246,6 +249,16 @@ impl World {
         touch(pod);
     }
 
+    /// It has the lock, and boots or migrates.
+    pub fn boots(&mut self, name: &str) {
+        self.booting.insert(name.to_owned());
+    }
+
+    /// Its boot is over.
+    pub fn serves(&mut self, name: &str) {
+        self.booting.remove(name);
+    }
+
     pub fn crashes(&mut self, name: &str, kind: ExitKind, words: &str) {
         let now = self.now;
         let pod = self.pod(name);
@@ -325,6 +338,8 @@ impl World {
                     at: self.now,
                     answer: if self.dumb.contains_key(&pod.id.name) {
                         Answered::Kubelet
+                    } else if self.booting.contains(&pod.id.name) {
+                        Answered::Starting
                     } else if pod.took.is_some() {
                         Answered::Serving
                     } else {
@@ -459,6 +474,19 @@ impl World {
             self.later(1);
         }
         panic!("no end: {:#?}", self.plan());
+    }
+
+    /// Obeys, and lets made pods come to wait, until the active is stopped for one: its name.
+    pub fn carry_on_until_stop(&mut self) -> String {
+        for _ in 0..20 {
+            let acts = self.obey();
+            if acts.iter().any(|act| act.starts_with("stop")) {
+                return self.newest();
+            }
+            self.progress();
+            self.later(1);
+        }
+        panic!("nothing is stopped: {:#?}", self.plan());
     }
 
     fn progress(&mut self) -> bool {

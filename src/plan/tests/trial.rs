@@ -1,0 +1,159 @@
+//! A revision that has just taken over, and ends.
+
+use super::world::*;
+use crate::node::ExitKind;
+use crate::observe::Revision;
+
+fn changed() -> Revision {
+    configured("2.28.0", "changed")
+}
+
+/// `a` of the old revision was handed over to a pod of `to`, which serves.
+fn handed_over(to: &Revision) -> (World, String) {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.want_settled(to);
+    world.carry_on();
+    let active = world.labelled()[0].clone();
+    assert_eq!(world.pod(&active).revision.as_ref(), Some(to));
+    (world, active)
+}
+
+/// The active ends, its standby takes over.
+fn ends(world: &mut World, active: &str, kind: ExitKind) -> String {
+    world.crashes(active, kind, "out of ideas");
+    world.obey();
+    let other = world.pods.iter().find(|pod| pod.id.name != active);
+    let other = other.unwrap().id.name.clone();
+    world.takes(&other);
+    world.starts(active);
+    world.waits(active);
+    other
+}
+
+#[test]
+fn a_configuration_whose_active_ends_soon_after_it_took_over_is_rolled_back_and_not_tried_again() {
+    let (mut world, active) = handed_over(&changed());
+    world.later(5);
+    ends(&mut world, &active, ExitKind::OutOfMemory);
+    world.carry_on();
+
+    assert_eq!(
+        world
+            .pods
+            .iter()
+            .map(|pod| pod.revision.clone().unwrap())
+            .collect::<Vec<_>>(),
+        [v1(), v1()]
+    );
+    assert_eq!(world.blocked(), blocked("HandoverFailed", true));
+    let told = world.plan().situation.blocked.unwrap().message;
+    assert!(told.contains("out of ideas"), "{told}");
+    let before = world.handovers;
+    world.later(86_400);
+    world.carry_on();
+    assert_eq!(world.handovers, before, "it is not tried again");
+
+    world.want_settled(&configured("2.28.0", "mended"));
+    world.carry_on();
+    assert_eq!(world.blocked(), None);
+}
+
+#[test]
+fn one_that_ends_and_then_works_for_a_while_is_trusted_again() {
+    let (mut world, active) = handed_over(&changed());
+    world.later(5);
+    ends(&mut world, &active, ExitKind::OutOfMemory);
+    world.obey();
+    assert!(world.memory.failed.is_some());
+    // Nothing else may come up, so that it goes on.
+    for _ in 0..70 {
+        world.later(1);
+        world.remember();
+    }
+    assert_eq!(world.memory.failed, None);
+    assert_eq!(world.memory.last_worked, Some(changed().name));
+    assert_eq!(world.memory.trial, None);
+}
+
+#[test]
+fn an_active_that_ends_after_its_trial_is_an_ordinary_failover() {
+    let (mut world, active) = handed_over(&changed());
+    world.later(61);
+    world.obey();
+    assert_eq!(world.memory.trial, None, "it is over");
+    ends(&mut world, &active, ExitKind::OutOfMemory);
+    world.carry_on();
+
+    assert_eq!(world.memory.failed, None);
+    assert_eq!(world.versions().len(), 2);
+}
+
+#[test]
+fn a_kill_or_a_database_that_is_away_says_nothing_of_the_revision() {
+    for kind in [ExitKind::Killed, ExitKind::DatabaseAway, ExitKind::Deposed] {
+        let (mut world, active) = handed_over(&changed());
+        world.later(5);
+        ends(&mut world, &active, kind);
+        world.obey();
+        assert_eq!(world.memory.failed, None);
+        assert_eq!(world.memory.last_worked, Some(changed().name));
+    }
+}
+
+#[test]
+fn a_newer_version_that_ends_is_told_and_no_older_one_is_made() {
+    let (mut world, active) = handed_over(&v2());
+    world.later(5);
+    ends(&mut world, &active, ExitKind::Unknown);
+    world.carry_on();
+
+    assert_eq!(world.versions(), ["2.29.0", "2.29.0"]);
+    assert_eq!(world.blocked(), blocked("HandoverFailed", true));
+}
+
+#[test]
+fn a_successor_that_ends_while_its_temporary_server_answers_is_rolled_back() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&changed());
+    let successor = world.carry_on_until_stop();
+    world.gone("a");
+    world.takes(&successor);
+    world.boots(&successor);
+    world.obey();
+    assert!(world.memory.stopping.is_some(), "it has not served yet");
+    world.crashes(&successor, ExitKind::Credentials, "unable to decrypt");
+
+    world.obey();
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let rescue = world.newest();
+    assert_eq!(world.pod(&rescue).revision, Some(v1()));
+    assert_eq!(world.blocked(), blocked("HandoverFailed", true));
+}
+
+#[test]
+fn an_active_that_boots_or_migrates_is_not_stopped_for_another_change() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    let successor = world.carry_on_until_stop();
+    world.gone("a");
+    world.takes(&successor);
+    world.boots(&successor);
+    world.want_settled(&configured("2.29.0", "changed meanwhile"));
+    for _ in 0..100 {
+        assert_eq!(
+            world
+                .obey()
+                .iter()
+                .filter(|act| act.starts_with("stop"))
+                .count(),
+            0
+        );
+        world.later(60);
+    }
+    world.serves(&successor);
+    world.carry_on();
+    assert_eq!(world.handovers, 2);
+}

@@ -1,0 +1,98 @@
+//! A revision that has just taken over is on trial: one that ends by itself soon after has not worked.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::CRASH_LOOP;
+use super::census::before;
+use crate::api::{FailedHow, Memory, Trial};
+use crate::node::{ExitKind, NodeVersion};
+use crate::observe::{Observation, Pod, Revision};
+
+/// The kubelet tells the end of a container in whole seconds.
+const WHOLE_SECOND: Duration = Duration::from_secs(1);
+
+/// Whether the revision is one whose successor had the lock and ended, and which has not worked for long since.
+fn distrusted(memory: &Memory, revision: &str) -> bool {
+    memory.failed.as_deref() == Some(revision) && memory.failed_how == Some(FailedHow::Crashed)
+}
+
+/// The active serves: its revision works, at least for now.
+pub(super) fn serves(memory: &mut Memory, active: &Pod, revision: &Revision, now: Timestamp) {
+    let name = &revision.name;
+    let on_trial = memory
+        .trial
+        .as_mut()
+        .filter(|trial| trial.revision == *name);
+    if let Some(trial) = on_trial {
+        if trial.pod != active.id.uid {
+            trial.pod.clone_from(&active.id.uid);
+            trial.since = now;
+        } else if trial.since <= before(now, CRASH_LOOP) {
+            memory.trial = None;
+            works(memory, name);
+        }
+        return;
+    }
+    memory.trial = None;
+    if memory.last_worked.as_ref() == Some(name) {
+        return;
+    }
+    memory.trial = memory.last_worked.clone().map(|before| Trial {
+        revision: name.clone(),
+        before,
+        pod: active.id.uid.clone(),
+        since: now,
+    });
+    if !distrusted(memory, name) {
+        works(memory, name);
+    }
+}
+
+fn works(memory: &mut Memory, name: &str) {
+    memory.last_worked = Some(name.to_owned());
+    if memory.failed.as_deref() == Some(name) {
+        forget_failure(memory);
+    }
+}
+
+/// What failed is forgotten.
+pub(super) fn forget_failure(memory: &mut Memory) {
+    memory.failed = None;
+    memory.failed_how = None;
+    memory.failed_because = None;
+}
+
+/// The active on trial has ended by itself, with a reason of its own. Of the same version the one before is the last
+/// that worked again; an older one could not start on the database any more (rule S6).
+pub(super) fn fails(memory: &mut Memory, seen: &Observation) {
+    let Some(trial) = memory.trial.clone() else {
+        return;
+    };
+    let pod = seen.pods.iter().find(|pod| pod.id.uid == trial.pod);
+    let begun = before(trial.since, WHOLE_SECOND);
+    let exit = pod.and_then(Pod::last_exit).filter(|exit| {
+        // A kill from outside says nothing of the revision.
+        let own = !exit.kind.means_nothing() && exit.kind != ExitKind::Killed;
+        own && exit.at.is_some_and(|at| at >= begun)
+    });
+    let Some(exit) = exit else {
+        return;
+    };
+    memory.trial = None;
+    let version = |name: &String| -> Option<&NodeVersion> {
+        seen.revisions.get(name).map(|revision| &revision.version)
+    };
+    let same = version(&trial.before)
+        .is_some_and(|before| version(&trial.revision).is_some_and(|after| before >= after));
+    if same {
+        memory.last_worked = Some(trial.before);
+    }
+    let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
+    if wanted == Some(&trial.revision) {
+        memory.failed = Some(trial.revision);
+        memory.failed_how = Some(FailedHow::Crashed);
+        memory.failed_because = Some(exit.words_and_advice());
+    }
+}
