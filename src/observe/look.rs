@@ -12,6 +12,7 @@ use kube::api::{Api, ListParams, LogParams, Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::observation::{Pod, PodId, Pull, Trouble, Validation};
 use super::read::{self, Note};
@@ -29,6 +30,9 @@ const SLOW_START: Duration = Duration::from_secs(5);
 
 /// What a check found stands at the end of its output, behind the whole configuration.
 const LINES_OF_A_VALIDATION: i64 = 50;
+
+/// How long it is waited for.
+const OUTPUT: Duration = Duration::from_secs(2);
 
 /// Reads and records what belongs to one resource.
 pub struct Looker<'a> {
@@ -155,8 +159,11 @@ impl<'a> Looker<'a> {
             tail_lines: Some(LINES_OF_A_VALIDATION),
             ..LogParams::default()
         };
-        // Without it the exit code has to do.
-        self.pods().logs(&pod.name_any(), &end).await.ok()
+        // Without it the exit code has to do: nothing is held up by a kubelet that does not answer.
+        let pods = self.pods();
+        let name = pod.name_any();
+        let output = timeout(OUTPUT, pods.logs(&name, &end)).await;
+        output.ok()?.ok()
     }
 
     /// Every pod of the resource that has addresses, by each of them.

@@ -150,14 +150,14 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
                 "pulling the image of revision {revision} on {machine}, before a standby is replaced there"
             ),
         )),
-        Act::Validate { pod, revision } => Some(note(
-            false,
-            "ValidatingConfiguration",
-            "Create",
-            format!(
+        Act::Validate { pod, revision } => {
+            let known = old.operator.validation.as_ref();
+            let again = known.is_some() && known == report.plan.memory.validation.as_ref();
+            let text = format!(
                 "{pod} checks the configuration of revision {revision}, before a pod is replaced for it"
-            ),
-        )),
+            );
+            (!again).then(|| note(false, "ValidatingConfiguration", "Create", text))
+        }
         Act::Label { .. } | Act::Gate { .. } | Act::EndErrand { .. } => None,
     }
 }

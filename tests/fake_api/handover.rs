@@ -28,6 +28,7 @@ async fn an_upgrade_makes_and_stops_exactly_these_pods_in_this_order() {
     world.upgrade("2.29.0");
     operator.rest().await;
     assert_eq!(world.deeds(), DEEDS);
+    assert_eq!(world.checks(), ["make check 1", "remove check 1"]);
     assert_eq!(world.wrongs(), [""; 0]);
     assert_eq!(world.with(|all| all.holder(HOME)).as_deref(), Some("pod 3"));
     assert_eq!(

@@ -139,14 +139,20 @@ pub fn at_rest(world: &World) -> bool {
     let node = world.node();
     let (spec, status) = (&node["spec"], &node["status"]);
     let pods = world.with(|all| all.store.all("pods").len());
-    status["observedGeneration"] == node["metadata"]["generation"]
+    let rests = status["observedGeneration"] == node["metadata"]["generation"]
         && status["phase"] == "Running"
         && status["currentVersion"] == spec["version"]
         && spec["replicas"].as_u64() == u64::try_from(pods).ok()
         && ready(&status["conditions"])
         && status["operator"]["lastActive"]["pod"] == status["active"]
         && status["operator"]["lastActive"]["ended"].is_null()
-        && status["operator"]["lastWorked"] == status["operator"]["wanted"]["name"]
+        && status["operator"]["lastWorked"] == status["operator"]["wanted"]["name"];
+    if rests && status["operator"]["trial"].is_object() {
+        // What takes a minute in the world takes none here.
+        world.end_trial();
+        return false;
+    }
+    rests
 }
 
 fn ready(conditions: &serde_json::Value) -> bool {

@@ -218,3 +218,25 @@ async fn after_replicas_0_all_pods_go_standbys_first() {
     );
     assert_eq!(world.wrongs(), [""; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configuration_that_the_node_refuses_replaces_nothing_and_its_words_are_told() {
+    let (world, mut operator) = at_work().await;
+    world.behave(|habits| {
+        let words = "Invalid configuration: EVM.0.Nodes: missing: must have at least one node";
+        habits.refuses_configuration = Some(words.to_owned());
+    });
+    world.upgrade("2.29.0");
+    operator
+        .drive("the refusal is told", |world| {
+            message(world).contains("EVM.0.Nodes: missing")
+        })
+        .await;
+    assert_eq!(world.status()["phase"], "Stalled");
+    assert_eq!(world.checks(), ["make check 1"]);
+    // A Secret was corrected: the kubelet has tried again.
+    world.behave(|habits| habits.refuses_configuration = None);
+    operator.rest().await;
+    assert_eq!(world.deeds(), crate::handover::DEEDS);
+    assert_eq!(world.wrongs(), [""; 0]);
+}

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::kubelet::is_check;
 use super::node::{Phase, Process};
 use super::{All, HOME, NAME};
 use crate::meddler::Call;
@@ -62,6 +63,7 @@ impl All {
         }
         if !existed {
             let short = match call.kind.as_str() {
+                "pods" if is_check(object) => Some("check"),
                 "pods" => Some("pod"),
                 "controllerrevisions" | "configmaps" => Some("revision"),
                 _ => None,
@@ -93,6 +95,7 @@ impl All {
     fn note(&mut self, deed: &str) {
         self.deeds.push(
             deed.replace("pods pod", "pod")
+                .replace("pods check", "check")
                 .replace("controllerrevisions ", "")
                 .replace("configmaps ", "files of "),
         );

@@ -52,7 +52,9 @@ impl All {
                 continue;
             }
             let uid = pod["metadata"]["uid"].as_str().unwrap().to_owned();
-            if pod["spec"]["nodeName"].is_null() {
+            if is_check(&pod) && !pod["spec"]["nodeName"].is_null() {
+                busy |= self.check(&name, &pod);
+            } else if pod["spec"]["nodeName"].is_null() {
                 busy |= self.place(&name);
             } else if !self
                 .lost_machines
@@ -80,6 +82,34 @@ impl All {
         self.store.change("pods", name, |pod| {
             pod["spec"]["nodeName"] = json!(machine);
             pod["status"]["podIP"] = json!(address);
+        });
+        true
+    }
+
+    /// A node checks its configuration, and ends.
+    fn check(&mut self, name: &str, pod: &Value) -> bool {
+        if pod["metadata"]["deletionTimestamp"].is_string() {
+            self.store.remove("pods", name);
+            return true;
+        }
+        let (code, state) = match &self.habits.refuses_configuration {
+            Some(_) => (1, json!({"waiting": {"reason": "CrashLoopBackOff"}})),
+            None => (0, json!({})),
+        };
+        let ended = json!({"terminated": {
+            "exitCode": code, "reason": "Error", "finishedAt": seconds(Timestamp::now()),
+            "message": self.habits.refuses_configuration,
+        }});
+        let known = &pod["status"]["containerStatuses"][0]["lastState"]["terminated"];
+        if known["exitCode"] == code {
+            return false;
+        }
+        self.store.change("pods", name, |pod| {
+            pod["status"]["phase"] = json!(if code == 0 { "Succeeded" } else { "Running" });
+            pod["status"]["containerStatuses"] = json!([{
+                "name": "node", "image": "chainlink", "imageID": "", "ready": false,
+                "restartCount": code, "state": state, "lastState": ended,
+            }]);
         });
         true
     }
@@ -244,6 +274,11 @@ impl All {
                 .change("pods", name, |pod| patch::strategic(pod, &ready));
         }
     }
+}
+
+/// A pod that only checks a configuration.
+pub(super) fn is_check(pod: &Value) -> bool {
+    pod["metadata"]["labels"]["chainlink-operator.dev/validation"].is_string()
 }
 
 fn waited_for(processes: &std::collections::BTreeMap<String, Process>, database: &str) -> bool {

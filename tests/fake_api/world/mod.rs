@@ -171,6 +171,16 @@ impl World {
         self.edit(|spec| spec["version"] = json!(version));
     }
 
+    /// The active has worked for long enough to be trusted.
+    pub fn end_trial(&self) {
+        self.with(|all| {
+            all.store.change("chainlinknodes", NAME, |node| {
+                let trial = &mut node["status"]["operator"]["trial"];
+                trial["since"] = json!("2026-01-01T00:00:00Z");
+            });
+        });
+    }
+
     pub fn node(&self) -> Value {
         self.with(|all| (*all.store.get("chainlinknodes", NAME).unwrap()).clone())
     }
@@ -180,8 +190,18 @@ impl World {
     }
 
     /// Pods made and stopped, revisions kept and forgotten: in order, by the names of [`All::called`].
+    /// Checks of a configuration are no nodes: those are told by [`World::checks`].
     pub fn deeds(&self) -> Vec<String> {
-        self.with(|all| all.deeds.clone())
+        let mut deeds = self.with(|all| all.deeds.clone());
+        deeds.retain(|deed| !deed.contains(" check "));
+        deeds
+    }
+
+    /// Checks of a configuration that were made and removed.
+    pub fn checks(&self) -> Vec<String> {
+        let mut deeds = self.with(|all| all.deeds.clone());
+        deeds.retain(|deed| deed.contains(" check "));
+        deeds
     }
 
     /// Each pod with its role and version in the status, and whether the Service leads to it.

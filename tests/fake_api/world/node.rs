@@ -28,6 +28,8 @@ pub struct Habits {
     pub hang_at_start: bool,
     /// What nodes say their version is, whatever it is.
     pub says_version: Option<String>,
+    /// What the check of a configuration says against it.
+    pub refuses_configuration: Option<String>,
     /// A mesh drops every connection to port 6688.
     pub mesh: bool,
     /// Log streams open, and say nothing.
