@@ -65,6 +65,7 @@ fn every_reason_is_explained() {
         "src/plan/moves.rs",
         "src/plan/held.rs",
         "src/plan/relocate.rs",
+        "src/plan/validate.rs",
         "src/build/resolve.rs",
         "src/build/variables.rs",
         "src/build/options.rs",
