@@ -30,7 +30,7 @@ unit: postgres ## Tests that need no cluster: rules, model walk, fake API server
 
 .PHONY: postgres
 postgres:
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -q && apt-get install -qy postgresql)
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(CLUSTER) packages postgresql
 
 cluster: ## Bring up the real cluster (the first time builds Kubernetes: about 20 minutes).
 	$(CLUSTER) up >/dev/null
