@@ -589,10 +589,7 @@ fn a_pod_that_checks_a_configuration_reads_what_a_node_would_and_asks_for_no_loc
     let command_line = |spec: &Value| checking_container(spec).args.unwrap().join(" ");
     let first = with(toml_node(), "version", json!("1.13.3"));
 
-    assert_eq!(
-        command_line(&toml_node()),
-        format!("node {files} validate")
-    );
+    assert_eq!(command_line(&toml_node()), format!("node {files} validate"));
     assert_eq!(command_line(&first), format!("{files} config validate"));
     for spec in [toml_node(), first] {
         let (check, node) = (checking_container(&spec), container(&spec));
@@ -641,7 +638,12 @@ fn a_pod_that_checks_a_configuration_needs_nothing_of_the_sessions() {
         .flatten()
         .map(|mount| mount.name.clone())
         .collect();
-    let there: BTreeSet<_> = spec.volumes.unwrap().into_iter().map(|it| it.name).collect();
+    let there: BTreeSet<_> = spec
+        .volumes
+        .unwrap()
+        .into_iter()
+        .map(|it| it.name)
+        .collect();
     assert_eq!(there, mounted);
 }
 
@@ -650,13 +652,27 @@ fn assert_restricted(spec: &PodSpec) {
     let pod = spec.security_context.as_ref().unwrap();
     assert_eq!(pod.run_as_non_root, Some(true));
     assert_ne!(pod.run_as_user, Some(0));
-    assert_eq!(pod.seccomp_profile.as_ref().unwrap().type_, "RuntimeDefault");
-    assert_eq!((spec.host_network, spec.host_pid, spec.host_ipc), (None, None, None));
-    for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
+    assert_eq!(
+        pod.seccomp_profile.as_ref().unwrap().type_,
+        "RuntimeDefault"
+    );
+    assert_eq!(
+        (spec.host_network, spec.host_pid, spec.host_ipc),
+        (None, None, None)
+    );
+    for container in spec
+        .init_containers
+        .iter()
+        .flatten()
+        .chain(&spec.containers)
+    {
         let security = container.security_context.as_ref().unwrap();
         assert_eq!(security.allow_privilege_escalation, Some(false));
         assert_eq!(security.privileged, None);
-        assert_eq!((security.run_as_user, security.run_as_non_root), (None, None));
+        assert_eq!(
+            (security.run_as_user, security.run_as_non_root),
+            (None, None)
+        );
         assert_eq!(security.seccomp_profile, None);
         let capabilities = security.capabilities.as_ref().unwrap();
         assert_eq!(capabilities.drop, Some(vec!["ALL".to_owned()]));
@@ -681,7 +697,13 @@ fn every_kind_of_pod_passes_the_restricted_profile() {
     spec["credentials"]["sessionSecret"] = json!({"generate": true});
     spec["pod"] = json!({"volumes": [{"name": "tls", "mountPath": "/tls", "secretName": "tls"}]});
     let content = resolved(&spec).content;
-    let pull = build::pull_pod(&node(&spec).0, "chainlink-pull-1", "revision", "machine-1", &content);
+    let pull = build::pull_pod(
+        &node(&spec).0,
+        "chainlink-pull-1",
+        "revision",
+        "machine-1",
+        &content,
+    );
 
     for pod in [pod(&spec), check(&spec), pull] {
         assert_restricted(&pod.spec.unwrap());

@@ -29,14 +29,19 @@ fn quoted(text: &str) -> Vec<&str> {
 fn told() -> BTreeMap<String, Option<String>> {
     let readme = text("README.md");
     let (_, table) = readme.split_once("| Value | Default | |").unwrap();
-    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
     let mut told = BTreeMap::new();
     for row in rows {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let names = quoted(cells[1]);
         let defaults = quoted(cells[2]);
         // In words, where the default is long or depends.
-        let literal = cells[2].split(", ").all(|part| part.starts_with('`') && part.ends_with('`'));
+        let literal = cells[2]
+            .split(", ")
+            .all(|part| part.starts_with('`') && part.ends_with('`'));
         for (index, name) in names.iter().enumerate() {
             let path = match name.strip_prefix('.') {
                 Some(last) => format!("{}.{last}", names[0].rsplit_once('.').unwrap().0),
@@ -48,7 +53,10 @@ fn told() -> BTreeMap<String, Option<String>> {
                 (_, Some(default)) if literal => Some((*default).to_owned()),
                 _ => None,
             };
-            assert!(told.insert(path.clone(), default).is_none(), "{path} is told twice");
+            assert!(
+                told.insert(path.clone(), default).is_none(),
+                "{path} is told twice"
+            );
         }
     }
     told
@@ -129,11 +137,19 @@ fn a_variable_that_the_chart_sets_is_refused_in_extra_env() {
     let set: BTreeSet<&str> = deployment
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- name: "))
-        .filter(|name| name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_'))
+        .filter(|name| {
+            name.chars()
+                .all(|letter| letter.is_ascii_uppercase() || letter == '_')
+        })
         .collect();
     let schema: Value = serde_json::from_str(&text("values.schema.json")).unwrap();
     let refused = &schema["properties"]["extraEnv"]["items"]["properties"]["name"]["not"]["enum"];
-    let refused: BTreeSet<&str> = refused.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let refused: BTreeSet<&str> = refused
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
 
     assert!(set.len() > 4, "{set:?}");
     assert_eq!(refused, set);

@@ -35,7 +35,11 @@ fn what_the_operator_watches_it_may_list_and_watch_and_nothing_else() {
         BTreeSet::from(["ChainlinkNode", "Metadata", "Pod"])
     );
     let granted = granted::all();
-    let kinds = ["chainlink-operator.dev/chainlinknodes", "configmaps", "pods"];
+    let kinds = [
+        "chainlink-operator.dev/chainlinknodes",
+        "configmaps",
+        "pods",
+    ];
     assert_eq!(watched(&granted), BTreeSet::from(kinds));
     for kind in kinds {
         assert!(granted.contains(&format!("list {kind}")), "{kind}");
@@ -50,8 +54,8 @@ fn machines_are_watched_and_nothing_else_may_be_done_with_them() {
     assert!(code.contains("watcher(nodes, "), "they are only watched");
     assert_eq!(code.matches("nodes").count(), 2, "and nothing else is done");
 
-    let roles = include_str!("../charts/chainlink-operator/templates/rbac.yaml");
-    let (_, rules) = roles.split_once("-machines\n").unwrap();
+    let template = include_str!("../charts/chainlink-operator/templates/rbac.yaml");
+    let (_, rules) = template.split_once("-machines\n").unwrap();
     let (_, rules) = rules.split_once("rules:\n").unwrap();
     let (rules, _) = rules.split_once("---").unwrap();
     assert_eq!(
