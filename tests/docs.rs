@@ -65,7 +65,6 @@ fn every_reason_is_explained() {
         "src/plan/moves.rs",
         "src/plan/held.rs",
         "src/plan/relocate.rs",
-        "src/plan/validate.rs",
         "src/build/resolve.rs",
         "src/build/variables.rs",
         "src/build/options.rs",
