@@ -30,7 +30,7 @@ unit: postgres ## Tests that need no cluster: rules, model walk, fake API server
 
 .PHONY: postgres
 postgres:
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -q && apt-get install -qy postgresql)
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(CLUSTER) packages postgresql
 
 cluster: ## Bring up the real cluster (the first time builds Kubernetes: about 20 minutes).
 	$(CLUSTER) up >/dev/null
@@ -46,7 +46,7 @@ chart: ## Lint and render the chart.
 	  "$$helm" template chainlink-operator $(CHART) --namespace chainlink-operator --values "$$values" >/dev/null; \
 	  echo "chart renders with $$values"; \
 	done; \
-	for wrong in replicas=2 image.tagg=x log.format=xml deletionProtection=maybe machineMaintenance=yes databaseVerification.enabled=Auto; do \
+	for wrong in replicas=2 image.tagg=x log.format=xml deletionProtection=maybe machineMaintenance=yes databaseVerification.enabled=Auto sessionSecrets.generate=maybe; do \
 	  if "$$helm" template chainlink-operator $(CHART) --set "$$wrong" >/dev/null 2>&1; then \
 	    echo "the chart takes $$wrong, which it should refuse"; exit 1; \
 	  fi; \

@@ -633,9 +633,10 @@ impl<'a> Pass<'a> {
                 .session_secret()
                 .await
                 .doing("making the session secret")?
+            && !self.has_session_secret()
         {
             let message = format!(
-                "its session secret has to be there first, and {message} (grant the operator create on secrets, or name a Secret of yours in spec.credentials.sessionSecret.secretKeyRef)"
+                "its session secret has to be there first, and {message} (grant the operator create on secrets: sessionSecrets.generate=true of its chart; or name a Secret of yours in spec.credentials.sessionSecret.secretKeyRef)"
             );
             self.context.note_refusal(&uid, Some(message));
             return Ok(());
@@ -650,6 +651,15 @@ impl<'a> Pass<'a> {
         }
         self.context.note_refusal(&uid, outcome.refusal());
         Ok(())
+    }
+
+    /// Whether the session secret was made before: a revision that worked has it. An operator whose right to make
+    /// Secrets was taken away still replaces a lost pod.
+    fn has_session_secret(&self) -> bool {
+        let status = self.node.status.as_ref();
+        let worked = status.and_then(|status| status.operator.last_worked.as_ref());
+        let content = worked.and_then(|name| self.kept.contents.get(name));
+        content.is_some_and(|content| content.session == Some(Session::Generated))
     }
 
     async fn pull(

@@ -3,7 +3,9 @@
 
 mod golden;
 
-use chainlink_operator::api::names::NODE_LABEL;
+use std::collections::BTreeSet;
+
+use chainlink_operator::api::names::{NODE_LABEL, ROLE_LABEL, VALIDATION_LABEL};
 use chainlink_operator::build::{self, Resolved};
 use chainlink_operator::plan::Place;
 use golden::manifest;
@@ -566,6 +568,166 @@ fn a_pod_that_pulls_an_image_is_no_node() {
     assert_eq!(container.args, Some(vec!["--version".to_owned()]));
     assert_eq!(container.env, None, "it knows no database");
     assert_eq!(container.env_from, None);
+}
+
+/// The pod that checks the configuration of a spec.
+fn check(spec: &Value) -> Pod {
+    let Resolved {
+        revision, content, ..
+    } = resolved(spec);
+    build::validation_pod(&node(spec).0, "chainlink-validate-1", &revision, &content)
+}
+
+fn checking_container(spec: &Value) -> Container {
+    check(spec).spec.unwrap().containers.remove(0)
+}
+
+#[test]
+fn a_pod_that_checks_a_configuration_reads_what_a_node_would_and_asks_for_no_lock() {
+    let files = "-c /etc/chainlink/config/00-node.toml -c /etc/chainlink/secret-config/1/01-rpc.toml \
+        -c /etc/chainlink/config/02-last.toml -s /etc/chainlink/secrets/secrets.toml";
+    let command_line = |spec: &Value| checking_container(spec).args.unwrap().join(" ");
+    let first = with(toml_node(), "version", json!("1.13.3"));
+
+    assert_eq!(command_line(&toml_node()), format!("node {files} validate"));
+    assert_eq!(command_line(&first), format!("{files} config validate"));
+    for spec in [toml_node(), first] {
+        let (check, node) = (checking_container(&spec), container(&spec));
+        assert_eq!(check.image, node.image);
+        assert_eq!(check.volume_mounts, node.volume_mounts);
+        let mut env = check.env.unwrap();
+        let password = serde_json::to_value(env.pop()).unwrap();
+        assert_eq!(Some(env), node.env, "the node's own, and one more");
+        assert_eq!(
+            password,
+            json!({
+                "name": "CL_PASSWORD_KEYSTORE",
+                "valueFrom": {"secretKeyRef": {"name": "credentials", "key": "keystore"}},
+            })
+        );
+    }
+}
+
+#[test]
+fn a_pod_that_checks_a_configuration_is_no_node() {
+    let pod = check(&toml_node());
+    let labels = pod.metadata.labels.unwrap();
+
+    assert!(!labels.contains_key(NODE_LABEL), "{labels:?}");
+    assert!(!labels.contains_key(ROLE_LABEL), "{labels:?}");
+    assert_eq!(labels[VALIDATION_LABEL], "chainlink");
+    assert_eq!(pod.metadata.owner_references.unwrap().len(), 1);
+    let spec = pod.spec.unwrap();
+    assert_eq!(spec.restart_policy.as_deref(), Some("OnFailure"));
+    assert_eq!(spec.readiness_gates, None);
+    assert_eq!(spec.containers[0].ports, None);
+}
+
+#[test]
+fn a_pod_that_checks_a_configuration_needs_nothing_of_the_sessions() {
+    let secret = json!({"secretKeyRef": {"name": "not-there-yet", "key": "signature"}});
+    let shared = with(toml_node(), "credentials.sessionSecret", secret);
+    let spec = check(&shared).spec.unwrap();
+
+    assert_eq!(spec.init_containers, None);
+    let volumes = serde_json::to_value(&spec.volumes).unwrap().to_string();
+    assert!(!volumes.contains("not-there-yet"), "{volumes}");
+    let mounted: BTreeSet<_> = spec.containers[0]
+        .volume_mounts
+        .iter()
+        .flatten()
+        .map(|mount| mount.name.clone())
+        .collect();
+    let there: BTreeSet<_> = spec
+        .volumes
+        .unwrap()
+        .into_iter()
+        .map(|it| it.name)
+        .collect();
+    assert_eq!(there, mounted);
+}
+
+/// What the *restricted* profile asks of a pod, as of Kubernetes 1.37 (`k8s.io/pod-security-admission/policy`).
+fn assert_restricted(spec: &PodSpec) {
+    let pod = spec.security_context.as_ref().unwrap();
+    assert_eq!(pod.run_as_non_root, Some(true));
+    assert_ne!(pod.run_as_user, Some(0));
+    assert_eq!(
+        pod.seccomp_profile.as_ref().unwrap().type_,
+        "RuntimeDefault"
+    );
+    assert_eq!(
+        (spec.host_network, spec.host_pid, spec.host_ipc),
+        (None, None, None)
+    );
+    for container in spec
+        .init_containers
+        .iter()
+        .flatten()
+        .chain(&spec.containers)
+    {
+        let security = container.security_context.as_ref().unwrap();
+        assert_eq!(security.allow_privilege_escalation, Some(false));
+        assert_eq!(security.privileged, None);
+        assert_eq!(
+            (security.run_as_user, security.run_as_non_root),
+            (None, None)
+        );
+        assert_eq!(security.seccomp_profile, None);
+        let capabilities = security.capabilities.as_ref().unwrap();
+        assert_eq!(capabilities.drop, Some(vec!["ALL".to_owned()]));
+        assert_eq!(capabilities.add, None);
+        for port in container.ports.iter().flatten() {
+            assert_eq!(port.host_port, None);
+        }
+    }
+    for volume in spec.volumes.iter().flatten() {
+        let allowed = volume.config_map.is_some()
+            || volume.empty_dir.is_some()
+            || volume.ephemeral.is_some()
+            || volume.projected.is_some()
+            || volume.secret.is_some();
+        assert!(allowed, "{volume:?}");
+    }
+}
+
+#[test]
+fn every_kind_of_pod_passes_the_restricted_profile() {
+    let mut spec = toml_node();
+    spec["credentials"]["sessionSecret"] = json!({"generate": true});
+    spec["pod"] = json!({"volumes": [{"name": "tls", "mountPath": "/tls", "secretName": "tls"}]});
+    let content = resolved(&spec).content;
+    let pull = build::pull_pod(
+        &node(&spec).0,
+        "chainlink-pull-1",
+        "revision",
+        "machine-1",
+        &content,
+    );
+
+    for pod in [pod(&spec), check(&spec), pull] {
+        assert_restricted(&pod.spec.unwrap());
+    }
+}
+
+#[test]
+fn the_pods_that_are_no_nodes_are_small_and_a_quota_can_count_them() {
+    let content = resolved(&toml_node()).content;
+    let (node, _) = node(&toml_node());
+    let pull = build::pull_pod(&node, "chainlink-pull-1", "revision", "machine-1", &content);
+    let amounts = |pod: Pod| {
+        let resources = pod.spec.unwrap().containers.remove(0).resources.unwrap();
+        serde_json::to_value((resources.requests, resources.limits)).unwrap()
+    };
+
+    assert_eq!(
+        amounts(check(&toml_node())),
+        json!([{"cpu": "10m", "memory": "64Mi"}, {"cpu": "1", "memory": "512Mi"}])
+    );
+    assert_eq!(
+        amounts(pull),
+        json!([{"cpu": "10m", "memory": "32Mi"}, {"cpu": "100m", "memory": "256Mi"}])
+    );
 }
 
 #[test]

@@ -65,6 +65,23 @@ async fn an_operator_that_may_make_no_secret_makes_no_pod_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_that_may_make_secrets_no_more_still_replaces_a_lost_pod() {
+    let world = with_sessions();
+    Operator::start(&world).rest().await;
+    world.with(|all| all.fail_pod("pod 2"));
+    let mut operator = Operator::meddled(&world, |call: &Call| {
+        if call.is("create", "secrets") {
+            Fate::Refuse(403)
+        } else {
+            Fate::Pass
+        }
+    });
+    operator.rest().await;
+    assert_eq!(world.deeds().last().unwrap(), "make pod 3 (2.28.0)");
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_service_for_peers_comes_and_goes_with_its_field() {
     let world = World::new(&two_replicas());
     let mut operator = Operator::start(&world);

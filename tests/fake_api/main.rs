@@ -2,7 +2,7 @@
 //! answered with old news; the operator may die at any of them.
 //!
 //! * `store` keeps objects as the API server does: versions, uids, preconditions, graceful deletion.
-//! * `server` speaks HTTP for it, and lets a [`meddler::Meddler`] into each call.
+//! * `server` speaks HTTP for it, grants what the chart grants, and lets a [`meddler::Meddler`] into each call.
 //! * `world` is what is outside: kubelets, nodes with logs and ports, the lock of each database. It
 //!   knows who really waits and works, and judges each stop by that.
 //! * `operator` drives `reconcile` as the controller would. It is called directly, so that watch events
@@ -11,6 +11,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../granted/mod.rs"]
+mod granted;
 mod meddler;
 mod operator;
 mod patch;
@@ -25,5 +27,6 @@ mod database;
 mod handover;
 mod hostile;
 mod pods;
+mod rights;
 mod successor;
 mod two_operators;

@@ -13,6 +13,7 @@ use futures::stream;
 use kube::Client;
 use serde_json::{Value, json};
 
+use crate::granted::right;
 use crate::meddler::{Call, Fate, Post};
 use crate::store::{Answer, PatchKind, Place, Refusal, refusal};
 use crate::world::World;
@@ -35,6 +36,8 @@ struct Desk {
 /// A request, taken apart.
 struct Asked {
     method: Method,
+    /// Of the API; empty for the core's.
+    group: String,
     kind: String,
     name: String,
     sub: String,
@@ -49,7 +52,10 @@ async fn serve(State(desk): State<Desk>, request: Request) -> Response {
         desk.post.die().await;
     }
     if asked.sub == "log" {
-        return log(&desk.world, &asked).await;
+        return match desk.world.grant(asked.rights(&desk.world)) {
+            Ok(()) => log(&desk.world, &asked).await,
+            Err(refusal) => respond(Err(refusal)),
+        };
     }
     let call = asked.call();
     let fate = desk.post.send(call.clone()).await;
@@ -61,9 +67,12 @@ async fn serve(State(desk): State<Desk>, request: Request) -> Response {
         Fate::Refuse(code) => return respond(Err(by_code(code))),
         _ => {}
     }
-    let answer = desk
-        .world
-        .answer(&call, |store| asked.carry_out(store, fate == Fate::Earlier));
+    let answer = match desk.world.grant(asked.rights(&desk.world)) {
+        Ok(()) => desk
+            .world
+            .answer(&call, |store| asked.carry_out(store, fate == Fate::Earlier)),
+        Err(refusal) => Err(refusal),
+    };
     match fate {
         Fate::DieAfter => desk.post.die().await,
         Fate::Lose(code) => respond(Err(by_code(code))),
@@ -142,6 +151,7 @@ async fn take_apart(request: Request) -> Asked {
     };
     Asked {
         method: head.method,
+        group: if path[0] == "apis" { path[1] } else { "" }.to_owned(),
         kind: format!("{group}{}", part(0)),
         name: part(1).to_owned(),
         sub: part(2).to_owned(),
@@ -172,6 +182,29 @@ fn decoded(text: &str) -> String {
 }
 
 impl Asked {
+    /// What the call needs of the chart's rights. An apply that makes its object needs two.
+    fn rights(&self, world: &World) -> Vec<String> {
+        let kind = self.kind.trim_start_matches("new-");
+        let resource = match self.sub.as_str() {
+            "" => kind.to_owned(),
+            sub => format!("{kind}/{sub}"),
+        };
+        let verb = match (&self.method, self.name.is_empty()) {
+            (&Method::GET, true) => "list",
+            (&Method::GET, false) => "get",
+            (&Method::POST, _) => "create",
+            (&Method::PUT, _) => "update",
+            (&Method::PATCH, _) => "patch",
+            _ => "delete",
+        };
+        let exists = || world.with(|all| all.store.find(&self.kind, &self.name).is_some());
+        let makes = verb == "patch" && self.patch == PatchKind::Apply && !exists();
+        let verbs = [verb].into_iter().chain(makes.then_some("create"));
+        verbs
+            .map(|verb| right(verb, &self.group, &resource))
+            .collect()
+    }
+
     fn call(&self) -> Call {
         let verb = match (&self.method, self.name.is_empty()) {
             (&Method::GET, true) => "list",

@@ -1,6 +1,6 @@
 {{- /*
-All that the operator may do, wherever it watches. No Secret can be read: nodes take theirs from the kubelet.
-databaseVerification adds the one right below.
+All that the operator may do, wherever it watches. Nothing of it is about Secrets: nodes take theirs from the kubelet.
+sessionSecrets and databaseVerification add one right each, below.
 */}}
 {{- define "chainlink-operator.rules" -}}
 - apiGroups: [chainlink-operator.dev]
@@ -31,10 +31,6 @@ databaseVerification adds the one right below.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch, create, delete]
-# What signs a node's sessions, made once where a resource asks for it.
-- apiGroups: [""]
-  resources: [secrets]
-  verbs: [create]
 - apiGroups: [apps]
   resources: [controllerrevisions]
   verbs: [get, list, create, delete]
@@ -59,4 +55,10 @@ databaseVerification adds the one right below.
   resourceNames:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- end }}
+{{- /* What signs a node's sessions, made once for a resource that asks for it, and never read. */}}
+{{- define "chainlink-operator.sessionRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
 {{- end }}

@@ -11,13 +11,13 @@ exclusively() {
 }
 
 build() {
-    install_packages
+    install_packages "${packages[@]}"
     build_tools
     echo "$tools"
 }
 
 up() {
-    install_packages
+    install_packages "${packages[@]}"
     build_tools
     require_disk "$state" 5
     touch "$state/chainlink-operator-test"

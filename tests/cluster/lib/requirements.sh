@@ -25,24 +25,34 @@ require_disk() {
     ((free >= $2)) || refuse "$1 has $free GB free and $2 GB are needed: make room or choose another folder (see README.md)."
 }
 
+# install_packages NAME...: those of these Debian packages that are missing.
 install_packages() {
     local missing=() package
-    for package in "${packages[@]}"; do
+    for package in "$@"; do
         [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
     done
     ((${#missing[@]})) || return 0
     command -v apt-get >/dev/null ||
-        refuse "these are missing and apt-get is not here to install them: ${missing[*]}."
+        refuse "these Debian packages are missing, and apt-get is not here to install them: ${missing[*]}. Install what they hold, and try again."
+    [[ $EUID -eq 0 ]] || refuse "these packages are missing: ${missing[*]}. Run it as root (sudo), or install them yourself."
     say "installing ${missing[*]}"
+    # Tests run PostgreSQL servers of their own: the package need not make and start another. Its setting is
+    # the machine's own again as soon as the package is there.
+    local setting=/etc/postgresql-common/createcluster.d/chainlink-operator-test.conf
+    mkdir -p "${setting%/*}"
+    echo 'create_main_cluster = false' >"$setting"
+    if ! apt_install "${missing[@]}"; then
+        rm -f "$setting"
+        refuse "apt-get could not install ${missing[*]}."
+    fi
+    rm -f "$setting"
+}
+
+# With a fresh list of packages only where the one that is there does not do.
+apt_install() {
     export DEBIAN_FRONTEND=noninteractive
-    # The cluster runs a PostgreSQL of its own: the package need not make and start another.
-    mkdir -p /etc/postgresql-common/createcluster.d
-    echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/chainlink-operator-test.conf
-    apt-get install -qq --no-install-recommends "${missing[@]}" >/dev/null 2>&1 || {
-        apt-get update -qq &&
-            apt-get install -qq --no-install-recommends "${missing[@]}" >/dev/null
-    } || refuse "apt-get could not install ${missing[*]}."
-    rm -f /etc/postgresql-common/createcluster.d/chainlink-operator-test.conf
+    apt-get install -qq --no-install-recommends "$@" >/dev/null 2>&1 ||
+        { apt-get update -qq && apt-get install -qq --no-install-recommends "$@" >/dev/null; }
 }
 
 postgres_programs() {

@@ -11,38 +11,151 @@ use crate::cluster::Cluster;
 use crate::exec::repository;
 use crate::machine;
 use crate::until;
+use crate::world::enforced_namespace;
 
-/// Where the operator is installed, and the release's name.
+/// Where the operator is installed.
 pub const NAMESPACE: &str = "chainlink-operator";
+/// The name of the release.
+pub const RELEASE: &str = "chainlink-operator";
 /// As whom it talks to the API server.
 pub const SERVICE_ACCOUNT: &str = "system:serviceaccount:chainlink-operator:chainlink-operator";
 
 /// Installs or upgrades the operator to this image, and waits until it is ready.
-pub fn install(cluster: &Cluster, image: &str) -> Result<()> {
+pub async fn install(cluster: &Cluster, image: &str) -> Result<()> {
+    enforced_namespace(&cluster.client().await?, NAMESPACE).await?;
+    let settings = [
+        "databaseVerification.enabled=true",
+        "sessionSecrets.generate=true",
+    ];
+    helm_install(cluster, NAMESPACE, image, &settings)?;
+    Ok(())
+}
+
+fn helm_install(
+    cluster: &Cluster,
+    namespace: &str,
+    image: &str,
+    settings: &[&str],
+) -> Result<String> {
     let (repository_name, tag) = image
         .rsplit_once(':')
         .context("the operator's image has no tag")?;
     let chart = repository().join("charts/chainlink-operator");
-    cluster.helm(&[
+    let image = format!("image.repository={repository_name},image.tag={tag}");
+    let chart = chart.to_string_lossy();
+    let mut arguments = vec![
         "upgrade",
         "--install",
-        "chainlink-operator",
-        &chart.to_string_lossy(),
+        RELEASE,
+        &chart,
         "--namespace",
-        NAMESPACE,
-        "--create-namespace",
+        namespace,
         // The CRD may have been applied by hand before.
         "--take-ownership",
         "--force-conflicts",
-        "--set",
-        &format!(
-            "image.repository={repository_name},image.tag={tag},databaseVerification.enabled=true"
-        ),
         "--wait",
         "--timeout",
         "3m",
-    ])?;
-    Ok(())
+        "--set",
+        &image,
+    ];
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+    cluster.helm(&arguments)
+}
+
+/// A second release in a namespace of its own, for the nodes of one other namespace, without any right to the cluster
+/// as a whole. Uninstalled when dropped.
+pub struct Confined<'a> {
+    cluster: &'a Cluster,
+    namespace: String,
+}
+
+impl<'a> Confined<'a> {
+    /// Installs it, of the image that the operator of all namespaces has.
+    pub async fn install(cluster: &'a Cluster, image: &str, nodes: &str) -> Result<Self> {
+        let confined = Self {
+            cluster,
+            namespace: format!("{nodes}-operator"),
+        };
+        enforced_namespace(&cluster.client().await?, &confined.namespace).await?;
+        let watched = format!("watchNamespaces={{{nodes}}}");
+        let settings = [
+            "crds.install=false",
+            "deletionProtection=false",
+            "rbac.aggregateToDefaultRoles=false",
+            &watched,
+        ];
+        helm_install(cluster, &confined.namespace, image, &settings)?;
+        Ok(confined)
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Its log.
+    pub fn log(&self) -> String {
+        log_in(self.cluster, &self.namespace)
+    }
+
+    fn uninstall(&self) -> Result<()> {
+        let namespace = &self.namespace;
+        self.cluster
+            .helm(&["uninstall", RELEASE, "--namespace", namespace, "--wait"])?;
+        self.cluster
+            .kubectl(&["delete", "namespace", namespace, "--wait=false"])?;
+        Ok(())
+    }
+}
+
+impl Drop for Confined<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.uninstall() {
+            eprintln!("the operator of one namespace could not be removed: {error:#}");
+        }
+    }
+}
+
+/// The operator of all namespaces without its pod; put back when dropped.
+pub struct Absent<'a>(&'a Cluster);
+
+impl<'a> Absent<'a> {
+    /// From now on.
+    pub fn now(cluster: &'a Cluster) -> Result<Self> {
+        let absent = Self(cluster);
+        absent.scale("0")?;
+        cluster.kubectl(&[
+            "wait",
+            "--for=delete",
+            "pod",
+            "--all",
+            "--namespace",
+            NAMESPACE,
+            "--timeout=60s",
+        ])?;
+        Ok(absent)
+    }
+
+    fn scale(&self, replicas: &str) -> Result<()> {
+        self.0.kubectl(&[
+            "scale",
+            "deployment/chainlink-operator",
+            "--namespace",
+            NAMESPACE,
+            "--replicas",
+            replicas,
+        ])?;
+        Ok(())
+    }
+}
+
+impl Drop for Absent<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.scale("1") {
+            eprintln!("the operator could not be started again: {error:#}");
+        }
+    }
 }
 
 /// The operator's pod, when exactly one is ready.
@@ -85,11 +198,15 @@ pub async fn kill(client: &Client) -> Result<()> {
 
 /// The operator's log, for a person who looks for a fault.
 pub fn log(cluster: &Cluster) -> String {
+    log_in(cluster, NAMESPACE)
+}
+
+fn log_in(cluster: &Cluster, namespace: &str) -> String {
     cluster
         .kubectl(&[
             "logs",
             "--namespace",
-            NAMESPACE,
+            namespace,
             "deployment/chainlink-operator",
             "--tail=-1",
         ])

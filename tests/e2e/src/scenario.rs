@@ -41,7 +41,7 @@ pub async fn ready() -> Result<Cluster> {
         take_turn().await?;
         let cluster = Cluster::up()?;
         let image = images::load(&cluster)?;
-        install::install(&cluster, &image)?;
+        install::install(&cluster, &image).await?;
         install::ready_pod(&cluster.client().await?).await?;
         anyhow::Ok(cluster)
     });

@@ -638,17 +638,20 @@ async fn fresh_namespace(client: &Client, name: &str) -> Result<()> {
         },
     )
     .await?;
-    // The strictest of Kubernetes' own profiles: what the operator makes has to pass it.
+    enforced_namespace(client, name).await
+}
+
+/// Makes a namespace, or marks one that is there, with the strictest of Kubernetes' own profiles: what is made in it has
+/// to pass that.
+pub async fn enforced_namespace(client: &Client, name: &str) -> Result<()> {
     let namespace = json!({
         "apiVersion": "v1", "kind": "Namespace",
         "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
     });
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let parameters = PatchParams::apply("e2e").force();
     namespaces
-        .patch(
-            name,
-            &PatchParams::apply("e2e").force(),
-            &Patch::Apply(&namespace),
-        )
+        .patch(name, &parameters, &Patch::Apply(&namespace))
         .await?;
     Ok(())
 }

@@ -6,15 +6,16 @@ mod kubelet;
 mod node;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::granted;
 use crate::meddler::Call;
 use crate::port::Addresses;
-use crate::store::{Answer, Store};
+use crate::store::{Answer, Refusal, Store, refusal};
 
 pub use node::{Habits, Phase};
 use node::{Lock, Process};
@@ -51,6 +52,8 @@ pub struct All {
     names: BTreeMap<String, String>,
     deeds: Vec<String>,
     wrongs: Vec<String>,
+    /// The rights that were asked for.
+    asked: BTreeSet<String>,
 }
 
 /// A ChainlinkNode of version 2.28.0 with two replicas.
@@ -82,6 +85,7 @@ impl World {
             names: BTreeMap::new(),
             deeds: Vec::new(),
             wrongs: Vec::new(),
+            asked: BTreeSet::new(),
         };
         let node = json!({
             "apiVersion": "chainlink-operator.dev/v1alpha1", "kind": "ChainlinkNode",
@@ -112,6 +116,25 @@ impl World {
 
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
+    }
+
+    /// Refuses a call for which the chart grants no right.
+    pub fn grant(&self, rights: Vec<String>) -> Result<(), Refusal> {
+        static GRANTED: LazyLock<BTreeSet<String>> = LazyLock::new(granted::all);
+        for right in &rights {
+            if !GRANTED.contains(right) {
+                let message = format!("the operator's chart does not grant: {right}");
+                self.with(|all| all.wrongs.push(message.clone()));
+                return Err(refusal(403, "Forbidden", message));
+            }
+        }
+        self.with(|all| all.asked.extend(rights));
+        Ok(())
+    }
+
+    /// All rights that were asked for so far.
+    pub fn asked(&self) -> BTreeSet<String> {
+        self.with(|all| all.asked.clone())
     }
 
     /// Carries a call out, with the judge beside it.

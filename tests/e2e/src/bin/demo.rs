@@ -57,7 +57,7 @@ async fn main() -> Result<()> {
         .step(
             "3/6  The operator: helm install charts/chainlink-operator",
             async || {
-                install::install(&cluster, &image)?;
+                install::install(&cluster, &image).await?;
                 let client = cluster.client().await?;
                 install::ready_pod(&client).await.map(drop)
             },

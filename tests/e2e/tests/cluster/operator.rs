@@ -81,54 +81,13 @@ async fn a_resource_at_rest_causes_no_write() -> Result<()> {
     .await
 }
 
-/// The operator's Deployment without pods; put back when dropped.
-struct Absent<'a>(&'a e2e::Cluster);
-
-impl<'a> Absent<'a> {
-    fn now(cluster: &'a e2e::Cluster) -> Result<Self> {
-        let absent = Self(cluster);
-        absent.scale("0")?;
-        cluster.kubectl(&[
-            "wait",
-            "--for=delete",
-            "pod",
-            "--all",
-            "--namespace",
-            install::NAMESPACE,
-            "--timeout=60s",
-        ])?;
-        Ok(absent)
-    }
-
-    fn scale(&self, replicas: &str) -> Result<()> {
-        let namespace = install::NAMESPACE;
-        self.0.kubectl(&[
-            "scale",
-            "deployment/chainlink-operator",
-            "--namespace",
-            namespace,
-            "--replicas",
-            replicas,
-        ])?;
-        Ok(())
-    }
-}
-
-impl Drop for Absent<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = self.scale("1") {
-            eprintln!("the operator could not be started again: {error:#}");
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the cluster: make e2e"]
 async fn a_deleted_resource_is_cleaned_up_without_the_operator() -> Result<()> {
     scenario("deleted", Company::Alone, async |world| {
         world.apply(&world.node("node", "2.18.0", 2)).await?;
         world.until_running("node", "2.18.0", 2).await?;
-        let absent = Absent::now(&world.cluster)?;
+        let absent = install::Absent::now(&world.cluster)?;
         world.delete("node").await?;
         let ours = ListParams::default().labels("chainlink-operator.dev/node=node");
         until(
