@@ -315,8 +315,13 @@ impl<'a> Pass<'a> {
             .config_maps(&names)
             .await
             .doing("reading ConfigMaps")?;
-        let mut resolved =
-            build::resolve_after(recorded(node, &kept), &node.name_any(), &node.spec, &maps);
+        let mut resolved = build::resolve_after(
+            recorded(node, &kept),
+            &node.name_any(),
+            &node.spec,
+            &maps,
+            None,
+        );
         // What the API server refuses is reported, and keeps nobody from looking after the pods.
         if let Ok(wanted) = &resolved {
             let kept = refused(keeper.keep(wanted, &mut kept).await);

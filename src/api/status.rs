@@ -260,6 +260,9 @@ pub struct Memory {
     /// A revision whose rollout is stuck, and whose pods make room for a move of place first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<String>,
+    /// What was last seen of the Secrets that pods read, where they may be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<SecretsSeen>,
     /// The check of a revision's configuration, before a running pod is replaced for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<Validation>,
@@ -298,6 +301,19 @@ pub struct Trial {
     pub pod: String,
     /// When it was first seen to serve.
     pub since: Timestamp,
+}
+
+/// What was last seen of the Secrets that pods read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretsSeen {
+    /// Digest of their names: which of them could be read.
+    pub of: String,
+    /// Digest of all of their content together.
+    pub content: String,
+    /// Part of the wanted revision since the content has first changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<String>,
 }
 
 /// The check of a revision's configuration by a short pod.

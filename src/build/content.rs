@@ -128,6 +128,9 @@ pub struct Content {
     /// How long the lease lasts, where the spec says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_millis: Option<u64>,
+    /// Another one for each change of the content of Secrets, where that is seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<String>,
 }
 
 /// A spec with everything that it refers to, as far as it can be read.

@@ -7,6 +7,7 @@ mod objects;
 mod options;
 mod pod;
 mod resolve;
+mod secrets;
 mod session;
 mod variables;
 
@@ -18,4 +19,5 @@ pub use objects::{
 };
 pub use pod::pod;
 pub use resolve::{ConfigMaps, Recorded, referenced_config_maps, resolve, resolve_after};
+pub use secrets::{SecretData, SecretUse, referenced_secrets, secrets_seen};
 pub use session::session_secret;

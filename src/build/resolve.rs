@@ -71,7 +71,7 @@ pub struct Recorded<'a> {
 
 /// Makes the revision that a spec asks for, with the newest template.
 pub fn resolve(node: &str, spec: &ChainlinkNodeSpec, maps: &ConfigMaps) -> Outcome<Resolved> {
-    render(node, spec, maps, TEMPLATE)
+    render(node, spec, maps, None, TEMPLATE)
 }
 
 /// Makes the revision that a spec asks for. Where the user has changed nothing since `before` was
@@ -81,9 +81,10 @@ pub fn resolve_after(
     node: &str,
     spec: &ChainlinkNodeSpec,
     maps: &ConfigMaps,
+    secrets: Option<&str>,
 ) -> Outcome<Resolved> {
     newer_only_with_a_change(before, TEMPLATE, |template| {
-        render(node, spec, maps, template)
+        render(node, spec, maps, secrets, template)
     })
 }
 
@@ -109,6 +110,7 @@ fn render(
     node: &str,
     spec: &ChainlinkNodeSpec,
     maps: &ConfigMaps,
+    secrets: Option<&str>,
     template: u32,
 ) -> Outcome<Resolved> {
     let version = version(spec)?;
@@ -193,6 +195,7 @@ fn render(
         session: session(spec)?,
         p2p_port: settings.peers.as_ref().map(PeerAddress::port),
         lease_millis: lease.and_then(|lease| u64::try_from(lease.duration.as_millis()).ok()),
+        secrets: secrets.map(str::to_owned),
         version,
     };
     let revision = content.revision(node).map_err(|error| Problem {
@@ -654,7 +657,7 @@ mod tests {
             template: before.content.template,
         };
         newer_only_with_a_change(Some(recorded), TEMPLATE + 1, |template| {
-            render("node", spec, &ConfigMaps::new(), template)
+            render("node", spec, &ConfigMaps::new(), None, template)
         })
         .unwrap()
     }
