@@ -75,13 +75,15 @@ impl Audit {
         Ok(writes)
     }
 
-    /// The names of the pods that the operator stopped, in order.
+    /// The names of the nodes' pods that the operator stopped, in order. Short pods that pull an image or check a
+    /// configuration are no nodes.
     pub fn stops(&self, namespace: &str) -> Result<Vec<String>> {
         Ok(self
             .writes(namespace)?
             .into_iter()
             .filter(Write::stops)
             .map(|write| write.name)
+            .filter(|pod| !pod.contains("-pull-") && !pod.contains("-validate-"))
             .collect())
     }
 }

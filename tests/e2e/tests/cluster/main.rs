@@ -20,5 +20,6 @@ mod rollouts;
 mod scale;
 mod sessions;
 mod stuck;
+mod trials;
 mod upgrades;
 mod version_one;

@@ -29,9 +29,10 @@ async fn there_and_back(world: &World, there: Value, words: &[&str], back: Value
     ensure!(after.active == before.active, "the active changed");
     let stops = audit.stops(&world.namespace)?;
     let old: Vec<&str> = before.pods.iter().map(|pod| pod.name.as_str()).collect();
+    let new = |stop: &String| !old.contains(&stop.as_str());
     ensure!(
-        stops.len() == 1 && !old.contains(&stops[0].as_str()),
-        "only the new pod was to be removed, and none of {old:?}: {stops:?}"
+        stops.len() <= 1 && stops.iter().all(new),
+        "only the new pod was to be removed, if there was one, and none of {old:?}: {stops:?}"
     );
     let record = world.judged().await?;
     ensure!(
@@ -59,6 +60,28 @@ async fn an_image_that_does_not_exist_stalls_and_the_old_active_works_on() -> Re
         let there = json!({"version": "2.200.0"});
         let back = json!({"version": "2.18.0"});
         there_and_back(world, there, &["ImagePull", "ErrImage"], back).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_configuration_that_the_node_itself_refuses_makes_no_pod_and_its_words_are_told()
+-> Result<()> {
+    scenario("invalid", Company::Welcome, async |world| {
+        let file =
+            |text: &str| json!({"config": {"files": [{"name": "node.toml", "inline": text}]}});
+        let there = file("[Log]\nLevel = 'info'\n[WebServer]\nNoSuchKey = 1\n");
+        let back = file("[Log]\nLevel = 'info'\n");
+        let audit = world.audit()?;
+        there_and_back(world, there, &["NoSuchKey"], back).await?;
+        let made = audit.writes(&world.namespace)?;
+        let made = made.iter().filter(|write| write.makes_pod()).count();
+        ensure!(
+            made == 3,
+            "two nodes and one check were to be made, not {made} pods"
+        );
+        Ok(())
     })
     .await
 }

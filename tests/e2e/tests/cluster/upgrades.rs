@@ -117,13 +117,7 @@ async fn without_room_for_a_surge_the_image_is_there_before_a_standby_is_replace
         world.apply(&node).await?;
         let before = world.until_running("node", "2.18.0", 2).await?;
         let audit = world.audit()?;
-        let nodes_stopped = || -> Result<Vec<String>> {
-            let stops = audit.stops(&world.namespace)?;
-            Ok(stops
-                .into_iter()
-                .filter(|pod| !pod.starts_with("node-pull-"))
-                .collect())
-        };
+        let nodes_stopped = || audit.stops(&world.namespace);
 
         world
             .change("node", serde_json::json!({"version": "2.200.0"}))
