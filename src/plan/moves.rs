@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::census::{Census, before};
-use super::database::is_of_database;
+use super::database::{Evidence, is_of_database, of_outside};
 use super::guard::{self, Cause, Denied, Goal, Permit, Rule, Rules};
 use super::pull::Needed;
 use super::relocate::Purpose;
@@ -963,6 +963,13 @@ impl<'a> Board<'a> {
                 stalled: true,
             })
         });
+        if let Evidence::Contradicts(message) = of_outside(&self.seen.database, self.census) {
+            situation.blocked.get_or_insert(Blocked {
+                reason: "DatabaseContradicts".to_owned(),
+                message,
+                stalled: true,
+            });
+        }
         Decided::nothing(situation)
     }
 
