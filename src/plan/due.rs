@@ -64,18 +64,23 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
     of_before || word.is_none_or(|word| age(word, now) >= NOW_AND_THEN)
 }
 
-/// Whether the operator is to be quick: the lock was lost or given a moment ago, or its taker boots.
+/// Whether the operator is to be quick: the lock was lost or given a moment ago, or its taker does not serve yet, or
+/// the Service does not lead to it.
 fn lock_moves(plan: &Plan, census: &Census<'_>, now: Timestamp) -> bool {
     let lately = |at: Timestamp| at > before(now, BOOT);
+    let memory = &plan.memory;
+    let last = memory.last_active.as_ref();
     match census.active.filter(|active| !active.deleted) {
         Some(active) => {
             let took = active.took.is_some_and(|took| lately(took.at));
-            took && plan.situation.step == Step::Booting
+            let served = last.is_some_and(|last| last.uid == active.id.uid && last.ended.is_none());
+            let leads = |act: &Act| matches!(act, Act::Label { .. });
+            let boots = !served || plan.situation.step == Step::Booting;
+            plan.acts.iter().any(leads) || (took && boots)
         }
         None => {
-            let memory = &plan.memory;
             let stop = memory.stopping.as_ref().filter(|stop| stop.active);
-            let ended = memory.last_active.as_ref().and_then(|last| last.ended);
+            let ended = last.and_then(|last| last.ended);
             stop.is_some_and(|stop| lately(stop.at)) || ended.is_some_and(lately)
         }
     }

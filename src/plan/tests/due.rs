@@ -82,6 +82,7 @@ fn while_the_lock_moves_nobody_waits_for_an_answer_unless_it_stays_away() {
     assert!(after(&world, 61), "nobody has taken the lock");
     world.later(1);
     world.takes("b");
+    assert!(!due(&world), "the Service follows first");
     world.obey();
     world.obey();
     world.later(1);
