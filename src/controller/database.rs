@@ -220,27 +220,28 @@ fn refused(kind: &str, reference: &KeyRef, error: &kube::Error) -> Silence {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::observe::Holder;
 
-    fn said(lease: Holder) -> Result<Says, Silence> {
-        Ok(Says {
+    fn says() -> Says {
+        Says {
             read_only: None,
             missing_right: None,
-            lease,
+            lease: Holder::Nobody,
             advisory: Holder::Nobody,
             version: None,
             schema: None,
             sessions: [].into(),
-        })
+        }
     }
 
     #[test]
     fn what_a_url_has_said_stands_through_silences_and_is_nothing_for_another_url() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let silence = || Err(unreadable("there is no Secret"));
-        let first = || Asked::after(None, Some([1; 32]), at(1), said(Holder::Nobody));
+        let first = || Asked::after(None, Some([1; 32]), at(1), Ok(says()));
         let last = |asked: &Asked| asked.word.last().map(|(at, _)| at);
 
         let same = Asked::after(Some(first()), Some([1; 32]), at(2), silence());

@@ -348,10 +348,11 @@ pub(super) fn permits(
     }
     for evidence in evidence {
         match evidence {
-            // The database was asked; it says what makes a takeover wait for this stop.
-            Evidence::Missing(HALF_WAY, _) => {}
-            Evidence::Missing(_, message) => return Err(not_asked(&message)),
-            Evidence::Agrees | Evidence::Contradicts(_) => {}
+            // With HALF_WAY the database was asked; it says what makes a takeover wait for this stop.
+            Evidence::Missing(reason, message) if reason != HALF_WAY => {
+                return Err(not_asked(&message));
+            }
+            Evidence::Missing(..) | Evidence::Agrees | Evidence::Contradicts(_) => {}
         }
     }
     let fresh = verified

@@ -68,22 +68,17 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
 /// the Service does not lead to it.
 fn lock_moves(plan: &Plan, census: &Census<'_>, now: Timestamp) -> bool {
     let lately = |at: Timestamp| at > before(now, BOOT);
-    let memory = &plan.memory;
-    let last = memory.last_active.as_ref();
-    match census.active.filter(|active| !active.deleted) {
-        Some(active) => {
-            let took = active.took.is_some_and(|took| lately(took.at));
-            let served = last.is_some_and(|last| last.uid == active.id.uid && last.ended.is_none());
-            let leads = |act: &Act| matches!(act, Act::Label { .. });
-            let boots = !served || plan.situation.step == Step::Booting;
-            plan.acts.iter().any(leads) || (took && boots)
-        }
-        None => {
-            let stop = memory.stopping.as_ref().filter(|stop| stop.active);
-            let ended = last.and_then(|last| last.ended);
-            stop.is_some_and(|stop| lately(stop.at)) || ended.is_some_and(lately)
-        }
-    }
+    let last = plan.memory.last_active.as_ref();
+    let Some(active) = census.active.filter(|active| !active.deleted) else {
+        let stop = plan.memory.stopping.as_ref().filter(|stop| stop.active);
+        let ended = last.and_then(|last| last.ended);
+        return stop.is_some_and(|stop| lately(stop.at)) || ended.is_some_and(lately);
+    };
+    let took = active.took.is_some_and(|took| lately(took.at));
+    let served = last.is_some_and(|last| last.uid == active.id.uid && last.ended.is_none());
+    let boots = !served || plan.situation.step == Step::Booting;
+    let leads = |act: &Act| matches!(act, Act::Label { .. });
+    plan.acts.iter().any(leads) || (took && boots)
 }
 
 fn is_older(word: Option<&DatabaseWord>, than: Duration, now: Timestamp) -> bool {
