@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chainlink_operator::node::DatabaseUrl;
+use chainlink_operator::node::database::SessionOf;
 use chainlink_operator::node::lock::ADVISORY_LOCK_ID;
 use chainlink_operator::observe::database::{Question, ask_server};
 use chainlink_operator::observe::{Holder, PodId, Says, Silence};
@@ -61,8 +62,17 @@ fn pods() -> BTreeMap<IpAddr, PodId> {
 
 /// A session of a node from an address of its own.
 async fn node(database: &Database, address: &str, app_id: &str) -> Client {
+    session(
+        database,
+        address,
+        &format!("Chainlink 2.18.0 |App|{app_id}"),
+    )
+    .await
+}
+
+async fn session(database: &Database, address: &str, name: &str) -> Client {
     let config: tokio_postgres::Config = format!(
-        "host=127.0.0.1 user=postgres dbname={} application_name='Chainlink 2.18.0 |App|{app_id}'",
+        "host=127.0.0.1 user=postgres dbname={} application_name='{name}'",
         database.name
     )
     .parse()
@@ -147,9 +157,56 @@ async fn the_holder_of_the_lease_is_the_pod_whose_session_bears_its_id() {
             lease: Holder::Pod(pod("a")),
             advisory: Holder::Nobody,
             version: None,
-            sessions: [pod("a"), pod("b")].into(),
+            schema: None,
+            sessions: [pod("a"), pod("b")]
+                .map(|pod| (pod, SessionOf::Node))
+                .into(),
         }
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_from_the_address_of_a_pod_is_the_nodes_only_by_its_name() {
+    let database = database().await;
+    let sessions = async || ask(&database).await.sessions;
+    let _stranger = session(&database, "127.0.0.2", "psql").await;
+    let _unnamed = session(&database, "127.0.0.3", "").await;
+    let _elsewhere = session(&database, "127.0.0.9", "").await;
+    assert_eq!(
+        sessions().await,
+        [
+            (pod("a"), SessionOf::Stranger),
+            (pod("b"), SessionOf::Unclear)
+        ]
+        .into()
+    );
+    let cut = "Chainlink 2.18.0-beta-of-a-very-long-name-that-is-cut |App|5f0cd4de-2d9b";
+    let _node = session(&database, "127.0.0.2", cut).await;
+    let _other = session(&database, "127.0.0.2", "psql").await;
+    assert_eq!(sessions().await.get(&pod("a")), Some(&SessionOf::Node));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_migration_is_read_where_there_is_one_and_it_may_be_read() {
+    let database = Database::shared();
+    assert_eq!(ask(&database).await.schema, None, "no table");
+    // As goose makes it (the simulator's own).
+    database.sql(
+        "CREATE TABLE goose_migrations (id serial PRIMARY KEY, version_id bigint NOT NULL,
+             is_applied boolean NOT NULL, tstamp timestamp DEFAULT now())",
+    );
+    assert_eq!(ask(&database).await.schema, None, "no row");
+    database.sql(
+        "INSERT INTO goose_migrations (version_id, is_applied)
+             VALUES (0, true), (1, true), (9, true), (10, true), (11, false)",
+    );
+    assert_eq!(ask(&database).await.schema, Some(10));
+    let role = format!("reading_{}", database.name);
+    database.sql(&format!("CREATE ROLE {role} LOGIN"));
+    let url = database.url().replace("//postgres:", &format!("//{role}:"));
+    assert_eq!(ask_as(&url, None).await.unwrap().schema, None);
+    database.sql(&format!("GRANT SELECT ON goose_migrations TO {role}"));
+    assert_eq!(ask_as(&url, None).await.unwrap().schema, Some(10));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -356,6 +413,12 @@ async fn sslmode_asks_of_the_server_what_the_url_says() {
         .await
         .unwrap_err();
     assert_eq!(reason, "AuthorityMissing");
+    // The node's driver verifies nothing with these.
+    for mode in ["sslmode=prefer", "sslmode=allow", "sslmode="] {
+        let url = format!("{mode}&sslrootcert=/geheim");
+        assert!(ask(&url, None).await.is_ok(), "{mode}");
+        assert!(ask(&url, Some(b"nonsense")).await.is_ok(), "{mode}");
+    }
 
     let other = secured(&database, "IP:127.0.0.1").await;
     assert!(ask("sslmode=verify-full", Some(&other)).await.is_ok());

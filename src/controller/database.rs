@@ -1,9 +1,8 @@
 //! When the database is asked, and with what.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -13,17 +12,8 @@ use sha2::{Digest, Sha256};
 use super::{Error, Pass};
 use crate::api::{KeyRef, Verification};
 use crate::observe::database::{Question, ask};
-use crate::observe::{DatabaseWord, Holder, Observation, PodId, Silence, Verified};
-use crate::plan::{Act, Census, Plan, Step, is_of_database};
-
-/// Between two questions at rest.
-const AT_REST: Duration = Duration::from_secs(60);
-/// An answer that is older is asked for again right before a stop, for which it has to be fresh (rule S5).
-const BEFORE_A_STOP: Duration = Duration::from_secs(1);
-/// While several pods have taken a lock.
-const IN_DOUBT: Duration = Duration::from_secs(5);
-/// A database that did not answer is not asked again for so long: a stop does not wait twice.
-const SILENT: Duration = Duration::from_secs(10);
+use crate::observe::{DatabaseWord, Observation, PodId, Says, Silence, Verified};
+use crate::plan::{Plan, is_due, is_stale};
 
 /// Whether the operator may read the Secrets that hold the database URLs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +29,24 @@ pub(super) struct Asked {
     /// SHA-256 of the URL: another one may lead to another database.
     pub(super) url: Option<[u8; 32]>,
     word: DatabaseWord,
+}
+
+impl Asked {
+    /// The answer to a question, beside what was known. Where the URL could not be read it is taken for the one
+    /// before; what another one said says nothing of this one.
+    fn after(
+        before: Option<Self>,
+        url: Option<[u8; 32]>,
+        at: Timestamp,
+        said: Result<Says, Silence>,
+    ) -> Self {
+        let url = url.or(before.as_ref().and_then(|before| before.url));
+        let before = before.filter(|before| before.url == url);
+        Self {
+            url,
+            word: DatabaseWord::after(before.map(|before| before.word), at, said),
+        }
+    }
 }
 
 impl Pass<'_> {
@@ -61,11 +69,10 @@ impl Pass<'_> {
         }
         let word = match self.context.settings.database {
             DatabaseAccess::Yes => words.get(&self.uid()).map(|asked| asked.word.clone()),
-            DatabaseAccess::No => Some(DatabaseWord {
-                at: Timestamp::MIN,
-                said: Err(Silence::not_allowed()),
-                held: BTreeSet::new(),
-            }),
+            DatabaseAccess::No => {
+                let silence = Err(Silence::not_allowed());
+                Some(DatabaseWord::after(None, Timestamp::MIN, silence))
+            }
         };
         Verified {
             wanted: self.node.spec.database.verification.unwrap_or_default(),
@@ -73,15 +80,14 @@ impl Pass<'_> {
         }
     }
 
-    /// Asks where an answer is due: right before a stop of the active, and now and then at rest. Says whether
-    /// it asked.
+    /// Asks where an answer is due: right before a stop of the active, and now and then. Says whether it asked.
     pub(super) async fn ask_if_due(
         &self,
         seen: &Observation,
         plan: &Plan,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        if self.is_due(seen, plan, now) {
+        if self.may_ask() && is_due(seen, plan, now) {
             return Box::pin(self.ask_database()).await.map(|()| true);
         }
         Ok(false)
@@ -89,63 +95,10 @@ impl Pass<'_> {
 
     /// Asks again right before a stop, where the last answer is no longer fresh.
     pub(super) async fn ask_again(&self, now: Timestamp) -> Result<(), Error> {
-        if self.may_ask() && self.is_old(now) {
+        if self.may_ask() && is_stale(&self.verified(), now) {
             Box::pin(self.ask_database()).await?;
         }
         Ok(())
-    }
-
-    fn is_old(&self, now: Timestamp) -> bool {
-        self.verified().word.is_none_or(|word| {
-            let patience = if word.said.is_ok() {
-                BEFORE_A_STOP
-            } else {
-                SILENT
-            };
-            age(&word, now) > patience
-        })
-    }
-
-    /// Older than what a doubt can wait for.
-    fn is_older(&self, now: Timestamp) -> bool {
-        let word = self.verified().word;
-        word.is_none_or(|word| age(&word, now) > IN_DOUBT)
-    }
-
-    fn is_due(&self, seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
-        if !self.may_ask() || seen.intent.replicas == 0 {
-            return false;
-        }
-        let hands_over =
-            |act: &Act| matches!(act, Act::Stop(permit) if permit.successor().is_some());
-        let blocked = plan.situation.blocked.as_ref();
-        // A version that the database is too new for would take the lock, and end.
-        let first = seen.database.word.is_none()
-            && plan
-                .acts
-                .iter()
-                .any(|act| matches!(act, Act::Create { .. }));
-        if first
-            || plan.acts.iter().any(hands_over)
-            || blocked.is_some_and(|blocked| is_of_database(&blocked.reason))
-        {
-            return self.is_old(now);
-        }
-        let census = Census::take(seen, &plan.memory, now);
-        // Several have taken a lock: only the database can tell at once which of them has it now.
-        let takers = seen.pods.iter().filter(|pod| census.holds(pod)).count();
-        if takers > 1 {
-            let sure = census.foreign.is_empty() && !census.order_unknown;
-            return (!sure || !matches!(plan.situation.step, Step::Booting)) && self.is_older(now);
-        }
-        if !matches!(plan.situation.step, Step::Steady | Step::External) {
-            return false;
-        }
-        let Some(word) = &seen.database.word else {
-            return true;
-        };
-        let took = census.active.and_then(|active| active.took);
-        age(word, now) >= AT_REST || took.is_some_and(|took| word.at <= took.at)
     }
 
     async fn ask_database(&self) -> Result<(), Error> {
@@ -171,21 +124,7 @@ impl Pass<'_> {
         let words = &self.context.words;
         let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
         let before = words.remove(&self.uid());
-        // An answer that did not come takes nothing back.
-        let digest = digest.or(before.as_ref().and_then(|before| before.url));
-        let mut held = before
-            .filter(|before| before.url == digest)
-            .map(|before| before.word.held)
-            .unwrap_or_default();
-        if let Ok(says) = &said {
-            for holder in [&says.lease, &says.advisory] {
-                if let Holder::Pod(pod) = holder {
-                    held.insert(pod.clone());
-                }
-            }
-        }
-        let word = DatabaseWord { at, said, held };
-        words.insert(self.uid(), Asked { url: digest, word });
+        words.insert(self.uid(), Asked::after(before, digest, at, said));
         Ok(())
     }
 
@@ -257,10 +196,6 @@ impl Pass<'_> {
 
 type Material = (String, Option<Vec<u8>>, BTreeMap<IpAddr, PodId>);
 
-fn age(word: &DatabaseWord, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(word.at)).unwrap_or_default()
-}
-
 fn unreadable(message: impl Into<String>) -> Silence {
     Silence {
         reason: "ReferenceUnreadable",
@@ -281,5 +216,41 @@ fn refused(kind: &str, reference: &KeyRef, error: &kube::Error) -> Silence {
             unreadable(format!("the operator may not read the {kind} {name}"))
         }
         _ => unreadable(format!("the API server did not give the {kind} {name}")),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::observe::Holder;
+
+    fn says() -> Says {
+        Says {
+            read_only: None,
+            missing_right: None,
+            lease: Holder::Nobody,
+            advisory: Holder::Nobody,
+            version: None,
+            schema: None,
+            sessions: [].into(),
+        }
+    }
+
+    #[test]
+    fn what_a_url_has_said_stands_through_silences_and_is_nothing_for_another_url() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let silence = || Err(unreadable("there is no Secret"));
+        let first = || Asked::after(None, Some([1; 32]), at(1), Ok(says()));
+        let last = |asked: &Asked| asked.word.last().map(|(at, _)| at);
+
+        let same = Asked::after(Some(first()), Some([1; 32]), at(2), silence());
+        assert_eq!(last(&same), Some(at(1)));
+        let unread = Asked::after(Some(first()), None, at(2), silence());
+        assert_eq!((unread.url, last(&unread)), (Some([1; 32]), Some(at(1))));
+        let other = Asked::after(Some(first()), Some([2; 32]), at(2), silence());
+        assert_eq!((other.url, last(&other)), (Some([2; 32]), None));
+        let back = Asked::after(Some(other), Some([1; 32]), at(3), silence());
+        assert_eq!(last(&back), None);
     }
 }

@@ -103,6 +103,12 @@ impl NodeVersion {
         self.at_least(1, 1)
     }
 
+    /// Whether the `application_name` of its sessions is known to be `Chainlink <version> |App|<id>`: from 1.1 on.
+    #[must_use]
+    pub fn names_its_sessions(&self) -> bool {
+        self.at_least(1, 1)
+    }
+
     /// Whether `LOG_FILE_MAX_SIZE` turns the log file off (1.3 on) and not `LOG_TO_DISK`
     /// (`CHANGELOG.md` of 1.3.0).
     #[must_use]

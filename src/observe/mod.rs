@@ -11,7 +11,7 @@ mod preparation;
 mod read;
 mod witness;
 
-pub use database::{DatabaseWord, Holder, Says, Silence, Verified};
+pub use database::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};
 pub use look::Looker;
 pub use machines::Machines;
 pub use observation::*;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::database::{Evidence, of_active};
+use super::database::{Evidence, migrated_by, of_active};
 use super::guard::{Rule, Rules};
 use super::{BOOT, FRESH, LOST, NO_BOOT, NOT_RESTARTED, RESCUE};
 use crate::api::Memory;
@@ -39,11 +39,6 @@ pub struct Census<'a> {
     pub(super) rescue: Duration,
     now: Timestamp,
     all: &'a [Pod],
-}
-
-fn migrated_by(seen: &Observation) -> Option<&NodeVersion> {
-    let word = seen.database.word.as_ref()?;
-    word.said.as_ref().ok()?.version.as_ref()
 }
 
 /// `now - age`, for comparisons with a time of contact.
@@ -110,7 +105,7 @@ impl<'a> Census<'a> {
             down: Vec::new(),
             lost: Vec::new(),
             stopping: Vec::new(),
-            migrated_by: migrated_by(seen),
+            migrated_by: migrated_by(&seen.database),
             rescue: rescue(seen, memory),
             now,
             all: &seen.pods,

@@ -7,6 +7,7 @@
 mod asked;
 mod census;
 mod database;
+mod due;
 mod failure;
 mod guard;
 mod held;
@@ -34,7 +35,8 @@ use crate::api::{LastHandover, Memory};
 use crate::observe::{Observation, Pod, PodId};
 
 pub use census::Census;
-pub use database::{Evidence, is_of_database, of_active, of_standby};
+pub use database::{Evidence, of_active, of_outside, of_standby, outside};
+pub use due::{is_due, is_stale};
 #[cfg(test)]
 pub use guard::Rule;
 pub use guard::{Cause, Denied, Permit, Rules};

@@ -2,6 +2,7 @@
 
 use super::UNRESPONSIVE;
 use super::census::before;
+use super::database::{Evidence, of_outside};
 use super::guard::{self, Cause};
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Situation, Step};
@@ -158,6 +159,13 @@ impl Board<'_> {
                 stalled: true,
             })
         });
+        if let Evidence::Contradicts(message) = of_outside(&self.seen.database, self.census) {
+            situation.blocked.get_or_insert(Blocked {
+                reason: "DatabaseContradicts".to_owned(),
+                message,
+                stalled: true,
+            });
+        }
         Decided::nothing(situation)
     }
 

@@ -5,6 +5,7 @@
 
 mod changes;
 mod database;
+mod due;
 mod evidence;
 mod failover;
 mod handover;

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::lock_verified::lock_verified;
 use super::status::{Report, message};
 use crate::observe::{Answered, Pod};
-use crate::plan::{Census, Step, UNRESPONSIVE};
+use crate::plan::{Blocked, Census, Step, UNRESPONSIVE};
 
 /// The condition that another resource is on the same database.
 pub(super) const DATABASE_SHARED: &str = "DatabaseShared";
@@ -54,6 +54,7 @@ pub(super) fn conditions(
         (None, step) => format!("{step:?}"),
     };
     let ready = settled && blocked.is_none();
+    let contradicted = blocked.filter(|blocked| blocked.reason == "DatabaseContradicts");
     let all = [
         said("Ready", ready, &reason, &text),
         said("Reconciling", !ready && !stalled, &reason, &text),
@@ -63,9 +64,9 @@ pub(super) fn conditions(
             if stalled { &reason } else { "Progressing" },
             if stalled { text.as_str() } else { "" },
         ),
-        available(census, step, old, report.now),
+        available(census, step, contradicted, old, report.now),
         redundant(report, census, step),
-        lock_verified(report.seen, census, step),
+        lock_verified(report.seen, census, step, report.now),
     ];
     let generation = report.node.metadata.generation;
     all.into_iter()
@@ -102,7 +103,13 @@ fn whole_seconds(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
-fn available(census: &Census<'_>, step: Step, old: &[Condition], now: Timestamp) -> Said {
+fn available(
+    census: &Census<'_>,
+    step: Step,
+    contradicted: Option<Blocked>,
+    old: &[Condition],
+    now: Timestamp,
+) -> Said {
     match census.active {
         Some(active) if census.unheard(active) => said(
             "Available",
@@ -115,6 +122,11 @@ fn available(census: &Census<'_>, step: Step, old: &[Condition], now: Timestamp)
             ),
         ),
         Some(active) => active_available(active, old, now),
+        None if step == Step::External && contradicted.is_some() => unknown(
+            "Available",
+            "DatabaseContradicts",
+            contradicted.map_or_else(String::new, |blocked| blocked.message),
+        ),
         None if step == Step::External => said(
             "Available",
             true,

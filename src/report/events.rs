@@ -3,6 +3,7 @@
 use super::conditions::DATABASE_SHARED;
 use super::status::Report;
 use crate::api::{Asked, AskedState, ChainlinkNodeStatus};
+use crate::node::NodeVersion;
 use crate::observe::{Exit, Pod};
 use crate::plan::{Act, Cause, Permit, Purpose};
 
@@ -93,6 +94,13 @@ fn without_backup(
     };
     let now = to(new).filter(|now| to(old).as_ref() != Some(now))?;
     let version = now.split(' ').next().unwrap_or_default();
+    // On the way back, or where it is refused, nothing is migrated.
+    let version_of = |text: &str| -> Option<NodeVersion> { text.split(' ').next()?.parse().ok() };
+    let from = version_of(&new.handover.as_ref()?.from);
+    let newer = |to: NodeVersion| from.as_ref().is_none_or(|from| to > *from);
+    if !version_of(version).is_some_and(newer) {
+        return None;
+    }
     let text = format!(
         "{version} will migrate the database without a dump before ({why}): from there is no way back to an older version but a backup of your own"
     );

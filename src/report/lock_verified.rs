@@ -1,13 +1,25 @@
 //! `LockVerified`: what the database itself says of the lock. Never True where it could not be asked.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::conditions::{Said, said, unknown};
 use crate::api::Verification;
-use crate::observe::{Holder, Observation, Pod};
-use crate::plan::{Census, Evidence, Step, of_active, of_standby};
+use crate::observe::{DatabaseWord, Observation, Pod, Verified};
+use crate::plan::{Census, Evidence, Step, of_active, of_outside, of_standby, outside};
 
 const KIND: &str = "LockVerified";
 
-pub(super) fn lock_verified(seen: &Observation, census: &Census<'_>, step: Step) -> Said {
+/// How long an answer stands for what is so now.
+const GOOD_FOR: Duration = Duration::from_mins(3);
+
+pub(super) fn lock_verified(
+    seen: &Observation,
+    census: &Census<'_>,
+    step: Step,
+    now: Timestamp,
+) -> Said {
     let verified = &seen.database;
     if verified.wanted == Verification::Never {
         return unknown(
@@ -19,86 +31,100 @@ pub(super) fn lock_verified(seen: &Observation, census: &Census<'_>, step: Step)
     if seen.intent.replicas == 0 {
         return unknown(KIND, "NoActive", "replicas is 0: nothing is to be asked");
     }
-    // Why it can't be asked holds whoever is active.
-    if let Some(Err(silence)) = verified.word.as_ref().map(|word| &word.said) {
-        return unknown(KIND, silence.reason, &silence.message);
-    }
     match census.active {
-        Some(active) => of_an_active(seen, census, active),
-        None if step == Step::External => of_nobody(seen),
-        None => unknown(KIND, "NoActive", "no pod holds the lock as far as is seen"),
+        Some(active) => of_an_active(seen, census, active, now),
+        None if step == Step::External => of_nobody(seen, census, now),
+        // Why it can't be asked holds whoever is active.
+        None => silence(verified).unwrap_or_else(|| {
+            unknown(KIND, "NoActive", "no pod holds the lock as far as is seen")
+        }),
     }
 }
 
-fn of_an_active(seen: &Observation, census: &Census<'_>, active: &Pod) -> Said {
-    let verified = &seen.database;
-    let asked = verified.word.as_ref().map(|word| word.at);
-    if asked.is_none() || asked <= active.took.map(|took| took.at) {
-        return unknown(
-            KIND,
-            "NotAskedYet",
-            "the database was not asked since the last takeover",
-        );
-    }
-    match of_active(verified, active) {
-        Evidence::Agrees => {}
-        Evidence::Contradicts(message) => {
-            return said(KIND, false, "DatabaseContradicts", message);
-        }
-        Evidence::Missing(reason, message) => return unknown(KIND, reason, message),
-    }
-    // One that came to wait after the question is not in the answer.
-    let older = |pod: &&&Pod| pod.waiting.is_some_and(|waiting| Some(waiting) < asked);
-    for standby in census.waiting.iter().filter(older) {
-        if let Evidence::Contradicts(message) = of_standby(verified, active, standby) {
-            return said(KIND, false, "DatabaseContradicts", message);
-        }
-    }
-    said(
+/// Why the last question was not answered.
+fn silence(verified: &Verified) -> Option<Said> {
+    let silence = verified.word.as_ref()?.said.as_ref().err()?;
+    Some(unknown(KIND, silence.reason, &silence.message))
+}
+
+/// What is true of an answer that nothing follows: it is worth nothing for long.
+fn is_old(verified: &Verified, now: Timestamp) -> bool {
+    let long_ago = now.checked_sub(GOOD_FOR).unwrap_or(Timestamp::MIN);
+    verified
+        .word
+        .as_ref()
+        .is_some_and(|word| word.at < long_ago)
+}
+
+fn not_asked_lately() -> Said {
+    unknown(
         KIND,
-        true,
-        "HolderIsActive",
-        format!(
-            "the database says that {} holds the lock, and can be written to",
-            active.id.name
-        ),
+        "NotAskedLately",
+        "the database was not asked for three minutes",
     )
 }
 
-/// All pods wait: somebody else should have the lock.
-fn of_nobody(seen: &Observation) -> Said {
-    let said_there = seen.database.word.as_ref().map(|word| &word.said);
-    let Some(Ok(says)) = said_there else {
-        return unknown(KIND, "NotAskedYet", "the database was not asked yet");
-    };
-    if let Some(why) = says.read_only {
-        return said(
-            KIND,
-            false,
-            "DatabaseContradicts",
-            format!("the server that the database URL leads to takes no writes ({why})"),
-        );
+fn contradicts(message: String) -> Said {
+    said(KIND, false, "DatabaseContradicts", message)
+}
+
+fn of_an_active(seen: &Observation, census: &Census<'_>, active: &Pod, now: Timestamp) -> Said {
+    let verified = &seen.database;
+    let last = verified.word.as_ref().and_then(DatabaseWord::last);
+    let asked = last.map(|(at, _)| at);
+    if asked.is_none() || asked <= active.took.map(|took| took.at) {
+        return silence(verified).unwrap_or_else(|| {
+            unknown(
+                KIND,
+                "NotAskedYet",
+                "the database was not asked since the last takeover",
+            )
+        });
     }
-    let outside = |holder: &Holder| match holder {
-        Holder::Elsewhere(address) => Some(*address),
-        _ => None,
-    };
-    match outside(&says.lease).or_else(|| outside(&says.advisory)) {
-        Some(_) if says.sessions.is_empty() => unknown(
-            KIND,
-            "AddressesHidden",
-            "no address of a pod is seen at the database: a pooler or a translation of addresses stands between",
-        ),
-        Some(address) => said(
+    let of_active = of_active(verified, active);
+    if let Evidence::Contradicts(message) = of_active {
+        return contradicts(message);
+    }
+    // One that came to wait after the question is not in the answer.
+    let older = |pod: &&&Pod| pod.waiting.is_some_and(|waiting| Some(waiting) < asked);
+    let mut standbys = census.waiting.iter().filter(older);
+    let against = standbys.find_map(|standby| match of_standby(verified, active, standby) {
+        Evidence::Contradicts(message) => Some(message),
+        Evidence::Agrees | Evidence::Missing(..) => None,
+    });
+    match (against, of_active) {
+        (Some(message), _) => contradicts(message),
+        (None, Evidence::Missing(reason, message)) => unknown(KIND, reason, message),
+        (None, _) if is_old(verified, now) => not_asked_lately(),
+        (None, _) => said(
             KIND,
             true,
-            "HolderExternal",
-            format!("the database says that a client at {address} holds the lock"),
+            "HolderIsActive",
+            format!(
+                "the database says that {} holds the lock, and can be written to",
+                active.id.name
+            ),
         ),
-        None => unknown(
-            KIND,
-            "HolderUnknown",
-            "the database does not show which client holds the lock",
-        ),
+    }
+}
+
+/// All pods wait: somebody else should have the lock.
+fn of_nobody(seen: &Observation, census: &Census<'_>, now: Timestamp) -> Said {
+    let verified = &seen.database;
+    let word = verified.word.as_ref();
+    let holder = word.and_then(|word| outside(word.said.as_ref().ok()?));
+    match (of_outside(verified, census), holder) {
+        (Evidence::Contradicts(message), _) => contradicts(message),
+        (Evidence::Missing(reason, message), _) => unknown(KIND, reason, message),
+        (Evidence::Agrees, _) if is_old(verified, now) => not_asked_lately(),
+        (Evidence::Agrees, holder) => {
+            let at = holder.map_or_else(String::new, |address| format!(" at {address}"));
+            said(
+                KIND,
+                true,
+                "HolderExternal",
+                format!("the database says that a client{at} holds the lock"),
+            )
+        }
     }
 }

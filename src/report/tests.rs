@@ -8,7 +8,8 @@ use super::{Note, Report, notes, status};
 use crate::api::Verification;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
 use crate::node::ExitKind;
-use crate::observe::{Answered, Contact, DatabaseWord, Holder, Says, Silence};
+use crate::node::database::SessionOf;
+use crate::observe::{Answered, Contact, Holder, Says, Silence};
 use crate::plan::Plan;
 use crate::plan::tests::world::{World, v1, v2};
 
@@ -131,6 +132,28 @@ fn a_change_of_version_without_a_backup_is_warned_of_once_and_before_anything_is
     assert!(texts[0].contains("Database.Backup.Mode is none"));
     assert!(told.world.pods.iter().all(|pod| !pod.deleted));
     assert!(told.texts("NoBackup").is_empty());
+}
+
+#[test]
+fn the_way_back_to_an_older_version_migrates_nothing_and_is_not_warned_of() {
+    // The newer version only waits, and the spec goes back.
+    let mut told = Told::of(pair());
+    told.world.want_settled(&v2());
+    told.look();
+    let surge = told.world.newest();
+    told.world.waits(&surge);
+    told.look();
+    told.world.want(&v1());
+    assert_eq!(told.texts("NoBackup"), [""; 0]);
+    let handover = told.status.handover.as_ref().unwrap();
+    assert!(handover.to.starts_with("2.28.0"), "{handover:?}");
+
+    // The newer version works: an older one is refused.
+    let newer = World::with(2).active("a", &v2()).standby("b", &v2());
+    let mut told = Told::of(newer.wanting(&v2()).at_rest());
+    told.world.want(&v1());
+    assert_eq!(told.texts("NoBackup"), [""; 0]);
+    assert_eq!(told.status.handover.as_ref().unwrap().reason, "Version");
 }
 
 #[test]
@@ -269,15 +292,12 @@ fn asked(told: &mut Told, change: impl FnOnce(&mut Says)) {
         lease: Holder::Pod(a.clone()),
         advisory: Holder::Nobody,
         version: None,
-        sessions: [a, b].into(),
+        schema: None,
+        sessions: [a, b].map(|pod| (pod, SessionOf::Node)).into(),
     };
     change(&mut said);
     told.world.later(1);
-    told.world.database.word = Some(DatabaseWord {
-        at: told.world.now,
-        said: Ok(said),
-        held: [].into(),
-    });
+    told.world.hears(Ok(said));
     told.look();
 }
 
@@ -301,19 +321,101 @@ fn the_lock_is_verified_only_where_the_database_was_asked_and_agrees() {
     });
     assert_eq!(verified(&told), "Unknown AddressesHidden");
     let active = told.world.pod("a").id.clone();
-    asked(&mut told, |said| said.sessions = [active].into());
+    asked(&mut told, |said| {
+        said.sessions.retain(|pod, _| *pod == active);
+    });
     assert_eq!(
         verified(&told),
         "False DatabaseContradicts",
         "b waits elsewhere"
     );
 
-    told.world.database.word.as_mut().unwrap().said = Err(Silence::not_allowed());
+    told.world.hears(Err(Silence::not_allowed()));
+    told.look();
+    assert_eq!(
+        verified(&told),
+        "False DatabaseContradicts",
+        "what was said against it stands"
+    );
+    asked(&mut told, |_| {});
+    told.world.hears(Err(Silence::not_allowed()));
     told.look();
     assert_eq!(verified(&told), "Unknown NotAllowed");
     told.world.database.wanted = Verification::Never;
     told.look();
     assert_eq!(verified(&told), "Unknown NotWanted");
+}
+
+#[test]
+fn an_old_answer_verifies_nothing_and_what_it_says_against_the_lock_stands() {
+    let mut told = Told::of(pair());
+    asked(&mut told, |_| {});
+    told.world.later(180);
+    told.look();
+    let is = |status: &str, reason: &str| (status.to_owned(), reason.to_owned());
+    let verified = |told: &Told| told.condition("LockVerified");
+    assert_eq!(verified(&told), is("True", "HolderIsActive"));
+    told.world.later(1);
+    told.look();
+    assert_eq!(verified(&told), is("Unknown", "NotAskedLately"));
+    asked(&mut told, |said| said.lease = Holder::Nobody);
+    told.world.later(3600);
+    told.look();
+    assert_eq!(verified(&told), is("False", "DatabaseContradicts"));
+}
+
+#[test]
+fn after_a_takeover_an_old_answer_is_no_reason_to_doubt_the_new_active() {
+    let mut told = Told::of(pair());
+    asked(&mut told, |_| {});
+    told.world.later(5);
+    told.world.gone("a");
+    told.world.takes("b");
+    told.world.hears(Err(Silence::not_allowed()));
+    told.look();
+    let (status, reason) = told.condition("LockVerified");
+    assert_eq!(
+        (status.as_str(), reason.as_str()),
+        ("Unknown", "NotAllowed")
+    );
+}
+
+/// All pods wait for a node outside.
+#[test]
+fn where_no_pod_could_ever_get_the_lock_the_resource_is_not_called_healthy() {
+    let world = World::with(2).standby("a", &v1()).standby("b", &v1());
+    let mut told = Told::of(world);
+    let outside = |said: &mut Says| said.lease = Holder::Elsewhere([10, 0, 0, 9].into());
+    let conditions = |told: &Told| {
+        ["Ready", "Stalled", "Available", "LockVerified"].map(|kind| told.condition(kind).0)
+    };
+    asked(&mut told, outside);
+    assert_eq!(conditions(&told), ["True", "False", "True", "True"]);
+    asked(&mut told, |said| said.lease = Holder::Unseen);
+    assert_eq!(conditions(&told), ["True", "False", "True", "Unknown"]);
+    let mut doubtful = told.world.clone();
+    doubtful.hears(Err(Silence::not_allowed()));
+    let mut silent = Told::of(doubtful);
+    silent.look();
+    assert_eq!(conditions(&silent), ["True", "False", "True", "Unknown"]);
+    asked(&mut told, |said| {
+        outside(said);
+        said.missing_right = Some("to create tables");
+    });
+    assert_eq!(conditions(&told), ["False", "True", "Unknown", "False"]);
+    let (_, reason) = told.condition("Stalled");
+    assert_eq!(reason, "DatabaseContradicts");
+    told.world.later(400);
+    told.look();
+    assert_eq!(conditions(&told), ["False", "True", "Unknown", "False"]);
+    asked(&mut told, outside);
+    assert_eq!(conditions(&told), ["True", "False", "True", "True"]);
+    told.world.later(181);
+    told.look();
+    assert_eq!(
+        told.condition("LockVerified"),
+        ("Unknown".to_owned(), "NotAskedLately".to_owned())
+    );
 }
 
 #[test]

@@ -9,6 +9,9 @@ use super::lock::ADVISORY_LOCK_ID;
 /// What stands before the `appID` in the `application_name` of a node's sessions: `Chainlink 2.18.0 |App|<appID>`
 /// (measured on 1.11.0 to 2.23.0). The `appID` is `lease_lock.client_id`.
 const APP_MARK: &str = "|App|";
+/// What the `application_name` of every session of a node begins with, whatever the URL says (`SetConsumerName` in
+/// upstream's `core/static/static.go`, read).
+const NODE_NAME: &str = "Chainlink";
 /// `PostgreSQL` cuts an `application_name` after 63 bytes: of the id of a long beta version so much is left at least
 /// that two are not mistaken for each other.
 const LEAST_OF_AN_ID: usize = 8;
@@ -18,7 +21,7 @@ const LEAST_OF_AN_ID: usize = 8;
 /// right to create for it even where the table is there.
 ///
 /// Columns: in recovery, read-only by default, `lease_lock` is there, may read it, may write it, may create, may read
-/// `node_versions`.
+/// `node_versions`, may read `goose_migrations`.
 pub const SERVER_QUERY: &str = "SELECT pg_is_in_recovery(), \
     current_setting('default_transaction_read_only')::bool, \
     to_regclass('lease_lock') IS NOT NULL, \
@@ -26,7 +29,8 @@ pub const SERVER_QUERY: &str = "SELECT pg_is_in_recovery(), \
     COALESCE(has_table_privilege(to_regclass('lease_lock')::oid, 'INSERT') \
         AND has_table_privilege(to_regclass('lease_lock')::oid, 'UPDATE'), false), \
     COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false), \
-    COALESCE(has_table_privilege(to_regclass('node_versions')::oid, 'SELECT'), false)";
+    COALESCE(has_table_privilege(to_regclass('node_versions')::oid, 'SELECT'), false), \
+    COALESCE(has_table_privilege(to_regclass('goose_migrations')::oid, 'SELECT'), false)";
 
 /// Every session on the database but the one that asks. Columns: pid, address of the client (null where it may not be
 /// seen), `application_name`.
@@ -41,6 +45,10 @@ pub const LEASE_QUERY: &str =
 /// lock. Written after the migrations (measured on 2.15 to 2.23). Column: version.
 pub const VERSION_QUERY: &str =
     "SELECT version FROM node_versions ORDER BY created_at DESC LIMIT 1";
+
+/// The last migration that was applied: goose writes a row for each (upstream's `core/store/migrate/migrate.go` names
+/// the table, read). Column: its number, null in an empty table.
+pub const SCHEMA_QUERY: &str = "SELECT max(version_id) FROM goose_migrations WHERE is_applied";
 
 /// The session that holds the advisory lock. Column: pid.
 pub fn advisory_query() -> String {
@@ -58,9 +66,55 @@ pub fn is_of_app(application_name: &str, app_id: &str) -> bool {
         .is_some_and(|(_, id)| id.len() >= LEAST_OF_AN_ID && app_id.starts_with(id))
 }
 
+/// Whose session it is, by its `application_name`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SessionOf {
+    /// Of no node: `psql`, a sidecar, a backup.
+    Stranger,
+    /// It may be a node's: it has no name; or the name was cut before the mark, or is one of before 1.1, as
+    /// `Chainlink 0.10.8 | ORM | <id>`.
+    Unclear,
+    /// Of a node.
+    Node,
+}
+
+/// Whose session one with this `application_name` is.
+pub fn session_of(application_name: &str) -> SessionOf {
+    match application_name.strip_prefix(NODE_NAME) {
+        Some(rest) if rest.starts_with(' ') && rest.contains(APP_MARK) => SessionOf::Node,
+        Some(_) => SessionOf::Unclear,
+        None if application_name.is_empty() => SessionOf::Unclear,
+        None => SessionOf::Stranger,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_is_a_nodes_only_by_the_name_that_nodes_give_theirs() {
+        let id = "5f0cd4de-2d9b-4d1c-9c1f-6d2a1f0e8b11";
+        let cases = [
+            (format!("Chainlink 2.18.0 |App|{id}"), SessionOf::Node),
+            (format!("Chainlink |App|{id}"), SessionOf::Node),
+            (
+                "Chainlink 2.18.0-beta-20240801 |App|5f0cd4de-2d9b-4d1c-9c1".to_owned(),
+                SessionOf::Node,
+            ),
+            (
+                "Chainlink 2.18.0-beta-of-a-name-so-long-that-nothing-of-the-ma".to_owned(),
+                SessionOf::Unclear,
+            ),
+            (format!("Chainlink 0.10.8 | ORM | {id}"), SessionOf::Unclear),
+            (String::new(), SessionOf::Unclear),
+            ("psql".to_owned(), SessionOf::Stranger),
+            (format!("psql |App|{id}"), SessionOf::Stranger),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(session_of(&name), expected, "{name}");
+        }
+    }
 
     #[test]
     fn a_session_is_known_by_the_id_in_its_name_also_where_that_is_cut() {

@@ -73,6 +73,15 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
+impl TlsMode {
+    /// Whether the server's certificate is verified. With `allow` and `prefer` it never is, also where the URL has an
+    /// `sslrootcert` (pgx `pgconn/config.go`, `configTLS`: `InsecureSkipVerify`).
+    #[must_use]
+    pub fn verifies(self) -> bool {
+        matches!(self, Self::VerifyAuthority | Self::VerifyFull)
+    }
+}
+
 impl DatabaseUrl {
     /// Reads a URL.
     pub fn parse(text: &str) -> Result<Self, UnreadableUrl> {
@@ -101,9 +110,9 @@ impl DatabaseUrl {
             .take("dbname")
             .or_else(|| settings.take("database"))
             .map_or_else(|| decoded(path, false), Ok)?;
-        let names_authority = settings
-            .take("sslrootcert")
-            .is_some_and(|path| !path.is_empty() && path != "system");
+        let authority = settings.take("sslrootcert").unwrap_or_default();
+        let of_system = authority == "system";
+        let names_authority = !authority.is_empty() && !of_system;
         Ok(Self {
             hosts: hosts(servers, settings.take("host"), settings.take("port"))?,
             database: if database.is_empty() {
@@ -113,7 +122,11 @@ impl DatabaseUrl {
             },
             user,
             password: settings.take("password").or(password),
-            tls: tls_mode(settings.take("sslmode").as_deref(), names_authority)?,
+            tls: match tls_mode(settings.take("sslmode").as_deref(), names_authority)? {
+                // Whatever `sslmode` says (pgx v5 `pgconn/config.go`, `configTLS`, as libpq).
+                _ if of_system => TlsMode::VerifyFull,
+                mode => mode,
+            },
             names_authority,
             names_client_certificate: settings.take("sslcert").is_some(),
             which: match settings.take("target_session_attrs").as_deref() {
@@ -304,6 +317,11 @@ mod tests {
         );
         assert_eq!(mode("sslmode=verify-ca"), TlsMode::VerifyAuthority);
         assert_eq!(mode("sslmode=verify-full"), TlsMode::VerifyFull);
+        assert_eq!(mode("sslrootcert=system"), TlsMode::VerifyFull);
+        for never in ["", "&sslmode=allow", "&sslmode=prefer"] {
+            let url = format!("sslrootcert=/ca.pem{never}");
+            assert_eq!(mode(&url), TlsMode::Either, "{url}");
+        }
     }
 
     #[test]

@@ -28,7 +28,9 @@ pub fn backup_off_by_files(files: &[Option<&str>]) -> Option<&'static str> {
     )
 }
 
-/// As [`backup_off_by_files`], by environment variables: name and value, or no value where that is in a Secret.
+/// As [`backup_off_by_files`], by environment variables: name and value, or no value where that is in a Secret. The
+/// node reads a switch with Go's `strconv.ParseBool`, and takes its default, true, for what that does not know
+/// (upstream's `core/config/parse/parsers.go`, read).
 #[must_use]
 pub fn backup_off_by_variables(variables: &[(&str, Option<&str>)]) -> Option<&'static str> {
     let value = |name: &str| {
@@ -41,7 +43,11 @@ pub fn backup_off_by_variables(variables: &[(&str, Option<&str>)]) -> Option<&'s
     if mode == Some(None) || upgrade == Some(None) {
         return None;
     }
-    off(mode.flatten(), upgrade.flatten(), "DATABASE_BACKUP_")
+    let upgrade = upgrade.flatten().map(|text| {
+        let no = matches!(text, "0" | "f" | "F" | "false" | "False" | "FALSE");
+        if no { "false" } else { text }
+    });
+    off(mode.flatten(), upgrade, "DATABASE_BACKUP_")
 }
 
 fn off(mode: Option<&str>, on_upgrade: Option<&str>, prefix: &str) -> Option<&'static str> {
@@ -80,13 +86,20 @@ mod tests {
     #[test]
     fn a_version_1_node_is_told_by_variables() {
         let mode = |value| ("DATABASE_BACKUP_MODE", value);
-        let upgrade = ("DATABASE_BACKUP_ON_VERSION_UPGRADE", Some("false"));
+        let upgrade = |value| ("DATABASE_BACKUP_ON_VERSION_UPGRADE", Some(value));
         assert_eq!(backup_off_by_variables(&[mode(Some("full"))]), None);
         assert_eq!(backup_off_by_variables(&[mode(None)]), None, "not known");
         let off = Some("DATABASE_BACKUP_MODE is none");
         assert_eq!(backup_off_by_variables(&[mode(Some("none"))]), off);
         let off = Some("DATABASE_BACKUP_ON_VERSION_UPGRADE is false");
-        assert_eq!(backup_off_by_variables(&[mode(Some("full")), upgrade]), off);
+        for no in ["0", "f", "F", "false", "False", "FALSE"] {
+            let variables = [mode(Some("full")), upgrade(no)];
+            assert_eq!(backup_off_by_variables(&variables), off, "{no}");
+        }
+        for yes in ["1", "t", "TRUE", "no", "fAlse", ""] {
+            let variables = [mode(Some("full")), upgrade(yes)];
+            assert_eq!(backup_off_by_variables(&variables), None, "{yes}");
+        }
         let off = Some("DATABASE_BACKUP_MODE is none, the node's default");
         assert_eq!(backup_off_by_variables(&[]), off);
     }

@@ -1,6 +1,6 @@
 //! One question to the database: one connection, two round trips, read only, nothing kept open.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage, SimpleQueryRow};
 use super::tls::{Tls, Untrusted};
 use super::word::{Holder, Says, Silence};
 use crate::node::database::{
-    LEASE_QUERY, SERVER_QUERY, SESSIONS_QUERY, VERSION_QUERY, advisory_query, is_of_app,
+    LEASE_QUERY, SCHEMA_QUERY, SERVER_QUERY, SESSIONS_QUERY, SessionOf, VERSION_QUERY,
+    advisory_query, is_of_app, session_of,
 };
 use crate::node::{DatabaseUrl, Host, TlsMode, WhichServer};
 use crate::observe::PodId;
@@ -54,15 +55,18 @@ pub async fn ask(question: &Question<'_>) -> Result<Says, Silence> {
 
 /// Asks the server of a URL that was read, wherever that is.
 pub async fn ask_server(url: &DatabaseUrl, question: &Question<'_>) -> Result<Says, Silence> {
-    if url.tls != TlsMode::Disable && url.names_authority && question.authority.is_none() {
+    if url.tls.verifies() && url.names_authority && question.authority.is_none() {
         return Err(Silence::new(
             "AuthorityMissing",
             "the database URL names a certificate authority by a path in the node's pod: name its Secret or ConfigMap in spec.database.ca, too",
         ));
     }
-    let appended = in_namespace(question.namespace);
-    let tls = Tls::new(url.tls, question.authority, appended)
-        .map_err(|why: Untrusted| Silence::new("AuthorityMissing", why.to_string()))?;
+    let tls = Tls::new(
+        url.tls,
+        question.authority,
+        own_names(url, question.namespace),
+    )
+    .map_err(|why: Untrusted| Silence::new("AuthorityMissing", why.to_string()))?;
     let config = config(url, question.namespace);
     match timeout(PATIENCE, converse(config, tls, question.pods)).await {
         Ok(answer) => answer.map_err(|error| silence(&error, url)),
@@ -88,12 +92,19 @@ fn seen_from_here(name: &str, namespace: &str) -> String {
     if name.contains(['.', ':']) {
         name.to_owned()
     } else {
-        format!("{name}{}", in_namespace(namespace))
+        format!("{name}.{namespace}.svc")
     }
 }
 
-fn in_namespace(namespace: &str) -> String {
-    format!(".{namespace}.svc")
+/// The hosts of a URL by the names that they are looked up by: those that were appended to, and only those. Where the
+/// URL has both names of one Service, the longer is verified.
+fn own_names(url: &DatabaseUrl, namespace: &str) -> BTreeMap<String, String> {
+    let written = |name: &str| url.hosts.iter().any(|host| host.name == name);
+    url.hosts
+        .iter()
+        .map(|host| (seen_from_here(&host.name, namespace), host.name.clone()))
+        .filter(|(seen, own)| seen != own && !written(seen))
+        .collect()
 }
 
 fn config(url: &DatabaseUrl, namespace: &str) -> Config {
@@ -170,6 +181,11 @@ async fn converse(
     } else {
         Vec::new()
     };
+    let migrations = if flag(7) {
+        rows(&client, SCHEMA_QUERY).await?
+    } else {
+        Vec::new()
+    };
     // The transaction goes with the connection.
     let advisory = held.first().map_or(Holder::Nobody, |row| {
         let pid = row.get(0).unwrap_or_default();
@@ -200,11 +216,23 @@ async fn converse(
         advisory,
         // A node built by hand calls itself "unset".
         version: versions.first().and_then(|row| row.get(0)?.parse().ok()),
-        sessions: sessions
-            .iter()
-            .filter_map(|session| pods.get(&session.address?).cloned())
-            .collect::<BTreeSet<_>>(),
+        schema: migrations.first().and_then(|row| row.get(0)?.parse().ok()),
+        sessions: by_pod(&sessions, pods),
     })
+}
+
+/// Of several sessions from one address the one that is most like a node's counts.
+fn by_pod(sessions: &[Session], pods: &BTreeMap<IpAddr, PodId>) -> BTreeMap<PodId, SessionOf> {
+    let mut found = BTreeMap::new();
+    for session in sessions {
+        let Some(pod) = session.address.and_then(|address| pods.get(&address)) else {
+            continue;
+        };
+        let of = session_of(&session.name);
+        let best = found.entry(pod.clone()).or_insert(of);
+        *best = of.max(*best);
+    }
+    found
 }
 
 async fn rows(client: &Client, sql: &str) -> Result<Vec<SimpleQueryRow>, tokio_postgres::Error> {
@@ -347,6 +375,18 @@ mod tests {
                 "fd00::7"
             ]
         );
+    }
+
+    #[test]
+    fn only_what_was_appended_is_no_part_of_the_name_to_verify() {
+        let names = |hosts: &str| {
+            let url = format!("postgres://cl@{hosts}/node");
+            own_names(&DatabaseUrl::parse(&url).unwrap(), "chainlink")
+        };
+        let appended = ("postgres.chainlink.svc".to_owned(), "postgres".to_owned());
+        assert_eq!(names("postgres,10.0.0.7"), [appended].into());
+        assert_eq!(names("postgres.chainlink.svc"), [].into());
+        assert_eq!(names("postgres.chainlink.svc,postgres"), [].into());
     }
 
     #[tokio::test]

@@ -5,4 +5,4 @@ mod tls;
 mod word;
 
 pub use ask::{Question, ask, ask_server};
-pub use word::{DatabaseWord, Holder, Says, Silence, Verified};
+pub use word::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};

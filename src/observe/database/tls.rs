@@ -1,5 +1,6 @@
 //! TLS to the database, as the node's `sslmode` asks for it.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -36,17 +37,17 @@ pub enum Untrusted {
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
-    /// What was appended to a host of the URL to look it up, and is no part of its name.
-    appended: String,
+    /// The host's name in the URL, where it is looked up by another.
+    own_names: BTreeMap<String, String>,
 }
 
 impl Tls {
-    /// As `mode` asks. `authority` is PEM text; without it the machine's own authorities are trusted. A name that
-    /// ends in `appended` is verified without that.
+    /// As `mode` asks. `authority` is PEM text; without it the machine's own authorities are trusted. A host that is
+    /// looked up by a key of `own_names` is verified by its value.
     pub fn new(
         mode: TlsMode,
         authority: Option<&[u8]>,
-        appended: String,
+        own_names: BTreeMap<String, String>,
     ) -> Result<Self, Untrusted> {
         let provider = Arc::new(ring::default_provider());
         let inner = match mode {
@@ -71,7 +72,7 @@ impl Tls {
             .with_no_client_auth();
         Ok(Self {
             config: Arc::new(config),
-            appended,
+            own_names,
         })
     }
 }
@@ -165,7 +166,7 @@ where
     type Error = rustls::pki_types::InvalidDnsNameError;
 
     fn make_tls_connect(&mut self, domain: &str) -> Result<ForServer, Self::Error> {
-        let name = domain.strip_suffix(&self.appended).unwrap_or(domain);
+        let name = self.own_names.get(domain).map_or(domain, String::as_str);
         Ok(ForServer {
             config: Arc::clone(&self.config),
             name: ServerName::try_from(name.to_owned())?,
@@ -224,5 +225,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Stream<S> {
     fn channel_binding(&self) -> ChannelBinding {
         ChannelBinding::none()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_to_verify_is_the_one_in_the_url() {
+        let own = [("db.chainlink.svc".to_owned(), "db".to_owned())].into();
+        let mut tls = Tls::new(TlsMode::Require, None, own).unwrap();
+        let mut name = |host: &str| {
+            let server = MakeTlsConnect::<tokio::net::TcpStream>::make_tls_connect(&mut tls, host);
+            server.unwrap().name.to_str().into_owned()
+        };
+        assert_eq!(name("db.chainlink.svc"), "db");
+        let written = "other.chainlink.svc";
+        assert_eq!(name(written), written, "as the user wrote it");
     }
 }

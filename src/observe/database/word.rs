@@ -1,12 +1,13 @@
 //! The database's answer, in the planner's terms. Data only.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 
 use crate::api::Verification;
 use crate::node::NodeVersion;
+use crate::node::database::SessionOf;
 use crate::observe::PodId;
 
 /// What the spec asks for, and the last answer.
@@ -22,8 +23,74 @@ pub struct DatabaseWord {
     /// When the question was put.
     pub at: Timestamp,
     pub said: Result<Says, Silence>,
+    /// Beside a silence: the last answer that the same URL gave. A question that is not answered takes nothing back
+    /// of what was said against a stop; what was said for one has to be fresh.
+    pub before: Option<Heard>,
     /// Pods that the same URL has shown to hold a lock, now or before: they are on this database.
     pub held: BTreeSet<PodId>,
+    /// Since when each lock was free whenever the same URL was asked.
+    pub free: Free,
+}
+
+/// An answer, and when it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    pub at: Timestamp,
+    pub says: Says,
+}
+
+/// The first of the answers on end that found a lock free. `None`: the last one found it taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Free {
+    pub lease: Option<Timestamp>,
+    pub advisory: Option<Timestamp>,
+}
+
+impl DatabaseWord {
+    /// The answer to the question put `at`, after what the same URL said `before`.
+    pub fn after(before: Option<Self>, at: Timestamp, said: Result<Says, Silence>) -> Self {
+        let mut word = Self {
+            at,
+            said,
+            before: None,
+            held: BTreeSet::new(),
+            free: Free::default(),
+        };
+        if let Some(before) = before {
+            word.before = match before.said {
+                Ok(says) => Some(Heard {
+                    at: before.at,
+                    says,
+                }),
+                Err(_) => before.before,
+            };
+            word.held = before.held;
+            word.free = before.free;
+        }
+        if let Ok(says) = &word.said {
+            word.before = None;
+            for holder in [&says.lease, &says.advisory] {
+                if let Holder::Pod(pod) = holder {
+                    word.held.insert(pod.clone());
+                }
+            }
+            let free = |holder: &Holder, since: Option<Timestamp>| {
+                (*holder == Holder::Nobody).then(|| since.unwrap_or(at))
+            };
+            word.free.lease = free(&says.lease, word.free.lease);
+            word.free.advisory = free(&says.advisory, word.free.advisory);
+        }
+        word
+    }
+
+    /// The last answer, and when it was asked for: this one, or the one before a silence.
+    pub fn last(&self) -> Option<(Timestamp, &Says)> {
+        match (&self.said, &self.before) {
+            (Ok(says), _) => Some((self.at, says)),
+            (Err(_), Some(before)) => Some((before.at, &before.says)),
+            (Err(_), None) => None,
+        }
+    }
 }
 
 /// What the server said that the database URL leads to.
@@ -39,8 +106,10 @@ pub struct Says {
     pub advisory: Holder,
     /// The version that migrated it last, where that can be read (rule S6).
     pub version: Option<NodeVersion>,
-    /// The pods of the resource that have a session there.
-    pub sessions: BTreeSet<PodId>,
+    /// The number of the last migration that was applied, where that can be read.
+    pub schema: Option<i64>,
+    /// The pods of the resource from whose address there is a session, and whose that is by its name.
+    pub sessions: BTreeMap<PodId, SessionOf>,
 }
 
 /// Who holds a lock.
@@ -77,5 +146,68 @@ impl Silence {
             "NotAllowed",
             "the operator was installed without the right to read the Secret of the database URL: set databaseVerification.enabled in the values of its chart",
         )
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn says(lease: Holder) -> Says {
+        Says {
+            read_only: None,
+            missing_right: None,
+            lease,
+            advisory: Holder::Nobody,
+            version: None,
+            schema: None,
+            sessions: [].into(),
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn pod() -> PodId {
+        PodId {
+            name: "a".to_owned(),
+            uid: "1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_silence_keeps_the_last_answer_and_the_next_answer_takes_its_place() {
+        let first = DatabaseWord::after(None, at(1), Ok(says(Holder::Pod(pod()))));
+        assert_eq!(first.last(), Some((at(1), &says(Holder::Pod(pod())))));
+        let mut word = first;
+        for second in [2, 3] {
+            let silence = Silence::new("Unreachable", "it can't be reached");
+            word = DatabaseWord::after(Some(word), at(second), Err(silence));
+            assert_eq!(word.at, at(second));
+            assert_eq!(word.last(), Some((at(1), &says(Holder::Pod(pod())))));
+        }
+        let word = DatabaseWord::after(Some(word), at(4), Ok(says(Holder::Nobody)));
+        assert_eq!(word.before, None);
+        assert_eq!(word.last(), Some((at(4), &says(Holder::Nobody))));
+        assert_eq!(word.held, [pod()].into(), "it is on this database");
+    }
+
+    #[test]
+    fn a_lock_is_free_since_the_first_of_the_answers_on_end_that_found_it_so() {
+        let mut word = None;
+        let mut since = Vec::new();
+        for (second, lease) in [
+            (1, Holder::Nobody),
+            (2, Holder::Nobody),
+            (3, Holder::Unseen),
+            (4, Holder::Nobody),
+        ] {
+            let next = DatabaseWord::after(word, at(second), Ok(says(lease)));
+            since.push(next.free.lease);
+            word = Some(next);
+        }
+        assert_eq!(since, [Some(at(1)), Some(at(1)), None, Some(at(4))]);
     }
 }

@@ -12,6 +12,7 @@ use crate::api::{
     Creation, DatabaseDiffers, LastActive, MayHaveHeld, Memory, Stop, Verification, WantedRevision,
 };
 use crate::node::ExitKind;
+use crate::node::database::SessionOf;
 use crate::observe::{
     self, Answered, Contact, Container, DatabaseWord, Exit, Holder, Intent, Machine, Observation,
     PodId, Problem, Revision, Says, Took, Trouble, Verified, Wanted,
@@ -353,20 +354,23 @@ fn asked(cluster: &Cluster) -> Verified {
     }
     let holder = cluster.pods().iter().find(|pod| pod.holds()).map(id);
     let there = |pod: &&Pod| Pod::runs(pod.does) && !silent(pod);
+    let sessions = cluster.pods().iter().filter(there);
+    let sessions = sessions.map(|pod| (id(pod), SessionOf::Node));
     Verified {
         wanted: Verification::Auto,
-        word: Some(DatabaseWord {
-            at: *NOW,
-            said: Ok(Says {
+        word: Some(DatabaseWord::after(
+            None,
+            *NOW,
+            Ok(Says {
                 read_only: None,
                 missing_right: None,
                 lease: holder.map_or(Holder::Nobody, Holder::Pod),
                 advisory: Holder::Nobody,
                 version: None,
-                sessions: cluster.pods().iter().filter(there).map(id).collect(),
+                schema: None,
+                sessions: sessions.collect(),
             }),
-            held: [].into(),
-        }),
+        )),
     }
 }
 

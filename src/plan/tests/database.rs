@@ -1,9 +1,12 @@
 //! What the database's own word holds back, and what not.
 
+use std::collections::BTreeMap;
+
 use super::world::{World, blocked, nothing, v1, v2};
 use crate::api::Verification;
+use crate::node::database::SessionOf;
 use crate::observe::{DatabaseWord, Holder, PodId, Says, Silence};
-use crate::plan::{Census, Evidence, of_active};
+use crate::plan::{Census, Evidence, RESCUE, Step, of_active};
 
 /// `a` is active, `b` waits for it: one pass before the stop.
 fn before_the_stop() -> World {
@@ -27,8 +30,13 @@ fn good(world: &mut World) -> Says {
         lease: Holder::Pod(a.clone()),
         advisory: Holder::Nobody,
         version: None,
-        sessions: [a, b].into(),
+        schema: None,
+        sessions: nodes([a, b]),
     }
+}
+
+fn nodes<const N: usize>(pods: [PodId; N]) -> BTreeMap<PodId, SessionOf> {
+    pods.map(|pod| (pod, SessionOf::Node)).into()
 }
 
 fn says(world: &mut World, change: impl FnOnce(&mut Says, PodId)) {
@@ -36,22 +44,15 @@ fn says(world: &mut World, change: impl FnOnce(&mut Says, PodId)) {
     let b = id(world, "b");
     change(&mut said, b);
     let held = [id(world, "a")].into();
-    world.database.word = Some(DatabaseWord {
-        at: world.now,
-        said: Ok(said),
-        held,
-    });
+    world.hears(Ok(said));
+    world.database.word.as_mut().unwrap().held = held;
 }
 
 fn silent(world: &mut World) {
-    world.database.word = Some(DatabaseWord {
-        at: world.now,
-        said: Err(Silence {
-            reason: "Unreachable",
-            message: "it can't be reached".to_owned(),
-        }),
-        held: [].into(),
-    });
+    world.hears(Err(Silence {
+        reason: "Unreachable",
+        message: "it can't be reached".to_owned(),
+    }));
 }
 
 fn told(world: &World) -> String {
@@ -72,21 +73,29 @@ fn a_database_that_agrees_permits_the_stop_in_every_mode() {
     }
 }
 
+fn migrated_by(version: &str) -> DatabaseWord {
+    let says = Says {
+        version: Some(version.parse().unwrap()),
+        ..nothing_there()
+    };
+    DatabaseWord::after(None, "2026-01-01T12:00:00Z".parse().unwrap(), Ok(says))
+}
+
+fn nothing_there() -> Says {
+    Says {
+        read_only: None,
+        missing_right: None,
+        lease: Holder::Nobody,
+        advisory: Holder::Nobody,
+        version: None,
+        schema: None,
+        sessions: [].into(),
+    }
+}
+
 /// An adopted database: nothing of ours has ever run on it.
 #[test]
 fn s6_no_pod_is_made_of_a_version_that_the_database_is_too_new_for() {
-    let migrated_by = |version: &str| DatabaseWord {
-        at: "2026-01-01T12:00:00Z".parse().unwrap(),
-        said: Ok(Says {
-            read_only: None,
-            missing_right: None,
-            lease: Holder::Nobody,
-            advisory: Holder::Nobody,
-            version: Some(version.parse().unwrap()),
-            sessions: [].into(),
-        }),
-        held: [].into(),
-    };
     let mut world = World::with(2).wanting(&v1());
     world.database.word = Some(migrated_by("2.28.1"));
     assert_eq!(world.obey(), nothing());
@@ -276,7 +285,7 @@ fn the_database_tells_a_pod_that_took_over_after_an_outage_from_one_on_another_d
 
     let mut world = after_an_outage();
     says(&mut world, |said, b| {
-        said.sessions = [b.clone()].into();
+        said.sessions = nodes([b.clone()]);
         said.lease = Holder::Pod(b);
     });
     let look = world.look();
@@ -306,7 +315,7 @@ fn a_database_in_which_the_older_one_holds_the_lock_makes_the_newer_one_no_activ
 fn a_url_that_never_named_the_older_one_says_nothing_of_it() {
     let mut world = after_an_outage();
     says(&mut world, |said, b| {
-        said.sessions = [b.clone()].into();
+        said.sessions = nodes([b.clone()]);
         said.lease = Holder::Pod(b);
     });
     world.database.word.as_mut().unwrap().held = [id(&mut world.clone(), "b")].into();
@@ -325,4 +334,250 @@ fn an_answer_from_before_the_takeover_names_nobody() {
     let look = world.look();
     let census = Census::take(&look, &world.memory, world.now);
     assert_eq!(census.foreign.len(), 1);
+}
+
+/// One question that is not answered, or a hundred, must not let through what the database has spoken against.
+#[test]
+fn a_silence_takes_nothing_back_of_what_was_said_against_a_stop() {
+    type Change = fn(&mut Says, PodId);
+    let cases: [Change; 4] = [
+        |said, _| said.read_only = Some("it is in recovery"),
+        |said, _| said.missing_right = Some("to create tables"),
+        |said, _| said.lease = Holder::Nobody,
+        |said, b| {
+            said.sessions.remove(&b);
+        },
+    ];
+    for change in cases {
+        for wanted in [Verification::Auto, Verification::Required] {
+            let mut world = before_the_stop();
+            world.database.wanted = wanted;
+            says(&mut world, change);
+            for _ in 0..3 {
+                world.later(11);
+                silent(&mut world);
+                assert_eq!(world.obey(), nothing());
+                assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
+                assert!(told(&world).contains("so it said when it last answered"));
+            }
+            says(&mut world, |_, _| {});
+            assert_eq!(world.obey(), ["stop a"], "it has taken it back");
+        }
+    }
+}
+
+#[test]
+fn an_agreement_of_before_a_silence_is_none() {
+    let mut world = before_the_stop();
+    world.database.wanted = Verification::Required;
+    says(&mut world, |_, _| {});
+    silent(&mut world);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("DatabaseNotAsked", true));
+}
+
+/// Else a database that can't be asked any more would hold back every handover after a failover.
+#[test]
+fn an_answer_of_before_a_silence_says_nothing_of_a_pod_that_came_after_it() {
+    let mut world = before_the_stop();
+    says(&mut world, |said, b| {
+        said.sessions.remove(&b);
+        said.lease = Holder::Pod(b);
+    });
+    world.later(1);
+    let now = world.now;
+    world.pod("a").took.as_mut().unwrap().at = now;
+    world.pod("b").waiting = Some(now);
+    world.later(60);
+    silent(&mut world);
+    assert_eq!(world.obey(), ["stop a"]);
+}
+
+#[test]
+fn s6_a_silence_does_not_make_the_database_older() {
+    let mut world = World::with(2).wanting(&v1());
+    world.database.word = Some(migrated_by("2.29.0"));
+    silent(&mut world);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("VersionWentBack", true));
+}
+
+/// `advisorylock` to `dual`: the successor writes `lease_lock`, and the active never has.
+#[test]
+fn the_rights_that_count_are_those_that_the_successor_needs() {
+    let lacks: fn(&mut Says, PodId) = |said, _| {
+        said.missing_right = Some("to create tables");
+        said.advisory = said.lease.clone();
+    };
+    let next = |from: &str, to: &str| {
+        let from = super::world::locked("1.13.2", from);
+        let to = super::world::locked("1.13.3", to);
+        let mut world = World::with(1).active("a", &from).wanting(&from).at_rest();
+        world.want_settled(&to);
+        world = world.standby("b", &to);
+        world.later(60);
+        says(&mut world, lacks);
+        world
+    };
+    let mut world = next("advisorylock on db", "dual on db");
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
+    assert!(told(&world).contains("has no right to create tables"));
+    let mut world = next("advisorylock on db", "advisorylock on db");
+    assert_eq!(world.obey(), ["stop a"]);
+    let mut world = next("dual on db", "advisorylock on db");
+    assert_eq!(world.obey(), ["stop a"]);
+}
+
+#[test]
+fn a_strangers_session_from_the_address_of_the_successor_is_not_the_successors() {
+    let of = |session| {
+        let mut world = before_the_stop();
+        world.database.wanted = Verification::Required;
+        says(&mut world, |said, b| {
+            said.sessions.insert(b, session);
+        });
+        world
+    };
+    let mut world = of(SessionOf::Stranger);
+    world.database.wanted = Verification::Auto;
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
+
+    let mut world = of(SessionOf::Unclear);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("DatabaseNotAsked", true));
+    world.database.wanted = Verification::Auto;
+    assert_eq!(world.obey(), ["stop a"], "it proves nothing either way");
+}
+
+/// Their sessions have a name that says nothing.
+#[test]
+fn of_a_node_before_1_1_any_session_that_may_be_its_own_is_taken_for_it() {
+    let old = super::world::locked("1.0.0", "advisorylock on db");
+    let next = super::world::locked("1.0.1", "advisorylock on db");
+    let mut world = World::with(1).active("a", &old).wanting(&old).at_rest();
+    world.want_settled(&next);
+    world = world.standby("b", &next);
+    world.later(60);
+    world.database.wanted = Verification::Required;
+    says(&mut world, |said, _| {
+        said.advisory = said.lease.clone();
+        for session in said.sessions.values_mut() {
+            *session = SessionOf::Unclear;
+        }
+    });
+    assert_eq!(world.obey(), ["stop a"]);
+}
+
+/// `a` and `b` wait for a node outside.
+fn all_wait() -> World {
+    let mut world = World::with(2)
+        .standby("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    outside(&mut world, |_, _| {});
+    assert_eq!(world.plan().situation.step, Step::External);
+    world
+}
+
+fn outside(world: &mut World, change: impl FnOnce(&mut Says, PodId)) {
+    says(world, |said, b| {
+        said.lease = Holder::Elsewhere([10, 0, 0, 9].into());
+        change(said, b);
+    });
+}
+
+#[test]
+fn where_no_pod_could_win_from_a_holder_outside_a_person_is_told() {
+    type Change = fn(&mut Says, PodId);
+    let cases: [(Change, &str); 4] = [
+        (
+            |said, _| said.read_only = Some("it is in recovery"),
+            "takes no writes",
+        ),
+        (
+            |said, _| said.missing_right = Some("to create tables"),
+            "has no right",
+        ),
+        (
+            |said, b| {
+                said.sessions.remove(&b);
+            },
+            "b says that it waits, but has no session",
+        ),
+        (
+            |said, b| {
+                said.sessions.insert(b, SessionOf::Stranger);
+            },
+            "b says that it waits, but has no session",
+        ),
+    ];
+    for (change, words) in cases {
+        let mut world = all_wait();
+        outside(&mut world, change);
+        assert_eq!(world.obey(), nothing());
+        assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
+        assert!(told(&world).contains(words), "{}", told(&world));
+        assert_eq!(world.plan().situation.step, Step::External);
+        world.later(60);
+        silent(&mut world);
+        assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
+        outside(&mut world, |_, _| {});
+        assert_eq!(world.blocked(), None, "{words}");
+        outside(&mut world, change);
+        world.database.wanted = Verification::Never;
+        assert_eq!(world.blocked(), None, "nobody asks: {words}");
+    }
+}
+
+#[test]
+fn a_lock_that_nobody_has_for_longer_than_a_takeover_needs_is_not_held_outside() {
+    let free: fn(&mut Says, PodId) = |said, _| said.lease = Holder::Nobody;
+    let mut world = all_wait();
+    outside(&mut world, free);
+    assert_eq!(world.blocked(), None, "it may be taken at this moment");
+    world.later(RESCUE.as_secs() - 1);
+    outside(&mut world, free);
+    assert_eq!(world.blocked(), None);
+    world.later(1);
+    outside(&mut world, free);
+    assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
+    assert!(told(&world).contains("nobody holds the lease"));
+    outside(&mut world, |_, _| {});
+    outside(&mut world, free);
+    assert_eq!(world.blocked(), None, "it was held in between");
+}
+
+#[test]
+fn what_the_database_does_not_show_of_a_holder_outside_changes_nothing() {
+    type Change = fn(&mut Says, PodId);
+    let cases: [Change; 4] = [
+        |said, _| said.lease = Holder::Unseen,
+        |said, _| said.sessions.clear(),
+        |said, b| {
+            said.sessions.insert(b, SessionOf::Unclear);
+        },
+        |said, b| said.lease = Holder::Pod(b),
+    ];
+    for change in cases {
+        let mut world = all_wait();
+        outside(&mut world, change);
+        world.later(600);
+        outside(&mut world, change);
+        assert_eq!(world.blocked(), None);
+        silent(&mut world);
+        assert_eq!(world.blocked(), None);
+        world.database.word = None;
+        assert_eq!(world.blocked(), None);
+    }
+    // One that came to wait after the question is not in the answer.
+    let mut world = all_wait();
+    outside(&mut world, |said, b| {
+        said.sessions.remove(&b);
+    });
+    world.later(1);
+    world.starts("b");
+    world.waits("b");
+    assert_eq!(world.blocked(), None);
 }

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use crate::api::Memory;
 use crate::node::ExitKind;
 use crate::observe::{
-    Answered, Checked, Contact, Container, Exit, Intent, Machine, Observation, Pod, PodId, Problem,
-    Pull, Pulled, Revision, Took, Trouble, Validation, Verified, Wanted, Wishes,
+    Answered, Checked, Contact, Container, DatabaseWord, Exit, Intent, Machine, Observation, Pod,
+    PodId, Problem, Pull, Pulled, Revision, Says, Silence, Took, Trouble, Validation, Verified,
+    Wanted, Wishes,
 };
 use crate::plan::{Act, Cause, Plan, Situation, plan};
 
@@ -326,6 +327,12 @@ impl World {
                 message: message.to_owned(),
             }),
         };
+    }
+
+    /// The database is asked now, by the URL of before.
+    pub fn hears(&mut self, said: Result<Says, Silence>) {
+        let before = self.database.word.take();
+        self.database.word = Some(DatabaseWord::after(before, self.now, said));
     }
 
     // What the operator does.
