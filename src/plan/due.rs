@@ -72,6 +72,8 @@ fn lock_moves(plan: &Plan, census: &Census<'_>, now: Timestamp) -> bool {
     let Some(active) = census.active.filter(|active| !active.deleted) else {
         let stop = plan.memory.stopping.as_ref().filter(|stop| stop.active);
         let ended = last.and_then(|last| last.ended);
+        // Nobody has been seen to take over in time: versions before 2.15 may migrate without a word.
+        let lately = |at: Timestamp| at > before(now, census.rescue);
         return stop.is_some_and(|stop| lately(stop.at)) || ended.is_some_and(lately);
     };
     let took = active.took.is_some_and(|took| lately(took.at));

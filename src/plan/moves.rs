@@ -148,6 +148,9 @@ impl<'a> Board<'a> {
         if let Some(decided) = self.database_differs() {
             return decided;
         }
+        if let Some(taker) = self.silent_taker() {
+            return Decided::nothing(Situation::at(Step::Booting).about(&taker.id.name));
+        }
         if let Some(failed) = self.handover_failed() {
             let situation = Situation::at(Step::Holding).blocked(Self::failure(&failed));
             return Decided {

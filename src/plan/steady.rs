@@ -2,7 +2,7 @@
 
 use super::UNRESPONSIVE;
 use super::census::before;
-use super::database::{Evidence, of_outside};
+use super::database::{Evidence, of_active, of_outside};
 use super::guard::{self, Cause};
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Situation, Step};
@@ -10,7 +10,7 @@ use crate::api::FailedHow;
 use crate::node::LockMode;
 use crate::observe::{Answered, Pod, Revision};
 
-impl Board<'_> {
+impl<'a> Board<'a> {
     /// All pods are of the wanted revision: as many as wanted, no more.
     pub(super) fn keep(&self, target: &Revision) -> Decided {
         let replicas = self.seen.intent.replicas;
@@ -121,6 +121,21 @@ impl Board<'_> {
             message: format!("{message}{way}"),
             stalled,
         })
+    }
+
+    /// A pod that looks as if it still waited, and of which the database says that it has the lock: before 2.15 a node
+    /// may dump and migrate without a server, and from 2.2 on without a line.
+    pub(super) fn silent_taker(&self) -> Option<&'a Pod> {
+        let verified = &self.seen.database;
+        let asked = verified.word.as_ref()?.at;
+        let stop = self.memory.stopping.as_ref().map(|stop| stop.at);
+        let ended = self.memory.last_active.as_ref().and_then(|last| last.ended);
+        let since = stop.max(ended)?;
+        if self.census.active.is_some() || self.census.order_unknown || asked <= since {
+            return None;
+        }
+        let holds = |pod: &&&Pod| of_active(verified, pod) == Evidence::Agrees;
+        self.census.waiting.iter().find(holds).copied()
     }
 
     /// Whether an active of ours ended so short a time ago that its lease may still be there.

@@ -581,3 +581,31 @@ fn what_the_database_does_not_show_of_a_holder_outside_changes_nothing() {
     world.waits("b");
     assert_eq!(world.blocked(), None);
 }
+
+/// Before 2.15 nothing but the database tells of a takeover until the boot is over.
+#[test]
+fn a_successor_that_the_database_knows_to_hold_the_lock_has_not_failed() {
+    let said = good(&mut before_the_stop());
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&crate::plan::tests::world::configured("2.28.0", "changed"));
+    let successor = world.carry_on_until_stop();
+    world.gone("a");
+    world.later(20);
+    let holder = world.pod(&successor).id.clone();
+    world.hears(Ok(Says {
+        lease: Holder::Pod(holder.clone()),
+        sessions: nodes([holder.clone(), holder.clone()]),
+        ..said
+    }));
+    world.later(1);
+    for _ in 0..20 {
+        let acts = world.obey();
+        assert!(acts.iter().all(|act| act.starts_with("label")), "{acts:?}");
+        assert_eq!(world.plan().situation.step, Step::Booting);
+        assert_eq!(world.blocked(), None);
+        world.later(60);
+    }
+    world.takes(&successor);
+    world.carry_on();
+    assert_eq!(world.memory.failed, None);
+}

@@ -72,14 +72,18 @@ fn a_rollout_that_is_stuck_for_days_does_not_live_on_one_answer() {
 
 #[test]
 fn while_the_lock_moves_nobody_waits_for_an_answer_unless_it_stays_away() {
-    let mut world = pair();
+    let mut world = World::with(3)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .standby("c", &v1())
+        .at_rest();
     world.hears(Ok(says()));
     world.later(70);
     world.gone("a");
     world.obey();
     assert!(!due(&world));
-    assert!(!after(&world, 50));
-    assert!(after(&world, 61), "nobody has taken the lock");
+    assert!(!after(&world, 10));
+    assert!(after(&world, 16), "nobody has been seen to take the lock");
     world.later(1);
     world.takes("b");
     assert!(!due(&world), "the Service follows first");
