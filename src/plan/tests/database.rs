@@ -590,6 +590,7 @@ fn a_successor_that_the_database_knows_to_hold_the_lock_has_not_failed() {
     world.want_settled(&crate::plan::tests::world::configured("2.28.0", "changed"));
     let successor = world.carry_on_until_stop();
     world.gone("a");
+    world.obey();
     world.later(20);
     let holder = world.pod(&successor).id.clone();
     world.hears(Ok(Says {
