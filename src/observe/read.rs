@@ -17,7 +17,7 @@ use crate::api::names::{
     ACTIVE_CONDITION, CONTAINER, LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE,
     ROLE_LABEL, VERSION_ANNOTATION, WAITING_CONDITION,
 };
-use crate::node::read_validation;
+use crate::node::{kept_lines, read_validation};
 
 /// What a pod's own conditions say of its present container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -265,8 +265,9 @@ pub(super) fn validation(pod: &ApiPod, log: Option<&str>) -> Validation {
 
 fn checked(pod: &ApiPod, log: Option<&str>) -> Checked {
     if let Some(ended) = container_status(pod).and_then(terminated) {
-        let output = log.or(ended.message.as_deref()).unwrap_or_default();
-        return Checked::Said(read_validation(ended.exit_code, output));
+        let kept = || kept_lines(ended.message.as_deref().unwrap_or_default()).join("\n");
+        let output = log.map_or_else(kept, str::to_owned);
+        return Checked::Said(read_validation(ended.exit_code, &output));
     }
     match container(pod, None) {
         Container::NotStarted { trouble } => Checked::NotYet(trouble),
