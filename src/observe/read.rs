@@ -200,9 +200,11 @@ pub(super) fn read(
     let named = record
         .version
         .or_else(|| facts.version.as_ref().map(ToString::to_string));
-    let wanted = revision
-        .as_ref()
-        .map(|revision| revision.version.to_string());
+    let wanted = revision.as_ref().map(|revision| revision.version.clone());
+    let contradicts = |named: &String| match (&wanted, named.parse()) {
+        (Some(wanted), Ok(named)) => !wanted.may_call_itself(&named),
+        _ => true,
+    };
     Pod {
         id: id(pod),
         resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
@@ -218,7 +220,7 @@ pub(super) fn read(
         contact: running.is_some().then_some(facts.contact).flatten(),
         served: running.is_some().then_some(facts.served).flatten(),
         watched: facts.watched,
-        contradicting_version: named.filter(|named| wanted.as_ref() != Some(named)),
+        contradicting_version: named.filter(contradicts),
         stranded: false,
         container,
     }
