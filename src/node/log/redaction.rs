@@ -161,13 +161,10 @@ fn next_value(text: &str, lower: &str, mut from: usize) -> Option<(usize, usize)
             .min()?
             + from;
         // `secret` of `secretkey` is followed by no value, and `secretkey` may be.
-        let named = SECRET_NAMES
+        let mut named = SECRET_NAMES
             .iter()
             .filter(|name| lower[start..].starts_with(**name));
-        if let Some(span) = named
-            .filter_map(|name| value_after(text, start + name.len()))
-            .next()
-        {
+        if let Some(span) = named.find_map(|name| value_after(text, start + name.len())) {
             return Some(span);
         }
         from = start + 1;

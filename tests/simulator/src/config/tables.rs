@@ -67,32 +67,7 @@ pub(super) fn read(
     environment: &BTreeMap<String, String>,
     version: &NodeVersion,
 ) -> Result<Config, String> {
-    let mut tables = Table::new();
-    let mut input = String::new();
-    for path in &cli.config {
-        let text = read_file(path, "config")?;
-        let table = parse(&text, "config")
-            .map_err(|error| version.with_the_file(&format!("file: {path}"), error))?;
-        merge(&mut tables, table);
-        input.push_str(&text);
-    }
-    if let Some(text) = environment
-        .get("CL_CONFIG")
-        .filter(|_| version.knows_cl_config())
-    {
-        let table = parse(text, "config")
-            .map_err(|error| version.with_the_file("env var \"CL_CONFIG\"", error))?;
-        merge(&mut tables, table);
-        input.push_str(text);
-    }
-    let mut secrets = Table::new();
-    for path in &cli.secrets {
-        merge(
-            &mut secrets,
-            parse(&read_file(path, "secrets")?, "secrets")?,
-        );
-    }
-
+    let (tables, secrets, input) = texts(cli, environment, version)?;
     let defaults = Config::default();
     let from = |path: &'static str| Key {
         tables: &tables,
@@ -169,6 +144,40 @@ pub(super) fn read(
         input,
         ..Config::default()
     })
+}
+
+/// The merged tables of files and `CL_CONFIG`, those of the secrets, and the former as text.
+fn texts(
+    cli: &Cli,
+    environment: &BTreeMap<String, String>,
+    version: &NodeVersion,
+) -> Result<(Table, Table, String), String> {
+    let mut tables = Table::new();
+    let mut input = String::new();
+    for path in &cli.config {
+        let text = read_file(path, "config")?;
+        let table = parse(&text, "config")
+            .map_err(|error| version.with_the_file(&format!("file: {path}"), error))?;
+        merge(&mut tables, table);
+        input.push_str(&text);
+    }
+    if let Some(text) = environment
+        .get("CL_CONFIG")
+        .filter(|_| version.knows_cl_config())
+    {
+        let table = parse(text, "config")
+            .map_err(|error| version.with_the_file("env var \"CL_CONFIG\"", error))?;
+        merge(&mut tables, table);
+        input.push_str(text);
+    }
+    let mut secrets = Table::new();
+    for path in &cli.secrets {
+        merge(
+            &mut secrets,
+            parse(&read_file(path, "secrets")?, "secrets")?,
+        );
+    }
+    Ok((tables, secrets, input))
 }
 
 fn read_file(path: &str, kind: &str) -> Result<String, String> {
