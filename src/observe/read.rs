@@ -284,3 +284,36 @@ pub(super) fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerm
         .into_iter()
         .find_map(|state| state.as_ref()?.terminated.as_ref())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What speaks against a pod made for this version whose log names that one.
+    fn contradicting(version: &str, named: &str) -> Option<String> {
+        let pod = json!({"metadata": {
+            "name": "a",
+            "labels": {REVISION_LABEL: "one"},
+            "annotations": {VERSION_ANNOTATION: version, LOCK_ANNOTATION: "lease database/url"},
+        }});
+        let facts = Facts {
+            version: Some(named.parse().unwrap()),
+            ..Facts::default()
+        };
+        let pod = serde_json::from_value(pod).unwrap();
+        read(&pod, &facts, None, &BTreeMap::new()).contradicting_version
+    }
+
+    #[test]
+    fn a_log_that_names_the_release_of_a_beta_says_nothing_against_it() {
+        assert_eq!(contradicting("2.29.0-beta.1", "2.29.0"), None);
+        assert_eq!(contradicting("2.29.0", "2.29.0"), None);
+        let other = |version, named| contradicting(version, named).as_deref() == Some(named);
+        assert!(other("2.29.0", "2.28.0"));
+        assert!(other("2.29.0-beta.1", "2.28.0"));
+        assert!(other("2.29.0", "2.29.0-beta.1"));
+    }
+}
