@@ -102,6 +102,25 @@ fn what_the_operator_overrides_is_said_with_the_file_it_stands_in() {
 }
 
 #[test]
+fn dumps_are_warned_of_where_nobody_said_how_much_room_they_need() {
+    let files = "{files: [{name: node.toml, inline: \"Database.Backup.Mode = 'lite'\"}]}";
+    let warnings = resolve("2.29.0", files, &ConfigMaps::new())
+        .unwrap()
+        .warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0]
+            .starts_with("spec.config sets Database.Backup.Mode = \"lite\": the node writes dumps"),
+        "{warnings:?}"
+    );
+    let variables = "{env: [{name: DATABASE_BACKUP_MODE, value: full}]}";
+    let warnings = resolve("1.13.3", variables, &ConfigMaps::new())
+        .unwrap()
+        .warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+}
+
+#[test]
 fn files_that_no_configmap_holds_are_refused() {
     let half = format!("# {}\n", "x".repeat(600_000));
     let maps = ConfigMaps::from([map("large", &[("a", &half)])]);

@@ -434,6 +434,12 @@ fn a_node_has_time_to_release_its_lock() {
         )),
         Some(90)
     );
+    // What it may take for itself, and to give its lock back.
+    let own = json!([{"name": "node.toml", "inline": "ShutdownGracePeriod = '1m'"}]);
+    assert_eq!(grace(&with(toml_node(), "config.files", own)), Some(75));
+    let mut of_1 = environment_node();
+    of_1["config"]["env"] = json!([{"name": "SHUTDOWN_GRACE_PERIOD", "value": "20s"}]);
+    assert_eq!(grace(&of_1), Some(35));
 }
 
 #[test]
@@ -535,6 +541,13 @@ fn the_root_folder_is_bounded_and_may_lie_on_a_storage_class() {
 
 #[test]
 fn the_image_is_the_version_unless_more_is_said() {
+    let beta = with(
+        with(toml_node(), "version", json!("2.29.0")),
+        "image",
+        json!({"tag": "2.29.0-beta.1"}),
+    );
+    let image_of_a_beta = container(&beta).image.unwrap();
+    assert!(image_of_a_beta.ends_with(":2.29.0-beta.1"));
     let image = |image: Value| container(&with(toml_node(), "image", image)).image.unwrap();
     let digest = format!("sha256:{}", "0".repeat(64));
 

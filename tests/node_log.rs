@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use chainlink_operator::node::{
-    LockMode, LogEvent, LogReader, Milestone, TakeoverSign, WaitingFor, last_words, read_line,
+    ExitKind, LockMode, LogEvent, LogReader, Milestone, TakeoverSign, WaitingFor, classify_exit,
+    kept_lines, last_words, read_line,
 };
 
 const LEASE_WAIT: &str = "Another application is currently holding the database lease (or a \
@@ -421,4 +422,145 @@ fn last_words_hide_passwords_and_are_short() {
         "{words}"
     );
     assert_eq!(words.chars().count(), 1001);
+}
+
+/// As go-toml 2.2.4 prints it behind the words of `core/services/chainlink/config_general.go`.
+const UNKNOWN_KEYS: &str = "failed to decode secrets TOML: 1| [Database]
+2| URL = 'postgresql://u:hunter2hunter2hunter2@db/cl'
+3| AllowSimplePassword = true
+ | ~~~~~~~~~~~~~~~~~~~ missing field
+4| BackupURI = 'hunter2'
+5|
+6| [Passwords]
+---
+1| [Database]
+2| URL = 'postgresql://u:hunter2hunter2hunter2@db/cl'
+3| AllowSimplePassword = true
+4| BackupURI = 'hunter2'
+ | ~~~~~~~~~ missing field
+5|
+6| [Passwords]
+7| Keystore = 'T.tLHkcmwePT'
+---
+3| AllowSimplePassword = true
+4| BackupURI = 'hunter2'
+5|
+6| [Passwords]
+ |  ~~~~~~~~~ missing table
+7| Keystore = 'T.tLHkcmwePT'
+8| VRF = 'geheim'
+";
+const UNKNOWN_KEYS_TOLD: &str = "failed to decode secrets TOML: line 3, AllowSimplePassword: missing field; \
+    line 4, BackupURI: missing field; line 6, Passwords: missing table";
+
+#[test]
+fn a_mistake_in_a_secrets_file_is_told_and_nothing_of_the_file() {
+    let logged = line(0, "INFO", "something of before");
+    for start in [
+        "Error running app: ",
+        "2026/11/23 18:02:27 Error running app: ",
+        "",
+    ] {
+        let text = format!("{logged}\n{start}{UNKNOWN_KEYS}");
+        let tail: Vec<&str> = text.lines().collect();
+        let words = last_words(&tail).unwrap();
+        assert_eq!(words, UNKNOWN_KEYS_TOLD);
+        assert_eq!(
+            classify_exit(1, None, Some(&words)),
+            ExitKind::Configuration
+        );
+        for line in tail {
+            let shown = read_line(line).text;
+            for secret in ["hunter2", "T.tLH", "geheim"] {
+                assert!(!shown.contains(secret), "{shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_of_a_file_is_told_wherever_the_log_was_cut() {
+    let text = format!("Error running app: {UNKNOWN_KEYS}");
+    let lines: Vec<&str> = text.lines().collect();
+    for start in 0..lines.len() {
+        let words = last_words(&lines[start..]).unwrap_or_default();
+        for secret in ["hunter2", "T.tLH", "geheim", "postgres"] {
+            assert!(!words.contains(secret), "{words}");
+        }
+        let known =
+            words.is_empty() || classify_exit(1, None, Some(&words)) == ExitKind::Configuration;
+        assert!(known, "{words}");
+    }
+}
+
+#[test]
+fn the_first_line_of_what_the_kubelet_cut_by_its_length_is_not_read() {
+    let secret = "x".repeat(2100);
+    let kept = format!("7| Some = 'hunter2{secret}'\n");
+    assert_eq!(last_words(&kept_lines(&kept[17..])), None);
+    let short = "opening db: connection refused\n";
+    assert_eq!(
+        last_words(&kept_lines(short)).as_deref(),
+        Some("opening db: connection refused")
+    );
+}
+
+#[test]
+fn a_short_password_is_told_by_what_is_wrong_with_it() {
+    use ExitKind::{Configuration, Credentials};
+    // `core/utils/password.go`, `VerifyPasswordComplexity`.
+    let complexity = "\nExpected password complexity:\nMust be at least 16 characters long\nMust not comprise:\n\
+        \tLeading or trailing whitespace\n\tA user's API email\n\nFaults:\n\
+        \tpassword is less than 16 characters long\n";
+    let requirements = "\nMust have a length of 16-50 characters\nMust not comprise:\n\
+        \tLeading or trailing whitespace (note that a trailing newline in the password file, if present, will be ignored)\n";
+    let keystore = "fatal error instantiating application: error authenticating keystore: ";
+    let database = "config validation failed: invalid secrets: Database.URL: invalid value (*****): missing or \
+        insufficiently complex password: ";
+    let user = "error creating api initializer: failed to instantiate new user: password insufficiently complex:";
+    let faults = "Faults: password is less than 16 characters long";
+    for (text, told, kind) in [
+        (
+            format!("{keystore}{complexity}"),
+            format!("{keystore}{faults}"),
+            Credentials,
+        ),
+        (
+            format!(
+                "{database}{complexity}. Database should be secured by a password matching the following complexity \
+                 requirements: {requirements}"
+            ),
+            format!("{database}{faults}"),
+            Configuration,
+        ),
+        (
+            format!("{user}\n{requirements}: {complexity}"),
+            format!("{user} {faults}"),
+            Credentials,
+        ),
+    ] {
+        let logged = line(0, "INFO", "Starting Chainlink Node 2.29.0 at commit abc");
+        let text =
+            format!("{logged}\n{text}\n2026/11/23 18:02:56 Graceful shutdown time: 204.32µs");
+        let tail: Vec<&str> = text.lines().collect();
+        let words = last_words(&tail).unwrap();
+        assert_eq!(words, told);
+        assert_eq!(classify_exit(1, None, Some(&words)), kind, "{words}");
+    }
+}
+
+#[test]
+fn words_behind_a_stack_trace_are_found() {
+    let error = line(0, "ERROR", "something failed");
+    let tail = [
+        error.as_str(),
+        "leaseLock#GetLease failed",
+        "github.com/smartcontractkit/chainlink/v2/core/services/pg.(*leaseLock).loop",
+        "\t/chainlink/lease_lock.go:229",
+        "opening db: connection refused",
+    ];
+    assert_eq!(
+        last_words(&tail).as_deref(),
+        Some("opening db: connection refused")
+    );
 }

@@ -10,9 +10,12 @@ use crate::api::{KeyRef, PodOptions};
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 use crate::observe::Revision;
 
-/// Number of the pod template of this operator: how a pod is made from a revision's content. There has
-/// been one only.
-pub const TEMPLATE: u32 = 1;
+/// Number of the pod template of this operator: how a pod is made from a revision's content. Where two make the same
+/// of a spec, it has the lower number.
+pub const TEMPLATE: u32 = WITH_THE_NODES_GRACE;
+
+/// From this template on a pod has the time to stop that the node's own configuration asks for.
+pub(super) const WITH_THE_NODES_GRACE: u32 = 2;
 
 /// How the node is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,9 +89,9 @@ impl Session {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Content {
-    /// The [`TEMPLATE`] of the operator that made the revision. It is part of the revision's name, and
-    /// nothing else reads it yet: an operator with a second template has to go on rendering the first for
-    /// the revisions that name it (rule S8).
+    /// The [`TEMPLATE`] of the operator that made the revision. It is part of the revision's name.
+    /// The spec goes on being rendered by it until the user changes something (rule S8); pods are made from the
+    /// other fields alone so far.
     pub template: u32,
     pub version: NodeVersion,
     pub style: Style,

@@ -4,16 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::content::{Content, FileSource, Resolved, Session, TEMPLATE, Value, digest};
+use super::content::{
+    Content, FileSource, Resolved, Session, TEMPLATE, Value, WITH_THE_NODES_GRACE, digest,
+};
 use super::options::pod_options;
+use super::pod::{GRACE_SECONDS, ROOT_SIZE};
 use super::variables::{variables, variables_keep_https};
 use crate::api::{
     ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, SecretValue, parse_duration,
 };
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::settings::{
-    Finding, LeaseTimes, OperatorSettings, P2P_PORT, PeerAddress, backup_off_by_files,
-    backup_off_by_variables, check_lease_times, check_toml, sets_lease_times, sets_tls,
+    AFTER_THE_GRACE, Finding, LeaseTimes, More, OperatorSettings, P2P_PORT, PeerAddress, Settings,
+    backup_off_by_files, backup_off_by_variables, check_lease_times, check_toml, dump_folder,
+    dump_must_fit, grace_name, own_grace, sets_lease_times, sets_tls,
 };
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 use crate::observe::Problem;
@@ -120,7 +124,7 @@ fn render(
     let lock = lock(spec, &version, style)?;
     let mut warnings = Vec::new();
     handover(spec)?;
-    let pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
+    let mut pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
     let peers = peers(spec)?;
     let (mut files, mut texts) = files(config, maps, &version, &mut warnings)?;
     let (mut env, env_secrets) = variables(config, maps, &version, style, &mut warnings)?;
@@ -128,6 +132,10 @@ fn render(
         peers_fit(peers, style, &texts, &env, &env_secrets, &mut warnings)?;
     }
     let backup_off = backup_off(style, &files, &texts, &env, &env_secrets);
+    let template = said(style, &files, &texts, &env, &env_secrets, |settings| {
+        dumps(settings, &pod, &mut warnings)?;
+        with_the_nodes_grace(settings, spec.pod.as_ref(), &mut pod, template)
+    })?;
     let lease = lease(spec, &version, lock)?;
     lease_is_said_once(lease, &texts, &env, &mut warnings)?;
     let settings = OperatorSettings {
@@ -212,6 +220,84 @@ fn render(
     })
 }
 
+/// Tells what the user's configuration says, as far as it can be read.
+fn said<T>(
+    style: ConfigStyle,
+    files: &[(String, FileSource)],
+    texts: &BTreeMap<String, String>,
+    env: &[(String, Value)],
+    env_secrets: &[String],
+    tell: impl FnOnce(Settings<'_>) -> T,
+) -> T {
+    match style {
+        ConfigStyle::Toml => {
+            let texts: Vec<_> = files
+                .iter()
+                .map(|(name, _)| texts.get(name).map(String::as_str))
+                .collect();
+            tell(Settings::Files(&texts))
+        }
+        ConfigStyle::Environment => {
+            let variables: Vec<_> = env
+                .iter()
+                .map(|(name, value)| match value {
+                    Value::Text(text) => (name.as_str(), Some(text.as_str())),
+                    Value::Secret(_) => (name.as_str(), None),
+                })
+                .collect();
+            let more = match env_secrets {
+                [] => More::No,
+                _ => More::InSecrets,
+            };
+            tell(Settings::Variables(&variables, more))
+        }
+    }
+}
+
+/// What the node dumps has to be written somewhere, and has to fit.
+fn dumps(settings: Settings<'_>, pod: &PodOptions, warnings: &mut Vec<String>) -> Outcome<()> {
+    let security = pod.security.as_ref();
+    if security.and_then(|security| security.read_only_root_filesystem) != Some(false) {
+        sort(dump_folder(settings), None, warnings)?;
+    }
+    if pod.storage.is_none() {
+        sort(dump_must_fit(settings, ROOT_SIZE), None, warnings)?;
+    }
+    Ok(())
+}
+
+/// Gives a node the time that it takes for itself, and says which template that is: what does not need the newer one
+/// goes on under the older one's name (rule S8).
+fn with_the_nodes_grace(
+    settings: Settings<'_>,
+    asked: Option<&PodOptions>,
+    pod: &mut PodOptions,
+    template: u32,
+) -> Outcome<u32> {
+    let needed = own_grace(settings)
+        .map(|own| (own + AFTER_THE_GRACE).as_millis().div_ceil(1000))
+        .and_then(|seconds| i64::try_from(seconds).ok())
+        .filter(|seconds| *seconds > GRACE_SECONDS);
+    // The default counts as asked for where it is written out.
+    let asked = asked.and_then(|options| options.termination_grace_period_seconds);
+    match (needed, asked) {
+        (Some(needed), Some(given)) if given < needed => refused(
+            "InvalidSpec",
+            format!(
+                "spec.pod.terminationGracePeriodSeconds is {given}, and the node may take {} s for itself ({}) and 15 s more to give its lock back: write {needed} or more, or leave it out",
+                needed - 15,
+                grace_name(settings)
+            ),
+        ),
+        (Some(needed), None) if template >= WITH_THE_NODES_GRACE => {
+            pod.termination_grace_period_seconds = Some(needed);
+            Ok(template)
+        }
+        _ if template == WITH_THE_NODES_GRACE => Ok(WITH_THE_NODES_GRACE - 1),
+        _ => Ok(template),
+    }
+}
+
 /// Why the node makes no dump of its database before it migrates it, as far as its configuration can be read.
 fn backup_off(
     style: ConfigStyle,
@@ -253,7 +339,7 @@ fn version(spec: &ChainlinkNodeSpec) -> Outcome<NodeVersion> {
     };
     let tag = spec.image.as_ref().and_then(|image| image.tag.as_deref());
     match tag.and_then(NodeVersion::parse_tag) {
-        Some(tagged) if tagged != version => refused(
+        Some(tagged) if !version.fits_tag(&tagged) => refused(
             "InvalidVersion",
             format!(
                 "spec.image.tag names version {tagged} and spec.version says {version}: change both together, or leave image.tag out"
@@ -660,6 +746,62 @@ mod tests {
             render("node", spec, &ConfigMaps::new(), None, template)
         })
         .unwrap()
+    }
+
+    /// Where the node's own files set how long it takes to stop.
+    fn with_grace(seconds: u32) -> ChainlinkNodeSpec {
+        let mut spec = spec("2.28.0");
+        let file = format!("ShutdownGracePeriod = '{seconds}s'");
+        spec.config = serde_json::from_value(
+            serde_json::json!({"files": [{"name": "node.toml", "inline": file}]}),
+        )
+        .unwrap();
+        spec
+    }
+
+    #[test]
+    fn s8_only_a_node_that_needs_more_time_to_stop_has_the_second_template() {
+        let of = |spec: &ChainlinkNodeSpec, template| {
+            let resolved = render("node", spec, &ConfigMaps::new(), template).unwrap();
+            let seconds = resolved.content.pod.termination_grace_period_seconds;
+            (resolved.content.template, seconds)
+        };
+        assert_eq!(of(&spec("2.28.0"), 2), (1, None));
+        assert_eq!(of(&with_grace(15), 2), (1, None));
+        assert_eq!(of(&with_grace(40), 2), (2, Some(55)));
+        // As it was made, until the user changes something.
+        assert_eq!(of(&with_grace(40), 1), (1, None));
+        let before = render("node", &with_grace(40), &ConfigMaps::new(), 1).unwrap();
+        let recorded = Recorded {
+            revision: &before.revision.name,
+            template: 1,
+        };
+        let maps = ConfigMaps::new();
+        let kept = resolve_after(Some(recorded), "node", &with_grace(40), &maps).unwrap();
+        assert_eq!(kept, before);
+        let changed = resolve_after(Some(recorded), "node", &with_grace(50), &maps).unwrap();
+        assert_eq!(changed.content.template, 2);
+    }
+
+    #[test]
+    fn a_grace_that_the_node_itself_may_exceed_is_refused_with_what_to_write() {
+        let mut spec = with_grace(40);
+        let mut given = |seconds| {
+            spec.pod = Some(PodOptions {
+                termination_grace_period_seconds: Some(seconds),
+                ..PodOptions::default()
+            });
+            resolve("node", &spec, &ConfigMaps::new())
+        };
+        let message = given(54).unwrap_err().message;
+        assert!(message.contains("write 55 or more"), "{message}");
+        assert!(
+            message.contains("40 s for itself (ShutdownGracePeriod)"),
+            "{message}"
+        );
+        assert_eq!(given(55).unwrap().content.template, 1);
+        // Written out, the least is still what was asked for.
+        assert!(given(30).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::content::Value;
 use super::resolve::{ConfigMaps, Outcome, lookup, missing_map, refused, sort};
 use crate::api::{Config, PodOptions, Variable};
-use crate::node::settings::{check_environment, reserved_variable};
+use crate::node::settings::{check_environment, reserved_variable, secret_variable};
 use crate::node::{ConfigStyle, NodeVersion};
 
 /// Linux hands a program no longer text (`MAX_ARG_STRLEN`, 32 pages), name and `=` included.
@@ -93,6 +93,16 @@ fn set(
         return refused(
             "InvalidConfiguration",
             format!("{place}: {name} can't be set: {instead}"),
+        );
+    }
+    if let Value::Text(text) = &value
+        && secret_variable(name, text)
+    {
+        return refused(
+            "InvalidConfiguration",
+            format!(
+                "{place}: {name} holds a secret, and its value can be read here: put it into a Secret and name that in spec.config.env, as valueFrom: {{secretKeyRef: {{name: …, key: …}}}}"
+            ),
         );
     }
     if let Value::Text(text) = &value

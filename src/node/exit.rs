@@ -80,8 +80,8 @@ const DATABASE_AWAY: [&str; 22] = [
     "sqlstate 57p",
 ];
 
-/// A server that answers and says no.
-const DATABASE_REFUSED: [&str; 12] = [
+/// A server that answers and says no, or that the node does not want (`core/services/pg/connection.go`).
+const DATABASE_REFUSED: [&str; 13] = [
     "password authentication failed",
     "no pg_hba.conf entry",
     "does not exist (sqlstate 3d000)",
@@ -94,9 +94,10 @@ const DATABASE_REFUSED: [&str; 12] = [
     "server refused tls",
     "tls error",
     "x509: ",
+    "the minimum required postgres server version is",
 ];
 
-const CREDENTIALS: [&str; 7] = [
+const CREDENTIALS: [&str; 9] = [
     "unable to decrypt encrypted key ring",
     "could not decrypt key",
     "api credentials must be supplied",
@@ -104,16 +105,25 @@ const CREDENTIALS: [&str; 7] = [
     "error authenticating keystore",
     "error reading api credentials",
     "initializing api credentials",
+    "error creating api initializer",
+    "error creating fallback initializer",
+];
+
+/// Their words go on with keys of the user's, which may be called anything.
+const UNREADABLE_TOML: [&str; 3] = [
+    "failed to decode config toml",
+    "failed to decode secrets toml",
+    "failed to decode toml",
 ];
 
 const CONFIGURATION: [&str; 10] = [
+    "config validation failed",
     "invalid configuration",
     "invalid environment",
     "invalid secrets",
-    "failed to decode config toml",
-    "failed to decode secrets toml",
     "failed to read config file",
     "failed to read secrets file",
+    "failed to parse file",
     "must not be set: unsupported",
     "flag provided but not defined",
     "failed to parse toml",
@@ -136,11 +146,20 @@ pub fn classify_exit(exit_code: i32, reason: Option<&str>, last_words: Option<&s
         ExitKind::Unknown => match exit_code {
             // Asked to stop before the node had a handler for it.
             130 | 143 => ExitKind::StoppedStarting,
+            // The same where it is the container's first process: the kernel ignores the signal that a Go program then
+            // sends itself, and it exits with 2 (`runtime.dieFromSignal`). One that crashes with 2 says so, and one
+            // that has got further catches the signal.
+            2 if is_silent(words) => ExitKind::StoppedStarting,
             255 if words.is_empty() => ExitKind::StopTimedOut,
             _ => ExitKind::Unknown,
         },
         kind => kind,
     }
+}
+
+/// Nothing was said, or only the line right before signals are caught (`core/cmd/shell_local.go`, `runNode`).
+fn is_silent(words: &str) -> bool {
+    words.is_empty() || words.starts_with("Starting Chainlink Node ")
 }
 
 fn by_words(words: &str) -> ExitKind {
@@ -151,6 +170,8 @@ fn by_words(words: &str) -> ExitKind {
             application,
             database,
         }
+    } else if says(&UNREADABLE_TOML) {
+        ExitKind::Configuration
     } else if says(&STOPPED_STANDBY) {
         ExitKind::StoppedStandby
     } else if lower.starts_with("shutdown grace period of ") {
@@ -294,6 +315,12 @@ mod tests {
             ),
             (1, Some("aborting start: context canceled"), StoppedStarting),
             (143, None, StoppedStarting),
+            (2, None, StoppedStarting),
+            (
+                2,
+                Some("Starting Chainlink Node 2.29.0 at commit abc"),
+                StoppedStarting,
+            ),
             (
                 255,
                 Some("Shutdown grace period of 5s exceeded, closing DB and exiting..."),
@@ -342,6 +369,7 @@ mod tests {
             "ERROR: prepared statement \"stmtcache_1\" already exists (SQLSTATE 42P05)",
             "tls error: server refused TLS connection",
             "tls error: x509: certificate signed by unknown authority",
+            "The minimum required Postgres server version is 11, you are running: 10, which is EOL",
         ] {
             let words = format!("opening db: failed to take initial lease on database: {cause}");
             assert_eq!(kind(&words), ExitKind::DatabaseRefused, "{cause}");
@@ -393,6 +421,20 @@ mod tests {
                 Credentials,
             ),
             ("API credentials must be supplied", Credentials),
+            (
+                "error creating api initializer: failed to instantiate new user: password insufficiently complex:",
+                Credentials,
+            ),
+            ("error creating fallback initializer: EOF", Credentials),
+            (
+                "failed to decode config TOML: line 3, RootDirectory: missing field",
+                Configuration,
+            ),
+            (
+                "config validation failed: invalid secrets: Database.URL: invalid value (*****): missing or \
+                 insufficiently complex password: Faults: password is less than 16 characters long",
+                Configuration,
+            ),
             (
                 "failed to create root directory \"/chainlink\": chmod /chainlink: operation not permitted",
                 RootDir,

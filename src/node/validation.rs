@@ -1,7 +1,7 @@
 //! The node's own check of its configuration: `… validate` reads files, secrets and variables as a start does, takes
 //! no lock and asks no database.
 
-use super::log::{last_words, redact};
+use super::log::{in_one_line, is_of_a_quote, last_words, redact};
 use super::version::{ConfigStyle, NodeVersion};
 
 /// How the check begins what it finds wrong (`core/cmd/shell.go`, `configExitErr`; measured on 1.11.0 to 2.23.0).
@@ -13,6 +13,14 @@ const UNKNOWN_COMMAND: [&str; 3] = [
     "No help topic for",
     "Incorrect Usage",
     "flag provided but not defined",
+];
+/// How the program begins words of another kind (`core/main.go`; `errorOut` of `core/cmd/shell.go` adds nothing).
+const STARTS: [&str; 5] = [
+    "Error running app: ",
+    "failed to decode ",
+    "failed to read ",
+    "panic: ",
+    "No help topic for",
 ];
 /// Longest text that is handed on.
 const LONGEST: usize = 1000;
@@ -41,18 +49,17 @@ impl NodeVersion {
 pub fn read_validation(code: i32, output: &str) -> Verdict {
     if let Some((_, found)) = output.rsplit_once(INVALID) {
         let lines: Vec<&str> = lines_of(found).collect();
-        let text = lines.join(" ");
         let problems = lines.iter().copied().map(problem);
         // The keystore password is handed to a node in a file, which only a start reads.
-        let told = shortened(&redact(&text));
-        return if problems.flatten().all(|what| what.starts_with("Password.")) {
+        let only_passwords = problems.flatten().all(|what| what.starts_with("Password."));
+        let told = shortened(&redact(&in_one_line(lines)));
+        return if only_passwords {
             Verdict::Unknown(told)
         } else {
             Verdict::Invalid(told)
         };
     }
-    let lines: Vec<&str> = lines_of(output).collect();
-    let words = last_words(&lines).unwrap_or_else(|| format!("exit code {code}"));
+    let words = words_of(output).unwrap_or_else(|| format!("exit code {code}"));
     let unknown_command = UNKNOWN_COMMAND.iter().any(|sign| output.contains(sign));
     match code {
         0 => Verdict::Valid,
@@ -61,16 +68,32 @@ pub fn read_validation(code: i32, output: &str) -> Verdict {
     }
 }
 
+/// The words that it ended with. What stands before them is the user's own configuration, which it prints.
+fn words_of(output: &str) -> Option<String> {
+    let lines: Vec<&str> = lines_of(output).collect();
+    let starts = |line: &&str| STARTS.iter().any(|start| line.contains(start));
+    let prints =
+        |line: &&str| !is_of_a_quote(line) && (line.starts_with('#') || line.contains(" = "));
+    match lines.iter().rposition(starts) {
+        Some(start) => last_words(&lines[start..]),
+        None if lines.iter().any(prints) => None,
+        None => last_words(&lines),
+    }
+}
+
 /// Without empty lines and without the summary in two words that the program ends with.
 fn lines_of(text: &str) -> impl Iterator<Item = &str> {
-    let says_something = |line: &&str| !line.is_empty() && *line != "invalid configuration";
-    text.lines().map(str::trim).filter(says_something)
+    let says_something = |line: &&str| {
+        let line = line.trim();
+        !line.is_empty() && line != "invalid configuration"
+    };
+    text.lines().filter(says_something)
 }
 
 /// What one line finds wrong: `invalid secrets: Password.Keystore: empty: …`, or an item of a list. Nothing for the
 /// line above a list.
 fn problem(line: &str) -> Option<&str> {
-    let line = line.trim_start_matches("- ");
+    let line = line.trim().trim_start_matches("- ");
     let line = line.trim_start_matches("invalid configuration: ");
     let line = line.trim_start_matches("invalid secrets: ");
     (!line.ends_with("errors:")).then_some(line)
@@ -120,6 +143,64 @@ mod tests {
         let told = invalid(1, output);
         assert!(told.contains("EVM.0.Nodes.0.WSURL"), "{told}");
         assert!(!told.contains("pw") && !told.contains("/key"), "{told}");
+    }
+
+    /// As go-toml 2.2.4 prints it for these two files.
+    const UNKNOWN_KEY: &str = "Error running app: failed to decode secrets TOML: 1| [Database]\n\
+        2| AllowSimplePassword = true\n | ~~~~~~~~~~~~~~~~~~~ missing field\n\
+        3| [Password]\n\
+        4| Keystore = 'T.tLHkcmwePT/p,]sYuntjwHKAsrhm#4eRs4LuKHwvHejWYAC2JP4M8HimwgmbaZ'\n";
+
+    #[test]
+    fn an_unknown_key_is_told_without_the_lines_around_it() {
+        let told = "failed to decode secrets TOML: line 2, AllowSimplePassword: missing field";
+        assert_eq!(invalid(1, UNKNOWN_KEY), told);
+        let logged = format!("2023/11/23 18:02:27 {UNKNOWN_KEY}");
+        assert_eq!(invalid(1, &logged), told);
+        let (_, end) = UNKNOWN_KEY.split_once('\n').unwrap();
+        assert_eq!(
+            invalid(1, end),
+            "failed to decode TOML: line 2, AllowSimplePassword: missing field"
+        );
+    }
+
+    #[test]
+    fn of_what_the_check_prints_before_it_ends_nothing_is_told() {
+        let output = "# Effective Configuration, with defaults applied:\nRootDir = '~'\n\
+            [[EVM.Nodes]]\nHTTPURL = 'https://rpc.example/key'\n";
+        assert_eq!(invalid(1, output), "exit code 1");
+        let panics = format!("{output}panic: runtime error: index out of range\n");
+        assert_eq!(
+            invalid(2, &panics),
+            "panic: runtime error: index out of range"
+        );
+    }
+
+    #[test]
+    fn of_a_short_password_the_faults_are_told_and_not_the_rules() {
+        // `v2.29.0:testdata/scripts/node/validate/invalid.txtar`, without the key for billing.
+        let output = "Invalid configuration: invalid secrets: 2 errors:\n\
+            \t- Database.URL: invalid value (*****): missing or insufficiently complex password: \n\
+            \tExpected password complexity:\n\
+            \tMust be at least 16 characters long\n\
+            \tMust not comprise:\n\
+            \t\tLeading or trailing whitespace\n\
+            \t\tA user's API email\n\
+            \t\n\
+            \tFaults:\n\
+            \t\tpassword is less than 16 characters long\n\
+            \t. Database should be secured by a password matching the following complexity requirements: \n\
+            \tMust have a length of 16-50 characters\n\
+            \tMust not comprise:\n\
+            \t\tLeading or trailing whitespace (note that a trailing newline in the password file, if present, will be ignored)\n\
+            \t\n\
+            \t- Password.Keystore: empty: must be provided and non-empty\n\ninvalid configuration\n";
+        assert_eq!(
+            invalid(1, output),
+            "invalid secrets: 2 errors: - Database.URL: invalid value (*****): missing or insufficiently complex \
+             password: Faults: password is less than 16 characters long - Password.Keystore: empty: must be provided \
+             and non-empty"
+        );
     }
 
     #[test]

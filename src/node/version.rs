@@ -69,6 +69,41 @@ impl NodeVersion {
         (known && version.build.is_empty()).then_some(Self(version))
     }
 
+    /// Whether a node of this version may call itself `said`, in its log and in `node_versions`.
+    ///
+    /// An image of a beta or a release candidate calls itself by the release that it is for: `static.Version` is
+    /// that of `package.json`, without the suffix (`v2.23.0:tools/bin/ldflags`; from 2.29 on the suffix is kept apart in
+    /// `static.VersionTag`).
+    #[must_use]
+    pub fn may_call_itself(&self, said: &Self) -> bool {
+        said == self || *said == self.release()
+    }
+
+    /// Whether a database that names `by` in `node_versions` is too new for a node of this version, which compares by
+    /// semver (`core/services/versioning`, `CheckVersion`).
+    ///
+    /// Of two versions of specs the order stays semver's, a beta before its release: that is never laxer than the
+    /// node, for which a release and its betas are one. Only here, where the word is the node's own, a beta stands for
+    /// its release, as it has written that itself.
+    #[must_use]
+    pub fn is_too_old_for(&self, by: &Self) -> bool {
+        *by > self.release()
+    }
+
+    /// Whether an image whose tag names `tagged` may be run as this version: it is the same, or one of the two names the
+    /// release alone, which is what a beta calls itself.
+    #[must_use]
+    pub fn fits_tag(&self, tagged: &Self) -> bool {
+        self.may_call_itself(tagged) || tagged.may_call_itself(self)
+    }
+
+    /// Without the suffix of a beta or a release candidate.
+    fn release(&self) -> Self {
+        let mut version = self.0.clone();
+        version.pre = Prerelease::EMPTY;
+        Self(version)
+    }
+
     /// Whether the node can be configured by TOML: from 1.11 on (1.10 had it in parts).
     #[must_use]
     pub fn supports_toml(&self) -> bool {
@@ -341,6 +376,32 @@ mod tests {
             versions.map(|version| version.to_string()),
             ["1.13.3", "2.9.0", "2.9.1", "2.10.0-beta.1", "2.10.0"]
         );
+    }
+
+    #[test]
+    fn a_beta_calls_itself_by_its_release_and_nothing_else_does() {
+        let may = |one: &str, said: &str| version(one).may_call_itself(&version(said));
+        assert!(may("2.29.0-beta.1", "2.29.0"));
+        assert!(may("2.29.0-beta.1", "2.29.0-beta.1"));
+        assert!(may("2.29.0", "2.29.0"));
+        assert!(!may("2.29.0", "2.29.0-beta.1"));
+        assert!(!may("2.29.0-beta.1", "2.29.0-beta.2"));
+        assert!(!may("2.29.0-beta.1", "2.29.1"));
+
+        let fits = |one: &str, tag: &str| version(one).fits_tag(&version(tag));
+        assert!(fits("2.29.0", "2.29.0-rc0") && fits("2.29.0-rc0", "2.29.0"));
+        assert!(!fits("2.29.0-beta.2", "2.29.0-beta.1") && !fits("2.29.0", "2.28.0"));
+    }
+
+    #[test]
+    fn a_database_of_a_betas_own_release_is_not_too_new_for_it() {
+        let too_old = |one: &str, by: &str| version(one).is_too_old_for(&version(by));
+        assert!(!too_old("2.29.0-beta.1", "2.29.0"));
+        assert!(!too_old("2.29.0", "2.29.0"));
+        assert!(!too_old("2.29.0", "2.29.0-beta.1"));
+        assert!(too_old("2.29.0-beta.1", "2.29.1"));
+        assert!(too_old("2.28.1", "2.29.0-beta.1"));
+        assert!(too_old("2.28.1", "2.28.2"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
 use super::observation::{Container, Exit, Trouble};
 use super::preparation::preparation;
 use super::read::{condition, container_status, terminated};
-use crate::node::{classify_exit, last_words};
+use crate::node::{classify_exit, kept_lines, last_words};
 
 /// `warning` is what Kubernetes last said about a pod that does not start.
 pub(super) fn container(pod: &ApiPod, warning: Option<Trouble>) -> Container {
@@ -108,12 +108,7 @@ fn last_exit(status: &ContainerStatus) -> Option<Exit> {
         .as_ref()
         .is_some_and(|state| state.running.is_some());
     let number = status.restart_count + i32::from(!running);
-    let tail: Vec<&str> = ended
-        .message
-        .as_deref()
-        .unwrap_or_default()
-        .lines()
-        .collect();
+    let tail = kept_lines(ended.message.as_deref().unwrap_or_default());
     let words = last_words(&tail).filter(|words| !words.is_empty());
     let kind = classify_exit(ended.exit_code, ended.reason.as_deref(), words.as_deref());
     Some(Exit {

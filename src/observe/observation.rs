@@ -271,6 +271,10 @@ impl Exit {
     }
 }
 
+/// How the kubelet words that something a pod refers to is not there (`pkg/kubelet/kubelet_pods.go`,
+/// `pkg/volume/util`).
+const MISSING: [&str; 3] = ["not found", "couldn't find key", "references non-existent"];
+
 /// What keeps a pod from starting, in Kubernetes' own words.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Trouble {
@@ -286,6 +290,20 @@ impl Trouble {
             self.reason.as_str(),
             "ImagePullBackOff" | "InvalidImageName"
         )
+    }
+
+    /// The message, and what to do about a Secret or ConfigMap that is missing: Kubernetes only says which.
+    pub fn message_and_advice(&self) -> String {
+        let said = self.message.to_lowercase();
+        let missing = MISSING.iter().any(|sign| said.contains(sign));
+        if self.of_a_reference() && missing {
+            let message = self.message.trim_end_matches('.');
+            format!(
+                "{message}; create it, or correct spec.database, spec.credentials, spec.config or spec.pod.volumes, whichever names it; it is waited for"
+            )
+        } else {
+            self.message.clone()
+        }
     }
 
     /// Whether a Secret or ConfigMap is missing, or lacks a key.

@@ -17,7 +17,7 @@ use crate::api::names::{
     ACTIVE_CONDITION, CONTAINER, LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE,
     ROLE_LABEL, VERSION_ANNOTATION, WAITING_CONDITION,
 };
-use crate::node::read_validation;
+use crate::node::{kept_lines, read_validation};
 
 /// What a pod's own conditions say of its present container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -200,9 +200,11 @@ pub(super) fn read(
     let named = record
         .version
         .or_else(|| facts.version.as_ref().map(ToString::to_string));
-    let wanted = revision
-        .as_ref()
-        .map(|revision| revision.version.to_string());
+    let wanted = revision.as_ref().map(|revision| revision.version.clone());
+    let contradicts = |named: &String| match (&wanted, named.parse()) {
+        (Some(wanted), Ok(named)) => !wanted.may_call_itself(&named),
+        _ => true,
+    };
     Pod {
         id: id(pod),
         resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
@@ -218,7 +220,7 @@ pub(super) fn read(
         contact: running.is_some().then_some(facts.contact).flatten(),
         served: running.is_some().then_some(facts.served).flatten(),
         watched: facts.watched,
-        contradicting_version: named.filter(|named| wanted.as_ref() != Some(named)),
+        contradicting_version: named.filter(contradicts),
         stranded: false,
         container,
     }
@@ -265,8 +267,9 @@ pub(super) fn validation(pod: &ApiPod, log: Option<&str>) -> Validation {
 
 fn checked(pod: &ApiPod, log: Option<&str>) -> Checked {
     if let Some(ended) = container_status(pod).and_then(terminated) {
-        let output = log.or(ended.message.as_deref()).unwrap_or_default();
-        return Checked::Said(read_validation(ended.exit_code, output));
+        let kept = || kept_lines(ended.message.as_deref().unwrap_or_default()).join("\n");
+        let output = log.map_or_else(kept, str::to_owned);
+        return Checked::Said(read_validation(ended.exit_code, &output));
     }
     match container(pod, None) {
         Container::NotStarted { trouble } => Checked::NotYet(trouble),
@@ -280,4 +283,37 @@ pub(super) fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerm
     [&status.state, &status.last_state]
         .into_iter()
         .find_map(|state| state.as_ref()?.terminated.as_ref())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What speaks against a pod made for this version whose log names that one.
+    fn contradicting(version: &str, named: &str) -> Option<String> {
+        let pod = json!({"metadata": {
+            "name": "a",
+            "labels": {REVISION_LABEL: "one"},
+            "annotations": {VERSION_ANNOTATION: version, LOCK_ANNOTATION: "lease database/url"},
+        }});
+        let facts = Facts {
+            version: Some(named.parse().unwrap()),
+            ..Facts::default()
+        };
+        let pod = serde_json::from_value(pod).unwrap();
+        read(&pod, &facts, None, &BTreeMap::new()).contradicting_version
+    }
+
+    #[test]
+    fn a_log_that_names_the_release_of_a_beta_says_nothing_against_it() {
+        assert_eq!(contradicting("2.29.0-beta.1", "2.29.0"), None);
+        assert_eq!(contradicting("2.29.0", "2.29.0"), None);
+        let other = |version, named| contradicting(version, named).as_deref() == Some(named);
+        assert!(other("2.29.0", "2.28.0"));
+        assert!(other("2.29.0-beta.1", "2.28.0"));
+        assert!(other("2.29.0", "2.29.0-beta.1"));
+    }
 }

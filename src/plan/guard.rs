@@ -586,7 +586,7 @@ pub(super) fn refuse(
         return went_back(&held, revision);
     }
     if rules.on(Rule::NoOlder)
-        && let Some(newer) = census.migrated_by.filter(|by| **by > version)
+        && let Some(newer) = census.migrated_by.filter(|by| version.is_too_old_for(by))
     {
         return deny(
             "VersionWentBack",

@@ -51,7 +51,7 @@ impl Board<'_> {
                 trouble: Some(trouble),
             } => (
                 trouble.reason.clone(),
-                format!("{name}: {}", trouble.message),
+                format!("{name}: {}", trouble.message_and_advice()),
                 trouble.of_a_wrong_image(),
             ),
             Container::Down { exit, restarts } if !exit.kind.means_nothing() => (
@@ -75,7 +75,9 @@ impl Board<'_> {
             _ if self.in_vain().is_some() => return self.in_vain(),
             _ if late => (
                 "StandbyTimeout".to_owned(),
-                format!("{name} has not come to wait for the lock within handover.standbyTimeout"),
+                format!(
+                    "{name} has not come to wait for the lock within handover.standbyTimeout; a log level above info, also one that stands in a Secret, hides the line by which it says so"
+                ),
                 false,
             ),
             _ => return None,

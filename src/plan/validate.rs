@@ -8,7 +8,7 @@ use super::moves::{Board, Decided};
 use super::situation::{Blocked, Situation, Step};
 use crate::api::{Memory, Validation, ValidationState};
 use crate::node::Verdict;
-use crate::observe::{self, Checked, Observation, PodId, Revision, Trouble, Wanted};
+use crate::observe::{self, Checked, Observation, PodId, Revision, Wanted};
 
 /// The name of the pod of one try: the same after a crash, and another for another resource of that name.
 pub(super) fn pod_name(node: &PodId, validation: &Validation) -> String {
@@ -160,10 +160,10 @@ impl Board<'_> {
         };
         let late = pod.created <= before(self.now, patience);
         let (reason, message, hopeless) = match trouble {
-            Some(Trouble { reason, message }) => (
-                reason.clone(),
-                format!("{}: {message}", pod.id.name),
-                trouble.is_some_and(Trouble::of_a_wrong_image),
+            Some(trouble) => (
+                trouble.reason.clone(),
+                format!("{}: {}", pod.id.name, trouble.message_and_advice()),
+                trouble.of_a_wrong_image(),
             ),
             None if late => (
                 "ValidationTimeout".to_owned(),

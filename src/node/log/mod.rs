@@ -3,6 +3,7 @@
 //! * `line` takes a raw line apart: kubelet's timestamp, level, message, fields.
 //! * `meaning` knows the messages, each with its source.
 //! * `reader` follows one container's log from its start.
+//! * `quoted` knows what stands below the first line of a message, and what of it is never shown.
 //! * `words` finds the one line that a person needs after an exit.
 //! * `redaction` takes passwords and keys out of what is shown.
 //!
@@ -11,6 +12,7 @@
 
 mod line;
 mod meaning;
+mod quoted;
 mod reader;
 mod redaction;
 mod words;
@@ -21,9 +23,10 @@ use super::lock::LockMode;
 use super::version::NodeVersion;
 
 pub use line::read_line;
+pub(super) use quoted::{in_one_line, is_of_a_quote};
 pub use reader::{LogReader, LogSummary, Milestone};
 pub use redaction::redact;
-pub use words::last_words;
+pub use words::{kept_lines, last_words};
 
 /// One line of a node's log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

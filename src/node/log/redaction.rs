@@ -1,26 +1,86 @@
 //! Taking passwords and keys out of what is shown to people.
 //!
 //! Postgres drivers and `chainlink node db migrate` print the database URL with its password; RPC errors
-//! quote URLs that hold the provider's API key.
+//! quote URLs that hold the provider's API key; a mistake in a TOML file prints the lines around it.
+
+use super::quoted::start_of_quote;
 
 /// What stands in place of a secret.
 const HIDDEN: &str = "xxxxx";
 
-/// Names whose value is a secret, in `key=value`.
-const SECRET_NAMES: [&str; 6] = [
+/// Names whose value is a secret, in `key=value`; of a longer name the end is enough.
+const SECRET_NAMES: [&str; 22] = [
     "password",
     "passwd",
     "pwd",
-    "sslpassword",
+    "passphrase",
     "token",
     "secret",
+    "keystore",
+    "vrf",
+    "credential",
+    "credentials",
+    "mnemonic",
+    "accesskey",
+    "access_key",
+    "apikey",
+    "api_key",
+    "api-key",
+    "secretkey",
+    "secret_key",
+    "privatekey",
+    "private_key",
+    "encryptionkey",
+    "authorization",
 ];
 
-/// The text with no more of its URLs than scheme, host and port, and without the values of `password=`
-/// and the like.
+/// What Go says of a URL whose password it takes for a port (`net/url`, `parseHost`).
+const INVALID_PORT: &str = "invalid port \"";
+
+/// The text with no more of its URLs than scheme, host and port, without the values of `password=`
+/// and the like, and without lines of a quoted file.
 #[must_use]
 pub fn redact(text: &str) -> String {
-    hide_values(&hide_in_urls(text))
+    let lines: Vec<String> = text.split('\n').map(redact_line).collect();
+    lines.join("\n")
+}
+
+fn redact_line(line: &str) -> String {
+    let (line, quote) = match start_of_quote(line) {
+        Some(start) => (&line[..start], HIDDEN),
+        None => (line, ""),
+    };
+    let mut clean = hide_values(&hide_ports(&hide_in_urls(line)));
+    clean.push_str(quote);
+    clean
+}
+
+/// `invalid port ":hunter2" after host`.
+fn hide_ports(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(INVALID_PORT) {
+        let (before, after) = rest.split_at(at + INVALID_PORT.len());
+        clean.push_str(before);
+        clean.push_str(HIDDEN);
+        rest = &after[closing(after, '"').unwrap_or(after.len())..];
+    }
+    clean.push_str(rest);
+    clean
+}
+
+/// Where a quoted text ends; Go writes a quotation mark in it as `\"`.
+fn closing(text: &str, mark: char) -> Option<usize> {
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            _ if c == mark => return Some(at),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Userinfo, path and query of every URL: RPC providers have their keys in any of the three.
@@ -30,9 +90,11 @@ fn hide_in_urls(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
         clean.push_str(before);
-        let end = after
-            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>'))
-            .unwrap_or(after.len());
+        let end = end_of_quotes(before, after).unwrap_or_else(|| {
+            after
+                .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>'))
+                .unwrap_or(after.len())
+        });
         // The sentence goes on behind the URL.
         let url = after[..end].trim_end_matches([':', ',', ';', '.', ')', ']', '}']);
         clean.push_str(&host_of(url));
@@ -40,6 +102,16 @@ fn hide_in_urls(text: &str) -> String {
     }
     clean.push_str(rest);
     clean
+}
+
+/// Where a URL ends that stands in quotation marks, as Go's own errors have it: what can't be read may hold a space.
+fn end_of_quotes(before: &str, after: &str) -> Option<usize> {
+    let scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let before = before.trim_end_matches("://").trim_end_matches(scheme);
+    let mark = before.chars().next_back()?;
+    matches!(mark, '"' | '\'' | '`')
+        .then(|| closing(after, mark))
+        .flatten()
 }
 
 /// A password may hold `@`, `/`, `?` and `:` unescaped; where it is not clear where it ends, more is
@@ -83,14 +155,19 @@ fn hide_values(text: &str) -> String {
 /// Where the next secret value starts and ends.
 fn next_value(text: &str, lower: &str, mut from: usize) -> Option<(usize, usize)> {
     loop {
-        let name_end = SECRET_NAMES
+        let start = SECRET_NAMES
             .iter()
-            .filter_map(|name| lower[from..].find(name).map(|at| from + at + name.len()))
-            .min()?;
-        if let Some(span) = value_after(text, name_end) {
+            .filter_map(|name| lower[from..].find(name))
+            .min()?
+            + from;
+        // `secret` of `secretkey` is followed by no value, and `secretkey` may be.
+        let mut named = SECRET_NAMES
+            .iter()
+            .filter(|name| lower[start..].starts_with(**name));
+        if let Some(span) = named.find_map(|name| value_after(text, start + name.len())) {
             return Some(span);
         }
-        from = name_end;
+        from = start + 1;
     }
 }
 
@@ -185,6 +262,55 @@ mod tests {
             ),
         ] {
             assert_eq!(redact(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_url_that_go_can_not_read_is_hidden_to_its_quotation_mark() {
+        for (text, shown) in [
+            (
+                r#"parse "postgresql://u:hun ter2@db/cl": net/url: invalid userinfo"#,
+                r#"parse "postgresql://xxxxx@db/xxxxx": net/url: invalid userinfo"#,
+            ),
+            (
+                r#"parse "postgresql://u:hunt\"er2@db/cl": invalid port ":hunt\"er2" after host"#,
+                r#"parse "postgresql://xxxxx@db/xxxxx": invalid port "xxxxx" after host"#,
+            ),
+        ] {
+            assert_eq!(redact(text), shown);
+        }
+    }
+
+    #[test]
+    fn lines_of_a_quoted_file_are_hidden() {
+        for (text, shown) in [
+            ("4| Keystore = 'hunter2'", "xxxxx"),
+            (" 4| hunter2 of a text of several lines", " xxxxx"),
+            (
+                "secrets TOML: 1| [Database]\n2| Some = 'hunter2'\n | ~~~~ missing field",
+                "secrets TOML: xxxxx\nxxxxx\nxxxxx",
+            ),
+        ] {
+            assert_eq!(redact(text), shown);
+        }
+    }
+
+    #[test]
+    fn the_names_of_the_nodes_own_secrets_are_known() {
+        for name in [
+            "Keystore",
+            "VRF",
+            "AccessKey",
+            "APIKey",
+            "api_key",
+            "Secret",
+            "AuthToken",
+            "SecretKey",
+            "Passphrase",
+            "Credentials",
+        ] {
+            let shown = redact(&format!("{name} = 'hunter2 and more'"));
+            assert_eq!(shown, format!("{name} = 'xxxxx'"));
         }
     }
 

@@ -2,15 +2,32 @@
 
 use super::line::{Entry, Level, without_colours};
 use super::meaning::event_of;
+use super::quoted::{in_one_line, is_about_a_password, is_of_a_quote};
 use super::{LogEvent, redact};
 
 /// Longest text that is handed on; a line of a person's terminal or two.
 const LONGEST: usize = 1000;
 
+/// Of a container that ended with an error the kubelet keeps so much of the log's end
+/// (`MaxContainerTerminationMessageLogLength`, `pkg/kubelet/container/runtime.go`).
+const KEPT_BYTES: usize = 2048;
+
+/// How the program begins the words of an error that none of its commands has printed itself (`core/main.go`): with a
+/// time before it up to 1.13, where it is logged.
+const RUNNING: &str = "Error running app: ";
+
+/// The lines of what the kubelet kept of a log. It cuts by length: the first line may be the rest of any, of a secret in
+/// a quoted file too.
+#[must_use]
+pub fn kept_lines(text: &str) -> Vec<&str> {
+    let cut = usize::from(text.len() >= KEPT_BYTES);
+    text.lines().skip(cut).collect()
+}
+
 /// The line a person needs after an exit, without passwords.
 ///
-/// That is the plain text after the last line of the node's own log, printed with neither time
-/// nor level (`opening db: failed to take initial lease on database: …`), whole if it has several
+/// That is the first plain text after the last line of the node's own log, printed with neither time
+/// nor level (`opening db: failed to take initial lease on database: …`), with what belongs to it if it has several
 /// lines. Failing that the last FATAL, CRIT or ERROR message, failing that the last line. One that
 /// ended while it waited for the lock has said nothing of interest.
 #[must_use]
@@ -29,7 +46,11 @@ pub fn last_words(tail: &[&str]) -> Option<String> {
     }
     let words = bare_words(&entries)
         .or_else(|| last_error(&entries))
-        .or_else(|| Some(entries.last()?.message.trim().to_owned()))?;
+        .or_else(|| {
+            let last = entries.last()?;
+            let quoted = is_of_a_quote(&last.message);
+            (!quoted).then(|| last.message.trim().to_owned())
+        })?;
     Some(shortened(redact(&words)))
 }
 
@@ -37,28 +58,55 @@ fn waits(entry: &Entry<'_>) -> bool {
     matches!(event_of(entry), LogEvent::Waiting { .. })
 }
 
-/// The last bare text after the last structured line that is no part of a stack trace.
+/// The first text after the last structured line that is no part of a stack trace, and what stands below it.
 fn bare_words(entries: &[Entry<'_>]) -> Option<String> {
     let after = entries
         .iter()
         .rposition(Entry::is_structured)
         .map_or(0, |last| last + 1);
     let end = &entries[after..];
-    let head = (0..end.len()).rev().find(|&at| is_head(end, at))?;
-    let block = std::iter::once(&end[head])
-        .chain(end[head + 1..].iter().take_while(|entry| is_detail(entry)));
-    let words: Vec<_> = block.map(|entry| entry.message.trim()).collect();
-    Some(words.join(" "))
+    let head = (0..end.len()).find(|&at| is_head(end, at));
+    // Where the head was cut off, a quote may be left of it.
+    let first = head.or_else(|| end.iter().position(|entry| is_of_a_quote(&entry.message)))?;
+    let below = end[first + 1..]
+        .iter()
+        .take_while(|entry| is_bare(entry) && !is_frame_place(entry) && !is_routine(entry));
+    let block: Vec<&str> = std::iter::once(&end[first])
+        .chain(below)
+        .map(|entry| entry.message.as_ref())
+        .collect();
+    let words = in_one_line(belonging(&block));
+    let words = words.strip_prefix(RUNNING).unwrap_or(&words);
+    (!words.is_empty()).then(|| words.to_owned())
 }
 
-/// Bare text that starts something: neither indented nor part of a stack trace.
+/// The first line and the ones below it that are part of the same message: indented, or quoted, or rules with the faults
+/// below them.
+fn belonging<'a>(block: &[&'a str]) -> Vec<&'a str> {
+    let belongs = |line: &&&str| {
+        line.starts_with(char::is_whitespace) || is_of_a_quote(line) || is_about_a_password(line)
+    };
+    let (first, below) = block.split_at(1.min(block.len()));
+    let below = below.iter().take_while(belongs);
+    first.iter().chain(below).copied().collect()
+}
+
+/// Text that starts something: neither indented nor quoted nor part of a stack trace.
 fn is_head(lines: &[Entry<'_>], at: usize) -> bool {
     let message = &lines[at].message;
-    let says_something = message.contains(' ') && !message.starts_with("goroutine ");
+    if lines[at].shape == super::line::Shape::GoLog {
+        return message.starts_with(RUNNING);
+    }
+    let says_something = message.contains(' ') && !is_routine(&lines[at]);
     is_bare(&lines[at])
         && !message.starts_with(char::is_whitespace)
+        && !is_of_a_quote(message)
         && says_something
         && !heads_a_trace(&lines[at + 1..])
+}
+
+fn is_routine(entry: &Entry<'_>) -> bool {
+    entry.message.starts_with("goroutine ")
 }
 
 /// Whether these lines start with a stack trace, or with the second line of a frame.
@@ -68,11 +116,6 @@ fn heads_a_trace(lines: &[Entry<'_>]) -> bool {
         [name, place, ..] => is_frame_name(name) && is_frame_place(place),
         _ => false,
     }
-}
-
-/// An indented line of a message, such as `- Database: …` below `invalid configuration: …`.
-fn is_detail(entry: &Entry<'_>) -> bool {
-    is_bare(entry) && entry.message.starts_with(char::is_whitespace) && !is_frame_place(entry)
 }
 
 /// The first line of a frame: `github.com/urfave/cli.Command.Run`, `main.main()`.

@@ -3,26 +3,35 @@
 //! * `own`: what the operator sets, in either style of configuration.
 //! * `reserved`: environment variables that a user may not set.
 //! * `backup`: whether the node dumps its database before it migrates it.
+//! * `dump`: where that dump is written.
+//! * `grace`: how long the node may take to stop.
+//! * `said`: what the user's files or variables say of one setting in the end.
 //! * `p2p`: the port for peers, where the operator is asked for it.
 //! * `toml_check`, `environment_check`, `lease_check`: what is wrong with the user's own settings.
 //!
 //! The user's text is never edited. What the operator sets is applied after it.
 
 mod backup;
+mod dump;
 mod duration;
 mod environment_check;
+mod grace;
 mod lease_check;
 mod own;
 mod p2p;
 mod reserved;
+mod said;
 mod toml_check;
 
 pub use backup::{backup_off_by_files, backup_off_by_variables};
+pub use dump::{dump_folder, dump_must_fit};
 pub use environment_check::{check_environment, check_environment_value};
+pub use grace::{AFTER_THE_GRACE, grace_name, own_grace};
 pub use lease_check::{check_lease_times, sets_lease_times};
 pub use own::{HTTP_PORT, HTTPS_PORT, LeaseTimes, OperatorSettings, ROOT_DIR, ROOT_MOUNT};
 pub use p2p::{P2P_PORT, PeerAddress};
-pub use reserved::reserved_variable;
+pub use reserved::{reserved_variable, secret_variable};
+pub use said::{More, Settings};
 pub use toml_check::{check_toml, sets_tls};
 
 /// Something about a user's settings that a person should know.
@@ -49,6 +58,9 @@ impl Finding {
         matches!(self, Self::Refused(_))
     }
 }
+
+/// Nobody waits longer for a node to stop; without a bound a typing error of hours would hold up every handover.
+const LONGEST_GRACE: std::time::Duration = std::time::Duration::from_secs(3600 - 15);
 
 /// Log levels that still print the waiting line, which the node prints at INFO.
 fn shows_waiting_line(level: &str) -> bool {

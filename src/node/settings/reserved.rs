@@ -28,6 +28,35 @@ pub fn reserved_variable(
     .or_else(|| in_any_style(name))
 }
 
+/// Whether a variable is a secret by its name, or by a URL with a password in it: such a value may stand in nothing
+/// that whoever reads the resource or a ConfigMap could read.
+///
+/// The node's own are `models.Secret` in `v2.29.0:core/config/env/env.go`, and the tokens and the backup's URL of
+/// `v1.13.3:core/config/envvar/schema.go`; `PGPASSWORD` is a database driver's.
+#[must_use]
+pub fn secret_variable(name: &str, value: &str) -> bool {
+    const PARTS: [&str; 5] = ["PASSWORD", "SECRET", "TOKEN", "ACCESS_KEY", "KEY_SHARE"];
+    // A switch, and files that only lie somewhere.
+    let harmless = name == "CL_DATABASE_ALLOW_SIMPLE_PASSWORDS"
+        || ["_FILE", "_PATH", "_DIR"]
+            .iter()
+            .any(|end| name.ends_with(end));
+    let the_nodes = name.starts_with("CL_") || name.starts_with("PG") || is_legacy_variable(name);
+    let by_name = PARTS.iter().any(|part| name.contains(part))
+        || ["DATABASE_BACKUP_URL", "CL_DATABASE_BACKUP_URL"].contains(&name);
+    !value.is_empty() && the_nodes && !harmless && (by_name || has_password(value))
+}
+
+/// `scheme://user:password@host`.
+fn has_password(value: &str) -> bool {
+    value.split("://").skip(1).any(|rest| {
+        let userinfo = rest.split_once('@').map(|(userinfo, _)| userinfo);
+        userinfo.is_some_and(|userinfo| {
+            userinfo.contains(':') && !userinfo.contains(|c: char| c.is_whitespace() || c == ',')
+        })
+    })
+}
+
 fn in_any_style(name: &str) -> Option<&'static str> {
     Some(match name {
         // Applied after every file: it could switch the lock off or move the port.
@@ -131,6 +160,41 @@ mod tests {
             assert!(sentence.contains("spec.config.files"), "{sentence}");
         }
         assert_eq!(reserved("ETH_URL", "1.11.0", Environment), None);
+    }
+
+    #[test]
+    fn what_is_a_secret_is_known_by_its_name_or_by_a_password_in_it() {
+        for name in [
+            "CL_PASSWORD_VRF",
+            "CL_DATABASE_BACKUP_URL",
+            "DATABASE_BACKUP_URL",
+            "CL_PROMETHEUS_AUTH_TOKEN",
+            "CL_PYROSCOPE_AUTH_TOKEN",
+            "CL_EXPLORER_ACCESS_KEY",
+            "CL_EXPLORER_SECRET",
+            "CL_THRESHOLD_KEY_SHARE",
+            "PROMETHEUS_AUTH_TOKEN",
+            "EXPLORER_SECRET",
+            "PGPASSWORD",
+        ] {
+            assert!(secret_variable(name, "anything"), "{name}");
+            assert!(!secret_variable(name, ""), "{name}");
+        }
+        assert!(secret_variable("ETH_URL", "wss://me:hunter2@rpc.example"));
+        assert!(secret_variable(
+            "CL_SOME_URL",
+            "postgres://u:hunt/er2@db/cl"
+        ));
+        for (name, value) in [
+            ("ETH_URL", "wss://rpc.example:8546/ws"),
+            ("CL_DATABASE_ALLOW_SIMPLE_PASSWORDS", "false"),
+            ("CL_LOG_COLOR", "true"),
+            ("HTTPS_PROXY", "http://proxy.example:3128"),
+            ("P2PV2_BOOTSTRAPPERS", "12D3@host:6690 12D3@other:6690"),
+            ("PGSSLMODE", "require"),
+        ] {
+            assert!(!secret_variable(name, value), "{name}");
+        }
     }
 
     #[test]

@@ -244,6 +244,11 @@ fn a_pod_that_never_waits_is_reported_after_the_timeout() {
     world.later(601);
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked(), blocked("StandbyTimeout", true));
+    let told = world.plan().situation.blocked.unwrap().message;
+    assert!(
+        told.contains("a log level above info, also one that stands in a Secret"),
+        "{told}"
+    );
     assert_eq!(world.labelled(), ["a"]);
 }
 
@@ -438,6 +443,11 @@ fn a_missing_secret_is_waited_for_ten_minutes_where_a_standby_may_take_an_hour()
         "secret \"credentials\" not found",
     );
     let reason = "CreateContainerConfigError";
+    let told = world.plan().situation.blocked.unwrap().message;
+    assert!(
+        told.ends_with("secret \"credentials\" not found; create it, or correct spec.database, spec.credentials, spec.config or spec.pod.volumes, whichever names it; it is waited for"),
+        "{told}"
+    );
     world.later(590);
     assert_eq!(world.blocked(), blocked(reason, false));
     world.later(10);

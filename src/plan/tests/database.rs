@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::world::{World, blocked, nothing, v1, v2};
+use super::world::{World, blocked, nothing, v1, v2, version};
 use crate::api::Verification;
 use crate::node::database::SessionOf;
 use crate::observe::{DatabaseWord, Holder, PodId, Says, Silence};
@@ -104,6 +104,12 @@ fn s6_no_pod_is_made_of_a_version_that_the_database_is_too_new_for() {
     // That of a backup, or another database.
     world.database.word = Some(migrated_by("2.28.0"));
     assert_eq!(world.obey(), ["create 2.28.0"]);
+
+    // A beta has written the release that it is for.
+    let beta = version("2.29.0-beta.1");
+    let mut world = World::with(2).wanting(&beta);
+    world.database.word = Some(migrated_by("2.29.0"));
+    assert_eq!(world.obey(), ["create 2.29.0-beta.1"]);
 
     let mut world = World::with(1).active("a", &v2()).at_rest();
     world.memory.newest_held = None;

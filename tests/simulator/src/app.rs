@@ -40,7 +40,7 @@ pub(crate) struct Node {
 
 pub(crate) async fn run(cli: &Cli, start: &StartFiles, version: &NodeVersion) -> Result<u8, Exit> {
     let started = Instant::now();
-    let signals = Signals::catch()
+    let signals = Signals::catch(started)
         .map_err(|error| Exit::failed(format!("cannot handle signals: {error}")))?;
     let settings = Arc::new(Settings::from_env(&version.semver.to_string()));
     let config = Config::read(cli, version)?;
@@ -58,7 +58,7 @@ pub(crate) async fn run(cli: &Cli, start: &StartFiles, version: &NodeVersion) ->
     files::root_dir(&config, version)?;
     let locks_first = version.locks_before_starting();
     if !locks_first {
-        config.validate(version)?;
+        config.validate(version, &password)?;
     }
     let database = database.map_err(|error| not_opened(&error))?;
     tokio::task::spawn_local(poll::keep_looking(database.clone(), settings.clone()));
@@ -108,7 +108,9 @@ impl Node {
         let server = match booted {
             Ok(server) => server,
             Err(exit) => {
-                held.release().await;
+                if !self.version.leaves_its_lock_at_a_failed_boot() {
+                    held.release().await;
+                }
                 self.recorder.flush(false).await;
                 return Err(exit);
             }

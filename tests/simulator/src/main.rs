@@ -10,6 +10,7 @@ mod exit;
 mod http;
 mod lock;
 mod log;
+mod password;
 mod pg;
 mod settings;
 mod signals;

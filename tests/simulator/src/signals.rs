@@ -1,18 +1,27 @@
-//! SIGTERM and SIGINT, handled explicitly: as process 1 of a container the kernel ignores what has no handler.
+//! SIGTERM and SIGINT, handled explicitly: as process 1 of a container the kernel ignores what has no handler. The real
+//! node has none for the first moments: Go's runtime then sends itself the signal again, in vain, and exits with 2.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::log::{Logger, lines};
 use crate::settings::Settings;
 
-/// Catches signals from the first moment; they count once the node has a log.
+/// Until the real node catches signals. Later the simulator may still look for its settings, which no node does.
+const UNCAUGHT: Duration = Duration::from_millis(200);
+/// `runtime.dieFromSignal`.
+const UNHANDLED: i32 = 2;
+
+/// Catches signals from the first moment. In the first moments they end the process; then they count once the node has
+/// a log.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    uncaught: JoinHandle<()>,
 }
 
 /// Tells whether the node was asked to stop.
@@ -20,8 +29,16 @@ pub(crate) struct Signals {
 pub(crate) struct Stop(watch::Receiver<Option<Instant>>);
 
 impl Signals {
-    pub(crate) fn catch() -> Result<Self, std::io::Error> {
+    pub(crate) fn catch(started: Instant) -> Result<Self, std::io::Error> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let uncaught = tokio::spawn(async move {
+            let left = UNCAUGHT.saturating_sub(started.elapsed());
+            if let Ok(Some(())) = tokio::time::timeout(left, terminate.recv()).await {
+                std::process::exit(UNHANDLED);
+            }
+        });
         Ok(Self {
+            uncaught,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
@@ -29,6 +46,7 @@ impl Signals {
 
     /// Logs the request when it comes.
     pub(crate) fn listen(mut self, log: Logger, settings: Arc<Settings>) -> Stop {
+        self.uncaught.abort();
         let (sender, receiver) = watch::channel(None);
         tokio::spawn(async move {
             let name = loop {

@@ -138,6 +138,27 @@ impl NodeVersion {
         self.at_least(2, 30)
     }
 
+    /// Which file could not be read as TOML is said up to 2.1 (`core/cmd/app.go`), and not in 2.23.
+    pub(crate) fn with_the_file(&self, what: &str, error: String) -> String {
+        if self.at_least(2, 2) {
+            error
+        } else {
+            format!("failed to parse {what}: {error}")
+        }
+    }
+
+    /// From 2.30 on a command's hook gives the lock back, which the command line does not run once a command has failed
+    /// (`HandleExitCoder` of urfave/cli ends the process; read, not measured).
+    pub(crate) fn leaves_its_lock_at_a_failed_boot(&self) -> bool {
+        self.locks_before_starting()
+    }
+
+    /// The keystore is unlocked where the application is made (read in `core/cmd/shell.go` of 2.23.0, not in that of
+    /// 2.1.1), so that its errors have those words before them.
+    pub(crate) fn unlocks_in_the_factory(&self) -> bool {
+        self.at_least(2, 23)
+    }
+
     /// 2.x refuses to start when its root folder cannot be made or chmodded.
     pub(crate) fn insists_on_root_dir(&self) -> bool {
         !self.is_v1()

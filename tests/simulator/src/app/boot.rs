@@ -53,7 +53,7 @@ impl Node {
             .map_err(|why| Exit::failed(format!("fatal error instantiating application: {why}")))?;
         if locks_first {
             self.announce();
-            self.config.validate(&self.version)?;
+            self.config.validate(&self.version, &self.password)?;
         }
         self.log.log(&lines::nurse_disabled());
         if self.config.backup_on_upgrade.is_none() {
@@ -147,9 +147,14 @@ impl Node {
     }
 
     async fn unlock(&self, session: &Session, pause: Duration) -> Result<(), Exit> {
-        let keys = database::keys(session, &self.password)
-            .await
-            .map_err(Exit::failed)?;
+        let keys = database::keys(session, &self.password).await;
+        let keys = keys.map_err(|why| {
+            Exit::failed(if self.version.unlocks_in_the_factory() {
+                format!("fatal error instantiating application: {why}")
+            } else {
+                why
+            })
+        })?;
         if keys.created {
             self.log.log(&lines::created_p2p_key(&keys.p2p));
         }

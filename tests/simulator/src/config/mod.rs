@@ -142,20 +142,32 @@ impl Config {
             || !cli.secrets.is_empty()
             || (version.knows_cl_config() && environment.contains_key("CL_CONFIG"));
         if version.is_v1() && !(version.knows_toml() && toml_wanted) {
-            return env::read(&environment, version).map_err(Exit::failed);
+            return env::read(&environment, version)
+                .map_err(|error| Exit::failed(format!("config validation failed: {error}")));
         }
-        tables::read(cli, &environment, version).map_err(|error| invalid(&[error]))
+        tables::read(cli, &environment, version).map_err(|error| not_running(&error, version))
     }
 
     /// Everything a real node says about a configuration that reads well and makes no sense.
-    pub(crate) fn validate(&self, version: &NodeVersion) -> Result<(), Exit> {
+    fn problems(&self, version: &NodeVersion) -> Result<(), String> {
         let environment: BTreeMap<String, String> = std::env::vars().collect();
         let errors = validate::errors(self, version, &environment);
         if errors.is_empty() {
             Ok(())
         } else {
-            Err(invalid(&errors))
+            Err(error_list(&errors))
         }
+    }
+
+    /// As a start checks it, with the keystore password of its `-p` file (`runNode` of `core/cmd/shell_local.go`).
+    pub(crate) fn validate(&self, version: &NodeVersion, password: &str) -> Result<(), Exit> {
+        let with_password = Self {
+            keystore_password: Some(password.to_owned()),
+            ..self.clone()
+        };
+        with_password
+            .problems(version)
+            .map_err(|problems| Exit::failed(format!("config validation failed: {problems}")))
     }
 
     /// `RootDir` with `~` resolved.
@@ -168,11 +180,18 @@ impl Config {
     }
 }
 
-fn invalid(errors: &[String]) -> Exit {
-    Exit::failed(format!("Invalid configuration: {}", error_list(errors)))
+/// What ends the program before any of its commands (`core/main.go`): logged in 1.x, printed from 2.0 on.
+fn not_running(error: &str, version: &NodeVersion) -> Exit {
+    let words = format!("Error running app: {error}");
+    Exit::failed(if version.is_v1() {
+        crate::log::go_plain(&words)
+    } else {
+        words
+    })
 }
 
-fn error_list(errors: &[String]) -> String {
+/// `MultiErrorList` of chainlink-common's `pkg/config/error.go`.
+pub(super) fn error_list(errors: &[String]) -> String {
     match errors {
         [one] => one.clone(),
         many => {
@@ -189,20 +208,25 @@ pub(crate) fn validate_command(cli: &Cli, version: &NodeVersion) -> u8 {
             "# Secrets:\n[Database]\nURL = 'xxxxx'\n\n# Input Configuration:\n{}",
             config.input
         );
-        config.validate(version)
+        config.problems(version)
     });
     match checked {
         Ok(Ok(())) => {
             println!("Valid configuration.");
             0
         }
-        Ok(Err(meaningless)) => {
-            println!("{}", meaningless.last_line);
-            u8::from(!version.validate_exits_zero())
+        // `configExitErr` of `core/cmd/shell.go`.
+        Ok(Err(problems)) => {
+            println!("Invalid configuration: {problems}\n");
+            if version.validate_exits_zero() {
+                return 0;
+            }
+            Exit::failed("invalid configuration").print();
+            1
         }
         Err(unreadable) => {
-            println!("{}", unreadable.last_line);
-            1
+            unreadable.print();
+            unreadable.code
         }
     }
 }

@@ -67,27 +67,7 @@ pub(super) fn read(
     environment: &BTreeMap<String, String>,
     version: &NodeVersion,
 ) -> Result<Config, String> {
-    let mut tables = Table::new();
-    let mut input = String::new();
-    for path in &cli.config {
-        let text = read_file(path)?;
-        merge(&mut tables, parse(&text, path)?);
-        input.push_str(&text);
-    }
-    if let Some(text) = environment
-        .get("CL_CONFIG")
-        .filter(|_| version.knows_cl_config())
-    {
-        merge(&mut tables, parse(text, "CL_CONFIG")?);
-        input.push_str(text);
-    }
-    let mut secrets = Table::new();
-    for path in &cli.secrets {
-        merge(&mut secrets, parse(&read_file(path)?, path)?);
-    }
-    check_keys(&tables)?;
-    check_keys(&secrets)?;
-
+    let (tables, secrets, input) = texts(cli, environment, version)?;
     let defaults = Config::default();
     let from = |path: &'static str| Key {
         tables: &tables,
@@ -166,17 +146,95 @@ pub(super) fn read(
     })
 }
 
-fn read_file(path: &str) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| format!("failed to read file {path}: {error}"))
+/// The merged tables of files and `CL_CONFIG`, those of the secrets, and the former as text.
+fn texts(
+    cli: &Cli,
+    environment: &BTreeMap<String, String>,
+    version: &NodeVersion,
+) -> Result<(Table, Table, String), String> {
+    let mut tables = Table::new();
+    let mut input = String::new();
+    for path in &cli.config {
+        let text = read_file(path, "config")?;
+        let table = parse(&text, "config")
+            .map_err(|error| version.with_the_file(&format!("file: {path}"), error))?;
+        merge(&mut tables, table);
+        input.push_str(&text);
+    }
+    if let Some(text) = environment
+        .get("CL_CONFIG")
+        .filter(|_| version.knows_cl_config())
+    {
+        let table = parse(text, "config")
+            .map_err(|error| version.with_the_file("env var \"CL_CONFIG\"", error))?;
+        merge(&mut tables, table);
+        input.push_str(text);
+    }
+    let mut secrets = Table::new();
+    for path in &cli.secrets {
+        merge(
+            &mut secrets,
+            parse(&read_file(path, "secrets")?, "secrets")?,
+        );
+    }
+    Ok((tables, secrets, input))
 }
 
-fn parse(text: &str, source: &str) -> Result<Table, String> {
-    text.parse::<Table>().map_err(|error| {
-        format!(
-            "failed to decode config TOML: {source}: {}",
-            error.message()
-        )
-    })
+fn read_file(path: &str, kind: &str) -> Result<String, String> {
+    std::fs::read_to_string(path)
+        .map_err(|error| format!("failed to read {kind} file: {path}: open {path}: {error}"))
+}
+
+fn parse(text: &str, kind: &str) -> Result<Table, String> {
+    let failed = |why: &str| format!("failed to decode {kind} TOML: {why}");
+    let table = text
+        .parse::<Table>()
+        .map_err(|error| failed(&format!("toml: {}", error.message())))?;
+    match strange_key(&table) {
+        Some(key) => Err(failed(&quoted(text, &key))),
+        None => Ok(table),
+    }
+}
+
+/// As go-toml shows a key that it has no place for (`StrictMissingError.String()`): marked, with up to three lines of the
+/// document on either side.
+fn quoted(text: &str, key: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let name = key.rsplit('.').next().unwrap_or(key);
+    let (at, column, table) = lines
+        .iter()
+        .enumerate()
+        .find_map(|(at, line)| {
+            let column = line.find(name)?;
+            let before = line[..column].trim();
+            matches!(before, "" | "[" | "[[").then_some((at, column, !before.is_empty()))
+        })
+        .unwrap_or_default();
+    let last = (at + 3).min(lines.len().saturating_sub(1));
+    let width = (last + 1).to_string().len();
+    let mut shown = Vec::new();
+    for (number, line) in lines
+        .iter()
+        .enumerate()
+        .take(last + 1)
+        .skip(at.saturating_sub(3))
+    {
+        shown.push(
+            format!("{:>width$}| {line}", number + 1)
+                .trim_end()
+                .to_owned(),
+        );
+        if number == at {
+            let what = if table {
+                "missing table"
+            } else {
+                "missing field"
+            };
+            let mark = "~".repeat(name.len());
+            shown.push(format!("{:width$}| {:column$}{mark} {what}", "", ""));
+        }
+    }
+    shown.join("\n")
 }
 
 /// Later tables override earlier ones key by key; lists (of chains) are joined.
@@ -195,12 +253,12 @@ fn merge(into: &mut Table, from: Table) {
 }
 
 /// The real decoder is strict. Only the top level and the lock's own table are known here.
-fn check_keys(tables: &Table) -> Result<(), String> {
+fn strange_key(tables: &Table) -> Option<String> {
     let lock = tables
         .get("Database")
         .and_then(|database| database.get("Lock"))
         .and_then(Value::as_table);
-    let strange = tables
+    tables
         .keys()
         .find(|key| !TOP_LEVEL.contains(&key.as_str()))
         .cloned()
@@ -209,12 +267,7 @@ fn check_keys(tables: &Table) -> Result<(), String> {
                 .keys()
                 .find(|key| !LOCK_KEYS.contains(&key.as_str()))?;
             Some(format!("Database.Lock.{key}"))
-        });
-    strange.map_or(Ok(()), |key| {
-        Err(format!(
-            "failed to decode config TOML: strict mode: fields in the document are missing in the target struct: {key}"
-        ))
-    })
+        })
 }
 
 /// One key with the type it must have.
@@ -298,15 +351,13 @@ mod tests {
 
     #[test]
     fn strange_keys_and_wrong_types_are_errors() {
-        assert!(
-            check_keys(&table("[Foo]\na=1"))
-                .unwrap_err()
-                .contains("Foo")
+        assert_eq!(
+            parse("RootDir = '/a'\n\n[Foo]\na=1", "config").unwrap_err(),
+            "failed to decode config TOML: 1| RootDir = '/a'\n2|\n3| [Foo]\n |  ~~~ missing table\n4| a=1"
         );
-        assert!(
-            check_keys(&table("[Database.Lock]\nEnable=true"))
-                .unwrap_err()
-                .contains("Enable")
+        assert_eq!(
+            parse("[Database.Lock]\nEnable=true", "secrets").unwrap_err(),
+            "failed to decode secrets TOML: 1| [Database.Lock]\n2| Enable=true\n | ~~~~~~ missing field"
         );
         let tables = table("[WebServer]\nHTTPPort='6688'");
         assert!(

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Config, LockMode, duration, legacy};
+use super::{Config, LockMode, duration, error_list, legacy};
+use crate::password;
 use crate::version::NodeVersion;
 
 pub(super) fn errors(
@@ -13,7 +14,7 @@ pub(super) fn errors(
     if !config.from_toml {
         return Vec::new();
     }
-    let mut errors = legacy::errors(environment);
+    let (mut errors, mut secrets) = (Vec::new(), Vec::new());
     if config.lock_mode == LockMode::Lease && config.lease_refresh > config.lease_duration / 2 {
         errors.push(format!(
             "Database.Lock.LeaseRefreshInterval: invalid value ({}): must be less than or equal to half of \
@@ -23,16 +24,35 @@ pub(super) fn errors(
         ));
     }
     if config.database_url.is_empty() {
-        errors.push("Database.URL: empty: must be provided and non-empty".to_owned());
+        secrets.push("Database.URL: empty: must be provided and non-empty".to_owned());
     } else if config.simple_passwords {
-        errors.push("Database.AllowSimplePasswords: invalid value (true): insecure configs are not allowed on secure builds".to_owned());
+        secrets.push("Database.AllowSimplePasswords: invalid value (true): insecure configs are not allowed on secure builds".to_owned());
     } else if !database_password_is_long(&config.database_url) {
-        errors.push("Database.URL: invalid value (*****): missing or insufficiently complex password: DB URL must be authenticated; password must be at least 16 characters".to_owned());
+        let faults = password::FAULTS.replace('\n', "\n\t");
+        let rules = password::RULES.replace('\n', "\n\t");
+        secrets.push(format!(
+            "Database.URL: invalid value (*****): missing or insufficiently complex password: {faults}. Database should be \
+             secured by a password matching the following complexity requirements: {rules}"
+        ));
     }
-    if config.keystore_password.as_deref() == Some("") && !version.is_v1() {
-        errors.push("Password.Keystore: empty: must be provided and non-empty".to_owned());
+    if config
+        .keystore_password
+        .as_deref()
+        .unwrap_or_default()
+        .is_empty()
+        && !version.is_v1()
+    {
+        secrets.push("Password.Keystore: empty: must be provided and non-empty".to_owned());
     }
-    errors
+    [
+        ("invalid environment", legacy::errors(environment)),
+        ("invalid configuration", errors),
+        ("invalid secrets", secrets),
+    ]
+    .into_iter()
+    .filter(|(_, errors)| !errors.is_empty())
+    .map(|(what, errors)| format!("{what}: {}", error_list(&errors)))
+    .collect()
 }
 
 /// Sixteen characters, unless the URL contains `_test` (read and measured).

@@ -1,6 +1,7 @@
 //! Keys and the API user: made on the first boot, unlocked and looked up on later ones. No cryptography: what matters
 //! is that a wrong password and missing credentials end the node *after* the lock.
 
+use crate::password;
 use crate::pg::{DbError, QUERY_TIMEOUT, Session};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS encrypted_key_rings (encrypted_keys jsonb, updated_at timestamptz NOT NULL);
@@ -37,10 +38,11 @@ pub(crate) async fn keys(session: &Session, password: &str) -> Result<Keys, Stri
             created: false,
         });
     }
-    if password.chars().count() < 16 {
-        return Err("error authenticating keystore: password does not meet the requirements: must be longer than 16 \
-                    characters"
-            .to_owned());
+    if !password::is_long(password) {
+        return Err(format!(
+            "error authenticating keystore: {}",
+            password::FAULTS
+        ));
     }
     let random = uuid::Uuid::new_v4().simple().to_string();
     let (p2p, csa) = (
@@ -63,7 +65,9 @@ pub(crate) async fn keys(session: &Session, password: &str) -> Result<Keys, Stri
 /// The user of the API; `credentials` (email line, password line) are read only when there is none.
 pub(crate) async fn user(session: &Session, credentials: Option<&str>) -> Result<User, String> {
     let timeout = Some(QUERY_TIMEOUT);
-    let said = |error: DbError| format!("error initializing API credentials: {error}");
+    let said = |error: DbError| {
+        format!("error creating api initializer: Unable to List users for initialization: {error}")
+    };
     let rows = session
         .query("SELECT email FROM users LIMIT 1", &[], timeout)
         .await
@@ -74,18 +78,19 @@ pub(crate) async fn user(session: &Session, credentials: Option<&str>) -> Result
             created: false,
         });
     }
-    let text =
-        credentials.ok_or("error creating initial user: API credentials must be supplied")?;
+    let text = credentials.ok_or("API credentials must be supplied")?;
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let email = lines
         .next()
         .filter(|email| email.contains('@'))
-        .ok_or("error creating initial user: invalid email")?;
+        .ok_or("error creating api initializer: failed to instantiate new user: mail: missing '@' or angle-addr")?;
     let password = lines.next().unwrap_or_default();
-    if !(16..=50).contains(&password.chars().count()) {
-        return Err(
-            "error creating initial user: password must be between 16 and 50 characters".to_owned(),
-        );
+    if !password::is_long(password) {
+        return Err(format!(
+            "error creating api initializer: failed to instantiate new user: password insufficiently complex:\n{}: {}",
+            password::RULES,
+            password::FAULTS
+        ));
     }
     let insert = "INSERT INTO users (email, hashed_password, created_at) VALUES ($1, $2, NOW())";
     session

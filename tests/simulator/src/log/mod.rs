@@ -106,6 +106,11 @@ impl Logger {
     }
 }
 
+/// As Go's `log` package writes it.
+pub(crate) fn go_plain(text: &str) -> String {
+    format!("{} {text}", go_time(Timestamp::now()))
+}
+
 fn go_time(now: Timestamp) -> String {
     now.strftime("%Y/%m/%d %H:%M:%S").to_string()
 }

@@ -2,6 +2,7 @@
 
 use crate::support::node::Setup;
 use crate::support::postgres::Database;
+use crate::support::proxy::Proxy;
 
 /// Runs to the end and returns the last line, which is the one a person needs.
 #[track_caller]
@@ -30,9 +31,18 @@ fn before_the_lock() {
                 .with_env("CHAINLINK_PORT", "tcp://10.0.0.1:6688"),
             "CHAINLINK_PORT must not be set",
         ),
-        (with_toml("RootDir = 1"), "Invalid configuration: "),
-        (with_toml("RootDir = "), "Invalid configuration: "),
-        (with_toml("[Databas]\nx = 1"), "strict mode"),
+        (
+            with_toml("RootDir = 1"),
+            "Error running app: failed to decode config TOML: ",
+        ),
+        (
+            with_toml("RootDir = "),
+            "Error running app: failed to decode config TOML: toml: ",
+        ),
+        (
+            with_toml("[Databas]\nx = 1"),
+            "Error running app: failed to decode config TOML: 1| [Databas]\n |  ~~~~~~~ missing table\n2| x = 1\n",
+        ),
         (
             with_toml("[Database.Lock]\nLeaseRefreshInterval = '5s'"),
             "half of LeaseDuration",
@@ -49,7 +59,8 @@ fn before_the_lock() {
         ),
         (
             with_url(setup.url.replace("ThisIsALongPassword123", "short")),
-            "at least 16 characters",
+            "config validation failed: invalid secrets: Database.URL: invalid value (*****): missing or insufficiently \
+             complex password: \n\tExpected password complexity:\n",
         ),
         (
             with_url(setup.url.replace("127.0.0.1", "no.such.host.invalid")),
@@ -72,6 +83,86 @@ fn before_the_lock() {
         database.sql("SELECT to_regclass('lease_lock') IS NULL"),
         "t"
     );
+}
+
+/// The operator reads these words: it is tried with texts of the same shape in `src/node/exit.rs`.
+#[test]
+fn short_passwords_and_a_missing_right() {
+    let database = Database::shared();
+    let start = ["node", "-c", "config.toml", "-s", "secrets.toml", "start"];
+    let with = |setup: &Setup, files: &[&str]| setup.run(&[&start, files].concat()).2;
+    let setup = Setup::new("2.29.0", &database);
+    let stderr = with(&setup, &["-p", "short", "-a", "api"]);
+    assert!(
+        stderr.contains(
+            "fatal error instantiating application: error authenticating keystore: \nExpected password complexity:\n"
+        ),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("\nFaults:\n\tpassword is less than 16 characters long\n"),
+        "{stderr}"
+    );
+    let stderr = with(&setup, &["-p", "password", "-a", "api-short"]);
+    assert!(
+        stderr.contains(
+            "error creating api initializer: failed to instantiate new user: password insufficiently complex:\n"
+        ),
+        "{stderr}"
+    );
+    let stderr = with(&setup, &["-a", "api"]);
+    assert!(
+        stderr.contains("config validation failed: invalid secrets: Password.Keystore: empty"),
+        "{stderr}"
+    );
+}
+
+/// The first try makes the table, in the same transaction; the second one does not.
+#[test]
+fn a_missing_right_to_create_costs_a_try_where_the_table_is_there() {
+    let database = Database::shared();
+    let setup = Setup::new("2.18.0", &database);
+    let mut owner = setup.start();
+    owner.listens();
+    owner.signal("TERM");
+    assert_eq!(owner.exits(), 0);
+    let role = format!("limited_{}", database.name);
+    database.sql(&format!(
+        "CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+    ));
+    let limited = Setup {
+        url: setup.url.replace("//postgres:", &format!("//{role}:")),
+        level: "debug",
+        ..setup.again()
+    };
+    let mut node = limited.start();
+    node.waits(0);
+    node.says("Got exclusive lease on database");
+    // What it makes in the boot is the simulator's matter, not the lock's.
+    node.exits();
+}
+
+/// Process 1 of a container has no default for a signal: Go's runtime exits with 2, and without a word.
+#[test]
+fn a_stop_in_the_first_moments() {
+    let database = Database::shared();
+    let proxy = Proxy::to(database.postgres.port());
+    proxy.swallow(true);
+    let setup = Setup {
+        url: database.url_through(proxy.port),
+        ..Setup::new("2.18.0", &database)
+    };
+    // Caught once it runs, which is within the first 0.2 s unless the machine is very busy.
+    let stopped = (1..=20).find_map(|tenths| {
+        let mut node = setup.again().start();
+        std::thread::sleep(std::time::Duration::from_millis(10 * tenths));
+        node.signal("TERM");
+        // By the signal itself where it came before the program had begun.
+        let code = node.try_exits(std::time::Duration::from_millis(500))?;
+        (code == 2).then(|| node.lines())
+    });
+    assert_eq!(stopped, Some(Vec::new()), "it ends at once, silently");
 }
 
 #[test]
@@ -136,6 +227,11 @@ fn version_2_30_validates_after_the_lock() {
         report < starting && stderr.contains("LOG_LEVEL must not be set"),
         "{stderr}"
     );
+    assert_eq!(
+        database.sql("SELECT expires_at > now() FROM lease_lock"),
+        "t",
+        "the hook that would give it back is not run"
+    );
 }
 
 #[test]
@@ -172,6 +268,14 @@ fn validate_answers_on_stdout() {
         "secrets.toml",
         "validate",
     ];
+    let (code, stdout, stderr) = setup.run(&words);
+    assert_eq!(
+        (code, stderr.as_str()),
+        (Some(1), "invalid configuration\n")
+    );
+    let ends = "Invalid configuration: invalid secrets: Password.Keystore: empty: must be provided and non-empty\n\n";
+    assert!(stdout.ends_with(ends), "{stdout}");
+    let setup = setup.with_env("CL_PASSWORD_KEYSTORE", "ThisIsAKeystorePassword");
     let (code, stdout, _) = setup.run(&words);
     assert_eq!(code, Some(0));
     assert!(
@@ -186,7 +290,9 @@ fn validate_answers_on_stdout() {
     let (code, stdout, _) = refused.run(&words);
     assert_eq!(code, Some(1));
     assert!(
-        stdout.contains("Invalid configuration: Database.Lock.LeaseRefreshInterval"),
+        stdout.contains(
+            "Invalid configuration: invalid configuration: Database.Lock.LeaseRefreshInterval"
+        ),
         "{stdout}"
     );
 

@@ -110,6 +110,8 @@ impl Setup {
         fs::create_dir_all(&folder).unwrap();
         let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
         write("password", "ThisIsAKeystorePassword\n");
+        write("short", "TooShort\n");
+        write("api-short", "user@example.com\nTooShort\n");
         write("api", "user@example.com\nThisIsAnApiPassword\n");
         write("secrets.toml", &format!("[Database]\nURL='{}'\n", self.url));
         write(
@@ -254,6 +256,18 @@ impl Node {
         self.end = Some(status);
         let by_signal = std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or_default();
         status.code().unwrap_or(-by_signal)
+    }
+
+    /// The exit code, if it ends within this time.
+    pub fn try_exits(&mut self, patience: std::time::Duration) -> Option<i32> {
+        let until = std::time::Instant::now() + patience;
+        while self.is_running() {
+            if std::time::Instant::now() > until {
+                return None;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        Some(self.exits())
     }
 
     pub fn last_line(&self) -> String {
