@@ -147,25 +147,21 @@ fn render(
             ConfigStyle::Environment => variables_keep_https(&env, &env_secrets, &pod),
         },
     };
-    let mut own = None;
-    match style {
+    let own = match style {
         ConfigStyle::Environment => {
-            let ours = settings.environment(&version);
-            env.extend(
-                ours.into_iter()
-                    .map(|(name, value)| (name.to_owned(), Value::Text(value))),
-            );
+            let ours = settings.environment(&version).into_iter();
+            env.extend(ours.map(|(name, value)| (name.to_owned(), Value::Text(value))));
+            None
         }
-        ConfigStyle::Toml if version.reads_cl_config() => own = Some(settings.toml(&version)),
+        ConfigStyle::Toml if version.reads_cl_config() => Some(settings.toml(&version)),
         ConfigStyle::Toml => {
             let text = settings.toml(&version);
-            files.push((
-                OPERATOR_FILE.to_owned(),
-                FileSource::Pinned(digest(text.as_bytes(), 64)),
-            ));
+            let source = FileSource::Pinned(digest(text.as_bytes(), 64));
+            files.push((OPERATOR_FILE.to_owned(), source));
             texts.insert(OPERATOR_FILE.to_owned(), text);
+            None
         }
-    }
+    };
     fits(&texts)?;
     let content = Content {
         template,
@@ -762,7 +758,7 @@ mod tests {
     #[test]
     fn s8_only_a_node_that_needs_more_time_to_stop_has_the_second_template() {
         let of = |spec: &ChainlinkNodeSpec, template| {
-            let resolved = render("node", spec, &ConfigMaps::new(), template).unwrap();
+            let resolved = render("node", spec, &ConfigMaps::new(), None, template).unwrap();
             let seconds = resolved.content.pod.termination_grace_period_seconds;
             (resolved.content.template, seconds)
         };
@@ -771,15 +767,15 @@ mod tests {
         assert_eq!(of(&with_grace(40), 2), (2, Some(55)));
         // As it was made, until the user changes something.
         assert_eq!(of(&with_grace(40), 1), (1, None));
-        let before = render("node", &with_grace(40), &ConfigMaps::new(), 1).unwrap();
+        let before = render("node", &with_grace(40), &ConfigMaps::new(), None, 1).unwrap();
         let recorded = Recorded {
             revision: &before.revision.name,
             template: 1,
         };
         let maps = ConfigMaps::new();
-        let kept = resolve_after(Some(recorded), "node", &with_grace(40), &maps).unwrap();
+        let kept = resolve_after(Some(recorded), "node", &with_grace(40), &maps, None).unwrap();
         assert_eq!(kept, before);
-        let changed = resolve_after(Some(recorded), "node", &with_grace(50), &maps).unwrap();
+        let changed = resolve_after(Some(recorded), "node", &with_grace(50), &maps, None).unwrap();
         assert_eq!(changed.content.template, 2);
     }
 

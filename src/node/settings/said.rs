@@ -74,7 +74,7 @@ impl Setting {
             .rfind(|(name, _)| *name == self.variable)
             .map(|(_, value)| value);
         match last {
-            Some(Some(text)) if text.is_empty() => Said::Nothing,
+            Some(Some("")) => Said::Nothing,
             Some(Some(text)) => Said::This((*text).to_owned()),
             Some(None) => Said::Unknown,
             None if more == More::InSecrets => Said::Unknown,
