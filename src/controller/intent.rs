@@ -33,6 +33,7 @@ pub(super) fn intent(node: &ChainlinkNode, wanted: Wanted, others_move: bool) ->
         Err(error) => (Wishes::default(), unusable(wanted, &error)),
     };
     Intent {
+        namespace: node.namespace().unwrap_or_default(),
         node: PodId {
             name: node.name_any(),
             uid: node.uid().unwrap_or_default(),

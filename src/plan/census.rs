@@ -115,8 +115,22 @@ impl<'a> Census<'a> {
             now,
             all: &seen.pods,
         };
+        // Kubernetes notices the loss of a machine only after 40 to 50 s, and puts pods there until then. One is
+        // enough to tell: where only its pods are silent, more of them would follow.
+        let mut silent: Vec<&str> = Vec::new();
+        for pod in seen.pods.iter().filter(|pod| pod.running() && census.unheard(pod)) {
+            silent.extend(pod.machine.as_deref());
+        }
         for pod in &seen.pods {
-            census.place(pod, memory);
+            let machine = pod.machine.as_deref().filter(|_| !pod.deleted);
+            let stays_away = matches!(pod.container, Container::NotStarted { .. });
+            let on_silent = machine.filter(|machine| stays_away && silent.contains(machine));
+            if let Some(machine) = on_silent.filter(|_| pod.created <= before(now, LOST)) {
+                silent.retain(|other| *other != machine);
+                census.lost.push(pod);
+            } else {
+                census.place(pod, memory);
+            }
         }
         census
     }

@@ -5,7 +5,9 @@
 
 mod changes;
 mod database;
+mod drills;
 mod evidence;
+mod failback;
 mod failover;
 mod handover;
 mod held;
@@ -13,5 +15,6 @@ mod refusals;
 mod relocation;
 mod rest;
 mod scale;
+mod unresponsive;
 mod validation;
 pub(crate) mod world;
