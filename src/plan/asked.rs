@@ -117,13 +117,22 @@ fn take_up_drill(
         memory.drills_since = None;
         memory.drill_schedule = None;
         if let Some(old) = known.as_mut().filter(|old| is_pending(old)) {
-            end(old, AskedState::Refused, "spec.drill was removed", now);
+            end(
+                old,
+                AskedState::Refused,
+                "spec.drill was removed, or a schedule can't be read",
+                now,
+            );
         }
         return;
     };
     // With another schedule nothing has been missed.
     let text = schedule.to_string();
-    if memory.drill_schedule.as_ref().is_some_and(|known| *known != text) {
+    if memory
+        .drill_schedule
+        .as_ref()
+        .is_some_and(|known| *known != text)
+    {
         memory.drills_since = None;
     }
     memory.drill_schedule = Some(text);
@@ -156,8 +165,7 @@ fn not_redundant(seen: &Observation, census: &Census<'_>) -> Option<String> {
     if wanted == 0 {
         return Some("skipped: a drill needs a standby: set replicas to 2 or more".to_owned());
     }
-    (waiting < wanted)
-        .then(|| format!("skipped: {waiting} of {wanted} standbys wait for the lock"))
+    (waiting < wanted).then(|| format!("skipped: {waiting} of {wanted} standbys wait for the lock"))
 }
 
 fn is_pending(asked: &Asked) -> bool {

@@ -118,7 +118,11 @@ impl<'a> Census<'a> {
         // Kubernetes notices the loss of a machine only after 40 to 50 s, and puts pods there until then. One is
         // enough to tell: where only its pods are silent, more of them would follow.
         let mut silent: Vec<&str> = Vec::new();
-        for pod in seen.pods.iter().filter(|pod| pod.running() && census.unheard(pod)) {
+        for pod in seen
+            .pods
+            .iter()
+            .filter(|pod| pod.running() && census.unheard(pod))
+        {
             silent.extend(pod.machine.as_deref());
         }
         for pod in &seen.pods {

@@ -72,7 +72,11 @@ pub(super) fn remember(
         going.since = None;
     }
     let patience = seen.intent.standby_timeout;
-    if !moving && going.since.is_some_and(|since| since <= before(now, patience)) {
+    if !moving
+        && going
+            .since
+            .is_some_and(|since| since <= before(now, patience))
+    {
         going.since = None;
         going.failed_at = Some(now);
         going.until = now.checked_add(steady.max(patience)).ok();

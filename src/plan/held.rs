@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::DATABASE_DOUBT;
 use super::census::before;
 use super::database;
 use super::guard::{self, Cause, Denied, Rule};
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Situation, Step};
-use super::DATABASE_DOUBT;
 use crate::api::{CheckFailed, Memory};
 use crate::observe::{Observation, Pod, Revision};
 
@@ -30,8 +30,7 @@ pub(super) fn remember(memory: &mut Memory, seen: &Observation, now: Timestamp) 
     let again = before(now, seen.intent.standby_timeout);
     let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
     let known = memory.check_failed.take();
-    memory.check_failed =
-        known.filter(|known| known.at > again && Some(&known.revision) == wanted);
+    memory.check_failed = known.filter(|known| known.at > again && Some(&known.revision) == wanted);
 }
 
 /// What was wrong with the pod that was to be seen waiting.
@@ -160,14 +159,18 @@ impl Board<'_> {
         let Some(proven) = self.last_worked().filter(|_| self.active().is_some()) else {
             return self.stop_other(pod, Cause::Checked);
         };
-        let old = self.live.iter().filter(|pod| {
-            pod.revision.as_ref() != Some(target) && !self.census.is_active(pod)
-        });
+        let old = self
+            .live
+            .iter()
+            .filter(|pod| pod.revision.as_ref() != Some(target) && !self.census.is_active(pod));
         let waiting = old.clone().filter(|pod| pod.waits()).count();
         let enough = waiting + 1 >= intent.replicas;
         // One that does not wait is no redundancy.
         if enough || !pod.waits() {
             return self.stop_other(pod, Cause::Checked);
+        }
+        if self.creatable(proven).is_err() && !self.stays_possible(proven) {
+            return Decided::nothing(Situation::at(Step::Holding));
         }
         if let Some(coming) = old.clone().find(|pod| !pod.waits()) {
             let situation = Situation::at(Step::Restoring).about(&coming.id.name);
@@ -214,9 +217,9 @@ impl Board<'_> {
             return decided;
         };
         let patience = patience(&denied, self.seen.intent.standby_timeout);
-        let failed = patience.zip(pod.waiting).is_some_and(|(patience, since)| {
-            since.max(pod.created) <= before(self.now, patience)
-        });
+        let failed = patience
+            .zip(pod.waiting)
+            .is_some_and(|(patience, since)| since.max(pod.created) <= before(self.now, patience));
         let blocked = Blocked {
             reason: denied.reason.to_owned(),
             message: denied.message,

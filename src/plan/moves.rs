@@ -473,12 +473,15 @@ impl<'a> Board<'a> {
     pub(super) fn awaits_turn(&self, purpose: Purpose) -> Option<Decided> {
         let waits = self.seen.intent.wishes.others_move && purpose != Purpose::Unresponsive;
         waits.then(|| {
-            Decided::nothing(Situation::at(Step::StoppingActive).blocked(Blocked {
-                reason: "WaitingForTurn".to_owned(),
-                message: "as many resources as this operator allows move their lock at the moment"
-                    .to_owned(),
-                stalled: false,
-            }))
+            Decided::nothing(
+                Situation::at(Step::StoppingActive).blocked(Blocked {
+                    reason: "WaitingForTurn".to_owned(),
+                    message:
+                        "as many resources as this operator allows move their lock at the moment"
+                            .to_owned(),
+                    stalled: false,
+                }),
+            )
         })
     }
 

@@ -3,11 +3,11 @@
 
 use std::fmt;
 
+use super::Place;
 use super::census::Census;
 use super::guard::{self, Cause, Goal};
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Situation, Step};
-use super::Place;
 use crate::api::names::PREFERRED;
 use crate::api::{Asked, AskedState};
 use crate::observe::{Machine, Observation, Pod, Revision};
@@ -94,12 +94,7 @@ impl<'a> Board<'a> {
 
     /// The next step of a move of this active. Nothing is stopped for it before all but those that could win
     /// instead is as the handover needs it.
-    pub(super) fn go(
-        &self,
-        active: &Pod,
-        revision: &Revision,
-        wish: &Wish<'_>,
-    ) -> Option<Decided> {
+    pub(super) fn go(&self, active: &Pod, revision: &Revision, wish: &Wish<'_>) -> Option<Decided> {
         let goes = |pod: &Pod| {
             pod.id != active.id
                 && pod.revision.as_ref() == Some(revision)

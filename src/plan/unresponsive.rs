@@ -78,7 +78,9 @@ impl Board<'_> {
 
     /// The next step of the stop of an active that does not answer.
     pub(super) fn replace_unresponsive(&self) -> Option<Decided> {
-        let active = self.active().filter(|active| self.is_unresponsive(active))?;
+        let active = self
+            .active()
+            .filter(|active| self.is_unresponsive(active))?;
         let wish = Wish {
             purpose: Purpose::Unresponsive,
             to: None,
@@ -92,13 +94,19 @@ impl Board<'_> {
 
     /// Why an active that does not answer is left alone.
     pub(super) fn left_unresponsive(&self) -> Option<Blocked> {
-        let active = self.active().filter(|active| self.is_unresponsive(active))?;
+        let active = self
+            .active()
+            .filter(|active| self.is_unresponsive(active))?;
         let wish = Wish {
             purpose: Purpose::Unresponsive,
             to: None,
         };
         let decided = self.go(active, active.revision.as_ref()?, &wish)?;
-        let blocked = decided.situation.blocked?;
+        let mut blocked = decided.situation.blocked?;
+        let patience =
+            self.seen.intent.wishes.unresponsive_after? + self.seen.intent.standby_timeout;
+        let silent = self.memory.unresponsive.as_ref()?;
+        blocked.stalled = silent.since <= before(self.now, patience);
         (blocked.reason == "SuccessorPortNotSeen").then_some(blocked)
     }
 }

@@ -115,7 +115,12 @@ impl World {
     fn goes_back_after(&mut self) -> Option<u64> {
         let before = self.now;
         for minute in 0..1500_u64 {
-            if self.plan().acts.iter().any(|act| matches!(act, crate::plan::Act::Stop(_))) {
+            if self
+                .plan()
+                .acts
+                .iter()
+                .any(|act| matches!(act, crate::plan::Act::Stop(_)))
+            {
                 self.now = before;
                 return Some(minute * 60);
             }

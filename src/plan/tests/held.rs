@@ -309,7 +309,11 @@ fn half_way(replicas: usize, surge: usize) -> World {
         world.settle_pods();
         world.later(1);
     }
-    let old = world.versions().iter().filter(|one| *one == "2.28.0").count();
+    let old = world
+        .versions()
+        .iter()
+        .filter(|one| *one == "2.28.0")
+        .count();
     assert_eq!(old, 1);
     assert!(waiting(&world) >= replicas - 1);
     assert_eq!(world.handovers, 0);
@@ -345,7 +349,10 @@ impl World {
             fewest = fewest.min(left.count());
             // One look between a stop and its end.
             let plan = self.remember();
-            let stalled = plan.situation.blocked.is_some_and(|blocked| blocked.stalled);
+            let stalled = plan
+                .situation
+                .blocked
+                .is_some_and(|blocked| blocked.stalled);
             assert!(!stalled);
             for act in &plan.acts {
                 self.act(act);

@@ -105,7 +105,11 @@ fn an_unresponsive_active_waits_for_no_rollout_and_no_pause_and_no_turn() {
     world.takes("b");
     assert_eq!(world.remember().finished.unwrap().reason, "Unresponsive");
     world.carry_on();
-    assert_eq!(world.versions(), ["2.29.0", "2.29.0"], "and then it goes on");
+    assert_eq!(
+        world.versions(),
+        ["2.29.0", "2.29.0"],
+        "and then it goes on"
+    );
 }
 
 #[test]
