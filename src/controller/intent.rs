@@ -31,8 +31,8 @@ pub(super) fn intent(node: &ChainlinkNode, wanted: Wanted, others_move: bool) ->
     let (wishes, wanted) = match times(node, &handover) {
         Ok((windows, drill)) => {
             let wishes = Wishes {
-                windows,
                 drill,
+                windows,
                 ..wishes
             };
             (wishes, wanted)

@@ -29,11 +29,11 @@ pub(super) fn remember(
     let stopping = memory.stopping.as_ref();
     let moving = stopping.is_some_and(|stop| stop.active && census.accepted(&stop.uid));
     let mut switchover = memory.switchover.take();
-    if !(moving && asks(&switchover)) {
+    if !(moving && asks(switchover.as_ref())) {
         take_up_switchover(&mut switchover, memory, seen, census, now);
     }
     let mut drill = memory.drill.take();
-    if !(moving && asks(&drill)) {
+    if !(moving && asks(drill.as_ref())) {
         take_up_drill(&mut drill, memory, seen, census, now);
     }
     for asked in [&mut switchover, &mut drill].into_iter().flatten() {
@@ -45,15 +45,15 @@ pub(super) fn remember(
     let goes_back = memory.going_back.as_ref();
     let moves = goes_back.is_some_and(|going| going.since.is_some());
     let lasts = leaves || moves || memory.unresponsive.is_some();
-    if !lasts && !asks(&switchover) && !asks(&drill) {
+    if !lasts && !asks(switchover.as_ref()) && !asks(drill.as_ref()) {
         memory.set_aside = None;
     }
     memory.switchover = switchover;
     memory.drill = drill;
 }
 
-fn asks(asked: &Option<Asked>) -> bool {
-    asked.as_ref().is_some_and(is_pending)
+fn asks(asked: Option<&Asked>) -> bool {
+    asked.is_some_and(is_pending)
 }
 
 /// A text as it is kept among the earlier ones.
@@ -62,7 +62,15 @@ fn short(token: &str) -> String {
         return token.to_owned();
     }
     let digest = Sha256::digest(token);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(16)
+        .fold("sha256:".to_owned(), |mut text, byte| {
+            text.extend(
+                [byte >> 4, byte & 15].map(|half| char::from_digit(half.into(), 16).unwrap_or('0')),
+            );
+            text
+        })
 }
 
 fn begin(token: String, to: Option<String>, census: &Census<'_>, now: Timestamp) -> Asked {

@@ -22,6 +22,7 @@ pub(super) struct NewPod {
 }
 
 /// What is to be done, and what is going on.
+#[allow(clippy::struct_excessive_bools)] // each is one thing to be remembered
 #[derive(Debug)]
 pub(super) struct Decided {
     pub(super) create: Option<NewPod>,
