@@ -28,7 +28,7 @@ use crate::act::{Actor, Keeper, Keeping, Kept, Outcome, Services};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory};
 use crate::build::{self, Recorded, Resolved, Session};
 use crate::observe::{Looker, Machines, Observation, PodId, Problem, Wanted, Witnesses};
-use crate::plan::{Act, Blocked, Permit, Place, Plan, Step, plan};
+use crate::plan::{Act, Blocked, Permit, Place, Plan, Purpose, Step, plan};
 use crate::report::{self, Metrics, Report};
 
 use database::Asked;
@@ -760,7 +760,11 @@ impl<'a> Pass<'a> {
             );
             return Ok(());
         }
-        if permit.successor().is_some() && !self.context.turns.take(&seen.intent.node.uid) {
+        let uid = &seen.intent.node.uid;
+        if permit.purpose() == Purpose::Unresponsive {
+            // A failover waits for nobody.
+            self.context.turns.note(uid);
+        } else if permit.successor().is_some() && !self.context.turns.take(uid) {
             return Ok(());
         }
         let outcome = actor.stop(permit).await.doing("stopping a pod")?;

@@ -1,5 +1,6 @@
 //! Times that users write as in a crontab, by the clock of a place.
 
+use std::fmt;
 use std::time::Duration;
 
 use croner::Cron;
@@ -10,6 +11,7 @@ use jiff::tz::TimeZone;
 /// Moments that come again: five fields as in a crontab, by the clock of a time zone.
 #[derive(Clone, Debug)]
 pub struct Schedule {
+    text: String,
     cron: Cron,
     zone: TimeZone,
 }
@@ -27,6 +29,13 @@ pub enum InvalidSchedule {
         "the time zone {0:?} is not known: write its name as in the IANA database, such as Europe/Berlin, or leave it out for UTC"
     )]
     Zone(String),
+}
+
+/// As it was written, and its time zone.
+impl fmt::Display for Schedule {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
 }
 
 impl Schedule {
@@ -49,7 +58,12 @@ impl Schedule {
                 TimeZone::get(name).map_err(|_| InvalidSchedule::Zone(name.to_owned()))?
             }
         };
-        let schedule = Self { cron, zone };
+        let place = zone.iana_name().unwrap_or("UTC");
+        let schedule = Self {
+            text: format!("{text} {place}"),
+            cron,
+            zone,
+        };
         match schedule.next(Timestamp::UNIX_EPOCH) {
             Some(_) => Ok(schedule),
             None => Err(InvalidSchedule::Never(text.to_owned())),

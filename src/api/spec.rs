@@ -1,6 +1,7 @@
 //! `spec`: the intent of a user.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Toleration;
 use kube::KubeSchema;
@@ -359,13 +360,17 @@ pub enum Failback {
     Automatic,
 }
 
+/// The least that `failover.unresponsiveAfter` can be: an answer can be late, and a boot has its pauses.
+pub const SHORTEST_SILENCE: Duration = Duration::from_secs(10);
+
 /// What is done about an active that runs and does not answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.unresponsiveAfter) || self.unresponsiveAfter.matches('^([0-9]+[hms])+$')").message("unresponsiveAfter is a duration: write a number with a unit, such as 60s or 5m").field_path(".unresponsiveAfter"))]
+#[x_kube(validation = Rule::new("!has(self.unresponsiveAfter) || !self.unresponsiveAfter.matches('^(0+[hms])*0*[0-9]s(0+[hms])*$')").message("unresponsiveAfter is too short, as an answer can be late: write 10s or more").field_path(".unresponsiveAfter"))]
 pub struct Failover {
     /// How long an active that has served may stay without an answer on its port, while its kubelet says
-    /// that it runs, before it is stopped for a standby that waits. Unset: a node is never stopped
+    /// that it runs, before it is stopped for a standby that waits: 10s or more. Unset: a node is never stopped
     /// because it does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]

@@ -159,7 +159,7 @@ pub struct Asked {
 pub enum AskedState {
     Pending,
     Done,
-    /// It could not be done, and nothing was stopped for it.
+    /// It could not be done, and the active was not stopped.
     Refused,
     /// The lock moved, but not to where it was to go.
     Failed,
@@ -251,12 +251,24 @@ pub struct Memory {
     /// The last switchover that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switchover: Option<Asked>,
-    /// The last drill, and when the schedule was first seen.
+    /// Texts of earlier switchovers, the last ones: none of them acts again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_switchovers: Vec<String>,
+    /// The last drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<Asked>,
     /// From when on a scheduled drill is due: before that, nothing was missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drills_since: Option<Timestamp>,
+    /// The schedule that this was noted for: with another one it begins anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill_schedule: Option<String>,
+    /// What became of automatic fail-backs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub going_back: Option<GoingBack>,
+    /// The active, where it runs and its port has stopped to answer: a new operator has not seen it answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unresponsive: Option<Unresponsive>,
     /// A revision whose rollout is stuck, and whose pods make room for a move of place first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<String>,
@@ -269,6 +281,60 @@ pub struct Memory {
     /// The revision of which a pod was seen to wait for the lock, and which may not be handed over to yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked: Option<String>,
+    /// The last pod that was made to be seen waiting and was not, or not as it should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_failed: Option<CheckFailed>,
+}
+
+/// Automatic fail-backs: the one that is under way, and how the last one ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GoingBack {
+    /// Generation of the spec at that time: with a later one all of this is forgotten.
+    #[serde(default)]
+    pub generation: i64,
+    /// Since when one is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Uid of the pod that the last one led to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// When it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// How many in a row have ended in a failover.
+    #[serde(default)]
+    pub failures: u32,
+    /// When the last one was seen to have failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Timestamp>,
+    /// Before that time there is no other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+}
+
+/// An active that works, and whose port does not answer any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Unresponsive {
+    pub uid: String,
+    /// When its container took the lock: another container is another matter.
+    pub took: Timestamp,
+    /// When its port last answered.
+    pub since: Timestamp,
+}
+
+/// A pod of a rollout that is held, and what was wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckFailed {
+    pub revision: String,
+    pub reason: String,
+    pub message: String,
+    pub at: Timestamp,
 }
 
 /// How a handover failed.

@@ -11,7 +11,8 @@ use super::options::pod_options;
 use super::pod::{GRACE_SECONDS, ROOT_SIZE};
 use super::variables::{variables, variables_keep_https};
 use crate::api::{
-    ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, SecretValue, parse_duration,
+    ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, SHORTEST_SILENCE, SecretValue,
+    parse_duration,
 };
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::settings::{
@@ -124,6 +125,7 @@ fn render(
     let lock = lock(spec, &version, style)?;
     let mut warnings = Vec::new();
     handover(spec)?;
+    failover(spec)?;
     let mut pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
     let peers = peers(spec)?;
     let (mut files, mut texts) = files(config, maps, &version, &mut warnings)?;
@@ -701,6 +703,22 @@ fn peers_fit(
     };
     warnings.extend(known);
     Ok(())
+}
+
+fn failover(spec: &ChainlinkNodeSpec) -> Outcome<()> {
+    let failover = spec.failover.as_ref();
+    let Some(text) = failover.and_then(|failover| failover.unresponsive_after.as_deref()) else {
+        return Ok(());
+    };
+    let field = "spec.failover.unresponsiveAfter";
+    match parse_duration(text) {
+        Ok(after) if after >= SHORTEST_SILENCE => Ok(()),
+        Ok(_) => refused(
+            "InvalidSpec",
+            format!("{field}: {text:?} is too short, as an answer can be late: write 10s or more"),
+        ),
+        Err(error) => refused("InvalidSpec", format!("{field}: {error}")),
+    }
 }
 
 fn handover(spec: &ChainlinkNodeSpec) -> Outcome<()> {

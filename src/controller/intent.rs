@@ -8,8 +8,8 @@ use crate::api::names::{
     APPROVED_ANNOTATION, RESTORED_ANNOTATION, SWITCHOVER_ANNOTATION, SWITCHOVER_TO_ANNOTATION,
 };
 use crate::api::{
-    Approval, ChainlinkNode, Failback, Handover, InvalidSchedule, OpenTime, Schedule,
-    parse_duration,
+    Approval, ChainlinkNode, Failback, Handover, InvalidSchedule, OpenTime, SHORTEST_SILENCE,
+    Schedule, parse_duration,
 };
 use crate::observe::{Approved, Intent, PodId, Preferred, Problem, Switchover, Wanted, Wishes};
 
@@ -27,12 +27,21 @@ fn duration(text: Option<&String>, default: Duration) -> Duration {
 /// may be moved at the moment.
 pub(super) fn intent(node: &ChainlinkNode, wanted: Wanted, others_move: bool) -> Intent {
     let handover = node.spec.handover.clone().unwrap_or_default();
-    let (wishes, wanted) = match wishes(node, &handover) {
-        Ok(wishes) => (wishes, wanted),
-        // When a rollout may begin is not known: nothing planned is done.
-        Err(error) => (Wishes::default(), unusable(wanted, &error)),
+    let wishes = wishes(node, &handover);
+    let (wishes, wanted) = match times(node, &handover) {
+        Ok((windows, drill)) => {
+            let wishes = Wishes {
+                drill,
+                windows,
+                ..wishes
+            };
+            (wishes, wanted)
+        }
+        // When the lock may be moved is not known: nothing that goes by the clock is done.
+        Err(error) => (without_times(wishes), unusable(wanted, &error)),
     };
     Intent {
+        namespace: node.namespace().unwrap_or_default(),
         node: PodId {
             name: node.name_any(),
             uid: node.uid().unwrap_or_default(),
@@ -62,13 +71,23 @@ fn unusable(wanted: Wanted, error: &InvalidSchedule) -> Wanted {
     }
 }
 
-fn wishes(node: &ChainlinkNode, handover: &Handover) -> Result<Wishes, InvalidSchedule> {
-    let annotation = |name: &str| {
-        node.annotations()
-            .get(name)
-            .map(|text| text.trim().to_owned())
-            .filter(|text| !text.is_empty())
-    };
+/// What a person asks for stays asked for.
+fn without_times(wishes: Wishes) -> Wishes {
+    let preferred = wishes.preferred.map(|preferred| Preferred {
+        automatic_after: None,
+        ..preferred
+    });
+    Wishes {
+        preferred,
+        ..wishes
+    }
+}
+
+/// The windows, and when to rehearse.
+fn times(
+    node: &ChainlinkNode,
+    handover: &Handover,
+) -> Result<(Vec<OpenTime>, Option<Schedule>), InvalidSchedule> {
     let windows = handover
         .windows
         .iter()
@@ -85,7 +104,17 @@ fn wishes(node: &ChainlinkNode, handover: &Handover) -> Result<Wishes, InvalidSc
         .as_ref()
         .map(|drill| Schedule::parse(&drill.schedule, drill.time_zone.as_deref()))
         .transpose()?;
-    Ok(Wishes {
+    Ok((windows, drill))
+}
+
+fn wishes(node: &ChainlinkNode, handover: &Handover) -> Wishes {
+    let annotation = |name: &str| {
+        node.annotations()
+            .get(name)
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty())
+    };
+    Wishes {
         switchover: annotation(SWITCHOVER_ANNOTATION).map(|token| Switchover {
             token,
             to: annotation(SWITCHOVER_TO_ANNOTATION),
@@ -95,23 +124,22 @@ fn wishes(node: &ChainlinkNode, handover: &Handover) -> Result<Wishes, InvalidSc
             automatic_after: (preferred.failback == Some(Failback::Automatic))
                 .then(|| duration(preferred.steady_for.as_ref(), STEADY)),
         }),
-        drill,
         approval: (handover.approval == Some(Approval::Manual)).then(|| Approved {
             revision: annotation(APPROVED_ANNOTATION),
         }),
-        windows,
         unresponsive_after: node
             .spec
             .failover
             .as_ref()
             .and_then(|failover| failover.unresponsive_after.as_ref())
-            .and_then(|text| parse_duration(text).ok()),
+            .and_then(|text| parse_duration(text).ok())
+            .map(|after| after.max(SHORTEST_SILENCE)),
         restored: annotation(RESTORED_ANNOTATION).and_then(|word| {
             let version = word.split_whitespace().next()?.parse().ok()?;
             Some((version, word))
         }),
         ..Wishes::default()
-    })
+    }
 }
 
 #[cfg(test)]
@@ -168,6 +196,21 @@ mod tests {
             window("0 2 * * *", json!("Europe/Berlin")).wanted,
             Wanted::Revision(_)
         ));
+    }
+
+    #[test]
+    fn what_a_person_asks_for_stays_asked_for_where_a_schedule_can_not_be_read() {
+        let annotations = json!({SWITCHOVER_ANNOTATION: "monday"});
+        let preferred = json!({"nodeSelector": {"zone": "b"}, "failback": "Automatic"});
+        let window = json!({"schedule": "0 25 * * *", "duration": "1h"});
+        let handover = json!({"windows": [window], "preferred": preferred});
+        let wishes = read(&annotations, &handover, &Value::Null).wishes;
+        assert_eq!(wishes.switchover.unwrap().token, "monday");
+        assert_eq!(
+            wishes.preferred.unwrap().automatic_after,
+            None,
+            "when the lock may be moved by itself is not known"
+        );
     }
 
     #[test]

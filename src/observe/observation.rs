@@ -116,6 +116,7 @@ pub enum Checked {
 /// The spec, as far as the planner is concerned.
 #[derive(Clone, Debug)]
 pub struct Intent {
+    pub namespace: String,
     /// Name and uid of the `ChainlinkNode`: pod names are made from them.
     pub node: PodId,
     /// Which edition of the spec this is.

@@ -3,12 +3,18 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use super::census::{Census, before};
 use super::relocate::{Purpose, emptying, is_at};
 use crate::api::{Asked, AskedState, Memory};
 use crate::observe::Observation;
 
+/// How many texts of earlier switchovers are kept: one that is set again, as when a change is taken back in Git,
+/// does not act again.
+const KEPT: usize = 32;
+/// A longer text is kept by its digest.
+const LONGEST: usize = 64;
 /// A drill that could not begin for so long is skipped: nobody expects it any more.
 const MISSED: Duration = Duration::from_secs(3600);
 
@@ -19,22 +25,52 @@ pub(super) fn remember(
     census: &Census<'_>,
     now: Timestamp,
 ) {
+    // Its active was stopped, and the lock moves: how that ends is seen first.
+    let stopping = memory.stopping.as_ref();
+    let moving = stopping.is_some_and(|stop| stop.active && census.accepted(&stop.uid));
     let mut switchover = memory.switchover.take();
-    take_up_switchover(&mut switchover, seen, census, now);
+    if !(moving && asks(switchover.as_ref())) {
+        take_up_switchover(&mut switchover, memory, seen, census, now);
+    }
     let mut drill = memory.drill.take();
-    take_up_drill(&mut drill, &mut memory.drills_since, seen, census, now);
+    if !(moving && asks(drill.as_ref())) {
+        take_up_drill(&mut drill, memory, seen, census, now);
+    }
     for asked in [&mut switchover, &mut drill].into_iter().flatten() {
         follow(asked, memory, seen, census, now);
     }
-    let asks = |asked: &Option<Asked>| asked.as_ref().is_some_and(is_pending);
     let leaves = census
         .active
         .is_some_and(|active| emptying(seen, active).is_some());
-    if !leaves && !asks(&switchover) && !asks(&drill) {
+    let goes_back = memory.going_back.as_ref();
+    let moves = goes_back.is_some_and(|going| going.since.is_some());
+    let lasts = leaves || moves || memory.unresponsive.is_some();
+    if !lasts && !asks(switchover.as_ref()) && !asks(drill.as_ref()) {
         memory.set_aside = None;
     }
     memory.switchover = switchover;
     memory.drill = drill;
+}
+
+fn asks(asked: Option<&Asked>) -> bool {
+    asked.is_some_and(is_pending)
+}
+
+/// A text as it is kept among the earlier ones.
+fn short(token: &str) -> String {
+    if token.len() <= LONGEST {
+        return token.to_owned();
+    }
+    let digest = Sha256::digest(token);
+    digest
+        .iter()
+        .take(16)
+        .fold("sha256:".to_owned(), |mut text, byte| {
+            text.extend(
+                [byte >> 4, byte & 15].map(|half| char::from_digit(half.into(), 16).unwrap_or('0')),
+            );
+            text
+        })
 }
 
 fn begin(token: String, to: Option<String>, census: &Census<'_>, now: Timestamp) -> Asked {
@@ -51,13 +87,23 @@ fn begin(token: String, to: Option<String>, census: &Census<'_>, now: Timestamp)
 
 fn take_up_switchover(
     known: &mut Option<Asked>,
+    memory: &mut Memory,
     seen: &Observation,
     census: &Census<'_>,
     now: Timestamp,
 ) {
+    let earlier = &mut memory.earlier_switchovers;
     match &seen.intent.wishes.switchover {
-        Some(asked) if known.as_ref().is_none_or(|old| old.token != asked.token) => {
-            *known = Some(begin(asked.token.clone(), asked.to.clone(), census, now));
+        Some(asked)
+            if known.as_ref().is_none_or(|old| old.token != asked.token)
+                && !earlier.contains(&short(&asked.token)) =>
+        {
+            let new = begin(asked.token.clone(), asked.to.clone(), census, now);
+            if let Some(old) = known.replace(new) {
+                earlier.push(short(&old.token));
+                let too_many = earlier.len().saturating_sub(KEPT);
+                earlier.drain(..too_many);
+            }
         }
         Some(_) => {}
         None => {
@@ -70,19 +116,35 @@ fn take_up_switchover(
 
 fn take_up_drill(
     known: &mut Option<Asked>,
-    since: &mut Option<Timestamp>,
+    memory: &mut Memory,
     seen: &Observation,
     census: &Census<'_>,
     now: Timestamp,
 ) {
     let Some(schedule) = &seen.intent.wishes.drill else {
-        *since = None;
+        memory.drills_since = None;
+        memory.drill_schedule = None;
         if let Some(old) = known.as_mut().filter(|old| is_pending(old)) {
-            end(old, AskedState::Refused, "spec.drill was removed", now);
+            end(
+                old,
+                AskedState::Refused,
+                "spec.drill was removed, or a schedule can't be read",
+                now,
+            );
         }
         return;
     };
-    let begun = *since.get_or_insert(now);
+    // With another schedule nothing has been missed.
+    let text = schedule.to_string();
+    if memory
+        .drill_schedule
+        .as_ref()
+        .is_some_and(|known| *known != text)
+    {
+        memory.drills_since = None;
+    }
+    memory.drill_schedule = Some(text);
+    let begun = *memory.drills_since.get_or_insert(now);
     let Some(due) = schedule.last(now).filter(|due| *due > begun) else {
         return;
     };
@@ -108,8 +170,10 @@ fn take_up_drill(
 fn not_redundant(seen: &Observation, census: &Census<'_>) -> Option<String> {
     let wanted = seen.intent.replicas.saturating_sub(1);
     let waiting = census.waiting.len();
-    (wanted == 0 || waiting < wanted)
-        .then(|| format!("skipped: {waiting} of {wanted} standbys wait for the lock"))
+    if wanted == 0 {
+        return Some("skipped: a drill needs a standby: set replicas to 2 or more".to_owned());
+    }
+    (waiting < wanted).then(|| format!("skipped: {waiting} of {wanted} standbys wait for the lock"))
 }
 
 fn is_pending(asked: &Asked) -> bool {
@@ -152,7 +216,7 @@ fn follow(
                 now,
             );
         } else if asked.since <= before(now, seen.intent.standby_timeout) {
-            let message = "nothing could be stopped for it within handover.standbyTimeout";
+            let message = "it could not be made within handover.standbyTimeout, and the active was not stopped";
             end(asked, AskedState::Refused, message, now);
         }
     } else if there {

@@ -110,8 +110,26 @@ impl<'a> Census<'a> {
             now,
             all: &seen.pods,
         };
+        // Kubernetes notices the loss of a machine only after 40 to 50 s, and puts pods there until then. One is
+        // enough to tell: where only its pods are silent, more of them would follow.
+        let mut silent: Vec<&str> = Vec::new();
+        for pod in seen
+            .pods
+            .iter()
+            .filter(|pod| pod.running() && census.unheard(pod))
+        {
+            silent.extend(pod.machine.as_deref());
+        }
         for pod in &seen.pods {
-            census.place(pod, memory);
+            let machine = pod.machine.as_deref().filter(|_| !pod.deleted);
+            let stays_away = matches!(pod.container, Container::NotStarted { .. });
+            let on_silent = machine.filter(|machine| stays_away && silent.contains(machine));
+            if let Some(machine) = on_silent.filter(|_| pod.created <= before(now, LOST)) {
+                silent.retain(|other| *other != machine);
+                census.lost.push(pod);
+            } else {
+                census.place(pod, memory);
+            }
         }
         census
     }
@@ -222,13 +240,14 @@ impl<'a> Census<'a> {
             .filter(|active| !active.deleted && active.answered_since(before(self.now, FRESH)))
     }
 
-    /// Whether a pod that has the lock works as a node: its own server answers. Where its port can't be reached, its
-    /// kubelet has to answer for it, and the time of a boot to be over.
+    /// Whether a pod that has the lock works as a node: its own server answers. Where its port has never been reached,
+    /// its kubelet has to answer for it, and the time of a boot to be over.
     pub fn works(&self, pod: &Pod) -> bool {
         let fresh = before(self.now, FRESH);
-        let unseen = pod
-            .contact
-            .is_some_and(|contact| contact.at >= fresh && contact.answer == Answered::Kubelet);
+        let unseen = pod.served.is_none()
+            && pod
+                .contact
+                .is_some_and(|contact| contact.at >= fresh && contact.answer == Answered::Kubelet);
         let booted = pod
             .took
             .is_some_and(|took| took.at <= before(self.now, BOOT));

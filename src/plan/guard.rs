@@ -12,7 +12,7 @@ use super::{BACKOFF, FRESH, TAKEOVER};
 use crate::api::Memory;
 use crate::node::lock::see_each_other;
 use crate::node::{ExitKind, NodeVersion};
-use crate::observe::{Answered, Container, Pod, PodId, Revision, Verified};
+use crate::observe::{Answered, Contact, Container, Pod, PodId, Revision, Verified};
 
 /// The right to stop one pod, as it stood in one look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -257,15 +257,14 @@ pub(super) fn still_stopping(pod: &Pod) -> Denied {
     }
 }
 
-/// S1, S2, S3, S5, S9: the active may be stopped for a handover to a pod that the goal allows.
-pub(super) fn stop_active(
-    census: &Census<'_>,
+/// S2, S3, S9: the active of which nothing of its own forbids that it is stopped.
+fn stoppable<'a>(
+    census: &Census<'a>,
     memory: &Memory,
-    verified: &Verified,
     goal: &Goal<'_>,
     now: Timestamp,
     rules: Rules,
-) -> Result<Permit, Denied> {
+) -> Result<&'a Pod, Denied> {
     if census.order_unknown {
         return Err(order_unknown());
     }
@@ -306,6 +305,33 @@ pub(super) fn stop_active(
     {
         return deny("DatabaseDiffers", foreign_message(&pod.id.name));
     }
+    Ok(active)
+}
+
+/// All that a handover needs, but for the end of those that could win instead: they are not set aside for
+/// a handover that would then be denied.
+pub(super) fn ready(
+    census: &Census<'_>,
+    memory: &Memory,
+    verified: &Verified,
+    goal: &Goal<'_>,
+    now: Timestamp,
+    rules: Rules,
+) -> Result<(), Denied> {
+    let active = stoppable(census, memory, goal, now, rules)?;
+    successor(census, active, verified, goal, now, rules).map(|_| ())
+}
+
+/// S1, S2, S3, S5, S9: the active may be stopped for a handover to a pod that the goal allows.
+pub(super) fn stop_active(
+    census: &Census<'_>,
+    memory: &Memory,
+    verified: &Verified,
+    goal: &Goal<'_>,
+    now: Timestamp,
+    rules: Rules,
+) -> Result<Permit, Denied> {
+    let active = stoppable(census, memory, goal, now, rules)?;
     if rules.on(Rule::NoRival)
         && let Some(rival) = rival(census, memory, active, goal)
     {
@@ -321,7 +347,7 @@ pub(super) fn stop_active(
         successor: successor.id.clone(),
     };
     Ok(Permit {
-        to: Some(to.name.clone()),
+        to: Some(goal.revision.name.clone()),
         purpose: goal.purpose,
         ..permit(active, cause, true)
     })
@@ -372,6 +398,9 @@ fn successor<'a>(
         .filter(|pod| pod.id != active.id && !pod.deleted && goal.allows(pod));
     for pod in candidates {
         let fits = fit(pod, now, rules).and_then(|()| {
+            if goal.purpose == Purpose::Unresponsive {
+                in_sight(pod)?;
+            }
             if rules.on(Rule::DatabaseAgrees) {
                 database::permits(verified, active, pod, now)
             } else {
@@ -428,6 +457,22 @@ pub(super) fn fit(pod: &Pod, now: Timestamp, rules: Rules) -> Result<(), Denied>
         );
     }
     Ok(())
+}
+
+/// An operator that is cut off from the ports of all pods would find every active silent: the successor's own
+/// port has to be in sight.
+fn in_sight(pod: &Pod) -> Result<(), Denied> {
+    let refused = |contact: Contact| contact.answer == Answered::Refused;
+    if pod.contact.is_some_and(refused) {
+        return Ok(());
+    }
+    deny(
+        "SuccessorPortNotSeen",
+        format!(
+            "the active does not answer, and the port of {} can't be reached either: the operator may be cut off from port 6688 of all pods, so nothing is stopped for it; look at network policies between the operator and the pods",
+            pod.id.name
+        ),
+    )
 }
 
 pub(super) fn foreign_message(pod: &str) -> String {

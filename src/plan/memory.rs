@@ -2,12 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::asked;
 use super::census::{Census, before};
 use super::guard::{self, Rules};
 use super::moves::{self, NewPod};
 use super::relocate::Purpose;
-use super::{Permit, RETRY, trial, validate};
+use super::{Permit, RETRY, asked, failback, held, trial, unresponsive, validate};
 use crate::api::{
     Coming, Creation, DatabaseDiffers, LastActive, LastHandover, MayHaveHeld, Memory, SaidVersion,
     Stop, WantedRevision,
@@ -36,6 +35,9 @@ pub(super) fn refresh(
             seen.revisions.contains_key(&creating.revision) && seen.intent.replicas > 0
         });
     let finished = remember_active(&mut memory, seen, census, now);
+    unresponsive::remember(&mut memory, seen, census, now);
+    failback::remember(&mut memory, old, finished.as_ref(), seen, census, now);
+    held::remember(&mut memory, seen, now);
     asked::remember(&mut memory, seen, census, now);
     validate::remember(&mut memory, seen);
     forget_stop(&mut memory, seen, census, now);

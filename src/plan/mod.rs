@@ -8,6 +8,7 @@ mod asked;
 mod census;
 mod database;
 mod due;
+mod failback;
 mod failure;
 mod guard;
 mod held;
@@ -24,6 +25,7 @@ mod steady;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trial;
+mod unresponsive;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -31,7 +33,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{LastHandover, Memory};
+use crate::api::{GoingBack, LastHandover, Memory};
 use crate::observe::{Observation, Pod, PodId};
 
 pub use census::Census;
@@ -163,14 +165,14 @@ pub(crate) fn plan_under(
         acts.push(Act::Create {
             pod: create.pod,
             revision: create.revision.name,
-            place: relocate::place(seen),
+            place: relocate::place(seen, &census),
         });
     } else if let Some(creating) = &memory.creating {
         // The intent was written, and no look has shown the pod: the create may not have happened.
         acts.push(Act::Create {
             pod: creating.pod.clone(),
             revision: creating.revision.clone(),
-            place: relocate::place(seen),
+            place: relocate::place(seen, &census),
         });
     }
     let needed = decided.image.as_ref();
@@ -212,6 +214,17 @@ pub(crate) fn plan_under(
     }
     if decided.set_aside {
         memory.set_aside = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
+    }
+    if let Some(failed) = decided.check_failed {
+        held::note_failed_check(&mut memory, failed, now);
+    }
+    if decided.goes_back {
+        let generation = seen.intent.generation;
+        let going = memory.going_back.get_or_insert_with(|| GoingBack {
+            generation,
+            ..GoingBack::default()
+        });
+        going.since.get_or_insert(now);
     }
     if let Some((purpose, why)) = &decided.refused {
         asked::refuse(&mut memory, *purpose, why, now);

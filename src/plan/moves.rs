@@ -22,6 +22,7 @@ pub(super) struct NewPod {
 }
 
 /// What is to be done, and what is going on.
+#[allow(clippy::struct_excessive_bools)] // each is one thing to be remembered
 #[derive(Debug)]
 pub(super) struct Decided {
     pub(super) create: Option<NewPod>,
@@ -37,6 +38,10 @@ pub(super) struct Decided {
     pub(super) checked: bool,
     /// The rollout is stuck, and a move of place goes first.
     pub(super) set_aside: bool,
+    /// A pod that was made to be seen waiting is not as it should be: what is wrong with it.
+    pub(super) check_failed: Option<Blocked>,
+    /// The active is about to go back to a preferred machine by itself.
+    pub(super) goes_back: bool,
     /// A move that was asked for, and why it is not made.
     pub(super) refused: Option<(Purpose, String)>,
 }
@@ -52,6 +57,8 @@ impl Decided {
             validation: None,
             checked: false,
             set_aside: false,
+            check_failed: None,
+            goes_back: false,
             refused: None,
         }
     }
@@ -120,6 +127,12 @@ impl<'a> Board<'a> {
         if decided.situation.blocked.is_none() {
             decided.situation.blocked = self.in_vain();
         }
+        // What keeps an active that does not answer from being replaced says more than that it does not.
+        let known = decided.situation.blocked.as_ref();
+        if known.is_none_or(|known| known.reason == "ActiveUnresponsive") {
+            let left = self.left_unresponsive();
+            decided.situation.blocked = left.or(decided.situation.blocked);
+        }
         decided
     }
 
@@ -157,6 +170,10 @@ impl<'a> Board<'a> {
                 failed: Some(failed),
                 ..Decided::nothing(situation)
             };
+        }
+        // A failover: no rollout, pause or turn holds it.
+        if let Some(decided) = self.replace_unresponsive() {
+            return decided;
         }
         if let Some(decided) = self.replace_backed_off() {
             return decided;
@@ -332,10 +349,14 @@ impl<'a> Board<'a> {
         let repair = self
             .last_worked()
             .filter(|proven| (missing && self.one_at_a_time()) || self.nobody_can_serve(proven));
-        match repair {
-            Some(revision) => self.make(revision, Step::Restoring),
-            None => Decided::nothing(Situation::at(Step::Holding)),
+        if let Some(revision) = repair {
+            return self.make(revision, Step::Restoring);
         }
+        // A drain does not wait for what is waited for here.
+        self.last_worked()
+            .filter(|_| !self.seen.intent.wishes.paused)
+            .and_then(|proven| self.replace_leaving(proven))
+            .unwrap_or_else(|| Decided::nothing(Situation::at(Step::Holding)))
     }
 
     /// What a guard denied is waited for.
@@ -399,6 +420,12 @@ impl<'a> Board<'a> {
 
     pub(super) fn make(&self, revision: &Revision, step: Step) -> Decided {
         if let Err(denied) = self.creatable(revision) {
+            // A pod of a newer version that waited is stopping, or has not answered for a moment: that it has
+            // not had the lock soon shows.
+            let patience = self.seen.intent.standby_timeout;
+            if self.stays_possible(revision) && self.last_progress() > before(self.now, patience) {
+                return Decided::nothing(Situation::at(step));
+            }
             return self.held(denied);
         }
         if self.memory.creating.is_some() {
@@ -465,15 +492,25 @@ impl<'a> Board<'a> {
         }
     }
 
+    /// Planned moves of the lock wait while as many others as may are under way.
+    pub(super) fn awaits_turn(&self, purpose: Purpose) -> Option<Decided> {
+        let waits = self.seen.intent.wishes.others_move && purpose != Purpose::Unresponsive;
+        waits.then(|| {
+            Decided::nothing(
+                Situation::at(Step::StoppingActive).blocked(Blocked {
+                    reason: "WaitingForTurn".to_owned(),
+                    message:
+                        "as many resources as this operator allows move their lock at the moment"
+                            .to_owned(),
+                    stalled: false,
+                }),
+            )
+        })
+    }
+
     pub(super) fn hand_over(&self, goal: &Goal<'_>) -> Decided {
-        if self.seen.intent.wishes.others_move {
-            let situation = Situation::at(Step::StoppingActive).blocked(Blocked {
-                reason: "WaitingForTurn".to_owned(),
-                message: "as many resources as this operator allows move their lock at the moment"
-                    .to_owned(),
-                stalled: false,
-            });
-            return Decided::nothing(situation);
+        if let Some(waits) = self.awaits_turn(goal.purpose) {
+            return waits;
         }
         let stop = guard::stop_active(
             self.census,

@@ -1,16 +1,16 @@
 //! Moves of place: the active goes to another pod of its own revision, because its machine is being
-//! emptied, somebody asked for it, it belongs elsewhere, or the handover is rehearsed.
+//! emptied, somebody asked for it, it belongs elsewhere, it does not answer, or the handover is rehearsed.
 
 use std::fmt;
 
-use super::census::{Census, before};
-use super::guard::{Cause, Goal};
+use super::Place;
+use super::census::Census;
+use super::guard::{self, Cause, Goal};
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Situation, Step};
-use super::{FRESH, Place};
 use crate::api::names::PREFERRED;
 use crate::api::{Asked, AskedState};
-use crate::observe::{Answered, Machine, Observation, Pod, Revision};
+use crate::observe::{Machine, Observation, Pod, Revision};
 
 /// Machines that a new pod is told to avoid: more would make a pod of a large cluster long, and Kubernetes
 /// itself keeps pods from most of them.
@@ -55,7 +55,7 @@ fn machine<'a>(seen: &'a Observation, pod: &Pod) -> Option<&'a Machine> {
     seen.machines.as_ref()?.get(pod.machine.as_ref()?)
 }
 
-fn is_preferred(seen: &Observation, pod: &Pod) -> bool {
+pub(super) fn is_preferred(seen: &Observation, pod: &Pod) -> bool {
     let preferred = seen.intent.wishes.preferred.as_ref();
     preferred
         .zip(machine(seen, pod))
@@ -72,10 +72,10 @@ pub(super) fn is_at(seen: &Observation, pod: &Pod, to: Option<&str>) -> bool {
 }
 
 /// A move that is due.
-struct Wish<'a> {
-    purpose: Purpose,
+pub(super) struct Wish<'a> {
+    pub(super) purpose: Purpose,
     /// Where to, if not just elsewhere.
-    to: Option<&'a str>,
+    pub(super) to: Option<&'a str>,
 }
 
 impl<'a> Board<'a> {
@@ -83,17 +83,18 @@ impl<'a> Board<'a> {
     pub(super) fn relocate(&self) -> Option<Decided> {
         // A migration is not interrupted, and one that has not served yet has not shown that it works.
         let active = self.active()?;
-        let revision = active.revision.as_ref()?;
-        let wish = if self.is_unresponsive(active) {
-            Wish {
-                purpose: Purpose::Unresponsive,
-                to: None,
-            }
-        } else if self.boots(active) {
+        if self.boots(active) {
             return None;
-        } else {
-            self.wish(active)?
-        };
+        }
+        let wish = self.wish(active)?;
+        let mut decided = self.go(active, active.revision.as_ref()?, &wish)?;
+        decided.goes_back = wish.purpose == Purpose::Failback;
+        Some(decided)
+    }
+
+    /// The next step of a move of this active. Nothing is stopped for it before all but those that could win
+    /// instead is as the handover needs it.
+    pub(super) fn go(&self, active: &Pod, revision: &Revision, wish: &Wish<'_>) -> Option<Decided> {
         let goes = |pod: &Pod| {
             pod.id != active.id
                 && pod.revision.as_ref() == Some(revision)
@@ -101,17 +102,7 @@ impl<'a> Board<'a> {
                 && is_at(self.seen, pod, wish.to)
         };
         if !self.live.iter().any(|pod| pod.waits() && goes(pod)) {
-            return self.without_successor(&wish, revision);
-        }
-        // Who could win instead goes first, and comes back after.
-        let others: Vec<&Pod> = self
-            .seen
-            .pods
-            .iter()
-            .filter(|pod| pod.id != active.id && !pod.ended() && !goes(pod))
-            .collect();
-        if let Some(other) = others.iter().find(|pod| !pod.deleted) {
-            return Some(self.set_aside(other, revision));
+            return self.without_successor(wish, revision);
         }
         let allowed: Vec<String> = self
             .live
@@ -119,25 +110,63 @@ impl<'a> Board<'a> {
             .filter(|pod| goes(pod))
             .map(|pod| pod.id.uid.clone())
             .collect();
-        Some(self.hand_over(&Goal {
+        let goal = Goal {
             revision,
             allowed: Some(&allowed),
             purpose: wish.purpose,
-        }))
+        };
+        if let Some(waits) = self.awaits_turn(wish.purpose) {
+            return Some(self.meanwhile(waits, revision));
+        }
+        let ready = guard::ready(
+            self.census,
+            self.memory,
+            &self.seen.database,
+            &goal,
+            self.now,
+            self.rules,
+        );
+        if let Err(denied) = ready {
+            let soon = matches!(denied.reason, "StopUnderWay" | "SuccessorNotSeen")
+                || (denied.reason == "ActiveNotSeen" && !self.census.unheard(active));
+            let mut decided = self.held(denied);
+            decided.situation.step = Step::StoppingActive;
+            return Some(if soon {
+                decided
+            } else {
+                self.meanwhile(decided, revision)
+            });
+        }
+        // Who could win instead goes first, and comes back after.
+        let others = self
+            .seen
+            .pods
+            .iter()
+            .filter(|pod| pod.id != active.id && !pod.ended() && !goes(pod));
+        if let Some(other) = others.into_iter().find(|pod| !pod.deleted) {
+            return Some(self.set_aside(other, revision));
+        }
+        let decided = self.hand_over(&goal);
+        // A pod made now is one of those that may succeed, unless a certain one is to.
+        Some(if decided.stop.is_none() && wish.to.is_none() {
+            self.meanwhile(decided, revision)
+        } else {
+            decided
+        })
     }
 
-    /// Two witnesses: its port, which has answered before and does not any more, and its kubelet, or the
-    /// machine itself, by which it runs.
-    fn is_unresponsive(&self, active: &Pod) -> bool {
-        let Some(after) = self.seen.intent.wishes.unresponsive_after else {
-            return false;
-        };
-        let fresh = before(self.now, FRESH);
-        let there = active.contact.is_some_and(|contact| {
-            contact.at >= fresh && matches!(contact.answer, Answered::Kubelet | Answered::Refused)
-        });
-        let long_ago = before(self.now, after);
-        there && active.served.is_some_and(|served| served <= long_ago)
+    /// While a move has to wait, what is lost is made again all the same.
+    fn meanwhile(&self, waits: Decided, revision: &Revision) -> Decided {
+        let missing = self.live.len() < self.seen.intent.replicas;
+        if !missing || !self.one_at_a_time() {
+            return waits;
+        }
+        let mut repair = self.make(revision, Step::Restoring);
+        if repair.create.is_none() {
+            return waits;
+        }
+        repair.situation.blocked = waits.situation.blocked;
+        repair
     }
 
     /// What asks for a move of the active, the most urgent first.
@@ -163,29 +192,6 @@ impl<'a> Board<'a> {
         None
     }
 
-    /// Whether the active is to go back to a preferred machine by itself: a standby has waited there for
-    /// long enough, and the time is one in which the lock may be moved.
-    fn goes_back(&self, active: &Pod) -> bool {
-        let wishes = &self.seen.intent.wishes;
-        let Some(after) = wishes
-            .preferred
-            .as_ref()
-            .and_then(|preferred| preferred.automatic_after)
-        else {
-            return false;
-        };
-        let steady = before(self.now, after);
-        let at_home = is_preferred(self.seen, active);
-        !at_home
-            && self.opens().is_none()
-            && self.live.iter().any(|pod| {
-                pod.waits()
-                    && pod.waiting.is_some_and(|since| since <= steady)
-                    && is_preferred(self.seen, pod)
-                    && emptying(self.seen, pod).is_none()
-            })
-    }
-
     /// Nobody waits where the move is to lead. For a machine that is being emptied a pod is made; what
     /// somebody asked for is refused, and nothing was stopped for it.
     fn without_successor(&self, wish: &Wish<'_>, revision: &Revision) -> Option<Decided> {
@@ -197,10 +203,7 @@ impl<'a> Board<'a> {
                     .census
                     .waiting
                     .iter()
-                    .map(|pod| {
-                        let machine = pod.machine.as_deref().unwrap_or("no machine");
-                        format!("{} on {machine}", pod.id.name)
-                    })
+                    .map(|pod| self.whereabouts(pod, revision))
                     .collect();
                 let known = if waiting.is_empty() {
                     "none waits anywhere".to_owned()
@@ -217,6 +220,20 @@ impl<'a> Board<'a> {
             }
             Purpose::Failback | Purpose::Rollout | Purpose::Unresponsive => None,
         }
+    }
+
+    /// A standby, where it is, and what makes it none to go to.
+    fn whereabouts(&self, pod: &Pod, revision: &Revision) -> String {
+        let machine = pod.machine.as_deref().unwrap_or("no machine");
+        let emptied = emptying(self.seen, pod)
+            .map(|why| format!(", which is being emptied ({why})"))
+            .unwrap_or_default();
+        let other = if pod.revision.as_ref() == Some(revision) {
+            ""
+        } else {
+            ", of another revision than the active"
+        };
+        format!("{} on {machine}{emptied}{other}", pod.id.name)
     }
 
     /// What was asked for while it can't be done: a rollout goes on, or a pause lasts.
@@ -332,15 +349,24 @@ impl<'a> Board<'a> {
     }
 }
 
-/// Where a new pod is to go: not to machines that are being emptied or do not report, and to a preferred
-/// one where no pod is yet.
-pub(super) fn place(seen: &Observation) -> Place {
+/// Where a new pod is to go: not to a machine of which a pod is not heard (Kubernetes notices its loss only after 40
+/// to 50 s), nor to those that are being emptied or do not report; and to a preferred one where no pod is yet.
+pub(super) fn place(seen: &Observation, census: &Census<'_>) -> Place {
+    let silent = seen
+        .pods
+        .iter()
+        .filter(|pod| pod.running() && census.unheard(pod));
+    let silent = silent.filter_map(|pod| pod.machine.clone());
     let machines = seen.machines.iter().flatten();
-    let avoid = machines
+    let left = machines
         .filter(|(_, machine)| machine.emptying.is_some() || !machine.ready)
-        .map(|(name, _)| name.clone())
-        .take(MOST_AVOIDED)
-        .collect();
+        .map(|(name, _)| name.clone());
+    let mut avoid: Vec<String> = Vec::new();
+    for machine in silent.chain(left) {
+        if avoid.len() < MOST_AVOIDED && !avoid.contains(&machine) {
+            avoid.push(machine);
+        }
+    }
     let taken = seen
         .pods
         .iter()

@@ -5,8 +5,10 @@
 
 mod changes;
 mod database;
+mod drills;
 mod due;
 mod evidence;
+mod failback;
 mod failover;
 mod handover;
 mod held;
@@ -17,5 +19,6 @@ mod scale;
 mod silent_port;
 mod trial;
 mod unasked;
+mod unresponsive;
 mod validation;
 pub(crate) mod world;

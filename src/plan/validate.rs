@@ -121,7 +121,7 @@ impl Board<'_> {
             validation.attempt += 1;
         }
         let mut decided = self.hold_quietly();
-        if decided.create.is_none() {
+        if decided.create.is_none() && decided.stop.is_none() {
             let name = pod_name(&self.seen.intent.node, &validation);
             decided.situation = Situation::at(Step::Validating).about(&name);
         }

@@ -250,7 +250,19 @@ fn preferred(report: &Report<'_>, census: &Census<'_>) -> Option<Said> {
         .get(name)
         .is_some_and(|machine| machine.carries(&preferred.labels));
     let pod = &active.id.name;
-    Some(if home {
+    let going_back = report.plan.memory.going_back.as_ref();
+    let held = going_back.and_then(|going| Some((going.until?, going.because.as_ref()?)));
+    let held = held.filter(|(until, _)| *until > report.now);
+    Some(if let Some((until, because)) = held.filter(|_| !home) {
+        said(
+            "Preferred",
+            false,
+            "FailbackHeld",
+            format!(
+                "{pod} is active on {name}, which is none of the preferred machines; it does not go back by itself before {until}: {because}. A switchover, or a change of the spec, ends the wait"
+            ),
+        )
+    } else if home {
         said(
             "Preferred",
             true,

@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{Note, Report, notes, status};
 use crate::api::Verification;
-use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
+use crate::api::{ChainlinkNode, ChainlinkNodeStatus, GoingBack};
 use crate::node::ExitKind;
 use crate::node::database::SessionOf;
-use crate::observe::{Answered, Contact, Holder, Says, Silence};
+use crate::observe::{Answered, Contact, Holder, Preferred, Says, Silence};
 use crate::plan::Plan;
 use crate::plan::tests::world::{World, v1, v2};
 
@@ -431,4 +433,29 @@ fn an_answer_of_before_the_takeover_verifies_nothing() {
         (status.as_str(), reason.as_str()),
         ("Unknown", "NotAskedYet")
     );
+}
+
+#[test]
+fn a_fail_back_that_is_held_is_told_with_its_reason_and_its_time() {
+    let mut told = Told::of(pair());
+    let now = told.world.now;
+    told.world.intent.wishes.preferred = Some(Preferred {
+        labels: [("zone".to_owned(), "b".to_owned())].into(),
+        automatic_after: Some(Duration::from_mins(5)),
+    });
+    told.world.machines = Some([].into());
+    told.world.memory.going_back = Some(GoingBack {
+        generation: told.world.intent.generation,
+        failed_at: Some(now),
+        until: Some(now + Duration::from_mins(10)),
+        because: Some("the last one ended in a failover".to_owned()),
+        ..GoingBack::default()
+    });
+    told.look();
+    assert_eq!(
+        told.condition("Preferred"),
+        ("False".to_owned(), "FailbackHeld".to_owned())
+    );
+    let (ready, _) = told.condition("Ready");
+    assert_eq!(ready, "True", "the active is at work");
 }

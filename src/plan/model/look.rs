@@ -312,6 +312,7 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
         database: asked(cluster),
         at: *NOW,
         intent: Intent {
+            namespace: String::new(),
             node: NODE.clone(),
             replicas: usize::from(cluster.replicas),
             surge,

@@ -220,3 +220,263 @@ fn a_pause_does_not_stop_a_repair() {
     world.takes("b");
     assert_eq!(world.obey(), ["label b", "create 2.28.0"]);
 }
+
+/// A rollout that was checked, and waits for a person.
+fn checked() -> World {
+    let mut world = for_approval();
+    world.want_settled(&v2());
+    world.obey();
+    let made = world.newest();
+    world.waits(&made);
+    world.obey();
+    assert_eq!(world.obey(), [format!("stop {made}")]);
+    world.gone(&made);
+    world.obey();
+    assert_eq!(world.blocked(), blocked("ApprovalRequired", false));
+    world
+}
+
+#[test]
+fn a_standby_leaves_its_machine_while_a_rollout_is_held() {
+    let mut world = checked();
+    world.emptied(&["b"]);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    assert_eq!(world.blocked(), blocked("ApprovalRequired", false));
+    let made = world.newest();
+    world.waits(&made);
+    world.obey();
+    assert!(world.pod("b").deleted, "another one waits");
+    world.gone("b");
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.versions(), ["2.28.0", "2.28.0"]);
+}
+
+#[test]
+fn what_is_too_much_is_stopped_while_a_rollout_is_held() {
+    let mut world = checked();
+    world.emptied(&["b"]);
+    world.obey();
+    let made = world.newest();
+    world.waits(&made);
+    world.machines = Some(std::collections::BTreeMap::new());
+    world.obey();
+    assert!(world.pod(&made).deleted, "the cordon was lifted");
+}
+
+#[test]
+fn a_machine_is_left_and_a_switchover_made_while_a_rollout_without_room_is_held() {
+    let held = || {
+        let mut world = World::with(2)
+            .surge(0)
+            .active("a", &v1())
+            .standby("b", &v1())
+            .at_rest();
+        world.intent.wishes.approval = Some(Approved { revision: None });
+        world.want_settled(&v2());
+        assert_eq!(world.obey(), nothing());
+        assert_eq!(world.blocked(), blocked("ApprovalRequired", false));
+        world
+    };
+    let mut world = held();
+    world.emptied(&["a"]);
+    assert_eq!(world.obey(), ["stop a"]);
+    let mut world = held();
+    world.ask("1", None);
+    assert_eq!(world.obey(), ["stop a"]);
+    let mut world = held();
+    world.emptied(&["b"]);
+    assert_eq!(world.obey(), ["stop b"], "it gives its place");
+}
+
+/// So many standbys wait.
+fn waiting(world: &World) -> usize {
+    world.pods.iter().filter(|pod| pod.waits()).count()
+}
+
+/// A window closes when all standbys are of the new revision and the active is not.
+fn half_way(replicas: usize, surge: usize) -> World {
+    let mut world = World::with(replicas).surge(surge).active("a", &v1());
+    for name in ["b", "c"].iter().take(replicas - 1) {
+        world = world.standby(name, &v1());
+    }
+    let mut world = world.at_rest();
+    world.intent.wishes.windows = nightly();
+    world.intent.wishes.others_move = true;
+    world.now = "2026-02-01T22:00:00Z".parse().unwrap();
+    world.want_settled(&v2());
+    for _ in 0..60 {
+        world.obey();
+        world.settle_pods();
+        world.later(1);
+    }
+    let old = world
+        .versions()
+        .iter()
+        .filter(|one| *one == "2.28.0")
+        .count();
+    assert_eq!(old, 1);
+    assert!(waiting(&world) >= replicas - 1);
+    assert_eq!(world.handovers, 0);
+    world.now = "2026-02-02T00:30:00Z".parse().unwrap();
+    world
+}
+
+impl World {
+    /// Pods that were made come to wait, those that were stopped go; the active stays.
+    fn settle_pods(&mut self) {
+        self.pull_comes_to(&crate::observe::Pulled::Yes);
+        self.pods.retain(|pod| !pod.deleted);
+        let names: Vec<String> = self.pods.iter().map(|pod| pod.id.name.clone()).collect();
+        for name in names {
+            let pod = self.pod(&name);
+            if !pod.waits() && pod.took.is_none() {
+                self.waits(&name);
+            }
+        }
+    }
+
+    /// Until it is at rest: the fewest standbys that waited on the way.
+    fn goes_back(&mut self) -> usize {
+        let mut fewest = waiting(self);
+        for _ in 0..60 {
+            let plan = self.remember();
+            let blocked = plan.situation.blocked.clone().unwrap();
+            assert!(!blocked.stalled, "{blocked:?}");
+            for act in &plan.acts {
+                self.act(act);
+            }
+            let left = self.pods.iter().filter(|pod| pod.waits() && !pod.deleted);
+            fewest = fewest.min(left.count());
+            // One look between a stop and its end.
+            let plan = self.remember();
+            let stalled = plan
+                .situation
+                .blocked
+                .is_some_and(|blocked| blocked.stalled);
+            assert!(!stalled);
+            for act in &plan.acts {
+                self.act(act);
+            }
+            self.settle_pods();
+            self.later(1);
+        }
+        fewest
+    }
+}
+
+#[test]
+fn a_window_that_closes_in_the_middle_costs_no_standby() {
+    for replicas in [2, 3] {
+        let mut world = half_way(replicas, 1);
+        assert_eq!(world.goes_back(), replicas - 1);
+        assert_eq!(world.versions(), vec!["2.28.0"; replicas]);
+        assert_eq!(world.blocked(), blocked("WaitingForWindow", false));
+        assert_eq!(world.handovers, 0);
+    }
+}
+
+#[test]
+fn a_window_that_closes_in_the_middle_is_gone_back_from_in_place_without_room() {
+    let mut world = half_way(3, 0);
+    assert_eq!(world.goes_back(), 1, "one at a time");
+    assert_eq!(world.versions(), vec!["2.28.0"; 3]);
+    assert_eq!(world.handovers, 0);
+}
+
+#[test]
+fn a_pod_that_was_to_be_checked_does_not_go_while_it_is_the_only_standby() {
+    let mut world = for_approval();
+    world.want_settled(&v2());
+    world.obey();
+    let made = world.newest();
+    world.waits(&made);
+    world.obey();
+    world.gone("b");
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let repaired = world.newest();
+    assert_eq!(world.obey(), nothing());
+    world.waits(&repaired);
+    world.obey();
+    assert!(world.pod(&made).deleted);
+}
+
+/// The pod that is to be checked goes, for this reason, and comes again only after a pause.
+fn is_removed(mut world: World, reason: &str) {
+    let made = world.newest();
+    for _ in 0..2 {
+        world.obey();
+    }
+    assert!(world.pod(&made).deleted, "{reason}: {:?}", world.plan());
+    world.gone(&made);
+    for _ in 0..5 {
+        assert_eq!(world.obey(), nothing(), "{reason}");
+        assert_eq!(world.blocked(), blocked(reason, true));
+        world.later(100);
+    }
+    assert_eq!(world.memory.checked, None, "{reason}");
+    world.later(200);
+    assert_eq!(world.obey(), ["create 2.29.0"], "{reason}");
+}
+
+fn to_be_checked() -> World {
+    let mut world = for_approval();
+    world.want_settled(&v2());
+    assert_eq!(world.obey(), ["create 2.29.0"]);
+    world
+}
+
+#[test]
+fn a_pod_that_fails_its_check_does_not_stay_to_win_at_night() {
+    let crashes = |world: &mut World, made: &str| {
+        for _ in 0..3 {
+            world.starts(made);
+            world.crashes(made, crate::node::ExitKind::Unknown, "no such host");
+        }
+    };
+    let mut world = to_be_checked();
+    let made = world.newest();
+    crashes(&mut world, &made);
+    is_removed(world, "CrashLoop");
+
+    let mut world = to_be_checked();
+    let made = world.newest();
+    world.starts(&made);
+    world.obey();
+    world.later(601);
+    is_removed(world, "StandbyTimeout");
+
+    let mut world = to_be_checked();
+    let made = world.newest();
+    world.waits(&made);
+    world.pod(&made).contradicting_version = Some("2.27.0".to_owned());
+    is_removed(world, "VersionDiffers");
+
+    let mut world = to_be_checked();
+    let made = world.newest();
+    world.waits(&made);
+    world.pod(&made).doubt = Some("read-only".to_owned());
+    is_removed(world, "WaitingDoubtful");
+}
+
+#[test]
+fn a_pod_of_which_the_database_says_otherwise_is_not_checked() {
+    let mut world = to_be_checked();
+    let made = world.newest();
+    world.waits(&made);
+    world.database.wanted = crate::api::Verification::Required;
+    for _ in 0..3 {
+        assert!(!world.obey().iter().any(|act| act.starts_with("stop")));
+        world.later(30);
+    }
+    assert_eq!(world.memory.checked, None);
+    assert_eq!(world.blocked().unwrap().0, "DatabaseNotAsked");
+    world.later(600);
+    is_removed(world, "DatabaseNotAsked");
+}
+
+#[test]
+fn the_command_that_approves_can_be_copied_as_it_is() {
+    let world = checked();
+    let message = world.plan().situation.blocked.unwrap().message;
+    assert!(message.contains("--namespace"), "{message}");
+}

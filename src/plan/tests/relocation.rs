@@ -1,14 +1,13 @@
-//! Moves of place: machines that are being emptied, switchovers, fail-backs and drills.
+//! Moves of place: machines that are being emptied, and switchovers.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use super::world::{World, nothing, v1, v2};
-use crate::api::{Asked, AskedState, Schedule};
-use crate::observe::{Machine, Preferred, Switchover};
+use super::world::{World, blocked, nothing, v1, v2};
+use crate::api::{Asked, AskedState};
+use crate::observe::{Machine, Switchover};
 use crate::plan::{Act, Step};
 
-fn machine(emptying: bool, zone: &str) -> Machine {
+pub(super) fn machine(emptying: bool, zone: &str) -> Machine {
     Machine {
         labels: BTreeMap::from([("zone".to_owned(), zone.to_owned())]),
         emptying: emptying.then(|| "cordoned".to_owned()),
@@ -18,42 +17,42 @@ fn machine(emptying: bool, zone: &str) -> Machine {
 
 impl World {
     /// The machines of these pods are being emptied, and no others.
-    fn emptied(&mut self, pods: &[&str]) {
+    pub(super) fn emptied(&mut self, pods: &[&str]) {
         let machines = pods
             .iter()
             .map(|pod| (format!("machine-{pod}"), machine(true, "a")));
         self.machines = Some(machines.collect());
     }
 
-    fn ask(&mut self, token: &str, to: Option<&str>) {
+    pub(super) fn ask(&mut self, token: &str, to: Option<&str>) {
         self.intent.wishes.switchover = Some(Switchover {
             token: token.to_owned(),
             to: to.map(str::to_owned),
         });
     }
 
-    fn asked(&self) -> (AskedState, String) {
+    pub(super) fn asked(&self) -> (AskedState, String) {
         told(self.memory.switchover.as_ref())
     }
 
     /// Its port has answered last so many seconds ago; its kubelet answers.
-    fn goes_dumb(&mut self, pod: &str, seconds: i64) {
+    pub(super) fn goes_dumb(&mut self, pod: &str, seconds: i64) {
         let since = self.now - jiff::SignedDuration::from_secs(seconds);
         self.dumb.insert(pod.to_owned(), Some(since));
     }
 
-    fn active_pod(&self) -> String {
+    pub(super) fn active_pod(&self) -> String {
         let active = self.pods.iter().find(|pod| pod.took.is_some());
         active.unwrap().id.name.clone()
     }
 }
 
-fn told(asked: Option<&Asked>) -> (AskedState, String) {
+pub(super) fn told(asked: Option<&Asked>) -> (AskedState, String) {
     let asked = asked.unwrap();
     (asked.state, asked.message.clone().unwrap_or_default())
 }
 
-fn pair() -> World {
+pub(super) fn pair() -> World {
     World::with(2)
         .active("a", &v1())
         .standby("b", &v1())
@@ -388,125 +387,161 @@ fn an_operator_that_crashes_in_the_middle_of_a_switchover_finishes_it_once() {
     assert_eq!(world.asked().0, AskedState::Done);
 }
 
-fn at_home_in_zone_b(automatic: Option<u64>) -> World {
-    let mut world = pair();
-    world.intent.wishes.preferred = Some(Preferred {
-        labels: BTreeMap::from([("zone".to_owned(), "b".to_owned())]),
-        automatic_after: automatic.map(Duration::from_secs),
-    });
-    world.machines = Some(BTreeMap::from([
-        ("machine-a".to_owned(), machine(false, "a")),
-        ("machine-b".to_owned(), machine(false, "b")),
-    ]));
-    world
+fn trio() -> World {
+    World::with(3)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .standby("c", &v1())
+        .at_rest()
 }
 
 #[test]
-fn the_active_goes_back_by_itself_only_where_that_is_asked_for() {
-    let mut world = at_home_in_zone_b(None);
-    assert_eq!(world.obey(), nothing());
-    world.ask("back", Some("preferred"));
-    assert_eq!(world.obey(), ["stop a"]);
+fn nothing_is_set_aside_for_a_successor_that_may_not_take_over() {
+    let says = |world: &mut World, reason: &str| {
+        world.ask("1", Some("c"));
+        for _ in 0..3 {
+            assert_eq!(world.obey(), nothing(), "{reason}");
+            world.later(1);
+        }
+        assert_eq!(world.blocked().unwrap().0, reason);
+    };
+    let mut world = trio();
+    world.pod("c").doubt = Some("read-only".to_owned());
+    says(&mut world, "WaitingDoubtful");
 
-    let mut world = at_home_in_zone_b(Some(300));
+    let mut world = trio();
+    world.pod("c").contradicting_version = Some("2.27.0".to_owned());
+    says(&mut world, "VersionDiffers");
+
+    let mut world = trio();
+    world.unseen("c");
+    world.later(3);
+    says(&mut world, "SuccessorNotSeen");
+
+    let mut world = trio();
+    world.database.wanted = crate::api::Verification::Required;
+    says(&mut world, "DatabaseNotAsked");
+
+    let mut world = trio();
+    world.intent.wishes.others_move = true;
+    says(&mut world, "WaitingForTurn");
+    world.intent.wishes.others_move = false;
+    assert_eq!(world.obey(), ["stop b"], "it is its turn");
+}
+
+#[test]
+fn what_is_lost_while_a_move_waits_is_made_again() {
+    let waiting = || {
+        let mut world = trio();
+        world.emptied(&["a"]);
+        world
+    };
+    let mut world = waiting();
+    world.intent.wishes.others_move = true;
+    assert_eq!(world.obey(), nothing());
+    world.gone("c");
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    assert_eq!(world.blocked(), blocked("WaitingForTurn", false));
+
+    let mut world = waiting();
+    world.pod("b").doubt = Some("read-only".to_owned());
+    world.gone("c");
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+}
+
+#[test]
+fn the_same_token_does_not_act_again_after_another_one() {
+    let mut world = pair();
+    for token in ["a", "b", "a", "b"] {
+        world.ask(token, None);
+        world.carry_on();
+        world.later(60);
+        world.carry_on();
+    }
+    assert_eq!(world.handovers, 2);
+    assert_eq!(world.memory.switchover.as_ref().unwrap().token, "b");
+    world.ask("c", None);
+    world.carry_on();
+    assert_eq!(world.handovers, 3);
+}
+
+#[test]
+fn a_switchover_whose_annotation_goes_after_the_stop_is_still_told_as_done() {
+    let mut world = pair();
+    world.ask("1", None);
     assert_eq!(world.obey(), ["stop a"]);
+    world.intent.wishes.switchover = None;
+    world.obey();
     world.gone("a");
     world.takes("b");
-    assert_eq!(world.remember().finished.unwrap().reason, "Failback");
     world.carry_on();
-    assert_eq!(world.handovers, 1, "it stays there");
-}
-
-#[test]
-fn the_active_goes_back_only_to_a_standby_that_has_waited_for_long() {
-    let mut world = at_home_in_zone_b(Some(300));
-    let now = world.now;
-    world.pod("b").waiting = Some(now);
-    assert_eq!(world.obey(), nothing());
-    world.later(301);
-    assert_eq!(world.obey(), ["stop a"]);
-}
-
-#[test]
-fn a_drill_is_a_handover_at_its_time_and_only_once() {
-    let mut world = pair();
-    world.intent.wishes.drill = Some(Schedule::parse("0 13 * * *", None).unwrap());
-    assert_eq!(world.obey(), nothing());
-    world.later(86_400);
-    while !world.obey().contains(&"stop a".to_owned()) {
-        world.later(600);
-    }
-    world.carry_on();
-    assert_eq!(told(world.memory.drill.as_ref()).0, AskedState::Done);
-    world.later(3600);
-    world.carry_on();
+    assert_eq!(world.asked(), (AskedState::Done, "b is active".to_owned()));
     assert_eq!(world.handovers, 1);
 }
 
 #[test]
-fn a_drill_without_full_redundancy_is_skipped_with_a_reason() {
-    let mut world = World::with(3)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .standby("c", &v1())
-        .at_rest();
-    world.intent.wishes.drill = Some(Schedule::parse("* * * * *", None).unwrap());
-    world.obey();
-    world.later(60);
-    world.gone("c");
-    assert_eq!(world.obey(), ["create 2.28.0"]);
-    assert_eq!(
-        told(world.memory.drill.as_ref()),
-        (
-            AskedState::Refused,
-            "skipped: 1 of 2 standbys wait for the lock".to_owned()
-        )
+fn a_switchover_that_is_asked_for_in_the_middle_of_another_comes_after_it() {
+    let mut world = pair();
+    world.ask("1", None);
+    assert_eq!(world.obey(), ["stop a"]);
+    world.ask("2", None);
+    world.carry_on();
+    assert_eq!(world.handovers, 2);
+    assert_eq!(world.asked().0, AskedState::Done);
+}
+
+#[test]
+fn a_refusal_says_why_those_that_wait_are_none_to_go_to() {
+    let mut world = trio();
+    world.emptied(&["c"]);
+    world.ask("1", Some("c"));
+    world.remember();
+    let (state, message) = world.asked();
+    assert_eq!(state, AskedState::Refused);
+    assert!(
+        message.contains("c on machine-c, which is being emptied"),
+        "{message}"
     );
 }
 
 #[test]
-fn a_drill_that_was_missed_is_not_made_up_for() {
-    let mut world = pair();
-    world.intent.wishes.drill = Some(Schedule::parse("0 13 * * *", None).unwrap());
+fn a_switchover_in_vain_says_that_the_active_was_not_stopped() {
+    let mut world = trio();
+    world.pod("c").doubt = Some("read-only".to_owned());
+    world.ask("1", Some("c"));
     world.obey();
-    // To 14:30 of a later day.
-    let midnight = "2026-02-01T14:30:00Z".parse().unwrap();
-    world.now = midnight;
-    assert_eq!(world.obey(), nothing());
-    assert_eq!(told(world.memory.drill.as_ref()).0, AskedState::Refused);
+    world.later(601);
+    world.obey();
+    let (state, message) = world.asked();
+    assert_eq!(state, AskedState::Refused);
+    assert!(message.contains("the active was not stopped"), "{message}");
+}
+
+fn place_of(plan: &crate::plan::Plan) -> crate::plan::Place {
+    let place = plan.acts.iter().find_map(|act| match act {
+        Act::Create { place, .. } => Some(place.clone()),
+        _ => None,
+    });
+    place.unwrap()
 }
 
 #[test]
-fn an_active_that_does_not_answer_is_left_alone_unless_that_is_asked_for() {
+fn redundancy_is_not_made_again_on_the_machine_that_was_lost() {
     let mut world = pair();
-    world.goes_dumb("a", 3600);
-    assert_eq!(world.obey(), nothing());
-    world.intent.wishes.unresponsive_after = Some(Duration::from_secs(60));
-    assert_eq!(world.obey(), ["stop a"]);
-    world.gone("a");
-    world.takes("b");
-    assert_eq!(world.remember().finished.unwrap().reason, "Unresponsive");
-}
+    world.unseen("b");
+    world.later(31);
+    // Kubernetes has not noticed yet.
+    world.machines = Some(BTreeMap::from([(
+        "machine-b".to_owned(),
+        machine(false, "b"),
+    )]));
+    assert_eq!(place_of(&world.plan()).avoid, ["machine-b"]);
 
-#[test]
-fn an_active_is_unresponsive_by_two_witnesses_and_after_its_time_only() {
-    let with = |seconds: i64| {
-        let mut world = pair();
-        world.intent.wishes.unresponsive_after = Some(Duration::from_secs(60));
-        world.goes_dumb("a", seconds);
-        world
-    };
-    assert_eq!(with(59).obey(), nothing());
-    // Its kubelet is silent too: its machine is lost, and the lock decides.
-    let mut world = with(3600);
-    world.unseen("a");
-    assert_eq!(world.obey(), nothing());
-    // It was never seen to serve: its port may be out of reach.
-    let mut world = with(3600);
-    world.dumb.insert("a".to_owned(), None);
-    assert_eq!(world.obey(), nothing());
-    // Nobody waits.
-    let mut world = with(3600);
-    world.gone("b");
+    // It was put there all the same.
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let made = world.newest();
+    world.pod(&made).machine = Some("machine-b".to_owned());
+    assert_eq!(world.obey(), nothing(), "it may come to start");
+    world.later(31);
     assert_eq!(world.obey(), ["create 2.28.0"]);
 }

@@ -84,6 +84,7 @@ impl World {
             now: "2026-01-01T12:00:00Z".parse().unwrap(),
             memory: Memory::default(),
             intent: Intent {
+                namespace: "chain".to_owned(),
                 node: PodId {
                     name: "cl".to_owned(),
                     uid: "7".to_owned(),

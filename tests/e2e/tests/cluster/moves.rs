@@ -238,7 +238,7 @@ fn state(status: &ChainlinkNodeStatus) -> (Option<AskedState>, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the cluster: make e2e"]
 async fn a_switchover_goes_forth_to_a_named_pod_and_back_and_acts_once() -> Result<()> {
-    scenario("switchover", Company::Welcome, async |world| {
+    Box::pin(scenario("switchover", Company::Welcome, async |world| {
         world.apply(&world.node("node", "2.18.0", 1)).await?;
         world.until_running("node", "2.18.0", 1).await?;
         world.annotate("node", SWITCHOVER, "nobody").await?;
@@ -295,7 +295,7 @@ async fn a_switchover_goes_forth_to_a_named_pod_and_back_and_acts_once() -> Resu
         world.until_running("node", "2.18.0", 2).await?;
         ensure!(world.gaps().await?.len() == gaps, "it acted twice");
         all_gave_the_lock_back(world).await
-    })
+    }))
     .await
 }
 

@@ -110,7 +110,7 @@ async fn a_frozen_active_with_an_advisory_lock_is_replaced_where_that_is_asked_f
         );
         ensure!(world.gaps().await?.is_empty(), "somebody took over");
         world
-            .change("node", json!({"failover": {"unresponsiveAfter": "5s"}}))
+            .change("node", json!({"failover": {"unresponsiveAfter": "10s"}}))
             .await?;
         world
             .until_status("node", "the standby is active", |status| {
