@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::observation::{Pod, PodId, Pull, Trouble, Validation};
 use super::read::{self, Note};
+use super::warning::{is_slow, warning};
 use super::witness::{Before, Facts, Subject, Witnesses};
 use crate::api::ChainlinkNode;
 use crate::api::names::{
@@ -25,9 +26,6 @@ use crate::observe::Revision;
 
 /// How long the log may lag behind the port before it is given up as a witness of the order.
 const LOG_LAG: Duration = Duration::from_secs(5);
-/// A pod that has not started by then is asked about: Kubernetes tells why only in its events.
-const SLOW_START: Duration = Duration::from_secs(5);
-
 /// What a check found stands at the end of its output, behind the whole configuration.
 const LINES_OF_A_VALIDATION: i64 = 50;
 
@@ -120,30 +118,30 @@ impl<'a> Looker<'a> {
     }
 
     /// Every pod of the resource that only pulls an image.
-    pub async fn pulls(&self) -> Result<Vec<Pull>, kube::Error> {
-        let of_pulls =
-            ListParams::default().labels(&format!("{PULL_LABEL}={}", self.node.name_any()));
-        let listed = self.pods().list(&of_pulls).await?;
-        let own = listed
-            .items
-            .iter()
-            .filter(|pod| self.owns(pod.owner_references()));
-        Ok(own.filter_map(read::pull).collect())
+    pub async fn pulls(&self, at: Timestamp) -> Result<Vec<Pull>, kube::Error> {
+        let mut seen = Vec::new();
+        for pod in self.errands(PULL_LABEL).await? {
+            let warning = self.warning(&pod, at).await;
+            seen.extend(read::pull(&pod, warning));
+        }
+        Ok(seen)
+    }
+
+    /// The pods of the resource that are no nodes, of one kind.
+    async fn errands(&self, kind: &str) -> Result<Vec<ApiPod>, kube::Error> {
+        let labelled = ListParams::default().labels(&format!("{kind}={}", self.node.name_any()));
+        let mut listed = self.pods().list(&labelled).await?.items;
+        listed.retain(|pod| self.owns(pod.owner_references()));
+        Ok(listed)
     }
 
     /// Every pod of the resource that only checks a configuration.
-    pub async fn validations(&self) -> Result<Vec<Validation>, kube::Error> {
-        let label = format!("{VALIDATION_LABEL}={}", self.node.name_any());
-        let listed = self
-            .pods()
-            .list(&ListParams::default().labels(&label))
-            .await?;
+    pub async fn validations(&self, at: Timestamp) -> Result<Vec<Validation>, kube::Error> {
         let mut seen = Vec::new();
-        for pod in listed.items {
-            if self.owns(pod.owner_references()) {
-                let log = self.output_of_success(&pod).await;
-                seen.push(read::validation(&pod, log.as_deref()));
-            }
+        for pod in self.errands(VALIDATION_LABEL).await? {
+            let log = self.output_of_success(&pod).await;
+            let warning = self.warning(&pod, at).await;
+            seen.push(read::validation(&pod, log.as_deref(), warning));
         }
         Ok(seen)
     }
@@ -314,38 +312,13 @@ impl<'a> Looker<'a> {
 
     /// What Kubernetes last complained about, for a pod that takes long to start.
     async fn warning(&self, pod: &ApiPod, at: Timestamp) -> Option<Trouble> {
-        let created = pod.metadata.creation_timestamp.as_ref()?.0;
-        let young =
-            Duration::try_from(at.duration_since(created)).is_ok_and(|age| age < SLOW_START);
-        let started = read::container_status(pod).is_some_and(|status| {
-            status
-                .state
-                .as_ref()
-                .is_some_and(|state| state.waiting.is_none())
-        });
-        if young || started {
+        if !is_slow(pod, at) {
             return None;
         }
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let uid = pod.metadata.uid.as_deref()?;
-        let about = ListParams::default().fields(&format!("involvedObject.uid={uid},type=Warning"));
-        let last = events
-            .list(&about)
-            .await
-            .ok()?
-            .items
-            .into_iter()
-            .max_by_key(|event| {
-                event
-                    .last_timestamp
-                    .as_ref()
-                    .map(|time| time.0)
-                    .or_else(|| event.event_time.as_ref().map(|time| time.0))
-            })?;
-        Some(Trouble {
-            reason: last.reason?,
-            message: last.message.unwrap_or_default(),
-        })
+        let about = ListParams::default().fields(&format!("involvedObject.uid={uid}"));
+        warning(pod, events.list(&about).await.ok()?.items, at)
     }
 }
 
@@ -371,4 +344,83 @@ fn entry(kind: &str, reason: &str, note: &Note, at: Timestamp) -> serde_json::Va
         "message": note.text(),
         "lastTransitionTime": at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use axum::Router;
+    use axum::extract::Request;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::observe::{Checked, Pulled};
+
+    fn node() -> ChainlinkNode {
+        serde_json::from_value(json!({
+            "apiVersion": "chainlink-operator.dev/v1alpha1", "kind": "ChainlinkNode",
+            "metadata": {"name": "cl", "namespace": "a", "uid": "n"},
+            "spec": {
+                "version": "2.28.0",
+                "database": {"url": {"secretKeyRef": {"name": "db", "key": "url"}}},
+                "credentials": {
+                    "keystorePassword": {"secretKeyRef": {"name": "keys", "key": "password"}},
+                },
+            },
+        }))
+        .unwrap()
+    }
+
+    /// A cluster with one pod, and one event of it.
+    fn cluster(pod: Value, event: Value) -> Client {
+        let serve = move |request: Request| {
+            let uri = request.uri().to_string();
+            let asks_of_the_pod = uri.contains("involvedObject.uid%3Dp");
+            let items = match &uri {
+                uri if uri.contains("/pods?") => json!([pod]),
+                uri if uri.contains("/events?") && asks_of_the_pod => json!([event]),
+                _ => json!([]),
+            };
+            let list = json!({"metadata": {}, "items": items}).to_string();
+            std::future::ready(list)
+        };
+        Client::new(Router::new().fallback(serve), "a")
+    }
+
+    /// A missing key of a Secret that is mounted stands nowhere but in an event.
+    #[tokio::test]
+    async fn what_keeps_a_pod_that_is_no_node_from_starting_is_told() {
+        let (wake, _woken) = tokio::sync::mpsc::unbounded_channel();
+        let pod = json!({
+            "metadata": {
+                "name": "cl-validate-1", "uid": "p", "creationTimestamp": "2026-01-01T12:00:00Z",
+                "labels": {"chainlink-operator.dev/revision": "r"},
+                "ownerReferences": [{"apiVersion": "x", "kind": "x", "name": "cl", "uid": "n", "controller": true}],
+            },
+            "spec": {"nodeName": "m", "containers": []},
+            "status": {"phase": "Pending", "containerStatuses": [{
+                "name": CONTAINER, "ready": false, "restartCount": 0, "image": "", "imageID": "",
+                "state": {"waiting": {"reason": "ContainerCreating"}},
+            }]},
+        });
+        let event = json!({
+            "metadata": {"name": "e"}, "involvedObject": {"uid": "p"}, "type": "Warning",
+            "reason": "FailedMount", "lastTimestamp": "2026-01-01T12:00:09Z",
+            "message": "references non-existent secret key: no-such-key",
+        });
+        let client = cluster(pod, event);
+        let witnesses = Witnesses::new(client.clone(), wake);
+        let node = node();
+        let looker = Looker::new(&client, &witnesses, &node);
+        let at: Timestamp = "2026-01-01T12:00:10Z".parse().unwrap();
+        let told = Some(Trouble {
+            reason: "FailedMount".to_owned(),
+            message: "references non-existent secret key: no-such-key".to_owned(),
+        });
+
+        let validations = looker.validations(at).await.unwrap();
+        assert_eq!(validations[0].checked, Checked::NotYet(told.clone()));
+        let pulls = looker.pulls(at).await.unwrap();
+        assert_eq!(pulls[0].pulled, Pulled::NotYet(told));
+    }
 }

@@ -9,6 +9,7 @@ mod observation;
 mod port;
 mod preparation;
 mod read;
+mod warning;
 mod witness;
 
 pub use database::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};

@@ -227,8 +227,8 @@ pub(super) fn read(
 }
 
 /// A pod that pulls an image. One whose container has run, well or not, has pulled it.
-pub(super) fn pull(pod: &ApiPod) -> Option<Pull> {
-    let pulled = match container(pod, None) {
+pub(super) fn pull(pod: &ApiPod, warning: Option<Trouble>) -> Option<Pull> {
+    let pulled = match container(pod, warning) {
         Container::NotStarted { trouble } => Pulled::NotYet(trouble),
         Container::Ended { exit: None } => {
             let status = pod.status.as_ref();
@@ -255,23 +255,23 @@ pub(super) fn pull(pod: &ApiPod) -> Option<Pull> {
 }
 
 /// A pod that checks a configuration. `log` is what it printed, where that was read.
-pub(super) fn validation(pod: &ApiPod, log: Option<&str>) -> Validation {
+pub(super) fn validation(pod: &ApiPod, log: Option<&str>, warning: Option<Trouble>) -> Validation {
     Validation {
         id: id(pod),
         resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
         created: created(pod),
         deleted: pod.metadata.deletion_timestamp.is_some(),
-        checked: checked(pod, log),
+        checked: checked(pod, log, warning),
     }
 }
 
-fn checked(pod: &ApiPod, log: Option<&str>) -> Checked {
+fn checked(pod: &ApiPod, log: Option<&str>, warning: Option<Trouble>) -> Checked {
     if let Some(ended) = container_status(pod).and_then(terminated) {
         let kept = || kept_lines(ended.message.as_deref().unwrap_or_default()).join("\n");
         let output = log.map_or_else(kept, str::to_owned);
         return Checked::Said(read_validation(ended.exit_code, &output));
     }
-    match container(pod, None) {
+    match container(pod, warning) {
         Container::NotStarted { trouble } => Checked::NotYet(trouble),
         Container::Ended { .. } => Checked::Never,
         Container::Running { .. } | Container::Down { .. } => Checked::NotYet(None),
