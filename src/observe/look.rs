@@ -15,20 +15,23 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::observation::{Pod, PodId, Pull, Trouble, Validation};
-use super::read::{self, Note};
+use super::read;
+use super::record::{last_takeover, news, record};
 use super::warning::{is_slow, warning};
-use super::witness::{Before, Facts, Subject, Witnesses};
+use super::witness::{Facts, Recorded, Subject, Witnesses};
 use crate::api::ChainlinkNode;
-use crate::api::names::{
-    ACTIVE_CONDITION, CONTAINER, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL, WAITING_CONDITION,
-};
+use crate::api::names::{ACTIVE_CONDITION, CONTAINER, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL};
 use crate::observe::Revision;
 
-/// How long the log may lag behind the port before it is given up as a witness of the order.
-const LOG_LAG: Duration = Duration::from_secs(5);
+/// The least by which one time is later than another.
+const ONE_LATER: Duration = Duration::from_millis(1);
+/// So long before a takeover is seen its predecessor may have said first that it can't refresh its lease:
+/// the lease itself, migrations, clocks of machines that differ.
+const LEASE_LOSS: Duration = Duration::from_mins(2);
+/// A taker that has not answered for so long is not asked for its log again and again.
+const ANSWERS: Duration = Duration::from_secs(30);
 /// What a check found stands at the end of its output, behind the whole configuration.
 const LINES_OF_A_VALIDATION: i64 = 50;
-
 /// How long it is waited for.
 const OUTPUT: Duration = Duration::from_secs(2);
 
@@ -100,21 +103,57 @@ impl<'a> Looker<'a> {
         at: Timestamp,
     ) -> Result<Vec<Pod>, kube::Error> {
         let mut pods = self.own_pods().await?;
-        let subjects = pods.iter().filter_map(|pod| self.subject(pod)).collect();
+        let shared = read::shared_addresses(&pods);
+        let subjects = pods
+            .iter()
+            .filter_map(|pod| self.subject(pod, &shared))
+            .collect();
         self.witnesses
             .watch(&ObjectRef::from_obj(self.node), subjects);
+        // Two that are first seen in one look get the same time: their order is unknown. It is the order of
+        // the records that counts, also where another operator's clock was ahead.
+        let newest = pods.iter().filter_map(last_takeover).max();
+        let after = |newest: Timestamp| newest.checked_add(ONE_LATER).unwrap_or(newest);
+        let took_at = newest.map_or(at, |newest| at.max(after(newest)));
         for pod in &mut pods {
-            if let Some(recorded) = self.record(pod, at).await? {
+            if let Some(recorded) = self.record(pod, at, took_at).await? {
                 *pod = recorded;
             }
         }
+        self.look_for_lost_leases(&pods);
         let mut seen = Vec::with_capacity(pods.len());
         for pod in &pods {
-            let facts = self.facts(pod);
             let warning = self.warning(pod, at).await;
-            seen.push(read::read(pod, &facts, warning, kept));
+            seen.push(read::read(pod, &self.facts(pod), warning, kept));
         }
         Ok(seen)
+    }
+
+    /// Where several containers have taken the lock, those that were not the last to do so may say that they
+    /// lost it.
+    fn look_for_lost_leases(&self, pods: &[ApiPod]) {
+        let takers: Vec<_> = pods
+            .iter()
+            .filter_map(|pod| {
+                let (key, _) = read::running(pod)?;
+                let took = record(pod, &key.container_id).took?.at;
+                Some((key, took))
+            })
+            .collect();
+        let newest = takers.iter().map(|(_, took)| *took).max();
+        let last: Vec<_> = takers
+            .iter()
+            .filter(|(_, took)| Some(*took) == newest)
+            .collect();
+        for (key, took) in &takers {
+            let alone = last.iter().all(|(other, _)| other == key);
+            let heard = self.witnesses.facts(key).contact;
+            let answers = heard.is_some_and(|heard| heard.at.elapsed() <= ANSWERS);
+            let before_the_newest = newest.and_then(|newest| newest.checked_sub(LEASE_LOSS).ok());
+            let since = before_the_newest.filter(|_| !alone && answers);
+            let since = since.map(|since| since.max(*took));
+            self.witnesses.look_for_lost_lease(key, since);
+        }
     }
 
     /// Every pod of the resource that only pulls an image.
@@ -185,7 +224,7 @@ impl<'a> Looker<'a> {
         let Some(pod) = self.pods().get_opt(name).await? else {
             return Ok(());
         };
-        if let Some(subject) = self.subject(&pod) {
+        if let Some(subject) = self.subject(&pod, &BTreeSet::new()) {
             self.witnesses.ask(&subject).await;
         }
         Ok(())
@@ -228,16 +267,22 @@ impl<'a> Looker<'a> {
             .await
     }
 
-    fn subject(&self, pod: &ApiPod) -> Option<Subject> {
+    fn subject(&self, pod: &ApiPod, shared: &BTreeSet<IpAddr>) -> Option<Subject> {
         let (key, started) = read::running(pod)?;
-        let record = read::record(pod, &key.container_id);
+        let record = record(pod, &key.container_id);
+        let address = read::address(pod)?;
         Some(Subject {
-            recorded: record.waiting.is_some() || record.took.is_some(),
+            recorded: Recorded {
+                waiting: record.waiting.is_some(),
+                took: record.took.is_some(),
+                worked: record.worked.is_some(),
+            },
+            address,
+            address_is_shared: shared.contains(&address),
             key,
             namespace: self.namespace.clone(),
             pod: pod.name_any(),
             node: ObjectRef::from_obj(self.node),
-            address: read::address(pod)?,
             started,
         })
     }
@@ -250,40 +295,21 @@ impl<'a> Looker<'a> {
 
     /// Writes into the pod what was seen of its container and is not there yet. The pod was read
     /// after the line was, and the patch carries its version: the same container is still there.
-    async fn record(&self, pod: &ApiPod, at: Timestamp) -> Result<Option<ApiPod>, kube::Error> {
+    async fn record(
+        &self,
+        pod: &ApiPod,
+        at: Timestamp,
+        took_at: Timestamp,
+    ) -> Result<Option<ApiPod>, kube::Error> {
         let Some((key, _)) = read::running(pod) else {
             return Ok(None);
         };
         let facts = self.witnesses.facts(&key);
-        let record = read::record(pod, &key.container_id);
-        let mut conditions = Vec::new();
-        let note = |at, waited| Note {
-            container: key.container_id.clone(),
-            at,
-            waited,
-            version: facts.version.as_ref().map(ToString::to_string),
-        };
-        if record.waiting.is_none()
-            && record.took.is_none()
-            && let Some(since) = facts.waiting
-        {
-            conditions.push(entry(
-                WAITING_CONDITION,
-                "WaitingForLock",
-                &note(since, None),
-                at,
-            ));
-        }
-        let waited = record.waiting.is_some() || facts.waiting.is_some();
-        if record.took.is_none()
-            && let Some(before) = taken(&facts, waited, at)
-        {
-            conditions.push(entry(
-                ACTIVE_CONDITION,
-                "LockTaken",
-                &note(at, before.waited()),
-                at,
-            ));
+        let took_at = facts.took_at.unwrap_or(took_at);
+        let conditions = news(pod, &facts, at, took_at);
+        if conditions.iter().any(|one| one["type"] == ACTIVE_CONDITION) {
+            // Should the patch fail, the next look is not to make a later takeover of it.
+            self.witnesses.took_at(&key, took_at);
         }
         if conditions.is_empty() {
             return Ok(None);
@@ -320,30 +346,6 @@ impl<'a> Looker<'a> {
         let about = ListParams::default().fields(&format!("involvedObject.uid={uid}"));
         warning(pod, events.list(&about).await.ok()?.items, at)
     }
-}
-
-/// Whether the container has taken the lock, and if so whether it had waited before. The port may be
-/// ahead of the log for a moment: then the log is waited for.
-fn taken(facts: &Facts, waited: bool, now: Timestamp) -> Option<Before> {
-    if waited && (facts.took_by_log.is_some() || facts.took_by_port.is_some()) {
-        return Some(Before::Waited);
-    }
-    if facts.took_by_log.is_some() {
-        return facts.took_by_log;
-    }
-    let answered = facts.took_by_port?;
-    let lag = Duration::try_from(now.duration_since(answered)).unwrap_or_default();
-    (lag >= LOG_LAG).then_some(Before::Unknown)
-}
-
-fn entry(kind: &str, reason: &str, note: &Note, at: Timestamp) -> serde_json::Value {
-    json!({
-        "type": kind,
-        "status": "True",
-        "reason": reason,
-        "message": note.text(),
-        "lastTransitionTime": at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-    })
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ pub mod database;
 mod look;
 mod machines;
 mod observation;
-mod port;
 mod preparation;
 mod read;
+mod record;
 mod warning;
 mod witness;
 
