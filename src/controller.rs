@@ -381,14 +381,14 @@ impl<'a> Pass<'a> {
         let status = self.node.status.as_ref();
         let under_way = status.is_some_and(|status| status.handover.is_some());
         let pulls = if intent.surge == 0 || under_way {
-            self.looker.pulls().await.doing("looking at pulls")?
+            self.looker.pulls(at).await.doing("looking at pulls")?
         } else {
             Vec::new()
         };
         // The intent to check stands in the status before its pod is made.
         let validates = status.is_some_and(|status| status.operator.validation.is_some());
         let validations = if validates {
-            let listed = self.looker.validations().await;
+            let listed = self.looker.validations(at).await;
             listed.doing("looking at checks of a configuration")?
         } else {
             Vec::new()

@@ -19,7 +19,7 @@ pub mod version;
 
 pub use database::{DatabaseUrl, Host, TlsMode, UnreadableUrl, WhichServer};
 pub use exit::{ExitKind, classify_exit};
-pub use http::Answer;
+pub use http::{Answer, Shows};
 pub use legacy::is_legacy_variable;
 pub use lock::LockMode;
 pub use log::{LogEvent, LogLine, LogReader, LogSummary, Milestone, TakeoverSign, WaitingFor};

@@ -15,22 +15,23 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::observation::{Pod, PodId, Pull, Trouble, Validation};
-use super::read::{self, Note};
-use super::witness::{Before, Facts, Subject, Witnesses};
+use super::read;
+use super::record::{last_takeover, news, record};
+use super::warning::{is_slow, warning};
+use super::witness::{Facts, Recorded, Subject, Witnesses};
 use crate::api::ChainlinkNode;
-use crate::api::names::{
-    ACTIVE_CONDITION, CONTAINER, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL, WAITING_CONDITION,
-};
+use crate::api::names::{ACTIVE_CONDITION, CONTAINER, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL};
 use crate::observe::Revision;
 
-/// How long the log may lag behind the port before it is given up as a witness of the order.
-const LOG_LAG: Duration = Duration::from_secs(5);
-/// A pod that has not started by then is asked about: Kubernetes tells why only in its events.
-const SLOW_START: Duration = Duration::from_secs(5);
-
+/// The least by which one time is later than another.
+const ONE_LATER: Duration = Duration::from_millis(1);
+/// So long before a takeover is seen its predecessor may have said first that it can't refresh its lease:
+/// the lease itself, migrations, clocks of machines that differ.
+const LEASE_LOSS: Duration = Duration::from_mins(2);
+/// A taker that has not answered for so long is not asked for its log again and again.
+const ANSWERS: Duration = Duration::from_secs(30);
 /// What a check found stands at the end of its output, behind the whole configuration.
 const LINES_OF_A_VALIDATION: i64 = 50;
-
 /// How long it is waited for.
 const OUTPUT: Duration = Duration::from_secs(2);
 
@@ -102,48 +103,84 @@ impl<'a> Looker<'a> {
         at: Timestamp,
     ) -> Result<Vec<Pod>, kube::Error> {
         let mut pods = self.own_pods().await?;
-        let subjects = pods.iter().filter_map(|pod| self.subject(pod)).collect();
+        let shared = read::shared_addresses(&pods);
+        let subjects = pods
+            .iter()
+            .filter_map(|pod| self.subject(pod, &shared))
+            .collect();
         self.witnesses
             .watch(&ObjectRef::from_obj(self.node), subjects);
+        // Two that are first seen in one look get the same time: their order is unknown. It is the order of
+        // the records that counts, also where another operator's clock was ahead.
+        let newest = pods.iter().filter_map(last_takeover).max();
+        let after = |newest: Timestamp| newest.checked_add(ONE_LATER).unwrap_or(newest);
+        let took_at = newest.map_or(at, |newest| at.max(after(newest)));
         for pod in &mut pods {
-            if let Some(recorded) = self.record(pod, at).await? {
+            if let Some(recorded) = self.record(pod, at, took_at).await? {
                 *pod = recorded;
             }
         }
+        self.look_for_lost_leases(&pods);
         let mut seen = Vec::with_capacity(pods.len());
         for pod in &pods {
-            let facts = self.facts(pod);
             let warning = self.warning(pod, at).await;
-            seen.push(read::read(pod, &facts, warning, kept));
+            seen.push(read::read(pod, &self.facts(pod), warning, kept));
         }
         Ok(seen)
     }
 
-    /// Every pod of the resource that only pulls an image.
-    pub async fn pulls(&self) -> Result<Vec<Pull>, kube::Error> {
-        let of_pulls =
-            ListParams::default().labels(&format!("{PULL_LABEL}={}", self.node.name_any()));
-        let listed = self.pods().list(&of_pulls).await?;
-        let own = listed
-            .items
+    /// Where several containers have taken the lock, those that were not the last to do so may say that they
+    /// lost it.
+    fn look_for_lost_leases(&self, pods: &[ApiPod]) {
+        let takers: Vec<_> = pods
             .iter()
-            .filter(|pod| self.owns(pod.owner_references()));
-        Ok(own.filter_map(read::pull).collect())
+            .filter_map(|pod| {
+                let (key, _) = read::running(pod)?;
+                let took = record(pod, &key.container_id).took?.at;
+                Some((key, took))
+            })
+            .collect();
+        let newest = takers.iter().map(|(_, took)| *took).max();
+        let last: Vec<_> = takers
+            .iter()
+            .filter(|(_, took)| Some(*took) == newest)
+            .collect();
+        for (key, took) in &takers {
+            let alone = last.iter().all(|(other, _)| other == key);
+            let heard = self.witnesses.facts(key).contact;
+            let answers = heard.is_some_and(|heard| heard.at.elapsed() <= ANSWERS);
+            let before_the_newest = newest.and_then(|newest| newest.checked_sub(LEASE_LOSS).ok());
+            let since = before_the_newest.filter(|_| !alone && answers);
+            let since = since.map(|since| since.max(*took));
+            self.witnesses.look_for_lost_lease(key, since);
+        }
+    }
+
+    /// Every pod of the resource that only pulls an image.
+    pub async fn pulls(&self, at: Timestamp) -> Result<Vec<Pull>, kube::Error> {
+        let mut seen = Vec::new();
+        for pod in self.errands(PULL_LABEL).await? {
+            let warning = self.warning(&pod, at).await;
+            seen.extend(read::pull(&pod, warning));
+        }
+        Ok(seen)
+    }
+
+    /// The pods of the resource that are no nodes, of one kind.
+    async fn errands(&self, kind: &str) -> Result<Vec<ApiPod>, kube::Error> {
+        let labelled = ListParams::default().labels(&format!("{kind}={}", self.node.name_any()));
+        let mut listed = self.pods().list(&labelled).await?.items;
+        listed.retain(|pod| self.owns(pod.owner_references()));
+        Ok(listed)
     }
 
     /// Every pod of the resource that only checks a configuration.
-    pub async fn validations(&self) -> Result<Vec<Validation>, kube::Error> {
-        let label = format!("{VALIDATION_LABEL}={}", self.node.name_any());
-        let listed = self
-            .pods()
-            .list(&ListParams::default().labels(&label))
-            .await?;
+    pub async fn validations(&self, at: Timestamp) -> Result<Vec<Validation>, kube::Error> {
         let mut seen = Vec::new();
-        for pod in listed.items {
-            if self.owns(pod.owner_references()) {
-                let log = self.output_of_success(&pod).await;
-                seen.push(read::validation(&pod, log.as_deref()));
-            }
+        for pod in self.errands(VALIDATION_LABEL).await? {
+            let log = self.output_of_success(&pod).await;
+            let warning = self.warning(&pod, at).await;
+            seen.push(read::validation(&pod, log.as_deref(), warning));
         }
         Ok(seen)
     }
@@ -187,7 +224,7 @@ impl<'a> Looker<'a> {
         let Some(pod) = self.pods().get_opt(name).await? else {
             return Ok(());
         };
-        if let Some(subject) = self.subject(&pod) {
+        if let Some(subject) = self.subject(&pod, &BTreeSet::new()) {
             self.witnesses.ask(&subject).await;
         }
         Ok(())
@@ -230,16 +267,22 @@ impl<'a> Looker<'a> {
             .await
     }
 
-    fn subject(&self, pod: &ApiPod) -> Option<Subject> {
+    fn subject(&self, pod: &ApiPod, shared: &BTreeSet<IpAddr>) -> Option<Subject> {
         let (key, started) = read::running(pod)?;
-        let record = read::record(pod, &key.container_id);
+        let record = record(pod, &key.container_id);
+        let address = read::address(pod)?;
         Some(Subject {
-            recorded: record.waiting.is_some() || record.took.is_some(),
+            recorded: Recorded {
+                waiting: record.waiting.is_some(),
+                took: record.took.is_some(),
+                worked: record.worked.is_some(),
+            },
+            address,
+            address_is_shared: shared.contains(&address),
             key,
             namespace: self.namespace.clone(),
             pod: pod.name_any(),
             node: ObjectRef::from_obj(self.node),
-            address: read::address(pod)?,
             started,
         })
     }
@@ -252,40 +295,21 @@ impl<'a> Looker<'a> {
 
     /// Writes into the pod what was seen of its container and is not there yet. The pod was read
     /// after the line was, and the patch carries its version: the same container is still there.
-    async fn record(&self, pod: &ApiPod, at: Timestamp) -> Result<Option<ApiPod>, kube::Error> {
+    async fn record(
+        &self,
+        pod: &ApiPod,
+        at: Timestamp,
+        took_at: Timestamp,
+    ) -> Result<Option<ApiPod>, kube::Error> {
         let Some((key, _)) = read::running(pod) else {
             return Ok(None);
         };
         let facts = self.witnesses.facts(&key);
-        let record = read::record(pod, &key.container_id);
-        let mut conditions = Vec::new();
-        let note = |at, waited| Note {
-            container: key.container_id.clone(),
-            at,
-            waited,
-            version: facts.version.as_ref().map(ToString::to_string),
-        };
-        if record.waiting.is_none()
-            && record.took.is_none()
-            && let Some(since) = facts.waiting
-        {
-            conditions.push(entry(
-                WAITING_CONDITION,
-                "WaitingForLock",
-                &note(since, None),
-                at,
-            ));
-        }
-        let waited = record.waiting.is_some() || facts.waiting.is_some();
-        if record.took.is_none()
-            && let Some(before) = taken(&facts, waited, at)
-        {
-            conditions.push(entry(
-                ACTIVE_CONDITION,
-                "LockTaken",
-                &note(at, before.waited()),
-                at,
-            ));
+        let took_at = facts.took_at.unwrap_or(took_at);
+        let conditions = news(pod, &facts, at, took_at);
+        if conditions.iter().any(|one| one["type"] == ACTIVE_CONDITION) {
+            // Should the patch fail, the next look is not to make a later takeover of it.
+            self.witnesses.took_at(&key, took_at);
         }
         if conditions.is_empty() {
             return Ok(None);
@@ -314,61 +338,91 @@ impl<'a> Looker<'a> {
 
     /// What Kubernetes last complained about, for a pod that takes long to start.
     async fn warning(&self, pod: &ApiPod, at: Timestamp) -> Option<Trouble> {
-        let created = pod.metadata.creation_timestamp.as_ref()?.0;
-        let young =
-            Duration::try_from(at.duration_since(created)).is_ok_and(|age| age < SLOW_START);
-        let started = read::container_status(pod).is_some_and(|status| {
-            status
-                .state
-                .as_ref()
-                .is_some_and(|state| state.waiting.is_none())
-        });
-        if young || started {
+        if !is_slow(pod, at) {
             return None;
         }
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let uid = pod.metadata.uid.as_deref()?;
-        let about = ListParams::default().fields(&format!("involvedObject.uid={uid},type=Warning"));
-        let last = events
-            .list(&about)
-            .await
-            .ok()?
-            .items
-            .into_iter()
-            .max_by_key(|event| {
-                event
-                    .last_timestamp
-                    .as_ref()
-                    .map(|time| time.0)
-                    .or_else(|| event.event_time.as_ref().map(|time| time.0))
-            })?;
-        Some(Trouble {
-            reason: last.reason?,
-            message: last.message.unwrap_or_default(),
-        })
+        let about = ListParams::default().fields(&format!("involvedObject.uid={uid}"));
+        warning(pod, events.list(&about).await.ok()?.items, at)
     }
 }
 
-/// Whether the container has taken the lock, and if so whether it had waited before. The port may be
-/// ahead of the log for a moment: then the log is waited for.
-fn taken(facts: &Facts, waited: bool, now: Timestamp) -> Option<Before> {
-    if waited && (facts.took_by_log.is_some() || facts.took_by_port.is_some()) {
-        return Some(Before::Waited);
-    }
-    if facts.took_by_log.is_some() {
-        return facts.took_by_log;
-    }
-    let answered = facts.took_by_port?;
-    let lag = Duration::try_from(now.duration_since(answered)).unwrap_or_default();
-    (lag >= LOG_LAG).then_some(Before::Unknown)
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use axum::Router;
+    use axum::extract::Request;
+    use serde_json::Value;
 
-fn entry(kind: &str, reason: &str, note: &Note, at: Timestamp) -> serde_json::Value {
-    json!({
-        "type": kind,
-        "status": "True",
-        "reason": reason,
-        "message": note.text(),
-        "lastTransitionTime": at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-    })
+    use super::*;
+    use crate::observe::{Checked, Pulled};
+
+    fn node() -> ChainlinkNode {
+        serde_json::from_value(json!({
+            "apiVersion": "chainlink-operator.dev/v1alpha1", "kind": "ChainlinkNode",
+            "metadata": {"name": "cl", "namespace": "a", "uid": "n"},
+            "spec": {
+                "version": "2.28.0",
+                "database": {"url": {"secretKeyRef": {"name": "db", "key": "url"}}},
+                "credentials": {
+                    "keystorePassword": {"secretKeyRef": {"name": "keys", "key": "password"}},
+                },
+            },
+        }))
+        .unwrap()
+    }
+
+    /// A cluster with one pod, and one event of it.
+    fn cluster(pod: Value, event: Value) -> Client {
+        let serve = move |request: Request| {
+            let uri = request.uri().to_string();
+            let asks_of_the_pod = uri.contains("involvedObject.uid%3Dp");
+            let items = match &uri {
+                uri if uri.contains("/pods?") => json!([pod]),
+                uri if uri.contains("/events?") && asks_of_the_pod => json!([event]),
+                _ => json!([]),
+            };
+            let list = json!({"metadata": {}, "items": items}).to_string();
+            std::future::ready(list)
+        };
+        Client::new(Router::new().fallback(serve), "a")
+    }
+
+    /// A missing key of a Secret that is mounted stands nowhere but in an event.
+    #[tokio::test]
+    async fn what_keeps_a_pod_that_is_no_node_from_starting_is_told() {
+        let (wake, _woken) = tokio::sync::mpsc::unbounded_channel();
+        let pod = json!({
+            "metadata": {
+                "name": "cl-validate-1", "uid": "p", "creationTimestamp": "2026-01-01T12:00:00Z",
+                "labels": {"chainlink-operator.dev/revision": "r"},
+                "ownerReferences": [{"apiVersion": "x", "kind": "x", "name": "cl", "uid": "n", "controller": true}],
+            },
+            "spec": {"nodeName": "m", "containers": []},
+            "status": {"phase": "Pending", "containerStatuses": [{
+                "name": CONTAINER, "ready": false, "restartCount": 0, "image": "", "imageID": "",
+                "state": {"waiting": {"reason": "ContainerCreating"}},
+            }]},
+        });
+        let event = json!({
+            "metadata": {"name": "e"}, "involvedObject": {"uid": "p"}, "type": "Warning",
+            "reason": "FailedMount", "lastTimestamp": "2026-01-01T12:00:09Z",
+            "message": "references non-existent secret key: no-such-key",
+        });
+        let client = cluster(pod, event);
+        let witnesses = Witnesses::new(client.clone(), wake);
+        let node = node();
+        let looker = Looker::new(&client, &witnesses, &node);
+        let at: Timestamp = "2026-01-01T12:00:10Z".parse().unwrap();
+        let told = Some(Trouble {
+            reason: "FailedMount".to_owned(),
+            message: "references non-existent secret key: no-such-key".to_owned(),
+        });
+
+        let validations = looker.validations(at).await.unwrap();
+        assert_eq!(validations[0].checked, Checked::NotYet(told.clone()));
+        let pulls = looker.pulls(at).await.unwrap();
+        assert_eq!(pulls[0].pulled, Pulled::NotYet(told));
+    }
 }

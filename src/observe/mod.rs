@@ -6,9 +6,10 @@ pub mod database;
 mod look;
 mod machines;
 mod observation;
-mod port;
 mod preparation;
 mod read;
+mod record;
+mod warning;
 mod witness;
 
 pub use database::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};

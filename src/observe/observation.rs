@@ -216,10 +216,20 @@ pub struct Pod {
     pub doubt: Option<String>,
     /// This container has taken the lock.
     pub took: Option<Took>,
+    /// Since when this container is known to do a node's work: its own server answered, or its log said that
+    /// all of it is up. Recorded in the pod, so that it is known behind a mesh and after a restart too.
+    pub worked_at: Option<Timestamp>,
+    /// When this container said that it could not refresh its lease, before or after another pod took the lock.
+    /// Looked for only where several pods have taken it; in the time of its machine.
+    pub lost_lease_at: Option<Timestamp>,
     /// The last time that the container itself answered, and how.
     pub contact: Option<Contact>,
     /// The last time that its port answered with HTTP.
     pub served: Option<Timestamp>,
+    /// The first time that the node's own server answered this operator.
+    pub serving_since: Option<Timestamp>,
+    /// Its log has come to an end, so that its container has: the API server may say for a while that it runs.
+    pub log_ended: bool,
     /// Since when this operator watches the container: its silence before that says nothing.
     pub watched: Option<Timestamp>,
     /// The version that the log names, where it is not the revision's.

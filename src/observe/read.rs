@@ -1,6 +1,6 @@
 //! From a pod of the API server, and what the witnesses know of its container, to the planner's pod.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -10,63 +10,15 @@ use k8s_openapi::api::core::v1::{
 
 use super::container::container;
 use super::observation::{
-    Checked, Container, Pod, PodId, Pull, Pulled, Revision, Took, Trouble, Validation,
+    Checked, Container, Pod, PodId, Pull, Pulled, Revision, Trouble, Validation,
 };
-use super::witness::{ContainerKey, Facts};
+use super::record::record;
+use super::witness::{ContainerKey, Facts, Moment};
 use crate::api::names::{
-    ACTIVE_CONDITION, CONTAINER, LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE,
-    ROLE_LABEL, VERSION_ANNOTATION, WAITING_CONDITION,
+    CONTAINER, LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL,
+    VERSION_ANNOTATION,
 };
 use crate::node::{kept_lines, read_validation};
-
-/// What a pod's own conditions say of its present container.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) waiting: Option<Timestamp>,
-    pub(super) took: Option<Took>,
-    /// The version that the container's log named.
-    pub(super) version: Option<String>,
-}
-
-/// A note in a pod condition's message: `container=… at=… waited=… version=…`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Note {
-    pub(super) container: String,
-    pub(super) at: Timestamp,
-    pub(super) waited: Option<bool>,
-    pub(super) version: Option<String>,
-}
-
-impl Note {
-    pub(super) fn text(&self) -> String {
-        let waited = self
-            .waited
-            .map(|waited| format!(" waited={waited}"))
-            .unwrap_or_default();
-        let version = self
-            .version
-            .as_ref()
-            .map(|version| format!(" version={version}"));
-        let version = version.unwrap_or_default();
-        format!(
-            "container={} at={}{waited}{version}",
-            self.container, self.at
-        )
-    }
-
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let fields: BTreeMap<&str, &str> = text
-            .split_whitespace()
-            .filter_map(|field| field.split_once('='))
-            .collect();
-        Some(Self {
-            container: (*fields.get("container")?).to_owned(),
-            at: fields.get("at")?.parse().ok()?,
-            waited: fields.get("waited").and_then(|waited| waited.parse().ok()),
-            version: fields.get("version").map(|&version| version.to_owned()),
-        })
-    }
-}
 
 pub(super) fn condition<'a>(pod: &'a ApiPod, kind: &str) -> Option<&'a PodCondition> {
     pod.status
@@ -75,11 +27,6 @@ pub(super) fn condition<'a>(pod: &'a ApiPod, kind: &str) -> Option<&'a PodCondit
         .as_ref()?
         .iter()
         .find(|condition| condition.type_ == kind)
-}
-
-fn noted(pod: &ApiPod, kind: &str, container: &str) -> Option<Note> {
-    let condition = condition(pod, kind).filter(|condition| condition.status == "True")?;
-    Note::parse(condition.message.as_deref()?).filter(|note| note.container == container)
 }
 
 /// The node's container, by name: meshes inject others.
@@ -111,6 +58,17 @@ pub(super) fn address(pod: &ApiPod) -> Option<IpAddr> {
     pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()
 }
 
+/// Addresses that several pods have: those of a machine that was lost may be given out again while its pods
+/// are still listed.
+pub(super) fn shared_addresses(pods: &[ApiPod]) -> BTreeSet<IpAddr> {
+    let mut known = BTreeSet::new();
+    pods.iter()
+        .filter(|pod| !matches!(container(pod, None), Container::Ended { .. }))
+        .filter_map(address)
+        .filter(|address| !known.insert(*address))
+        .collect()
+}
+
 /// All addresses of a pod, where it has one of each family. That of its machine is not its own.
 pub(super) fn addresses(pod: &ApiPod) -> Vec<IpAddr> {
     let own_network = pod
@@ -126,22 +84,6 @@ pub(super) fn addresses(pod: &ApiPod) -> Vec<IpAddr> {
         .filter(|_| own_network)
         .filter_map(|address| address.ip.parse().ok())
         .collect()
-}
-
-pub(super) fn record(pod: &ApiPod, container: &str) -> Record {
-    let waiting = noted(pod, WAITING_CONDITION, container);
-    let took = noted(pod, ACTIVE_CONDITION, container);
-    Record {
-        version: took
-            .as_ref()
-            .and_then(|note| note.version.clone())
-            .or_else(|| waiting.as_ref().and_then(|note| note.version.clone())),
-        waiting: waiting.map(|note| note.at),
-        took: took.map(|note| Took {
-            at: note.at,
-            waited: note.waited,
-        }),
-    }
 }
 
 pub(super) fn id(pod: &ApiPod) -> PodId {
@@ -205,6 +147,8 @@ pub(super) fn read(
         (Some(wanted), Ok(named)) => !wanted.may_call_itself(&named),
         _ => true,
     };
+    let now = Moment::now();
+    let wall = |then| now.wall_at(then);
     Pod {
         id: id(pod),
         resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
@@ -217,9 +161,13 @@ pub(super) fn read(
         waiting: record.waiting,
         doubt: facts.doubt.clone(),
         took: record.took,
-        contact: running.is_some().then_some(facts.contact).flatten(),
-        served: running.is_some().then_some(facts.served).flatten(),
-        watched: facts.watched,
+        worked_at: record.worked,
+        lost_lease_at: facts.lost_lease,
+        contact: facts.contact(now).filter(|_| running.is_some()),
+        served: facts.served.map(wall).filter(|_| running.is_some()),
+        serving_since: facts.first_served.map(wall).filter(|_| running.is_some()),
+        log_ended: facts.log_ended.is_some(),
+        watched: facts.watched.map(wall),
         contradicting_version: named.filter(contradicts),
         stranded: false,
         container,
@@ -227,8 +175,8 @@ pub(super) fn read(
 }
 
 /// A pod that pulls an image. One whose container has run, well or not, has pulled it.
-pub(super) fn pull(pod: &ApiPod) -> Option<Pull> {
-    let pulled = match container(pod, None) {
+pub(super) fn pull(pod: &ApiPod, warning: Option<Trouble>) -> Option<Pull> {
+    let pulled = match container(pod, warning) {
         Container::NotStarted { trouble } => Pulled::NotYet(trouble),
         Container::Ended { exit: None } => {
             let status = pod.status.as_ref();
@@ -255,23 +203,23 @@ pub(super) fn pull(pod: &ApiPod) -> Option<Pull> {
 }
 
 /// A pod that checks a configuration. `log` is what it printed, where that was read.
-pub(super) fn validation(pod: &ApiPod, log: Option<&str>) -> Validation {
+pub(super) fn validation(pod: &ApiPod, log: Option<&str>, warning: Option<Trouble>) -> Validation {
     Validation {
         id: id(pod),
         resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
         created: created(pod),
         deleted: pod.metadata.deletion_timestamp.is_some(),
-        checked: checked(pod, log),
+        checked: checked(pod, log, warning),
     }
 }
 
-fn checked(pod: &ApiPod, log: Option<&str>) -> Checked {
+fn checked(pod: &ApiPod, log: Option<&str>, warning: Option<Trouble>) -> Checked {
     if let Some(ended) = container_status(pod).and_then(terminated) {
         let kept = || kept_lines(ended.message.as_deref().unwrap_or_default()).join("\n");
         let output = log.map_or_else(kept, str::to_owned);
         return Checked::Said(read_validation(ended.exit_code, &output));
     }
-    match container(pod, None) {
+    match container(pod, warning) {
         Container::NotStarted { trouble } => Checked::NotYet(trouble),
         Container::Ended { .. } => Checked::Never,
         Container::Running { .. } | Container::Down { .. } => Checked::NotYet(None),

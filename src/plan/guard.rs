@@ -446,6 +446,19 @@ pub(super) fn fit(pod: &Pod, now: Timestamp, rules: Rules) -> Result<(), Denied>
             ),
         );
     }
+    // Who answers at the address of a machine that was lost may be somebody else, and a container that has
+    // ended refuses connections for as long as its network is there.
+    let gone = if pod.stranded {
+        Some("its machine does not report")
+    } else {
+        pod.log_ended
+            .then_some("its log has ended, and its container with it")
+    };
+    if rules.on(Rule::SuccessorAnswers)
+        && let Some(why) = gone
+    {
+        return deny("SuccessorNotSeen", format!("{name} waited, but {why}"));
+    }
     let answers = pod.contact.is_some_and(|contact| {
         contact.at >= before(now, FRESH)
             && matches!(contact.answer, Answered::Refused | Answered::Kubelet)
@@ -725,4 +738,28 @@ fn newer_may_have_held(
                 || (pod.waits() && !pod.deleted && pod.answered_since(before(now, FRESH)))
         });
     (!never_ran && !active_kept_it).then_some(newest)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::world::{World, v1};
+
+    #[test]
+    fn a_refusal_is_no_life_where_the_machine_does_not_report_or_the_log_has_ended() {
+        let world = World::with(2).active("a", &v1()).standby("b", &v1());
+        let waiting = |change: fn(&mut Pod)| {
+            let mut look = world.look();
+            let pod = look.pods.iter_mut().find(|pod| pod.id.name == "b");
+            let pod = pod.unwrap();
+            change(pod);
+            fit(pod, world.now, Rules::all())
+        };
+        assert_eq!(waiting(|_| {}), Ok(()));
+        let gone: [fn(&mut Pod); 2] = [|pod| pod.stranded = true, |pod| pod.log_ended = true];
+        for gone in gone {
+            assert_eq!(waiting(gone).unwrap_err().reason, "SuccessorNotSeen");
+        }
+    }
 }

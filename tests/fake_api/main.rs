@@ -30,3 +30,4 @@ mod pods;
 mod rights;
 mod successor;
 mod two_operators;
+mod witness;

@@ -19,6 +19,9 @@ pub const HANGS: u16 = 0;
 /// A mesh that takes the connection and drops it.
 pub const DROPS: u16 = 1;
 
+/// A policy that refuses the connection, as a closed port does.
+pub const REFUSES: u16 = 2;
+
 /// Addresses of one world: 127.x.y.z, where x belongs to this process.
 #[derive(Clone, Copy, Debug)]
 pub struct Addresses {

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::meddler::{Call, Fate, Post};
 use crate::operator::Operator;
+use crate::port;
 use crate::world::{All, HOME, Phase, World, two_replicas};
 
 /// One pod of 2.28.0 works, and an operator that has 2.29.0 to roll in.
@@ -127,6 +128,25 @@ async fn a_successor_that_restarts_after_its_waiting_line_has_to_wait_again_firs
     assert_eq!(world.wrongs(), [""; 0]);
 }
 
+/// The address of a container that has ended refuses connections like that of one that waits, for as long as its
+/// pod has a network; and the API server hears of the end a little later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_successor_that_has_ended_permits_no_stop_while_the_api_server_says_that_it_runs() {
+    let held = held_before_the_second_look().await;
+    held.world.behave(|habits| habits.ends_untold = true);
+    held.world.with(|all| all.kill("pod 2"));
+    let (world, mut operator) = held.release_for(Duration::from_secs(3)).await;
+    nothing_was_stopped(&world);
+    assert!(
+        message(&world).contains("waited, but its log has ended"),
+        "{}",
+        message(&world)
+    );
+    world.behave(|habits| habits.ends_untold = false);
+    operator.rest().await;
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spec_that_goes_back_in_the_moment_of_the_stop_is_obeyed() {
     let held = held_before_the_second_look().await;
@@ -163,7 +183,7 @@ async fn behind_a_mesh_that_drops_connections_the_log_alone_suffices() {
     let mut spec = two_replicas();
     spec["replicas"] = json!(1);
     let world = World::new(&spec);
-    world.behave(|habits| habits.mesh = true);
+    world.behave(|habits| habits.front = Some(port::DROPS));
     let mut operator = Operator::start(&world);
     operator
         .drive("the first pod works", |world| {

@@ -466,6 +466,10 @@ fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
         served: None,
         contradicting_version: None,
         stranded: false,
+        worked_at: None,
+        lost_lease_at: None,
+        serving_since: None,
+        log_ended: false,
     }
 }
 

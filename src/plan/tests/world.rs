@@ -577,6 +577,10 @@ fn new_pod(name: &str, of: &Revision, created: Timestamp) -> Pod {
         served: None,
         contradicting_version: None,
         stranded: false,
+        worked_at: None,
+        lost_lease_at: None,
+        serving_since: None,
+        log_ended: false,
     }
 }
 

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::node::{Lock, Phase, Process};
 use super::{All, Inner, World, passed};
 use crate::patch;
-use crate::port::{self, Port};
 use crate::store::seconds;
 
 /// Between two steps while anything is under way.
@@ -132,7 +131,7 @@ impl All {
             log: Vec::new(),
             lost: false,
             exit: 0,
-            port: self.habits.mesh.then(|| Port::open(address, port::DROPS)),
+            port: self.habits.before(address),
         };
         process.start();
         let again = self.processes.insert(uid.to_owned(), process).is_some();
@@ -168,8 +167,8 @@ impl All {
                     && !waited_for(&self.processes, &self.processes[uid].database)
                 {
                     lock.holder = Some(uid.to_owned());
-                    let mesh = self.habits.mesh;
-                    self.processes.get_mut(uid).unwrap().take_lock(mesh);
+                    let habits = self.habits.clone();
+                    self.processes.get_mut(uid).unwrap().take_lock(&habits);
                 } else {
                     self.processes.get_mut(uid).unwrap().wait();
                 }
@@ -177,8 +176,8 @@ impl All {
                 true
             }
             Phase::Booting => {
-                if passed(process.since, BOOT) {
-                    process.serve(self.habits.mesh);
+                if passed(process.since, self.habits.boot.unwrap_or(BOOT)) {
+                    process.serve(&self.habits);
                     self.noise += 1;
                 }
                 true
@@ -194,6 +193,9 @@ impl All {
         let exit = process.exit;
         let since = process.since;
         let pod = self.store.get("pods", name).unwrap();
+        if self.habits.ends_untold {
+            return false;
+        }
         if pod["status"]["containerStatuses"][0]["state"]["running"].is_object() {
             self.store.change("pods", name, |pod| terminated(pod, exit));
         }
@@ -229,7 +231,7 @@ impl All {
 
     /// A free lock goes to the node that has waited longest, at its next try.
     fn hand_out_locks(&mut self) -> bool {
-        let mesh = self.habits.mesh;
+        let habits = self.habits.clone();
         let mut busy = false;
         for (database, lock) in self
             .locks
@@ -245,7 +247,7 @@ impl All {
             let Some((uid, process)) = heir else { continue };
             if passed(lock.free_since, POLL) {
                 lock.holder = Some(uid.clone());
-                process.take_lock(mesh);
+                process.take_lock(&habits);
                 self.noise += 1;
             }
             busy = true;

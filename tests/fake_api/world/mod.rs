@@ -340,6 +340,26 @@ impl All {
         self.noise += 1;
     }
 
+    /// The way from a node to its database is cut: its lease runs out, and it works on as if it had it.
+    pub fn cut_off(&mut self, called: &str) {
+        let uid = self.pod(called).unwrap()["metadata"]["uid"].clone();
+        self.process_of(called)
+            .unwrap()
+            .say_at("ERROR", "Error trying to refresh database lease");
+        self.free_locks_of(uid.as_str().unwrap());
+        self.noise += 1;
+    }
+
+    /// From now on something answers on every port in the nodes' place.
+    pub fn put_before_ports(&mut self, front: u16) {
+        self.habits.front = Some(front);
+        for process in self.processes.values_mut() {
+            process.port = None;
+            process.port = self.habits.before(process.address);
+        }
+        self.noise += 1;
+    }
+
     /// The machine of a pod loses its power, and its network with it.
     pub fn lose_machine(&mut self, called: &str) {
         let pod = self.pod(called).unwrap();

@@ -30,14 +30,28 @@ pub struct Habits {
     pub says_version: Option<String>,
     /// What the check of a configuration says against it.
     pub refuses_configuration: Option<String>,
-    /// A mesh drops every connection to port 6688.
-    pub mesh: bool,
+    /// What answers on port 6688 in the node's place, whatever the node does: a mesh or a policy.
+    pub front: Option<u16>,
+    /// No temporary server answers while a node boots (before 2.15).
+    pub late_http: bool,
+    /// Milliseconds from the lock to the node's own server, where they are not the usual ones.
+    pub boot: Option<u64>,
+    /// The API server is not told that a container has ended.
+    pub ends_untold: bool,
     /// Log streams open, and say nothing.
     pub silent_logs: bool,
     /// No machine has room.
     pub no_room: bool,
     /// Ended containers are not started again.
     pub no_restarts: bool,
+}
+
+impl Habits {
+    /// The port of a container that starts.
+    pub fn before(&self, address: Ipv4Addr) -> Option<Port> {
+        let front = self.front.filter(|front| *front != port::REFUSES);
+        front.map(|front| Port::open(address, front))
+    }
 }
 
 /// The lock of one database: exclusive.
@@ -103,10 +117,14 @@ impl Process {
 
     /// Prints a line as the node's console logger does, behind the kubelet's time.
     pub fn say(&mut self, message: &str) {
+        self.say_at("INFO", message);
+    }
+
+    pub fn say_at(&mut self, level: &str, message: &str) {
         let now = Timestamp::now();
         let version = &self.version;
         self.log.push(format!(
-            "{now:.9} {now:.3} [INFO]  {message} cmd/shell_local.go:324           logger=RunNode version={version}@fb7d6e8 \n"
+            "{now:.9} {now:.3} [{level}]  {message} cmd/shell_local.go:324           logger=RunNode version={version}@fb7d6e8 \n"
         ));
     }
 
@@ -120,19 +138,27 @@ impl Process {
         self.go(Phase::Waiting);
     }
 
-    pub fn take_lock(&mut self, mesh: bool) {
-        self.say("Starting StartUpHealthReport");
-        if !mesh {
-            self.port = Some(Port::open(self.address, 204));
+    pub fn take_lock(&mut self, habits: &Habits) {
+        if habits.late_http {
+            self.say("Unlocked 2 keys");
+        } else {
+            self.say("Starting StartUpHealthReport");
+            if habits.front.is_none() {
+                self.port = Some(Port::open(self.address, 204));
+            }
         }
         self.go(Phase::Booting);
     }
 
-    pub fn serve(&mut self, mesh: bool) {
-        self.say("StartUpHealthReport shutdown complete");
+    pub fn serve(&mut self, habits: &Habits) {
+        if !habits.late_http {
+            self.say("StartUpHealthReport shutdown complete");
+        }
         self.say("Chainlink booted in 1.25s");
         self.say("Listening and serving HTTP on 0.0.0.0:6688");
-        if let Some(port) = self.port.as_ref().filter(|_| !mesh) {
+        if habits.front.is_none() {
+            let address = self.address;
+            let port = self.port.get_or_insert_with(|| Port::open(address, 200));
             port.answer_with(200);
         }
         self.go(Phase::Active);

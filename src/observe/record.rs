@@ -1,0 +1,217 @@
+//! What a pod carries in its own conditions of what was seen of its container, so that neither another
+//! operator nor a restart has to see it again.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod as ApiPod;
+use serde_json::{Value, json};
+
+use super::observation::Took;
+use super::read::{condition, running};
+use super::witness::{Facts, Moment};
+use crate::api::names::{ACTIVE_CONDITION, WAITING_CONDITION};
+
+/// What a pod's own conditions say of its present container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) waiting: Option<Timestamp>,
+    pub(super) took: Option<Took>,
+    /// Since when it is known to do a node's work.
+    pub(super) worked: Option<Timestamp>,
+    /// The version that the container's log named.
+    pub(super) version: Option<String>,
+}
+
+/// A note in a pod condition's message: `container=… at=… waited=… version=… worked=…`. What an
+/// older operator wrote has fewer fields..
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Note {
+    pub(super) container: String,
+    pub(super) at: Timestamp,
+    pub(super) waited: Option<bool>,
+    pub(super) version: Option<String>,
+    pub(super) worked: Option<Timestamp>,
+}
+
+impl Note {
+    pub(super) fn text(&self) -> String {
+        let waited = self
+            .waited
+            .map(|waited| format!(" waited={waited}"))
+            .unwrap_or_default();
+        let version = self
+            .version
+            .as_ref()
+            .map(|version| format!(" version={version}"));
+        let version = version.unwrap_or_default();
+        let worked = self.worked.map(|worked| format!(" worked={worked}"));
+        let worked = worked.unwrap_or_default();
+        format!(
+            "container={} at={}{waited}{version}{worked}",
+            self.container, self.at
+        )
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let fields: BTreeMap<&str, &str> = text
+            .split_whitespace()
+            .filter_map(|field| field.split_once('='))
+            .collect();
+        Some(Self {
+            container: (*fields.get("container")?).to_owned(),
+            at: fields.get("at")?.parse().ok()?,
+            waited: fields.get("waited").and_then(|waited| waited.parse().ok()),
+            version: fields.get("version").map(|&version| version.to_owned()),
+            worked: fields.get("worked").and_then(|worked| worked.parse().ok()),
+        })
+    }
+}
+
+fn noted(pod: &ApiPod, kind: &str, container: &str) -> Option<Note> {
+    let condition = condition(pod, kind).filter(|condition| condition.status == "True")?;
+    Note::parse(condition.message.as_deref()?).filter(|note| note.container == container)
+}
+
+pub(super) fn record(pod: &ApiPod, container: &str) -> Record {
+    let waiting = noted(pod, WAITING_CONDITION, container);
+    let took = noted(pod, ACTIVE_CONDITION, container);
+    Record {
+        version: took
+            .as_ref()
+            .and_then(|note| note.version.clone())
+            .or_else(|| waiting.as_ref().and_then(|note| note.version.clone())),
+        waiting: waiting.map(|note| note.at),
+        worked: took.as_ref().and_then(|note| note.worked),
+        took: took.map(|note| Took {
+            at: note.at,
+            waited: note.waited,
+        }),
+    }
+}
+
+/// The last takeover that a pod records, of whatever container.
+pub(super) fn last_takeover(pod: &ApiPod) -> Option<Timestamp> {
+    let message = condition(pod, ACTIVE_CONDITION)?.message.as_deref()?;
+    Note::parse(message).map(|note| note.at)
+}
+
+/// What is known of a pod's container and not recorded in it yet, as conditions. `took_at` is the time of a
+/// takeover that is seen now.
+pub(super) fn news(pod: &ApiPod, facts: &Facts, at: Timestamp, took_at: Timestamp) -> Vec<Value> {
+    let Some((key, _)) = running(pod) else {
+        return Vec::new();
+    };
+    let known = record(pod, &key.container_id);
+    let now = Moment::now();
+    let seen = facts.version.as_ref().map(ToString::to_string);
+    let note = |at, waited, worked| Note {
+        container: key.container_id.clone(),
+        at,
+        waited,
+        version: seen.clone().or_else(|| known.version.clone()),
+        worked,
+    };
+    let mut conditions = Vec::new();
+    if known.waiting.is_none()
+        && known.took.is_none()
+        && let Some(since) = facts.waiting
+    {
+        let note = note(since, None, None);
+        conditions.push(entry(WAITING_CONDITION, "WaitingForLock", &note, at));
+    }
+    let worked = facts.worked().map(|worked| now.wall_at(worked));
+    let took = known.took.or_else(|| {
+        let before = facts.taken(known.waiting.is_some(), now.steady)?;
+        Some(Took {
+            at: took_at,
+            waited: before.waited(),
+        })
+    });
+    let is_news = known.took.is_none() || (known.worked.is_none() && worked.is_some());
+    if let Some(took) = took.filter(|_| is_news) {
+        let note = note(took.at, took.waited, worked);
+        conditions.push(entry(ACTIVE_CONDITION, "LockTaken", &note, took.at));
+    }
+    conditions
+}
+
+fn entry(kind: &str, reason: &str, note: &Note, since: Timestamp) -> Value {
+    json!({
+        "type": kind,
+        "status": "True",
+        "reason": reason,
+        "message": note.text(),
+        "lastTransitionTime": since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const AT: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn pod(note: Option<&str>) -> ApiPod {
+        let conditions: Vec<Value> = note
+            .into_iter()
+            .map(|note| json!({"type": ACTIVE_CONDITION, "status": "True", "message": note}))
+            .collect();
+        let pod = json!({"metadata": {"name": "a", "uid": "a"}, "status": {
+            "conditions": conditions,
+            "containerStatuses": [{
+                "name": "node", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+                "containerID": "c", "state": {"running": {}},
+            }],
+        }});
+        serde_json::from_value(pod).unwrap()
+    }
+
+    fn notes(pod: &ApiPod, facts: &Facts) -> Vec<Note> {
+        let news = news(pod, facts, AT, AT);
+        let notes = news.iter().map(|one| one["message"].as_str().unwrap());
+        notes.map(|text| Note::parse(text).unwrap()).collect()
+    }
+
+    fn at_work() -> Facts {
+        Facts {
+            waiting: Some(AT),
+            took_by_port: Some(Instant::now()),
+            first_served: Some(Instant::now()),
+            ..Facts::default()
+        }
+    }
+
+    #[test]
+    fn what_an_older_operator_wrote_is_added_to_and_kept() {
+        let old = "container=c at=2026-01-01T12:00:00Z waited=false version=2.28.0";
+        let old = pod(Some(old));
+        assert_eq!(record(&old, "c").worked, None);
+        let added = notes(&old, &at_work());
+        let [note] = added.as_slice() else {
+            panic!("{added:?}")
+        };
+        assert_eq!(
+            note.text().split_once(" worked=").unwrap().0,
+            "container=c at=2026-01-01T12:00:00Z waited=false version=2.28.0"
+        );
+        // And no more than once (rule L2).
+        let new = pod(Some(&note.text()));
+        assert_eq!(record(&new, "c").worked, note.worked);
+        assert_eq!(notes(&new, &at_work()), []);
+    }
+
+    #[test]
+    fn a_takeover_is_recorded_before_it_is_known_to_work() {
+        let facts = Facts {
+            first_served: None,
+            ..at_work()
+        };
+        let seen = notes(&pod(None), &facts);
+        assert!(seen.iter().all(|note| note.worked.is_none()));
+        assert_eq!(seen.len(), 2);
+    }
+}

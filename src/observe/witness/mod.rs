@@ -1,0 +1,274 @@
+//! Who watches the containers: one task reads a container's log where that is needed, one tries its port.
+//! What they find is kept here, by container, until the pod is gone; what must outlive the operator is
+//! recorded in the pod itself.
+//!
+//! * `facts` is what is known of one container, and whether its log is needed.
+//! * `port` tries the port, and asks the kubelet where it is silent.
+//! * `log` reads the log.
+
+mod facts;
+mod log;
+mod port;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::Api;
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::api::ChainlinkNode;
+
+use facts::Around;
+pub use facts::{Facts, Moment, Recorded};
+
+/// Between two tries of a port that refuses, and of one that answers (the node limits requests).
+const CALM: Duration = Duration::from_secs(1);
+/// For so long after an answer by HTTP the ports of a resource can be reached.
+const HTTP_LATELY: Duration = Duration::from_secs(10);
+
+/// One container of one pod.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ContainerKey {
+    pub pod_uid: String,
+    pub container_id: String,
+}
+
+/// A container that is to be watched.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    pub key: ContainerKey,
+    pub namespace: String,
+    pub pod: String,
+    pub node: ObjectRef<ChainlinkNode>,
+    pub address: IpAddr,
+    /// Another pod has the same address: a machine was lost, and its addresses are given out again.
+    pub address_is_shared: bool,
+    pub started: Timestamp,
+    /// What the pod already records of this container: for that its log is not read again.
+    pub recorded: Recorded,
+}
+
+/// What the watches of one resource share.
+struct Shared {
+    /// A handover or a loss is under way.
+    alert: watch::Sender<bool>,
+    /// When a node of the resource last answered by HTTP.
+    http: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    fn heard_http(&self) {
+        *lock(&self.http) = Some(Instant::now());
+    }
+
+    fn around(&self) -> Around {
+        let http = *lock(&self.http);
+        Around {
+            alert: *self.alert.borrow(),
+            http: http.is_some_and(|at| at.elapsed() <= HTTP_LATELY),
+        }
+    }
+}
+
+/// What the tasks of one watch see with.
+#[derive(Clone)]
+struct Eyes {
+    facts: Arc<Mutex<Facts>>,
+    shared: Arc<Shared>,
+    address_is_shared: Arc<AtomicBool>,
+    wake: Waker,
+}
+
+impl Eyes {
+    fn address_is_shared(&self) -> bool {
+        self.address_is_shared.load(Ordering::SeqCst)
+    }
+
+    fn need_log(&self) -> bool {
+        let around = self.shared.around();
+        lock(&self.facts).needs_log(around, Instant::now())
+    }
+}
+
+struct Watch {
+    subject: Subject,
+    eyes: Eyes,
+    tasks: Vec<AbortHandle>,
+    /// Since when its log is searched for a lost lease, and by which task.
+    lease: Option<(Timestamp, AbortHandle)>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let lease = self.lease.iter().map(|(_, task)| task);
+        for task in self.tasks.iter().chain(lease) {
+            task.abort();
+        }
+    }
+}
+
+/// All watches of this operator.
+pub struct Witnesses {
+    client: kube::Client,
+    wake: UnboundedSender<ObjectRef<ChainlinkNode>>,
+    watches: Mutex<HashMap<ContainerKey, Watch>>,
+    shared: Mutex<HashMap<ObjectRef<ChainlinkNode>, Arc<Shared>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Witnesses {
+    pub fn new(client: kube::Client, wake: UnboundedSender<ObjectRef<ChainlinkNode>>) -> Self {
+        Self {
+            client,
+            wake,
+            watches: Mutex::default(),
+            shared: Mutex::default(),
+        }
+    }
+
+    /// Watches exactly these containers of a resource: new ones are begun, others ended.
+    pub fn watch(&self, node: &ObjectRef<ChainlinkNode>, subjects: Vec<Subject>) {
+        let shared = self.shared(node);
+        let mut watches = lock(&self.watches);
+        watches.retain(|key, watch| {
+            watch.subject.node != *node || subjects.iter().any(|subject| subject.key == *key)
+        });
+        for subject in subjects {
+            let address_is_shared = subject.address_is_shared;
+            let watch = watches
+                .entry(subject.key.clone())
+                .or_insert_with(|| self.begin(subject, &shared));
+            let mut facts = lock(&watch.eyes.facts);
+            let flag = &watch.eyes.address_is_shared;
+            flag.store(address_is_shared, Ordering::SeqCst);
+            if address_is_shared {
+                facts.forget_port();
+            }
+        }
+    }
+
+    /// Forgets a resource that is gone.
+    pub fn forget(&self, node: &ObjectRef<ChainlinkNode>) {
+        self.watch(node, Vec::new());
+        lock(&self.shared).remove(node);
+    }
+
+    /// What is known of a container.
+    pub fn facts(&self, key: &ContainerKey) -> Facts {
+        lock(&self.watches)
+            .get(key)
+            .map(|watch| lock(&watch.eyes.facts).clone())
+            .unwrap_or_default()
+    }
+
+    /// When a container took the lock: the time that was chosen first, however often it is written down.
+    pub fn took_at(&self, key: &ContainerKey, now: Timestamp) -> Timestamp {
+        lock(&self.watches).get(key).map_or(now, |watch| {
+            *lock(&watch.eyes.facts).took_at.get_or_insert(now)
+        })
+    }
+
+    /// Tries ports ten times as often, and reads logs again, while a handover or a loss is under way.
+    pub fn set_alert(&self, node: &ObjectRef<ChainlinkNode>, on: bool) {
+        let shared = self.shared(node);
+        shared
+            .alert
+            .send_if_modified(|alert| std::mem::replace(alert, on) != on);
+    }
+
+    fn shared(&self, node: &ObjectRef<ChainlinkNode>) -> Arc<Shared> {
+        let new = || {
+            Arc::new(Shared {
+                alert: watch::Sender::new(false),
+                http: Mutex::default(),
+            })
+        };
+        let mut all = lock(&self.shared);
+        Arc::clone(all.entry(node.clone()).or_insert_with(new))
+    }
+
+    fn pods(&self, namespace: &str) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Asks a container now, by its port and its kubelet (rule S5).
+    pub async fn ask(&self, subject: &Subject) {
+        let eyes = lock(&self.watches)
+            .get(&subject.key)
+            .map(|watch| watch.eyes.clone());
+        let Some(eyes) = eyes else { return };
+        port::ask(&self.pods(&subject.namespace), subject, &eyes).await;
+    }
+
+    /// Has the log of a container searched for a lease that it could not refresh at `since` or later; or no
+    /// longer. What was found for another time is forgotten.
+    pub fn look_for_lost_lease(&self, key: &ContainerKey, since: Option<Timestamp>) {
+        let mut watches = lock(&self.watches);
+        let Some(watch) = watches.get_mut(key) else {
+            return;
+        };
+        if watch.lease.as_ref().map(|(since, _)| *since) == since {
+            return;
+        }
+        if let Some((_, task)) = watch.lease.take() {
+            task.abort();
+        }
+        lock(&watch.eyes.facts).lost_lease = None;
+        watch.lease = since.map(|since| {
+            let pods = self.pods(&watch.subject.namespace);
+            let search =
+                log::find_lost_lease(pods, watch.subject.clone(), watch.eyes.clone(), since);
+            (since, tokio::spawn(search).abort_handle())
+        });
+    }
+
+    fn begin(&self, subject: Subject, shared: &Arc<Shared>) -> Watch {
+        let wake = Waker {
+            wake: self.wake.clone(),
+            node: subject.node.clone(),
+        };
+        let eyes = Eyes {
+            facts: Arc::new(Mutex::new(Facts::begin(subject.recorded, Instant::now()))),
+            shared: Arc::clone(shared),
+            address_is_shared: Arc::new(AtomicBool::new(subject.address_is_shared)),
+            wake,
+        };
+        let pods = self.pods(&subject.namespace);
+        let port = port::watch(pods.clone(), subject.clone(), eyes.clone());
+        let log = log::read(pods, subject.clone(), eyes.clone());
+        let tasks = vec![
+            tokio::spawn(port).abort_handle(),
+            tokio::spawn(log).abort_handle(),
+        ];
+        Watch {
+            subject,
+            eyes,
+            tasks,
+            lease: None,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Waker {
+    wake: UnboundedSender<ObjectRef<ChainlinkNode>>,
+    node: ObjectRef<ChainlinkNode>,
+}
+
+impl Waker {
+    fn wake(&self) {
+        // The receiver only goes away with the operator.
+        let _ = self.wake.send(self.node.clone());
+    }
+}

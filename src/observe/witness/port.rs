@@ -1,0 +1,169 @@
+//! Trying a node's web port, for as long as its container is watched.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use http_body_util::Empty;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Request, Response, Uri, header};
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::Api;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::facts::Noted;
+use super::log::{Kubelet, ask_kubelet};
+use super::{CALM, Eyes, Subject, lock};
+use crate::node::settings::HTTP_PORT;
+use crate::node::{Answer, Shows};
+
+/// How long an attempt may take. A refusal comes at once; silence means that nothing is known.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two tries of a port that refuses, while a handover or a loss is under way.
+const ALERT: Duration = Duration::from_millis(100);
+/// Between the end of one try and the next, at least.
+const BREATH: Duration = Duration::from_millis(50);
+/// The path that is asked for. A node answers it in every version, and without a login.
+const HEALTH: &str = "/health";
+
+/// Tries the port for as long as the container is watched and, where it is silent, asks the kubelet.
+pub(super) async fn watch(pods: Api<Pod>, subject: Subject, eyes: Eyes) {
+    let mut alert = eyes.shared.alert.subscribe();
+    let mut silent = false;
+    loop {
+        let begun = Instant::now();
+        let (shows, noted) = look(&subject, &eyes).await;
+        let silence = noted == Noted::Silence;
+        if silence {
+            note_kubelet(ask_kubelet(&pods, &subject.pod).await, true, &eyes);
+        }
+        if noted == Noted::News || silence != silent {
+            eyes.wake.wake();
+        }
+        silent = silence;
+        // The node's own server limits requests; the temporary one of a booting node does not, and is
+        // asked more often, since its end is the end of the gap.
+        let patient = matches!(shows, Shows::Serving | Shows::Limited);
+        let alarmed = *alert.borrow_and_update();
+        let pause = if alarmed && !patient { ALERT } else { CALM };
+        let rest = pause.saturating_sub(begun.elapsed()).max(BREATH);
+        if alarmed || patient {
+            sleep(rest).await;
+        } else {
+            // An alert that begins now must not wait for the end of the pause.
+            let _ = timeout(rest, alert.wait_for(|on| *on)).await;
+        }
+    }
+}
+
+/// Asks once, by the port, and the kubelet too unless a node answers: a refusal comes from the network of a
+/// container that has just ended as well as from one that waits.
+pub(super) async fn ask(pods: &Api<Pod>, subject: &Subject, eyes: &Eyes) {
+    let (shows, noted) = look(subject, eyes).await;
+    if noted == Noted::Silence || shows == Shows::Nobody {
+        let kubelet = ask_kubelet(pods, &subject.pod).await;
+        note_kubelet(kubelet, noted == Noted::Silence, eyes);
+    }
+}
+
+fn note_kubelet(kubelet: Kubelet, alone: bool, eyes: &Eyes) {
+    let mut facts = lock(&eyes.facts);
+    let now = Instant::now();
+    match kubelet {
+        Kubelet::Runs => {
+            facts.note_running(now);
+            if alone {
+                facts.note_kubelet(now);
+            }
+        }
+        Kubelet::Ended => facts.note_end_of_log(now),
+        Kubelet::Silent => {}
+    }
+}
+
+/// Tries the port once and notes what came of it.
+async fn look(subject: &Subject, eyes: &Eyes) -> (Shows, Noted) {
+    if eyes.address_is_shared() {
+        return (Shows::Nothing, Noted::Silence);
+    }
+    let shows = try_port(subject.address).await.shows();
+    let mut facts = lock(&eyes.facts);
+    if eyes.address_is_shared() {
+        return (Shows::Nothing, Noted::Silence);
+    }
+    if matches!(shows, Shows::Serving | Shows::Starting) {
+        eyes.shared.heard_http();
+    }
+    (shows, facts.note_answer(shows, Instant::now()))
+}
+
+/// Tries `/health` on port 6688 of a pod.
+async fn try_port(address: IpAddr) -> Answer {
+    timeout(PATIENCE, attempt(SocketAddr::new(address, HTTP_PORT)))
+        .await
+        .unwrap_or(Answer::Timeout)
+}
+
+async fn attempt(address: SocketAddr) -> Answer {
+    let stream = match TcpStream::connect(address).await {
+        Ok(stream) => stream,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Answer::Refused,
+        Err(error) => return Answer::Unreachable(error.to_string()),
+    };
+    request(stream, address)
+        .await
+        .unwrap_or_else(|error| Answer::Unreachable(error.to_string()))
+}
+
+async fn request(stream: TcpStream, address: SocketAddr) -> Result<Answer, hyper::Error> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let driver = tokio::spawn(connection);
+    let mut request = Request::new(Empty::<Bytes>::new());
+    *request.uri_mut() = Uri::from_static(HEALTH);
+    if let Ok(host) = header::HeaderValue::from_str(&address.to_string()) {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    request.headers_mut().insert(
+        header::CONNECTION,
+        header::HeaderValue::from_static("close"),
+    );
+    let answer = sender.send_request(request).await;
+    driver.abort();
+    let answer = answer?;
+    if leads_to_tls(&answer) {
+        return Ok(Answer::ToTls);
+    }
+    Ok(Answer::Http {
+        status: answer.status().as_u16(),
+    })
+}
+
+/// Whether it is the way to the same path by HTTPS, and not to a login somewhere.
+fn leads_to_tls<B>(answer: &Response<B>) -> bool {
+    let to = answer.headers().get(header::LOCATION);
+    let to = to.and_then(|to| to.to_str().ok()?.parse::<Uri>().ok());
+    answer.status().is_redirection()
+        && to.is_some_and(|to| to.scheme_str() == Some("https") && to.path() == HEALTH)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_way_to_the_same_path_by_https_is_the_nodes_own() {
+        let leads = |status: u16, to: &str| {
+            let answer = Response::builder().status(status);
+            leads_to_tls(&answer.header(header::LOCATION, to).body(()).unwrap())
+        };
+        assert!(leads(301, "https://10.0.0.7:6689/health"));
+        assert!(!leads(301, "http://10.0.0.7:6688/health"));
+        assert!(!leads(302, "https://login.example.com/?back=/health"));
+        assert!(!leads(302, "/signin"));
+        assert!(!leads(200, "https://10.0.0.7:6689/health"));
+    }
+}
