@@ -240,18 +240,18 @@ impl<'a> Census<'a> {
             .filter(|active| !active.deleted && active.answered_since(before(self.now, FRESH)))
     }
 
-    /// Whether a pod that has the lock works as a node: its own server answers. Where its port has never been reached,
-    /// its kubelet has to answer for it, and the time of a boot to be over.
+    /// Whether a pod that has the lock works as a node: its own server answers. Where its port is silent, its
+    /// kubelet has to answer for it, and its log to have told that it is up, or the time of a boot to be over.
     pub fn works(&self, pod: &Pod) -> bool {
         let fresh = before(self.now, FRESH);
-        let unseen = pod.served.is_none()
-            && pod
-                .contact
-                .is_some_and(|contact| contact.at >= fresh && contact.answer == Answered::Kubelet);
-        let booted = pod
+        let runs = pod
+            .contact
+            .is_some_and(|contact| contact.at >= fresh && contact.answer == Answered::Kubelet);
+        let took = pod
             .took
             .is_some_and(|took| took.at <= before(self.now, BOOT));
-        pod.served_since(fresh) || (unseen && booted)
+        let booted = pod.worked_at.is_some() || (pod.served.is_none() && took);
+        pod.served_since(fresh) || (runs && booted)
     }
 
     /// Whether the active holds the lock and has not served yet: it boots, dumps or migrates the database. One that
@@ -260,7 +260,7 @@ impl<'a> Census<'a> {
     pub fn boots(&self, active: &Pod, memory: &Memory) -> bool {
         let last = memory.last_active.as_ref();
         let known = last.is_some_and(|last| last.uid == active.id.uid && last.ended.is_none());
-        if known {
+        if known || active.worked_at.is_some() {
             return false;
         }
         let took = |age| {
@@ -360,8 +360,15 @@ fn database(
     if took.waited != Some(false) && memory.database_differs.is_none() {
         return Database::Ours;
     }
+    // One that says itself that it can't refresh its lease is cut off from the database: that it goes on answering says
+    // nothing of the other.
+    let lately_lost = before(took.at, rescue + LOST);
+    let cut_off = |older: &Pod| older.lost_lease_at.is_some_and(|at| at >= lately_lost);
     let mut older = takers.iter().filter(|older| {
-        older.id != pod.id && !older.deleted && older.took.is_some_and(|first| first.at < took.at)
+        older.id != pod.id
+            && !older.deleted
+            && !cut_off(older)
+            && older.took.is_some_and(|first| first.at < took.at)
     });
     let accepted = memory
         .last_active

@@ -287,9 +287,13 @@ fn remember_active(
     if active.deleted && last.as_ref().is_some_and(|last| last.uid == active.id.uid) {
         return None;
     }
-    // The new active counts from its first answer as a node, which is the end of the gap. Where its port can't be
-    // reached, nothing tells that moment.
-    let served = active.served_since(active.took.map_or(now, |took| took.at));
+    // The new active counts from its first answer as a node, or its own word that it is up, which is the end of the
+    // gap. Where its port can't be reached and its log is gone, nothing tells that moment.
+    let first = [active.serving_since, active.worked_at]
+        .into_iter()
+        .flatten()
+        .min();
+    let served = first.is_some() || active.served_since(active.took.map_or(now, |took| took.at));
     if !served && !census.works(active) {
         return None;
     }
@@ -313,7 +317,8 @@ fn remember_active(
         purpose: None,
     });
     let last = last?;
-    let finished_at = active.contact.map_or(now, |contact| contact.at);
+    let answered = active.contact.map_or(now, |contact| contact.at);
+    let finished_at = first.unwrap_or(answered);
     let gap_ms = last
         .ended
         .filter(|_| served)

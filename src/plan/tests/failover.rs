@@ -481,3 +481,23 @@ fn an_active_that_is_not_seen_is_not_called_well() {
     world.later(601);
     assert_eq!(world.blocked(), blocked("ActiveNotSeen", true));
 }
+
+/// Its route to the database broke, and it goes on answering (measured).
+#[test]
+fn s9_a_pod_that_takes_the_lease_of_an_active_that_says_it_lost_it_is_the_active() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&configured("2.28.0", "restarted"));
+    world.obey();
+    let successor = world.newest();
+    let now = world.now;
+    world.pod("a").lost_lease_at = Some(now);
+    world.starts(&successor);
+    world.takes(&successor);
+    for _ in 0..60 {
+        let acts = world.obey();
+        assert!(!acts.contains(&format!("stop {successor}")), "{acts:?}");
+        world.later(1);
+    }
+    assert_eq!(world.labelled(), [successor]);
+    assert_eq!(world.memory.database_differs, None);
+}
