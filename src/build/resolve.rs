@@ -168,12 +168,7 @@ fn render(
     let content = Content {
         template,
         image: image(spec, &version),
-        pull_policy: spec
-            .image
-            .as_ref()
-            .and_then(|image| image.pull_policy)
-            .map_or("IfNotPresent", crate::api::PullPolicy::as_str)
-            .to_owned(),
+        pull_policy: pull_policy(spec).to_owned(),
         pull_secrets: spec
             .image
             .iter()
@@ -355,6 +350,13 @@ fn image(spec: &ChainlinkNodeSpec, version: &NodeVersion) -> String {
         (None, Some(tag)) => format!("{repository}:{tag}"),
         (None, None) => format!("{repository}:{version}"),
     }
+}
+
+fn pull_policy(spec: &ChainlinkNodeSpec) -> &'static str {
+    let image = spec.image.as_ref();
+    image
+        .and_then(|image| image.pull_policy)
+        .map_or("IfNotPresent", crate::api::PullPolicy::as_str)
 }
 
 /// TOML where there are files; the environment for a 1.x node without any.

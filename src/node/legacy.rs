@@ -83,11 +83,8 @@ mod tests {
                 .filter(|name| !without.contains(name))
                 .flat_map(|name| [name, "\n"])
                 .collect();
-            let digest: String = Sha256::digest(list)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            assert_eq!(digest, sha256, "{release}");
+            let digest = Sha256::digest(list);
+            assert_eq!(format!("{digest:x}"), sha256, "{release}");
         }
     }
 
