@@ -84,7 +84,8 @@ mod tests {
                 .flat_map(|name| [name, "\n"])
                 .collect();
             let digest = Sha256::digest(list);
-            assert_eq!(format!("{digest:x}"), sha256, "{release}");
+            let digest: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(digest.concat(), sha256, "{release}");
         }
     }
 
