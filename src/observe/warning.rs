@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn what_was_not_repeated_for_long_is_over() {
         let old = event("Warning", "FailedMount", "11:54:59");
-        assert_eq!(told(&pod("True"), &[old.clone()]), None);
+        assert_eq!(told(&pod("True"), std::slice::from_ref(&old)), None);
         let mut repeated = old;
         repeated["series"] = json!({"count": 7, "lastObservedTime": "2026-01-01T12:04:00.000000Z"});
         assert_eq!(
