@@ -8,15 +8,18 @@ mod budgets;
 mod carry_out;
 mod database;
 mod intent;
+mod known;
 mod pass;
 mod second_look;
 mod shared;
+mod status;
 mod streams;
+mod troubles;
 mod turns;
 mod watchdog;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kube::api::Api;
@@ -31,8 +34,8 @@ use crate::api::ChainlinkNode;
 use crate::observe::{Machines, Witnesses};
 use crate::report::Metrics;
 
-use budgets::Budgets;
 use database::Asked;
+use known::Known;
 use pass::Pass;
 use turns::Turns;
 
@@ -54,6 +57,8 @@ pub enum Error {
         #[source]
         source: kube::Error,
     },
+    #[error("{0}")]
+    Unfinished(String),
     #[error("the API server did not answer within {} s", LONGEST_PASS.as_secs())]
     Slow,
 }
@@ -87,16 +92,11 @@ pub struct Context {
     machines: Machines,
     turns: Turns,
     wake: mpsc::UnboundedSender<ObjectRef<ChainlinkNode>>,
-    /// What was last made of the budgets of a resource, by its uid.
-    budgets: Mutex<HashMap<String, Budgets>>,
     reporter: Reporter,
     metrics: Metrics,
     watchdog: Watchdog,
-    /// Why the API server last refused to make a pod, by the uid of the resource.
-    refusals: Mutex<HashMap<String, String>>,
-    /// The name of the pod that was to be made last and turned out to be taken, by the uid of the
-    /// resource.
-    taken: Mutex<HashMap<String, String>>,
+    /// What is known of each resource, by its uid.
+    known: Mutex<HashMap<String, Known>>,
     /// What the database of a resource said last, by the resource's uid.
     words: Mutex<HashMap<String, Asked>>,
     /// All resources, as the controllers of their namespaces know them.
@@ -120,12 +120,10 @@ impl Context {
             machines: Machines::default(),
             turns: Turns::new(settings.max_handovers),
             wake,
-            budgets: Mutex::default(),
             reporter,
             metrics: Metrics::default(),
             watchdog: Watchdog::default(),
-            refusals: Mutex::default(),
-            taken: Mutex::default(),
+            known: Mutex::default(),
             words: Mutex::default(),
             stores: Mutex::default(),
             client,
@@ -141,46 +139,6 @@ impl Context {
     /// Whether the loops turn.
     pub fn watchdog(&self) -> &Watchdog {
         &self.watchdog
-    }
-
-    fn refusal(&self, uid: &str) -> Option<String> {
-        self.refusals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(uid)
-            .cloned()
-    }
-
-    /// Forgets a resource that is gone.
-    fn forget(&self, uid: &str) {
-        self.note_refusal(uid, None);
-        self.turns.give_back(uid);
-        self.budgets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(uid);
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.remove(uid);
-        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.remove(uid);
-    }
-
-    fn note_taken(&self, uid: &str, pod: &str) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.insert(uid.to_owned(), pod.to_owned());
-    }
-
-    fn taken(&self, uid: &str) -> Option<String> {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.get(uid).cloned()
-    }
-
-    fn note_refusal(&self, uid: &str, refusal: Option<String>) {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        match refusal {
-            Some(message) => refusals.insert(uid.to_owned(), message),
-            None => refusals.remove(uid),
-        };
     }
 }
 
@@ -220,26 +178,9 @@ async fn one_pass(
         .doing("reading the resource")?;
     let Some(node) = fresh.filter(|node| node.metadata.deletion_timestamp.is_none()) else {
         // What belongs to it goes by its owner references, with or without this operator.
-        context.forget(reference.extra.uid.as_deref().unwrap_or_default());
-        context.witnesses.forget(reference);
-        context.machines.forget(reference);
-        context.metrics.forget(
-            &reference.namespace.clone().unwrap_or_default(),
-            &reference.name,
-        );
+        context.forget(reference);
         return Ok(Action::await_change());
     };
     let pass = Pass::begin(context, &node, &api).await?;
     Box::pin(pass.finish()).await
-}
-
-/// The message of an API server that will not have it so; other errors pass.
-fn refused<T>(result: Result<T, kube::Error>) -> Result<Result<T, String>, kube::Error> {
-    match result {
-        Ok(done) => Ok(Ok(done)),
-        Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_invalid() => {
-            Ok(Err(status.message.clone()))
-        }
-        Err(error) => Err(error),
-    }
 }

@@ -1,18 +1,23 @@
-//! One pass over one resource: what is read before the pods, the look at them, what is reported and told of the
-//! plan, and when to look again.
+//! One pass over one resource: what is read before the pods, the look at them, the plan, and then all that is made of
+//! it, in the order that matters: the intent is written, the labels move, what is about to be done is told, and done.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures::future::join_all;
 use jiff::Timestamp;
-use kube::api::{Api, PostParams};
+use kube::api::Api;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
-use super::{Context, Doing, Error, intent, refused};
-use crate::act::{Keeper, Keeping, Kept, Services};
+use super::known::Known;
+use super::second_look::Stopped;
+use super::status::{Written, outdated};
+use super::troubles::{BUDGET, NOT_KEPT, POD_REFUSED, POD_UNCHANGED, SERVICE, Troubles};
+use super::{Context, Doing, Error, intent};
+use crate::act::{Keeper, Keeping, Kept, Services, refusal, sentence};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory};
 use crate::build::{self, Recorded, Resolved};
 use crate::observe::{Looker, Observation, Problem, Wanted};
@@ -21,8 +26,12 @@ use crate::report::{self, Report};
 
 /// After an act: what came of it.
 const ACTED: Duration = Duration::from_millis(200);
-/// After the API server has refused to make a pod.
+/// After somebody else has written the status.
+const OVERTAKEN: Duration = Duration::from_millis(50);
+/// After the API server has refused something.
 const REFUSED: Duration = Duration::from_secs(5);
+/// While the CRD is too old to keep what the operator has to remember.
+const OUTDATED: Duration = Duration::from_secs(15);
 
 /// One pass, after everything but the pods was read.
 pub(super) struct Pass<'a> {
@@ -34,8 +43,8 @@ pub(super) struct Pass<'a> {
     pub(super) keeper: Keeper<'a>,
     pub(super) kept: Kept,
     pub(super) resolved: Result<Resolved, Problem>,
-    /// Why the Service does not lead to the active.
-    pub(super) service: Option<Blocked>,
+    /// What has not succeeded so far.
+    troubles: Troubles,
 }
 
 /// The revision that was wanted when the operator last looked.
@@ -47,19 +56,37 @@ fn recorded<'a>(node: &'a ChainlinkNode, kept: &Kept) -> Option<Recorded<'a>> {
     })
 }
 
-/// Why the wanted revision can't be kept, if it can't.
-fn not_kept(kept: Result<Keeping, String>) -> Option<Problem> {
-    let (message, missing) = match kept {
-        Ok(Keeping::Done) => return None,
+/// Keeps the wanted revision, or says why it can't be. That keeps nobody from looking after the pods.
+async fn keep(
+    keeper: &Keeper<'_>,
+    wanted: Resolved,
+    kept: &mut Kept,
+    troubles: &mut Troubles,
+) -> Result<Resolved, Problem> {
+    let known = kept.revisions.contains_key(&wanted.revision.name);
+    let (message, missing) = match keeper.keep(&wanted, kept).await {
+        Ok(Keeping::Done) => return Ok(wanted),
         // It may be an object of an earlier resource of this name, and soon gone.
         Ok(Keeping::NotOurs(message)) => (message, true),
-        Err(message) => (
-            format!("the API server refuses to keep the revision: {message}"),
-            false,
-        ),
+        Err(error) => match refusal(&error) {
+            Some(said) => (
+                format!("the API server refuses to keep the revision: {said}"),
+                false,
+            ),
+            // Its files are seen to again before a pod of it is made.
+            None if known => {
+                troubles.fail(NOT_KEPT, "keep the files of the wanted revision", &error);
+                return Ok(wanted);
+            }
+            None => {
+                tracing::warn!(%error, "the wanted revision could not be kept");
+                let said = sentence(&error);
+                (format!("the revision could not be kept: {said}"), true)
+            }
+        },
     };
-    Some(Problem {
-        reason: "RevisionNotKept",
+    Err(Problem {
+        reason: NOT_KEPT,
         message,
         missing,
     })
@@ -78,51 +105,38 @@ impl<'a> Pass<'a> {
             .await
             .doing("reading the kept revisions")?;
         let mut kept = Kept::read(&objects);
+        let mut troubles = Troubles::default();
         let names = build::referenced_config_maps(&node.spec);
-        let maps = looker
-            .config_maps(&names)
-            .await
-            .doing("reading ConfigMaps")?;
-        let mut resolved = build::resolve_after(
-            recorded(node, &kept),
-            &node.name_any(),
-            &node.spec,
-            &maps,
-            None,
-        );
-        // What the API server refuses is reported, and keeps nobody from looking after the pods.
-        if let Ok(wanted) = &resolved {
-            let kept = refused(keeper.keep(wanted, &mut kept).await);
-            if let Some(problem) = not_kept(kept.doing("keeping the wanted revision")?) {
-                resolved = Err(problem);
+        let resolved = match looker.config_maps(&names).await {
+            Ok(maps) => {
+                let recorded = recorded(node, &kept);
+                build::resolve_after(recorded, &node.name_any(), &node.spec, &maps, None)
             }
-        }
-        let service = match keeper.services().await {
-            Ok(Services::AsWanted) => None,
-            Ok(Services::NotOurs(name)) => Some(format!(
-                "a Service named {name} exists and is not this resource's: it does not lead to the active; rename one of the two"
-            )),
-            Err(error) => refused::<()>(Err(error))
-                .doing("applying the Service")?
-                .err(),
+            Err(error) => match refusal(&error) {
+                Some(said) => Err(unreadable(&said)),
+                // Whoever does not answer this answers nothing else.
+                None => return Err(error).doing("reading ConfigMaps"),
+            },
         };
-        let service = service.map(|message| Blocked {
-            reason: "ServiceRefused".to_owned(),
-            message,
-            stalled: true,
-        });
-        let reference = ObjectRef::from_obj(node);
+        let resolved = match resolved {
+            Ok(wanted) => keep(&keeper, wanted, &mut kept, &mut troubles).await,
+            Err(problem) => Err(problem),
+        };
         Ok(Self {
             context,
             node,
             api,
-            reference,
+            reference: ObjectRef::from_obj(node),
             looker,
             keeper,
             kept,
             resolved,
-            service,
+            troubles,
         })
+    }
+
+    pub(super) fn know<T>(&self, what: impl FnOnce(&mut Known) -> T) -> T {
+        self.context.know(&self.reference, what)
     }
 
     pub(super) async fn observe(&self) -> Result<Observation, Error> {
@@ -161,6 +175,8 @@ impl<'a> Pass<'a> {
         } else {
             Vec::new()
         };
+        let (taken, refused_stop) =
+            self.know(|known| (known.taken.clone(), known.refused_stop.clone()));
         Ok(Observation {
             at,
             intent,
@@ -169,162 +185,220 @@ impl<'a> Pass<'a> {
             pulls,
             validations,
             database: self.verified(),
-            taken: self.context.taken(&uid),
+            taken,
+            refused_stop,
             machines,
         })
     }
 
-    pub(super) async fn finish(self) -> Result<Action, Error> {
+    /// Everything after what was read before the pods.
+    pub(super) async fn finish(mut self) -> Result<Action, Error> {
         let old = self.node.status.clone().unwrap_or_default();
-        let mut seen = self.observe().await?;
-        let mut now = Timestamp::now();
-        let mut next = plan(&seen, &old.operator, now);
-        if self.ask_if_due(&seen, &next, now).await? {
-            // The answer may have taken its time, and what was seen before it is no longer fresh.
-            seen = self.observe().await?;
-            now = Timestamp::now();
-            next = plan(&seen, &old.operator, now);
-        }
-        let plan = next;
-        let uid = &seen.intent.node.uid;
-        let makes = |act: &Act| {
-            matches!(
-                act,
-                Act::Create { .. } | Act::Pull { .. } | Act::Validate { .. }
-            )
-        };
-        if !plan.acts.iter().any(makes) {
-            self.context.note_refusal(uid, None);
-        }
-        let refusal = self.context.refusal(uid).map(|message| Blocked {
-            reason: "PodRefused".to_owned(),
-            message: format!("the API server refuses to make a pod: {message}"),
-            stalled: true,
-        });
-        let report = Report {
+        let (seen, plan, now) = self.look_and_plan(&old).await?;
+        let mut report = Report {
             node: self.node,
             seen: &seen,
             plan: &plan,
             sharers: self.sharers(),
             backup_off: self.resolved.as_ref().ok().and_then(|it| it.backup_off),
-            refusal: refusal
-                .or_else(|| self.service.clone())
-                .or_else(|| self.budget_refusal(uid)),
+            refusal: self.told(&plan),
             now,
         };
         let new = report::status(&report, &old);
-        let Some(version) = self.write(&old, &new).await? else {
-            // Somebody else wrote: this plan is worth nothing any more (rule S4).
-            return Ok(Action::requeue(Duration::from_millis(50)));
+        let version = match self.write(&old, &new).await? {
+            Written::Whole(version) => version,
+            // This plan is worth nothing any more (rule S4).
+            Written::Overtaken => return Ok(Action::requeue(OVERTAKEN)),
+            Written::StillPruned => return Ok(Action::requeue(OUTDATED)),
+            Written::Pruned { field, version } => {
+                report.refusal = Some(outdated(&field));
+                let told = report::status(&report, &old);
+                self.write_what_is_kept(&told, &version).await?;
+                return Ok(Action::requeue(OUTDATED));
+            }
         };
-        let namespace = self.node.namespace().unwrap_or_default();
-        self.context
-            .metrics
-            .status(&namespace, &self.node.name_any(), &new);
-        if let Some(done) = &plan.finished {
-            self.context
-                .metrics
-                .moved(&namespace, &self.node.name_any(), done);
+        self.count(&old, &new, &plan);
+        self.set_alert(&new, &plan);
+
+        let mut troubles = std::mem::take(&mut self.troubles);
+        let labels_in_place = self.move_roles(&seen, &plan, &mut troubles).await;
+        self.tell(report::notes(&report, &old, &new, self.warnings()))
+            .await;
+        self.keep_services(&mut troubles).await;
+        let stopped = self
+            .act(&seen, &plan, &version, labels_in_place, &mut troubles)
+            .await?;
+        self.mind_turn(&seen, &plan, &new, stopped);
+        // While the lock moves nothing else is done.
+        if !moves(&plan) {
+            let active = new.active.as_deref().unwrap_or_default();
+            self.keep_budgets(plan.standbys_kept, active, &mut troubles)
+                .await;
         }
-        let warnings = self
-            .resolved
+        let again = self.again(&plan, troubles)?;
+        if plan.acts.is_empty() && !is_busy(&plan) {
+            self.tidy_revisions(&seen, &plan.memory).await?;
+        }
+        Ok(Action::requeue(again))
+    }
+
+    async fn look_and_plan(
+        &self,
+        old: &ChainlinkNodeStatus,
+    ) -> Result<(Observation, Plan, Timestamp), Error> {
+        let seen = self.observe().await?;
+        let now = Timestamp::now();
+        let next = plan(&seen, &old.operator, now);
+        if !self.ask_if_due(&seen, &next, now).await? {
+            return Ok((seen, next, now));
+        }
+        // The answer may have taken its time, and what was seen before it is no longer fresh.
+        let seen = self.observe().await?;
+        let now = Timestamp::now();
+        let next = plan(&seen, &old.operator, now);
+        Ok((seen, next, now))
+    }
+
+    /// What did not succeed in the pass before, as far as it would be done again.
+    fn told(&self, plan: &Plan) -> Option<Blocked> {
+        let any = |is: fn(&Act) -> bool| plan.acts.iter().any(is);
+        let makes = any(|act| {
+            matches!(
+                act,
+                Act::Create { .. } | Act::Pull { .. } | Act::Validate { .. }
+            )
+        });
+        let changes = any(|act| {
+            matches!(
+                act,
+                Act::Label { .. } | Act::Gate { .. } | Act::Tidy { .. } | Act::EndErrand { .. }
+            )
+        });
+        let before = self.know(|known| known.troubles.clone());
+        [
+            (POD_REFUSED, makes),
+            (POD_UNCHANGED, changes),
+            (NOT_KEPT, true),
+            (SERVICE, true),
+            (BUDGET, true),
+        ]
+        .into_iter()
+        .find_map(|(reason, again)| before.told(reason).filter(|_| again))
+    }
+
+    fn warnings(&self) -> &[String] {
+        self.resolved
             .as_ref()
-            .map(|resolved| resolved.warnings.as_slice());
-        for note in report::notes(&report, &old, &new, warnings.unwrap_or_default()) {
-            self.tell(note).await;
+            .map(|resolved| resolved.warnings.as_slice())
+            .unwrap_or_default()
+    }
+
+    fn count(&self, old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus, plan: &Plan) {
+        let namespace = self.node.namespace().unwrap_or_default();
+        let (name, metrics) = (self.node.name_any(), &self.context.metrics);
+        metrics.status(&namespace, &name, new);
+        metrics.asked(&namespace, &name, old, new);
+        if let Some(done) = &plan.finished {
+            metrics.moved(&namespace, &name, done);
         }
-        let busy = !matches!(
-            plan.situation.step,
-            Step::Steady | Step::Hibernating | Step::External
-        );
-        // While the lock moves, or may: not for as long as a rollout is stuck.
+    }
+
+    /// Ports are tried more often while the lock moves, or may: not for as long as a rollout is stuck.
+    fn set_alert(&self, new: &ChainlinkNodeStatus, plan: &Plan) {
         let moving = new.active.is_none()
             || matches!(plan.situation.step, Step::StoppingActive | Step::Booting);
         self.context
             .witnesses
-            .set_alert(&self.reference, busy && moving);
-        let acted = self.act(&seen, &plan, &version).await?;
-        let at_rest = plan
-            .memory
-            .stopping
-            .as_ref()
-            .is_none_or(|stop| !stop.active)
-            && plan.situation.step != Step::Booting;
-        if at_rest && !acted {
-            self.context.turns.give_back(uid);
-        } else if !at_rest
-            && plan
-                .memory
-                .stopping
-                .as_ref()
-                .is_some_and(|stop| stop.active)
-        {
-            self.context.turns.note(uid);
-        }
-        // While the lock moves nothing else is done.
-        if at_rest {
-            let active = new.active.as_deref().unwrap_or_default();
-            self.keep_budgets(uid, plan.standbys_kept, active).await?;
-        }
-        if !acted && !busy {
-            self.tidy_revisions(&seen, &plan.memory).await?;
-        }
-        Ok(Action::requeue(self.again(&plan, acted)))
+            .set_alert(&self.reference, is_busy(plan) && moving);
     }
 
-    /// Writes the status where it differs. `None` after a conflict, else the resource's version.
-    async fn write(
-        &self,
-        old: &ChainlinkNodeStatus,
-        new: &ChainlinkNodeStatus,
-    ) -> Result<Option<String>, Error> {
-        let version = self.node.resource_version().unwrap_or_default();
-        if self.node.status.is_some() && old == new {
-            return Ok(Some(version));
-        }
-        let mut node = self.node.clone();
-        node.metadata.managed_fields = None;
-        node.status = Some(new.clone());
-        match self
-            .api
-            .replace_status(&node.name_any(), &PostParams::default(), &node)
-            .await
-        {
-            Ok(written) => Ok(written.resource_version()),
-            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
-                Ok(None)
-            }
-            Err(error) => Err(error).doing("writing the status"),
-        }
-    }
-
-    async fn tell(&self, note: report::Note) {
-        let event = Event {
-            type_: if note.warning {
-                EventType::Warning
-            } else {
-                EventType::Normal
-            },
-            reason: note.reason,
-            note: Some(note.text.chars().take(1000).collect()),
-            action: note.action.to_owned(),
-            secondary: None,
-        };
+    /// Publishes what is about to be done, and waits until that has been tried.
+    async fn tell(&self, notes: Vec<report::Note>) {
         let about = self.node.object_ref(&());
-        // A recorder folds later events of one reason into the text of the first: each gets its own.
-        let recorder = Recorder::new(self.context.client.clone(), self.context.reporter.clone());
-        if let Err(error) = recorder.publish(&event, &about).await {
-            tracing::warn!(%error, "an event could not be published");
+        join_all(notes.into_iter().map(async |note| {
+            let event = Event {
+                type_: if note.warning {
+                    EventType::Warning
+                } else {
+                    EventType::Normal
+                },
+                note: Some(note.short_text().to_owned()),
+                reason: note.reason,
+                action: note.action.to_owned(),
+                secondary: None,
+            };
+            // A recorder folds later events of one reason into the text of the first: each gets its own.
+            let recorder =
+                Recorder::new(self.context.client.clone(), self.context.reporter.clone());
+            if let Err(error) = recorder.publish(&event, &about).await {
+                tracing::warn!(%error, "an event could not be published");
+            }
+        }))
+        .await;
+    }
+
+    async fn keep_services(&self, troubles: &mut Troubles) {
+        match self.keeper.services().await {
+            Ok(Services::AsWanted) => {}
+            Ok(Services::NotOurs(name)) => troubles.refuse(
+                SERVICE,
+                format!(
+                    "a Service named {name} exists and is not this resource's: it does not lead to the active; rename one of the two"
+                ),
+            ),
+            Err(error) => troubles.fail(SERVICE, "apply the Service", &error),
+        }
+    }
+
+    /// Keeps the turn of this resource, or gives it back. It has one from the moment in which the API server accepts the
+    /// stop of its active until somebody serves again.
+    fn mind_turn(
+        &self,
+        seen: &Observation,
+        plan: &Plan,
+        new: &ChainlinkNodeStatus,
+        stopped: Stopped,
+    ) {
+        let uid = &seen.intent.node.uid;
+        let there = |uid: &str| {
+            let mut pods = seen.pods.iter();
+            pods.any(|pod| pod.id.uid == uid && !pod.deleted)
+        };
+        let stop = plan.memory.stopping.as_ref().filter(|stop| stop.active);
+        let accepted = stop.is_some_and(|stop| !there(&stop.uid));
+        let failed = plan.memory.failed.is_some() && new.active.is_none();
+        if accepted || failed {
+            // Also where another operator, or this one before a restart, began it.
+            self.context.turns.note(uid);
+        } else if stopped == Stopped::No && plan.situation.step != Step::Booting {
+            self.context.give_back(uid);
+        }
+        if plan.situation.waits_for_turn() {
+            self.context.turns.wait(&self.reference);
         }
     }
 
     /// How soon to look again. What the API server refuses is not tried again at once.
-    fn again(&self, plan: &Plan, acted: bool) -> Duration {
-        let uid = self.node.uid().unwrap_or_default();
-        if self.context.refusal(&uid).is_some() {
-            return plan.again.max(REFUSED);
+    fn again(&self, plan: &Plan, troubles: Troubles) -> Result<Duration, Error> {
+        let troubles = self.know(|known| {
+            known.troubles = troubles.after(&known.troubles);
+            known.troubles.clone()
+        });
+        let of_pods = [POD_REFUSED, POD_UNCHANGED];
+        if let Some(failure) = troubles.failure()
+            && (plan.acts.is_empty() || troubles.are(&of_pods))
+        {
+            return Err(Error::Unfinished(failure.to_owned()));
         }
-        if acted { ACTED } else { plan.again }
+        Ok(if troubles.are_refused(&of_pods) {
+            plan.again.max(REFUSED)
+        } else if !plan.acts.is_empty() {
+            ACTED
+        } else if troubles.is_empty() {
+            plan.again
+        } else {
+            plan.again.min(REFUSED)
+        })
     }
 
     async fn tidy_revisions(&self, seen: &Observation, memory: &Memory) -> Result<(), Error> {
@@ -342,9 +416,35 @@ impl<'a> Pass<'a> {
                 .as_ref()
                 .map(|creating| creating.revision.clone()),
         );
-        self.keeper
-            .forget_all_but(&needed, &self.kept)
-            .await
-            .doing("removing old revisions")
+        let removed = self.keeper.forget_all_but(&needed, &self.kept).await;
+        // What may not be removed is in nobody's way: the next pass at rest tries again.
+        if let Some(said) = removed.as_ref().err().and_then(refusal) {
+            tracing::warn!(node = %self.reference, said, "an old revision could not be removed");
+            return Ok(());
+        }
+        removed.doing("removing old revisions")
     }
+}
+
+fn unreadable(said: &str) -> Problem {
+    Problem {
+        reason: "ConfigMapUnreadable",
+        message: format!(
+            "the API server does not let the operator read the ConfigMaps of spec.config: {said}"
+        ),
+        missing: false,
+    }
+}
+
+fn is_busy(plan: &Plan) -> bool {
+    !matches!(
+        plan.situation.step,
+        Step::Steady | Step::Hibernating | Step::External
+    )
+}
+
+/// Whether the lock moves, or is about to.
+fn moves(plan: &Plan) -> bool {
+    let stop = plan.memory.stopping.as_ref();
+    stop.is_some_and(|stop| stop.active) || plan.situation.step == Step::Booting
 }

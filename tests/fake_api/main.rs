@@ -27,6 +27,8 @@ mod database;
 mod handover;
 mod hostile;
 mod pods;
+mod refusals;
 mod rights;
 mod successor;
+mod turns;
 mod two_operators;
