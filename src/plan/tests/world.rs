@@ -9,8 +9,8 @@ use crate::api::Memory;
 use crate::node::ExitKind;
 use crate::observe::{
     Answered, Checked, Contact, Container, DatabaseWord, Exit, Intent, Machine, Observation, Pod,
-    PodId, Problem, Pull, Pulled, RefusedStop, Revision, Says, Silence, Took, Trouble, Validation, Verified,
-    Wanted, Wishes,
+    PodId, Problem, Pull, Pulled, RefusedStop, Revision, Says, Silence, Took, Trouble, Validation,
+    Verified, Wanted, Wishes,
 };
 use crate::plan::{Act, Cause, Plan, Situation, plan};
 
