@@ -9,12 +9,14 @@ use std::io::Read;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service as ApiService};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{Api, DeleteParams, PartialObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{
+    Api, DeleteParams, PartialObjectMeta, Patch, PatchParams, PostParams, Preconditions,
+};
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::controls;
+use super::{controls, refusal};
 use crate::api::ChainlinkNode;
 use crate::api::names::{BUDGET_ACTIVE_ANNOTATION, FIELD_MANAGER};
 use crate::build::{self, Content, Resolved};
@@ -25,6 +27,8 @@ use crate::observe::Revision;
 pub struct Kept {
     pub revisions: BTreeMap<String, Revision>,
     pub contents: BTreeMap<String, Content>,
+    /// Uids of the objects that were read.
+    uids: BTreeMap<String, String>,
     newest: i64,
 }
 
@@ -36,6 +40,8 @@ impl Kept {
         for object in objects {
             kept.newest = kept.newest.max(object.revision);
             let name = object.name_any();
+            let uid = object.metadata.uid.clone();
+            kept.uids.extend(uid.map(|uid| (name.clone(), uid)));
             match build::content_of(object) {
                 Ok(content) => {
                     kept.revisions
@@ -145,10 +151,8 @@ impl<'a> Keeper<'a> {
         let secret = build::session_secret(self.node, random).map_err(kube::Error::SerdeError)?;
         let made = secrets.create(&PostParams::default(), &secret).await;
         match there(made.map(drop)) {
-            Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_invalid() => {
-                Ok(Some(status.message.clone()))
-            }
-            other => other.map(|()| None),
+            Err(error) => refusal(&error).map(Some).ok_or(error),
+            Ok(()) => Ok(None),
         }
     }
 
@@ -169,21 +173,24 @@ impl<'a> Keeper<'a> {
                 .iter()
                 .any(|(_, source)| matches!(source, build::FileSource::Pinned(_)));
             if pinned {
-                gone(
-                    self.config_maps()
-                        .delete(name, &DeleteParams::default())
-                        .await
-                        .map(drop),
-                )?;
+                self.forget_files(name).await?;
             }
-            gone(
-                self.revisions()
-                    .delete(name, &DeleteParams::default())
-                    .await
-                    .map(drop),
-            )?;
+            // Without its uid it was made in this pass, and is needed.
+            if let Some(uid) = kept.uids.get(name) {
+                remove(&self.revisions(), name, uid).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn forget_files(&self, name: &str) -> Result<(), kube::Error> {
+        let maps = self.config_maps();
+        let there = maps.get_metadata_opt(name).await?;
+        let ours = there.filter(|there| controls(self.node, there));
+        match ours.and_then(|there| there.metadata.uid) {
+            Some(uid) => remove(&maps, name, &uid).await,
+            None => Ok(()),
+        }
     }
 
     /// Applies the Services that lead to the active pod where they are not as they should be, and removes
@@ -239,9 +246,9 @@ impl<'a> Keeper<'a> {
         let there = services.get_opt(name).await?;
         let ours = there.as_ref().map(|there| controls(self.node, there));
         let Some(wanted) = wanted else {
-            if ours == Some(true) {
-                let parameters = DeleteParams::default();
-                gone(services.delete(name, &parameters).await.map(drop))?;
+            let there = there.filter(|_| ours == Some(true));
+            if let Some(uid) = there.and_then(|there| there.metadata.uid) {
+                remove(&services, name, &uid).await?;
             }
             return Ok(Service::AsWanted);
         };
@@ -319,6 +326,25 @@ fn is_as_wanted(there: &ApiService, wanted: &ApiService) -> bool {
             wanted.metadata.annotations.as_ref(),
             there.metadata.annotations.as_ref(),
         )
+        && owns_no_more(there, "f:labels", wanted.metadata.labels.as_ref())
+        && owns_no_more(there, "f:annotations", wanted.metadata.annotations.as_ref())
+}
+
+/// Whether nothing is left of what the operator once applied and wants no more. Server-side apply keeps who set which
+/// field, so that what others wrote into the same object is told apart and left alone.
+fn owns_no_more(
+    there: &ApiService,
+    field: &str,
+    wanted: Option<&BTreeMap<String, String>>,
+) -> bool {
+    let applied = there.metadata.managed_fields.iter().flatten().filter(|by| {
+        by.manager.as_deref() == Some(FIELD_MANAGER) && by.operation.as_deref() == Some("Apply")
+    });
+    let mut names = applied
+        .filter_map(|by| by.fields_v1.as_ref()?.0["f:metadata"][field].as_object())
+        .flat_map(|fields| fields.keys())
+        .filter_map(|name| name.strip_prefix("f:"));
+    names.all(|name| wanted.is_some_and(|wanted| wanted.contains_key(name)))
 }
 
 /// Bytes that nobody can guess.
@@ -335,9 +361,20 @@ fn there(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
     }
 }
 
-fn gone(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
-    match result {
+/// Deletes an object that was seen, and no other that has its name since.
+async fn remove<K>(api: &Api<K>, name: &str, uid: &str) -> Result<(), kube::Error>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: Some(uid.to_owned()),
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    };
+    match api.delete(name, &parameters).await {
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        other => other,
+        other => other.map(drop),
     }
 }

@@ -3,6 +3,7 @@
 
 mod keep;
 mod pods;
+mod refusal;
 
 use kube::ResourceExt;
 
@@ -10,6 +11,7 @@ use crate::api::ChainlinkNode;
 
 pub use keep::{Keeper, Keeping, Kept, Services};
 pub use pods::{Actor, Outcome};
+pub use refusal::{refusal, sentence};
 
 /// Whether an object is this resource's: one of that name may be another's, or that of an earlier
 /// resource whose objects are not all gone yet.

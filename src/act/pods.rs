@@ -5,7 +5,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions
 use kube::{Client, ResourceExt};
 use serde_json::json;
 
-use super::controls;
+use super::{controls, refusal};
 use crate::api::ChainlinkNode;
 use crate::api::names::{FIELD_MANAGER, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
 use crate::build::{self, Content};
@@ -100,10 +100,7 @@ impl<'a> Actor<'a> {
                 let ours = there.is_none_or(|pod| controls(self.node, &pod));
                 Ok(if ours { Outcome::Done } else { Outcome::Taken })
             }
-            Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_invalid() => {
-                Ok(Outcome::Refused(status.message.clone()))
-            }
-            Err(error) => Err(error),
+            Err(error) => refusal(&error).map(Outcome::Refused).ok_or(error),
         }
     }
 

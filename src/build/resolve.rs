@@ -2,6 +2,7 @@
 //! there is none, in a sentence that says what to write instead.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::content::{
@@ -29,6 +30,9 @@ pub type ConfigMaps = BTreeMap<String, BTreeMap<String, String>>;
 const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
 /// Name of the operator's own last file, for versions without `CL_CONFIG`.
 const OPERATOR_FILE: &str = "zz-operator.toml";
+
+/// Seconds that a node may have from SIGTERM to SIGKILL.
+const GRACE: RangeInclusive<i64> = 30..=3600;
 
 /// Of a lease. So long nobody works after an active has died.
 const LONGEST_LEASE: Duration = Duration::from_secs(300);
@@ -124,8 +128,7 @@ fn render(
     let style = style(&version, config)?;
     let lock = lock(spec, &version, style)?;
     let mut warnings = Vec::new();
-    handover(spec)?;
-    failover(spec)?;
+    times(spec)?;
     let mut pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
     let peers = peers(spec)?;
     let (mut files, mut texts) = files(config, maps, &version, &mut warnings)?;
@@ -707,36 +710,61 @@ fn peers_fit(
     Ok(())
 }
 
-fn failover(spec: &ChainlinkNodeSpec) -> Outcome<()> {
-    let failover = spec.failover.as_ref();
-    let Some(text) = failover.and_then(|failover| failover.unresponsive_after.as_deref()) else {
-        return Ok(());
-    };
-    let field = "spec.failover.unresponsiveAfter";
-    match parse_duration(text) {
-        Ok(after) if after >= SHORTEST_SILENCE => Ok(()),
-        Ok(_) => refused(
+/// Every time that the spec names: what can't be read would be left out without a word.
+fn times(spec: &ChainlinkNodeSpec) -> Outcome<()> {
+    let handover = spec.handover.clone().unwrap_or_default();
+    let failover = spec.failover.clone().unwrap_or_default();
+    let steady = handover
+        .preferred
+        .and_then(|preferred| preferred.steady_for);
+    let may_be_none = [
+        ("handover.settle", handover.settle),
+        ("handover.standbyTimeout", handover.standby_timeout),
+        ("handover.preferred.steadyFor", steady),
+    ];
+    for (field, text) in may_be_none {
+        time(field, text.as_deref())?;
+    }
+    let after = failover.unresponsive_after.as_deref();
+    if time("failover.unresponsiveAfter", after)?.is_some_and(|after| after < SHORTEST_SILENCE) {
+        return refused(
             "InvalidSpec",
-            format!("{field}: {text:?} is too short, as an answer can be late: write 10s or more"),
+            format!(
+                "spec.failover.unresponsiveAfter: {:?} is too short, as an answer can be late: write 10s or more",
+                after.unwrap_or_default()
+            ),
+        );
+    }
+    for (number, window) in handover.windows.iter().enumerate() {
+        let field = format!("handover.windows[{number}].duration");
+        if time(&field, Some(&window.duration))?.is_some_and(|open| open.is_zero()) {
+            return refused(
+                "InvalidSpec",
+                format!(
+                    "spec.{field} is 0: such a window never opens; write how long it stays open, such as 2h"
+                ),
+            );
+        }
+    }
+    let pod = spec.pod.as_ref();
+    match pod.and_then(|pod| pod.termination_grace_period_seconds) {
+        Some(seconds) if !GRACE.contains(&seconds) => refused(
+            "InvalidSpec",
+            format!(
+                "spec.pod.terminationGracePeriodSeconds is {seconds}: write {} to {}; a node that is killed sooner may not have given the lock back",
+                GRACE.start(),
+                GRACE.end()
+            ),
         ),
-        Err(error) => refused("InvalidSpec", format!("{field}: {error}")),
+        _ => Ok(()),
     }
 }
 
-fn handover(spec: &ChainlinkNodeSpec) -> Outcome<()> {
-    let Some(handover) = &spec.handover else {
-        return Ok(());
-    };
-    let fields = [
-        ("settle", &handover.settle),
-        ("standbyTimeout", &handover.standby_timeout),
-    ];
-    for (field, text) in fields {
-        if let Some(Err(error)) = text.as_deref().map(parse_duration) {
-            return refused("InvalidSpec", format!("spec.handover.{field}: {error}"));
-        }
+fn time(field: &str, text: Option<&str>) -> Outcome<Option<Duration>> {
+    match text.map(parse_duration).transpose() {
+        Ok(time) => Ok(time),
+        Err(error) => refused("InvalidSpec", format!("spec.{field}: {error}")),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -818,6 +846,45 @@ mod tests {
         assert_eq!(given(55).unwrap().content.template, 1);
         // Written out, the least is still what was asked for.
         assert!(given(30).is_err());
+    }
+
+    #[test]
+    fn a_time_that_can_not_be_read_is_refused_and_named() {
+        for (part, field) in [
+            (
+                r#"{"handover": {"windows": [{"schedule": "0 2 * * *", "duration": "200h"}]}}"#,
+                "spec.handover.windows[0].duration",
+            ),
+            (
+                r#"{"handover": {"windows": [{"schedule": "0 2 * * *", "duration": "0s"}]}}"#,
+                "such a window never opens",
+            ),
+            (
+                r#"{"handover": {"preferred": {"nodeSelector": {"a": "b"}, "steadyFor": "9999h"}}}"#,
+                "spec.handover.preferred.steadyFor",
+            ),
+            (
+                r#"{"failover": {"unresponsiveAfter": "9999h"}}"#,
+                "spec.failover.unresponsiveAfter",
+            ),
+            (
+                r#"{"failover": {"unresponsiveAfter": "0s"}}"#,
+                "write 60s or more",
+            ),
+            (
+                r#"{"pod": {"terminationGracePeriodSeconds": 5}}"#,
+                "write 30 to 3600",
+            ),
+        ] {
+            let mut whole = serde_json::to_value(spec("2.28.0")).unwrap();
+            let part: serde_json::Value = serde_json::from_str(part).unwrap();
+            let fields = part.as_object().unwrap().clone();
+            whole.as_object_mut().unwrap().extend(fields);
+            let spec: ChainlinkNodeSpec = serde_json::from_value(whole).unwrap();
+            let problem = resolve("node", &spec, &ConfigMaps::new()).unwrap_err();
+            assert_eq!(problem.reason, "InvalidSpec");
+            assert!(problem.message.contains(field), "{}", problem.message);
+        }
     }
 
     #[test]

@@ -121,8 +121,13 @@ fn wishes(node: &ChainlinkNode, handover: &Handover) -> Wishes {
         }),
         preferred: handover.preferred.as_ref().map(|preferred| Preferred {
             labels: preferred.node_selector.clone(),
+            // What can't be read is refused with the whole spec, and does nothing by itself meanwhile.
             automatic_after: (preferred.failback == Some(Failback::Automatic))
-                .then(|| duration(preferred.steady_for.as_ref(), STEADY)),
+                .then(|| match &preferred.steady_for {
+                    Some(text) => parse_duration(text).ok(),
+                    None => Some(STEADY),
+                })
+                .flatten(),
         }),
         approval: (handover.approval == Some(Approval::Manual)).then(|| Approved {
             revision: annotation(APPROVED_ANNOTATION),

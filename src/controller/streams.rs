@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, GroupVersionKind, PartialObjectMeta};
 use kube::runtime::controller::{Config, Controller};
@@ -141,8 +141,8 @@ async fn control(
     tokio::join!(turning, listed);
 }
 
-/// A clock within the loop: where there is nothing to look at, its ticks are all the progress there is.
-/// It wakes nobody.
+/// A clock within the loop: what is gone is forgotten; and where there is nothing to look at, its ticks are all the
+/// progress there is. It wakes nobody but those that waited for what is gone.
 fn idle(
     store: Store<ChainlinkNode>,
     context: Arc<Context>,
@@ -153,6 +153,7 @@ fn idle(
         Some(((), ()))
     });
     ticks.filter_map(move |()| {
+        sweep(&store, &context, namespace.as_deref());
         if is_idle(&store) {
             context
                 .watchdog
@@ -160,6 +161,16 @@ fn idle(
         }
         std::future::ready(None)
     })
+}
+
+/// Forgets what is gone, once it is known what is there.
+fn sweep(store: &Store<ChainlinkNode>, context: &Context, namespace: Option<&str>) {
+    let listed = store.wait_until_ready().now_or_never();
+    if listed.is_some_and(|listed| listed.is_ok()) {
+        let there = store.state();
+        let there: Vec<String> = there.iter().filter_map(|node| node.uid()).collect();
+        context.forget_all_but(namespace, &there);
+    }
 }
 
 /// Whether no resource is there to be looked at: those that are being deleted are not.
@@ -272,6 +283,49 @@ mod tests {
         );
         writer.apply_watcher_event(&watcher::Event::Apply(node));
         assert!(is_idle(&store));
+    }
+
+    #[tokio::test]
+    async fn a_resource_that_went_without_a_trace_is_forgotten_and_gives_its_turn_back() {
+        let nowhere = Router::new().fallback(|| async { StatusCode::FORBIDDEN });
+        let settings = Settings {
+            max_handovers: 1,
+            ..Settings::default()
+        };
+        let (context, mut woken) = Context::new(Client::new(nowhere, "default"), settings);
+        let (store, mut writer) = kube::runtime::reflector::store();
+        let mut gone = node();
+        gone.metadata.uid = Some("gone".to_owned());
+        let mut next = node();
+        next.metadata.uid = Some("next".to_owned());
+        next.metadata.name = Some("next".to_owned());
+        let (gone, there) = (ObjectRef::from_obj(&gone), ObjectRef::from_obj(&next));
+        for reference in [&gone, &there] {
+            context.know(reference, |known| known.taken = Some("x".to_owned()));
+            let status = crate::api::ChainlinkNodeStatus::default();
+            context.metrics.status("a", &reference.name, &status);
+        }
+        assert!(context.turns.take("gone"));
+        context.turns.wait(&there);
+
+        sweep(&store, &context, None);
+        assert!(
+            context.turns.are_taken_for("next"),
+            "nothing was listed yet"
+        );
+        writer.apply_watcher_event(&watcher::Event::Init);
+        writer.apply_watcher_event(&watcher::Event::InitApply(next));
+        writer.apply_watcher_event(&watcher::Event::InitDone);
+        sweep(&store, &context, Some("b"));
+        assert!(context.turns.are_taken_for("next"), "another loop's");
+        sweep(&store, &context, None);
+        assert!(!context.turns.are_taken_for("next"));
+        assert_eq!(woken.try_recv().unwrap(), there);
+        assert_eq!(context.know(&gone, |known| known.taken.clone()), None);
+        assert!(context.know(&there, |known| known.taken.is_some()));
+        let text = context.metrics.text().unwrap();
+        assert!(!text.contains("node=\"cl\""), "{text}");
+        assert!(text.contains("node=\"next\""), "{text}");
     }
 
     #[tokio::test]

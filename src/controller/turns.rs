@@ -3,35 +3,47 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use kube::runtime::reflector::ObjectRef;
+
+use crate::api::ChainlinkNode;
+
 /// One turn for each resource that may move its lock now.
 #[derive(Debug)]
 pub(super) struct Turns {
     /// 0 is no limit.
     limit: usize,
-    taken: Mutex<HashSet<String>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The uids of those that have a turn.
+    taken: HashSet<String>,
+    /// Who looks again when a turn is given back.
+    waiting: HashSet<ObjectRef<ChainlinkNode>>,
 }
 
 impl Turns {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
-            taken: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
-    fn taken(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the resource with this uid has to wait for others.
     pub(super) fn are_taken_for(&self, uid: &str) -> bool {
-        let taken = self.taken();
+        let taken = &self.known().taken;
         self.limit > 0 && taken.len() >= self.limit && !taken.contains(uid)
     }
 
     /// Takes a turn, if there is one left.
     pub(super) fn take(&self, uid: &str) -> bool {
-        let mut taken = self.taken();
+        let taken = &mut self.known().taken;
         let free = self.limit == 0 || taken.len() < self.limit || taken.contains(uid);
         if free {
             taken.insert(uid.to_owned());
@@ -42,12 +54,21 @@ impl Turns {
     /// Takes a turn whether or not there is one: the lock of this resource moves already, as after a restart
     /// of the operator.
     pub(super) fn note(&self, uid: &str) {
-        self.taken().insert(uid.to_owned());
+        self.known().taken.insert(uid.to_owned());
     }
 
-    /// Its lock does not move any more.
-    pub(super) fn give_back(&self, uid: &str) {
-        self.taken().remove(uid);
+    /// A resource waits until others have given their turns back.
+    pub(super) fn wait(&self, resource: &ObjectRef<ChainlinkNode>) {
+        self.known().waiting.insert(resource.clone());
+    }
+
+    /// Its lock does not move any more. Returns those that waited for that.
+    pub(super) fn give_back(&self, uid: &str) -> HashSet<ObjectRef<ChainlinkNode>> {
+        let mut known = self.known();
+        if known.taken.remove(uid) {
+            return std::mem::take(&mut known.waiting);
+        }
+        HashSet::new()
     }
 }
 
@@ -65,5 +86,17 @@ mod tests {
         turns.give_back("a");
         assert!(turns.take("b"));
         assert!(Turns::new(0).take("a"));
+    }
+
+    #[test]
+    fn those_that_wait_hear_of_a_turn_that_is_given_back_and_of_nothing_else() {
+        let turns = Turns::new(1);
+        assert!(turns.take("a"));
+        turns.wait(&ObjectRef::new("b"));
+        assert!(turns.give_back("c").is_empty(), "it had none");
+        let woken = turns.give_back("a");
+        assert_eq!(woken, HashSet::from([ObjectRef::new("b")]));
+        assert!(turns.take("a"));
+        assert!(turns.give_back("a").is_empty(), "it was told already");
     }
 }

@@ -47,10 +47,26 @@ pub struct Observation {
     pub validations: Vec<Validation>,
     /// A name under which a pod was to be made, and which is somebody else's pod.
     pub taken: Option<String>,
+    /// A stop that the API server did not do.
+    pub refused_stop: Option<RefusedStop>,
     /// What the database itself says of the lock.
     pub database: Verified,
     /// Every machine of the cluster by name; `None` where they may not be read.
     pub machines: Option<BTreeMap<String, Machine>>,
+}
+
+/// A stop that the API server did not do when it was last tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedStop {
+    /// Uid of the pod.
+    pub pod: String,
+    pub message: String,
+    /// Whether a person has to do something, as far as can be told.
+    pub lasting: bool,
+    /// How often it was tried.
+    pub tries: u32,
+    /// When it is tried again.
+    pub again: Timestamp,
 }
 
 /// A machine of the cluster (a Kubernetes Node).

@@ -1,12 +1,14 @@
 //! What did not work: a handover after which nobody serves, pods that do not come up; and what is done about it with the
 //! last revision that worked.
 
+use jiff::Timestamp;
+
 use super::census::before;
 use super::guard::{self, Cause, Denied, Rule};
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Step};
 use crate::api::{FailedHow, Stop};
-use crate::observe::{Container, Pod, Revision};
+use crate::observe::{Container, Observation, Pod, Revision};
 
 impl<'a> Board<'a> {
     /// The handover to the wanted revision has failed: it is not tried again.
@@ -207,5 +209,23 @@ impl<'a> Board<'a> {
                 let made = |pod: &&Pod| pod.revision.as_ref() == Some(proven);
                 proven != target && self.creatable(proven).is_ok() && !self.live.iter().any(made)
             })
+    }
+}
+
+/// A stop that the API server did not do is told, and tried again calmly: its intent is not written again before.
+pub(super) fn refused_stop(decided: &mut Decided, seen: &Observation, now: Timestamp) {
+    let planned = decided.stop.as_ref().map(|permit| &permit.pod().uid);
+    let refused = seen.refused_stop.as_ref();
+    let Some(refused) = refused.filter(|refused| planned == Some(&refused.pod)) else {
+        return;
+    };
+    decided.situation.blocked.get_or_insert(Blocked {
+        reason: "StopRefused".to_owned(),
+        message: refused.message.clone(),
+        stalled: refused.lasting,
+    });
+    if now < refused.again {
+        decided.stop = None;
+        decided.situation.until = Some(refused.again);
     }
 }

@@ -24,6 +24,7 @@ pub struct Permit {
     to: Option<String>,
     purpose: Purpose,
     never_started: bool,
+    relies_on: Vec<PodId>,
 }
 
 /// What the stop of an active is for.
@@ -79,6 +80,10 @@ impl Permit {
     /// Whether Kubernetes has said why the pod's container could not start.
     pub(super) fn never_started(&self) -> bool {
         self.never_started
+    }
+    /// The pods without which the stop would not be permitted: each of them has to answer right before it (rule S5).
+    pub fn relies_on(&self) -> &[PodId] {
+        &self.relies_on
     }
     /// The standby that is to take over.
     pub fn successor(&self) -> Option<&PodId> {
@@ -217,6 +222,7 @@ fn permit(pod: &Pod, cause: Cause, active: bool) -> Permit {
         active,
         to: None,
         purpose: Purpose::Rollout,
+        relies_on: Vec::new(),
         never_started: matches!(pod.container, Container::NotStarted { trouble: Some(_) }),
     }
 }
@@ -349,6 +355,7 @@ pub(super) fn stop_active(
     Ok(Permit {
         to: Some(goal.revision.name.clone()),
         purpose: goal.purpose,
+        relies_on: vec![successor.id.clone()],
         ..permit(active, cause, true)
     })
 }
@@ -523,8 +530,11 @@ pub(super) fn stop_other(
         Container::NotStarted { .. } | Container::Down { .. } => true,
         Container::Running { .. } | Container::Ended { .. } => false,
     };
-    let covered = census.active_at_work().is_some() || another_waits(census, memory, pod, now);
-    if rules.on(Rule::ActiveSeen) && !harmless && !covered {
+    let covers = census
+        .active_at_work()
+        .or_else(|| another_waits(census, memory, pod, now))
+        .filter(|_| !harmless);
+    if rules.on(Rule::ActiveSeen) && !harmless && covers.is_none() {
         return deny(
             "ActiveNotSeen",
             format!(
@@ -539,7 +549,10 @@ pub(super) fn stop_other(
             format!("{} is not in back-off", pod.id.name),
         );
     }
-    Ok(permit(pod, cause, false))
+    Ok(Permit {
+        relies_on: covers.iter().map(|pod| pod.id.clone()).collect(),
+        ..permit(pod, cause, false)
+    })
 }
 
 /// A handover has begun since `since`, and nobody has taken over: it is not to be forgotten for another
@@ -554,21 +567,26 @@ fn takeover_awaited(census: &Census<'_>, memory: &Memory, since: Timestamp) -> b
 
 /// With an external holder there is no active of ours: a standby may go if another one stays. Not
 /// before it is sure that it is not in the middle of its own takeover.
-fn another_waits(census: &Census<'_>, memory: &Memory, pod: &Pod, now: Timestamp) -> bool {
+fn another_waits<'a>(
+    census: &Census<'a>,
+    memory: &Memory,
+    pod: &Pod,
+    now: Timestamp,
+) -> Option<&'a Pod> {
     let long_ago = before(now, TAKEOVER);
     let outside = memory.unheld_since.is_some_and(|since| since <= long_ago);
     let there_before =
         matches!(pod.container, Container::Running { since, .. } if since <= long_ago);
-    outside
+    let may_go = outside
         && there_before
         && pod.waits()
         && pod.answered_since(before(now, FRESH))
         && census.active.is_none()
-        && census.suspects.is_empty()
-        && census
-            .waiting
-            .iter()
-            .any(|other| other.id != pod.id && other.answered_since(before(now, FRESH)))
+        && census.suspects.is_empty();
+    let mut others = census.waiting.iter().copied();
+    others
+        .find(|other| other.id != pod.id && other.answered_since(before(now, FRESH)))
+        .filter(|_| may_go)
 }
 
 /// In back-off after its database was away or it lost the lock, for long enough; or the database is back, as seen by

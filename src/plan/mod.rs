@@ -159,7 +159,8 @@ pub(crate) fn plan_under(
     }
     acts.extend(roles(seen, &census, &memory));
 
-    let decided = moves::next(seen, &census, &memory, now, rules);
+    let mut decided = moves::next(seen, &census, &memory, now, rules);
+    failure::refused_stop(&mut decided, seen, now);
     if let Some(create) = decided.create {
         memory::intend_creation(&mut memory, &create, now);
         acts.push(Act::Create {

@@ -8,7 +8,7 @@ use super::database::is_of_database;
 use super::guard::{self, Cause, Denied, Goal, Permit, Rules};
 use super::pull::Needed;
 use super::relocate::Purpose;
-use super::situation::{Blocked, Situation, Step};
+use super::situation::{Blocked, Situation, Step, WAITING_FOR_TURN};
 use super::{DATABASE_DOUBT, LOST, MISSING, RETRY};
 use crate::api::{FailedHow, Memory, Stop, Validation};
 use crate::observe::{Observation, Pod, PodId, Revision, Wanted};
@@ -498,7 +498,7 @@ impl<'a> Board<'a> {
         waits.then(|| {
             Decided::nothing(
                 Situation::at(Step::StoppingActive).blocked(Blocked {
-                    reason: "WaitingForTurn".to_owned(),
+                    reason: WAITING_FOR_TURN.to_owned(),
                     message:
                         "as many resources as this operator allows move their lock at the moment"
                             .to_owned(),

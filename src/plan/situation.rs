@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+/// The reason of a handover that waits for those of other resources.
+pub(super) const WAITING_FOR_TURN: &str = "WaitingForTurn";
+
 /// The step that the plan is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
@@ -88,6 +91,12 @@ impl Situation {
         self
     }
 
+    /// Whether as many other resources move their lock as may: it is told when one of them is done.
+    pub fn waits_for_turn(&self) -> bool {
+        let blocked = self.blocked.as_ref();
+        blocked.is_some_and(|blocked| blocked.reason == WAITING_FOR_TURN)
+    }
+
     /// When to look again if nothing happens before.
     pub(super) fn again(&self, now: Timestamp) -> Duration {
         if let Some(until) = self.until {
@@ -96,8 +105,8 @@ impl Situation {
         }
         let stalled = self.blocked.as_ref().is_some_and(|blocked| blocked.stalled);
         match self.step {
-            Step::Holding | Step::StoppingActive if stalled => Duration::from_secs(5),
             Step::Steady | Step::Hibernating | Step::External => Duration::from_secs(15),
+            _ if stalled || self.waits_for_turn() => Duration::from_secs(5),
             Step::StoppingActive | Step::AwaitingTakeover => Duration::from_millis(200),
             _ => Duration::from_secs(1),
         }

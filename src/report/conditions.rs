@@ -10,6 +10,21 @@ use super::status::{Report, message};
 use crate::observe::{Answered, Pod};
 use crate::plan::{Blocked, Census, Step, UNRESPONSIVE};
 
+/// All conditions that a resource can have. Some are there only where they have something to say.
+pub(super) const CONDITIONS: [&str; 11] = [
+    "Ready",
+    "Reconciling",
+    "Stalled",
+    "Available",
+    "Redundant",
+    "LockVerified",
+    "Paused",
+    "ApprovalRequired",
+    DATABASE_SHARED,
+    "Preferred",
+    "Drainable",
+];
+
 /// The condition that another resource is on the same database.
 pub(super) const DATABASE_SHARED: &str = "DatabaseShared";
 

@@ -18,6 +18,16 @@ pub struct Note {
     pub text: String,
 }
 
+/// What the API server takes of a note, in bytes (`NoteLengthLimit` in `pkg/apis/core/validation/events.go`).
+const LONGEST_NOTE: usize = 1024;
+
+impl Note {
+    /// As much of the text as an event holds.
+    pub fn short_text(&self) -> &str {
+        &self.text[..self.text.floor_char_boundary(LONGEST_NOTE)]
+    }
+}
+
 fn note(warning: bool, reason: &str, action: &'static str, text: String) -> Note {
     Note {
         warning,
@@ -35,7 +45,12 @@ pub fn notes(
     warnings: &[String],
 ) -> Vec<Note> {
     let mut notes = Vec::new();
-    if old.observed_generation != new.observed_generation {
+    // What contradicts may come from a ConfigMap as well: another revision is told again.
+    let wanted = |status: &ChainlinkNodeStatus| {
+        let wanted = status.operator.wanted.as_ref();
+        wanted.map(|wanted| wanted.name.clone())
+    };
+    if wanted(old) != wanted(new) {
         notes.extend(
             warnings
                 .iter()
@@ -119,7 +134,11 @@ fn shared(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<Note> 
 }
 
 fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<Note> {
+    let refusal = report.refusal.as_ref();
+    let refused = refusal.is_some_and(|refusal| refusal.reason == "PodRefused");
     match act {
+        // Told when it was tried first.
+        Act::Pull { .. } | Act::Validate { .. } if refused => None,
         Act::Create { pod, revision, .. } => {
             let again = old
                 .operator
@@ -141,7 +160,7 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
                 )
             })
         }
-        Act::Stop(permit) => of_stop(old, permit),
+        Act::Stop(permit) => of_stop(report, old, permit),
         Act::Tidy { pod } => Some(note(
             false,
             "RemovingPod",
@@ -172,14 +191,15 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
 
 /// A stop is told once, however often the second look does not permit it: the intent of the pass before
 /// is still in the status.
-fn of_stop(old: &ChainlinkNodeStatus, permit: &Permit) -> Option<Note> {
+fn of_stop(report: &Report<'_>, old: &ChainlinkNodeStatus, permit: &Permit) -> Option<Note> {
     let (pod, cause) = (permit.pod(), permit.cause());
     let again = old
         .operator
         .stopping
         .as_ref()
         .is_some_and(|stop| stop.uid == pod.uid && stop.reason == cause.to_string());
-    if again {
+    let refused = report.seen.refused_stop.as_ref();
+    if again || refused.is_some_and(|refused| refused.pod == pod.uid) {
         return None;
     }
     let pod = &pod.name;

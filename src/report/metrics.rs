@@ -9,7 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::api::{ChainlinkNodeStatus, LastHandover};
+use super::conditions::CONDITIONS;
+use crate::api::{Asked, AskedState, ChainlinkNodeStatus, LastHandover};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Node {
@@ -32,6 +33,13 @@ struct Move {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    namespace: String,
+    node: String,
+    result: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct NodeCondition {
     namespace: String,
     node: String,
@@ -44,11 +52,29 @@ const ROLES: [&str; 10] = [
     "Foreign", "Ended",
 ];
 
+/// The reasons for which a lock moves, as `status.lastHandover` has them.
+const MOVES: [&str; 9] = [
+    "Failover",
+    "Version",
+    "Configuration",
+    "Move",
+    "Maintenance",
+    "Switchover",
+    "Failback",
+    "Drill",
+    "Unresponsive",
+];
+
+/// How what was asked for can end, as status has it.
+const RESULTS: [AskedState; 3] = [AskedState::Done, AskedState::Refused, AskedState::Failed];
+
 /// All metrics of this operator.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     moves: Family<Move, Counter>,
+    switchovers: Family<Ended, Counter>,
+    drills: Family<Ended, Counter>,
     gap: Family<Node, Gauge<f64, AtomicU64>>,
     pods: Family<PodRole, Gauge>,
     conditions: Family<NodeCondition, Gauge>,
@@ -59,6 +85,8 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("chainlink_operator");
         let moves = Family::default();
+        let switchovers = Family::default();
+        let drills = Family::default();
         let gap = Family::default();
         let pods = Family::default();
         let conditions = Family::default();
@@ -67,6 +95,16 @@ impl Default for Metrics {
             "lock_moves",
             "Handovers and failovers that ended, by reason",
             moves.clone(),
+        );
+        registry.register(
+            "switchovers",
+            "Switchovers that were asked for, by how they ended",
+            switchovers.clone(),
+        );
+        registry.register(
+            "drills",
+            "Drills that were due, by how they ended: a skipped one was Refused",
+            drills.clone(),
         );
         registry.register_with_unit(
             "last_gap",
@@ -88,11 +126,29 @@ impl Default for Metrics {
         Self {
             registry,
             moves,
+            switchovers,
+            drills,
             gap,
             pods,
             conditions,
             errors,
         }
+    }
+}
+
+fn condition(namespace: &str, node: &str, kind: &str) -> NodeCondition {
+    NodeCondition {
+        namespace: namespace.to_owned(),
+        node: node.to_owned(),
+        condition: kind.to_owned(),
+    }
+}
+
+fn ended(namespace: &str, node: &str, state: AskedState) -> Ended {
+    Ended {
+        namespace: namespace.to_owned(),
+        node: node.to_owned(),
+        result: format!("{state:?}"),
     }
 }
 
@@ -110,16 +166,42 @@ impl Metrics {
                 .get_or_create(&labels)
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
-        for condition in &status.conditions {
-            let labels = NodeCondition {
-                namespace: namespace.to_owned(),
-                node: node.to_owned(),
-                condition: condition.type_.clone(),
-            };
-            self.conditions
-                .get_or_create(&labels)
-                .set(i64::from(condition.status == "True"));
+        // One that is not there is not so: it must not stay at what it was when it was there last.
+        for kind in CONDITIONS {
+            let mut all = status.conditions.iter();
+            let is = all.any(|condition| condition.type_ == kind && condition.status == "True");
+            let labels = condition(namespace, node, kind);
+            self.conditions.get_or_create(&labels).set(i64::from(is));
         }
+        // A counter that begins with its first event shows no increase by it.
+        for result in RESULTS {
+            let labels = ended(namespace, node, result);
+            drop(self.switchovers.get_or_create(&labels));
+            drop(self.drills.get_or_create(&labels));
+        }
+    }
+
+    /// Counts a switchover and a drill that ended between two statuses.
+    pub fn asked(
+        &self,
+        namespace: &str,
+        node: &str,
+        old: &ChainlinkNodeStatus,
+        new: &ChainlinkNodeStatus,
+    ) {
+        let count = |all: &Family<Ended, Counter>, old: Option<&Asked>, new: Option<&Asked>| {
+            let new = new.filter(|asked| asked.ended.is_some() && old != Some(asked));
+            if let Some(asked) = new {
+                let labels = ended(namespace, node, asked.state);
+                all.get_or_create(&labels).inc();
+            }
+        };
+        count(
+            &self.switchovers,
+            old.switchover.as_ref(),
+            new.switchover.as_ref(),
+        );
+        count(&self.drills, old.drill.as_ref(), new.drill.as_ref());
     }
 
     /// Counts a handover or failover that ended.
@@ -149,11 +231,19 @@ impl Metrics {
             };
             self.pods.remove(&labels);
         }
-        for condition in ["Ready", "Reconciling", "Stalled", "Available", "Redundant"] {
-            self.conditions.remove(&NodeCondition {
+        for kind in CONDITIONS {
+            self.conditions.remove(&condition(&namespace, &node, kind));
+        }
+        for result in RESULTS {
+            let labels = ended(&namespace, &node, result);
+            self.switchovers.remove(&labels);
+            self.drills.remove(&labels);
+        }
+        for reason in MOVES {
+            self.moves.remove(&Move {
                 namespace: namespace.clone(),
                 node: node.clone(),
-                condition: condition.to_owned(),
+                reason: reason.to_owned(),
             });
         }
         self.gap.remove(&Node { namespace, node });
@@ -208,10 +298,79 @@ mod tests {
         );
     }
 
+    fn asked(state: AskedState, ended: Option<Timestamp>) -> Asked {
+        Asked {
+            token: "t".to_owned(),
+            to: None,
+            state,
+            message: None,
+            since: Timestamp::UNIX_EPOCH,
+            from: None,
+            ended,
+        }
+    }
+
+    #[test]
+    fn a_condition_that_is_not_there_any_more_counts_as_not_true() {
+        let metrics = Metrics::default();
+        let mut status = ChainlinkNodeStatus::default();
+        status.conditions = serde_json::from_value(serde_json::json!([{
+            "type": "Paused", "status": "True", "reason": "PausedBySpec", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }]))
+        .unwrap();
+        let paused = |metrics: &Metrics| {
+            let text = metrics.text().unwrap();
+            let mut lines = text.lines();
+            let line = lines.find(|line| line.contains("condition=\"Paused\""));
+            line.map(|line| line.ends_with(" 1"))
+        };
+        metrics.status("chain", "mainnet", &status);
+        assert_eq!(paused(&metrics), Some(true));
+        metrics.status("chain", "mainnet", &ChainlinkNodeStatus::default());
+        assert_eq!(paused(&metrics), Some(false));
+    }
+
+    #[test]
+    fn a_drill_is_counted_once_by_how_it_ended_and_what_goes_on_is_not() {
+        let metrics = Metrics::default();
+        let with = |drill| ChainlinkNodeStatus {
+            drill: Some(drill),
+            ..ChainlinkNodeStatus::default()
+        };
+        let pending = with(asked(AskedState::Pending, None));
+        let skipped = with(asked(AskedState::Refused, Some(Timestamp::UNIX_EPOCH)));
+        let nothing = ChainlinkNodeStatus::default();
+        for (old, new) in [
+            (&nothing, &pending),
+            (&pending, &skipped),
+            (&skipped, &skipped),
+        ] {
+            metrics.status("chain", "mainnet", new);
+            metrics.asked("chain", "mainnet", old, new);
+        }
+        let text = metrics.text().unwrap();
+        let drills = r#"chainlink_operator_drills_total{namespace="chain",node="mainnet""#;
+        for (result, count) in [("Refused", 1), ("Done", 0)] {
+            let line = format!("{drills},result=\"{result}\"}} {count}");
+            assert!(text.contains(&line), "{text}");
+        }
+    }
+
     #[test]
     fn a_resource_that_is_gone_leaves_no_series() {
         let metrics = Metrics::default();
         metrics.status("chain", "mainnet", &ChainlinkNodeStatus::default());
+        let done = LastHandover {
+            from: "a".to_owned(),
+            to: "b".to_owned(),
+            reason: "Failover".to_owned(),
+            started_at: Timestamp::UNIX_EPOCH,
+            finished_at: Timestamp::UNIX_EPOCH,
+            gap_ms: Some(1),
+            gap: None,
+        };
+        metrics.moved("chain", "mainnet", &done);
         assert!(metrics.text().unwrap().contains("mainnet"));
         metrics.forget("chain", "mainnet");
         assert!(!metrics.text().unwrap().contains("mainnet"));

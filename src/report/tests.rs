@@ -34,6 +34,8 @@ struct Told {
     world: World,
     status: ChainlinkNodeStatus,
     sharers: Vec<String>,
+    /// What of the configuration is overridden.
+    warnings: Vec<String>,
 }
 
 impl Told {
@@ -42,6 +44,7 @@ impl Told {
             world,
             status: ChainlinkNodeStatus::default(),
             sharers: Vec::new(),
+            warnings: Vec::new(),
         };
         told.look();
         told
@@ -69,7 +72,7 @@ impl Told {
             now: self.world.now,
         };
         let new = status(&report, &self.status);
-        let told = notes(&report, &self.status, &new, &[]);
+        let told = notes(&report, &self.status, &new, &self.warnings);
         self.status = new;
         told
     }
@@ -239,6 +242,29 @@ fn a_stop_that_the_second_look_does_not_permit_is_told_once() {
         told.world.later(1);
         assert_eq!(texts(told.look_in_vain(), "StoppingPod"), [""; 0]);
     }
+}
+
+/// As by an edit of a ConfigMap: the resource has no new generation.
+#[test]
+fn a_setting_that_is_overridden_is_told_with_each_revision_that_has_it() {
+    let mut told = Told::of(pair());
+    told.warnings = vec!["Log.Level is overridden".to_owned()];
+    assert_eq!(told.texts("SettingOverridden"), [""; 0]);
+    told.world.want(&v2());
+    assert_eq!(told.texts("SettingOverridden"), ["Log.Level is overridden"]);
+    told.world.later(1);
+    assert_eq!(told.texts("SettingOverridden"), [""; 0]);
+}
+
+#[test]
+fn a_note_is_no_longer_than_an_event_may_be_and_ends_with_a_whole_letter() {
+    let note = Note {
+        warning: false,
+        reason: "NodeExited".to_owned(),
+        action: "Watch",
+        text: format!("a{}", "ü".repeat(1000)),
+    };
+    assert_eq!(note.short_text().len(), 1023);
 }
 
 #[test]

@@ -116,6 +116,27 @@ async fn a_service_for_peers_that_is_not_ours_is_left_alone_and_told() {
     assert_eq!(there.unwrap()["spec"]["ports"][0]["port"], 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_annotation_that_is_wanted_no_more_leaves_the_service_and_those_of_others_stay() {
+    let mut spec = two_replicas();
+    spec["service"] = json!({"annotations": {"ours/one": "1", "ours/two": "2"}});
+    let world = World::new(&spec);
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    world.with(|all| {
+        all.store.change("services", "mainnet", |service| {
+            service["metadata"]["annotations"]["theirs"] = json!("3");
+        });
+    });
+    world.edit(|spec| spec["service"] = json!({"annotations": {"ours/one": "1"}}));
+    operator.rest().await;
+    let service = world
+        .with(|all| all.store.get("services", "mainnet"))
+        .unwrap();
+    let left = json!({"ours/one": "1", "theirs": "3"});
+    assert_eq!(service["metadata"]["annotations"], left);
+}
+
 fn budget(world: &World, role: &str) -> Option<(i64, String)> {
     let name = format!("mainnet-{role}");
     let budget = world.with(|all| all.store.find("poddisruptionbudgets", &name))?;

@@ -164,6 +164,26 @@ async fn a_delete_that_comes_late_does_not_hit_a_pod_of_the_same_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_that_comes_late_does_not_hit_an_object_of_the_same_name() {
+    for (verb, kind) in [("delete", "controllerrevisions"), ("delete", "configmaps")] {
+        let name = std::sync::Mutex::new(String::new());
+        let world = held_before(verb, kind, async |world: &World| {
+            world.with(|all| {
+                let old = all.name_of("revision 1");
+                all.store.remove(kind, &old);
+                let stranger = json!({"metadata": {"name": old}});
+                all.store.create(kind, stranger).unwrap();
+                *name.lock().unwrap() = old;
+            });
+        })
+        .await;
+        let name = name.into_inner().unwrap();
+        let left = world.with(|all| all.store.find(kind, &name));
+        assert!(left.is_some(), "{kind}: {}", world.describe());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_operators_upgrade_makes_a_late_delete_worthless() {
     let world = held_before("delete", "pods", async |world: &World| {
         Operator::start(world).rest().await;

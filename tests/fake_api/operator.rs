@@ -61,6 +61,10 @@ impl Operator {
             database: access,
             ..Settings::default()
         };
+        Self::with_settings(world, post, settings)
+    }
+
+    pub fn with_settings(world: &World, post: Arc<Post>, settings: Settings) -> Self {
         let (context, woken) = Context::new(client(world, &post), settings);
         Self {
             world: world.clone(),
@@ -82,6 +86,20 @@ impl Operator {
         };
         self.post.end_pass();
         Some(ended?.is_ok())
+    }
+
+    /// A pass over any resource, beside others of this operator.
+    pub fn pass_over(&self, name: &str) -> impl Future<Output = bool> + Send + use<> {
+        let node = self.world.with(|all| all.store.get("chainlinknodes", name));
+        let node: ChainlinkNode = serde_json::from_value((*node.unwrap()).clone()).unwrap();
+        let pass = reconcile(Arc::new(node), Arc::clone(&self.context));
+        async { pass.await.is_ok() }
+    }
+
+    /// Whether a resource was asked to be looked at since this was asked last.
+    pub fn was_woken(&mut self, name: &str) -> bool {
+        let woken = std::iter::from_fn(|| self.woken.try_recv().ok());
+        woken.filter(|node| node.name == name).count() > 0
     }
 
     /// Passes until `is` holds, and nothing has changed during the last of them.
@@ -111,6 +129,27 @@ impl Operator {
             tokio::time::sleep(BURST).await;
             while self.woken.try_recv().is_ok() {}
         }
+    }
+
+    /// Passes until `is` holds, whether or not they go through.
+    pub async fn drive_in_vain(&mut self, what: &str, is: impl Fn(&World) -> bool) {
+        let start = Instant::now();
+        while !is(&self.world) {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "it never came to this: {what}\n{}",
+                self.world.describe()
+            );
+            self.pass().await;
+            tokio::time::sleep(PACE).await;
+        }
+    }
+
+    /// Passes for some time, whether or not they go through.
+    pub async fn passes_for(&mut self, time: Duration) {
+        let start = Instant::now();
+        self.drive_in_vain("the end of a time", |_| start.elapsed() >= time)
+            .await;
     }
 
     /// Passes until a call was held, and the pass in which it was is over.

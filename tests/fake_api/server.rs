@@ -86,6 +86,12 @@ async fn serve(State(desk): State<Desk>, request: Request) -> Response {
 
 fn by_code(code: u16) -> Refusal {
     match code {
+        // As a webhook denies that names neither code nor reason.
+        400 => refusal(
+            400,
+            "",
+            "admission webhook \"policy.example\" denied the request: no",
+        ),
         403 => refusal(
             403,
             "Forbidden",
@@ -217,7 +223,7 @@ impl Asked {
         let named = self.body["metadata"]["name"].as_str();
         Call {
             number: 0,
-            write: (self.method != Method::GET).then_some(0),
+            write: (self.method != Method::GET && self.query("dryRun").is_none()).then_some(0),
             verb,
             kind: self.kind.clone(),
             name: if self.name.is_empty() {
@@ -243,7 +249,10 @@ impl Asked {
             (&Method::GET, true) => Ok(self.list(store, earlier)),
             (&Method::GET, false) => store.get(kind, name).map(|object| (*object).clone()),
             (&Method::POST, _) => store.create(kind, self.body.clone()),
-            (&Method::PUT, _) if status => store.replace_status(kind, name, &self.body),
+            (&Method::PUT, _) if status => {
+                let dry = self.query("dryRun") == Some("All");
+                store.replace_status(kind, name, &self.body, dry)
+            }
             (&Method::PATCH, _) => {
                 store.patch(&Place { kind, name, status }, self.patch, &self.body)
             }

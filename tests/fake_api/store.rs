@@ -48,6 +48,8 @@ pub struct Store {
     earlier: BTreeMap<String, Objects>,
     version: u64,
     uids: u64,
+    /// Fields of a status that the CRD of this server does not know, as JSON pointers.
+    pub unknown: Vec<&'static str>,
 }
 
 impl Store {
@@ -99,19 +101,30 @@ impl Store {
         Ok(self.put(kind, &name, object))
     }
 
-    /// Replaces the status alone.
-    pub fn replace_status(&mut self, kind: &str, name: &str, sent: &Value) -> Answer {
+    /// Replaces the status alone, without the fields that are not known.
+    pub fn replace_status(&mut self, kind: &str, name: &str, sent: &Value, dry: bool) -> Answer {
         let there = self.get(kind, name)?;
         check(&there, &sent["metadata"], kind, name)?;
         let mut new = (*there).clone();
         new["status"] = sent["status"].clone();
-        Ok(self.put(kind, name, new))
+        for field in &self.unknown {
+            let (parent, name) = field.rsplit_once('/').unwrap();
+            let parent = new["status"].pointer_mut(parent);
+            if let Some(fields) = parent.and_then(Value::as_object_mut) {
+                fields.remove(name);
+            }
+        }
+        Ok(if dry { new } else { self.put(kind, name, new) })
     }
 
     pub fn patch(&mut self, to: &Place<'_>, how: PatchKind, sent: &Value) -> Answer {
         let Place { kind, name, status } = *to;
         let there = match self.get(kind, name) {
-            Err(_) if how == PatchKind::Apply => return self.create(kind, sent.clone()),
+            Err(_) if how == PatchKind::Apply => {
+                let mut new = sent.clone();
+                new["metadata"]["managedFields"] = applied(sent);
+                return self.create(kind, new);
+            }
             there => there?,
         };
         check(&there, &sent["metadata"], kind, name)?;
@@ -120,6 +133,10 @@ impl Store {
             patch::strategic(&mut patched, sent);
         } else {
             patch::merge(&mut patched, sent);
+        }
+        if how == PatchKind::Apply {
+            give_up(&mut patched, sent);
+            patched["metadata"]["managedFields"] = applied(sent);
         }
         let mut new = (*there).clone();
         if status {
@@ -192,6 +209,38 @@ impl Store {
     fn before(&mut self, kind: &str) {
         let now = self.all(kind);
         self.earlier.insert(kind.to_owned(), now);
+    }
+}
+
+/// What server-side apply keeps of who set what, as far as the operator reads it.
+fn applied(sent: &Value) -> Value {
+    let owned = |field: &str| -> Value {
+        let names = sent["metadata"][field].as_object().into_iter().flatten();
+        let names = names.map(|(name, _)| (format!("f:{name}"), json!({})));
+        Value::Object(names.collect())
+    };
+    json!([{
+        "manager": "chainlink-operator", "operation": "Apply", "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:metadata": {
+            "f:labels": owned("labels"), "f:annotations": owned("annotations"),
+        }},
+    }])
+}
+
+/// What was applied before and is applied no more goes.
+fn give_up(object: &mut Value, sent: &Value) {
+    for field in ["labels", "annotations"] {
+        let owned = &object["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"];
+        let owned = owned[format!("f:{field}")].as_object().cloned();
+        let before = owned.into_iter().flatten();
+        for (name, _) in before {
+            let name = name.trim_start_matches("f:");
+            if sent["metadata"][field][name].is_null()
+                && let Some(all) = object["metadata"][field].as_object_mut()
+            {
+                all.remove(name);
+            }
+        }
     }
 }
 

@@ -159,6 +159,52 @@ async fn a_spec_that_goes_back_in_the_moment_of_the_stop_is_obeyed() {
     assert_eq!(world.wrongs(), [""; 0]);
 }
 
+/// The spec goes back, or a pause is set, when the second look has begun: while it lists the pods.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spec_that_goes_back_during_the_second_look_is_obeyed() {
+    let (world, _) = one_pod_to_upgrade().await;
+    let (seen, gone_back) = (world.clone(), AtomicBool::new(false));
+    let mut operator = Operator::meddled(&world, move |call: &Call| {
+        let stops = seen.status()["operator"]["stopping"]["active"] == true;
+        let looks = call.is("list", "pods");
+        if stops && looks && !gone_back.swap(true, Ordering::SeqCst) {
+            seen.upgrade("2.28.0");
+        }
+        Fate::Pass
+    });
+    operator
+        .drive("it has gone back", |world| {
+            world.node()["spec"]["version"] == "2.28.0"
+        })
+        .await;
+    operator.rest().await;
+    let deeds = world.deeds();
+    assert!(!deeds.contains(&"remove pod 1".to_owned()), "{deeds:?}");
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
+/// A standby is stopped because the active that covers it is at work: that is asked right before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_is_not_stopped_where_the_active_is_lost_in_that_moment() {
+    let world = World::new(&two_replicas());
+    Operator::start(&world).rest().await;
+    world.upgrade("2.29.0");
+    let seen = world.clone();
+    let mut operator = Operator::meddled(&world, move |call: &Call| {
+        let stopping = &seen.status()["operator"]["stopping"];
+        let meant = call.is("create", "new-events") && stopping["active"] == false;
+        if meant { Fate::Hold } else { Fate::Pass }
+    });
+    let post = Arc::clone(&operator.post);
+    let runs = tokio::spawn(async move { operator.passes_for(Duration::from_secs(12)).await });
+    post.holds().await;
+    world.with(|all| all.lose_machine("pod 1"));
+    post.release();
+    runs.await.unwrap();
+    let deeds = world.deeds();
+    assert!(!deeds.contains(&"remove pod 2".to_owned()), "{deeds:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_waiting_pod_that_names_another_version_is_no_successor() {
     let (world, mut operator) = one_pod_to_upgrade().await;

@@ -309,6 +309,7 @@ impl Mind {
 pub fn look(cluster: &Cluster, surge: usize) -> Observation {
     Observation {
         taken: None,
+        refused_stop: None,
         database: asked(cluster),
         at: *NOW,
         intent: Intent {

@@ -9,8 +9,8 @@ use crate::api::Memory;
 use crate::node::ExitKind;
 use crate::observe::{
     Answered, Checked, Contact, Container, DatabaseWord, Exit, Intent, Machine, Observation, Pod,
-    PodId, Problem, Pull, Pulled, Revision, Says, Silence, Took, Trouble, Validation, Verified,
-    Wanted, Wishes,
+    PodId, Problem, Pull, Pulled, RefusedStop, Revision, Says, Silence, Took, Trouble, Validation,
+    Verified, Wanted, Wishes,
 };
 use crate::plan::{Act, Cause, Plan, Situation, plan};
 
@@ -66,6 +66,7 @@ pub struct World {
     unseen: BTreeSet<String>,
     /// A name that turned out to be somebody else's.
     pub taken: Option<String>,
+    pub refused_stop: Option<RefusedStop>,
     /// What the database says.
     pub database: Verified,
     /// How many actives were stopped on purpose.
@@ -103,6 +104,7 @@ impl World {
             revisions: BTreeMap::new(),
             unseen: BTreeSet::new(),
             taken: None,
+            refused_stop: None,
             database: Verified::default(),
             handovers: 0,
             machines: None,
@@ -365,6 +367,7 @@ impl World {
             pulls: self.pulls.clone(),
             validations: self.validations.clone(),
             taken: self.taken.clone(),
+            refused_stop: self.refused_stop.clone(),
             machines: self.machines.clone(),
             database: self.database.clone(),
         }

@@ -267,7 +267,7 @@ impl World {
                     let process = all.processes.get(uid).map(|process| format!("{process:?}"));
                     format!(
                         "{}: {process:?} {}",
-                        all.names[pod["metadata"]["name"].as_str().unwrap()],
+                        all.called(pod["metadata"]["name"].as_str().unwrap()),
                         pod["status"]["conditions"]
                     )
                 })

@@ -1,0 +1,181 @@
+//! The acts of a plan, in their order. Nothing is decided here, and what is made has first what it needs. An act that
+//! fails is noted, and keeps no other from being done but one that depends on it.
+
+use super::Error;
+use super::pass::Pass;
+use super::second_look::Stopped;
+use super::troubles::{POD_REFUSED, POD_UNCHANGED, Troubles};
+use crate::act::{Actor, Keeping, Outcome};
+use crate::build::Session;
+use crate::observe::{Observation, PodId};
+use crate::plan::{Act, Place, Plan};
+
+const TO_MAKE: &str = "make a pod";
+
+/// What came of making something: a sentence where it is refused.
+type Made = Result<Option<String>, kube::Error>;
+
+impl Pass<'_> {
+    /// Moves the role labels, and sets the readiness gates. Nothing else is waited for: the Service follows the lock.
+    /// Says whether all labels are where they should be.
+    pub(super) async fn move_roles(
+        &self,
+        seen: &Observation,
+        plan: &Plan,
+        troubles: &mut Troubles,
+    ) -> bool {
+        let actor = Actor::new(&self.context.client, self.node);
+        let mut in_place = true;
+        for act in &plan.acts {
+            match act {
+                Act::Label { pod, active } => {
+                    // Two that are labelled active could both be evicted: one is taken before the next is given.
+                    if *active && !in_place {
+                        continue;
+                    }
+                    let Some(pod) = find(seen, pod) else { continue };
+                    if let Err(error) = actor.label(pod, *active).await {
+                        troubles.fail(POD_UNCHANGED, "label a pod", &error);
+                        in_place = false;
+                    }
+                }
+                Act::Gate { pod, ready } => {
+                    if let Err(error) = actor.gate(pod, *ready).await {
+                        troubles.fail(POD_UNCHANGED, "set the readiness gate of a pod", &error);
+                    }
+                }
+                _ => {}
+            }
+        }
+        in_place
+    }
+
+    /// Carries out what makes and stops pods. Says what came of the stop.
+    pub(super) async fn act(
+        &self,
+        seen: &Observation,
+        plan: &Plan,
+        version: &str,
+        labels_in_place: bool,
+        troubles: &mut Troubles,
+    ) -> Result<Stopped, Error> {
+        let actor = Actor::new(&self.context.client, self.node);
+        let mut stopped = Stopped::No;
+        for act in &plan.acts {
+            tracing::info!(node = %self.reference, ?act, "acting");
+            match act {
+                Act::Create {
+                    pod,
+                    revision,
+                    place,
+                } => made(troubles, self.create(&actor, pod, revision, place).await),
+                Act::Pull {
+                    pod,
+                    revision,
+                    machine,
+                } => made(troubles, self.pull(&actor, pod, revision, machine).await),
+                Act::Validate { pod, revision } => {
+                    made(troubles, self.validate(&actor, pod, revision).await);
+                }
+                Act::EndErrand { pod } => {
+                    if let Err(error) = actor.end_errand(pod).await {
+                        troubles.fail(POD_UNCHANGED, "remove a pod that is no node", &error);
+                    }
+                }
+                Act::Tidy { pod } => {
+                    if let Some(pod) = find(seen, pod)
+                        && let Err(error) = actor.tidy(pod).await
+                    {
+                        troubles.fail(POD_UNCHANGED, "remove an ended pod", &error);
+                    }
+                }
+                // A handover that the Service could not follow.
+                Act::Stop(permit) if permit.successor().is_some() && !labels_in_place => {}
+                Act::Stop(permit) => {
+                    stopped = self
+                        .stop(&actor, permit, &plan.memory, version, troubles)
+                        .await?;
+                }
+                // Done before.
+                Act::Label { .. } | Act::Gate { .. } => {}
+            }
+        }
+        Ok(stopped)
+    }
+
+    async fn create(&self, actor: &Actor<'_>, pod: &str, revision: &str, place: &Place) -> Made {
+        let known = self
+            .kept
+            .revisions
+            .get(revision)
+            .zip(self.kept.contents.get(revision));
+        let Some((revision, content)) = known else {
+            return Ok(None);
+        };
+        if let Ok(resolved) = &self.resolved
+            && resolved.revision == *revision
+            && let Keeping::NotOurs(message) = self.keeper.keep_files(resolved).await?
+        {
+            return Ok(Some(message));
+        }
+        if content.session == Some(Session::Generated)
+            && let Some(message) = self.keeper.session_secret().await?
+            && !self.has_session_secret()
+        {
+            return Ok(Some(format!(
+                "its session secret has to be there first, and {message} (grant the operator create on secrets: sessionSecrets.generate=true of its chart; or name a Secret of yours in spec.credentials.sessionSecret.secretKeyRef)"
+            )));
+        }
+        let outcome = actor.create(pod, revision, content, place).await?;
+        if outcome == Outcome::Taken {
+            tracing::warn!(node = %self.reference, pod, "a pod of another owner has this name");
+            self.know(|known| known.taken = Some(pod.to_owned()));
+        }
+        Ok(outcome.refusal())
+    }
+
+    /// Whether the session secret was made before: a revision that worked has it. An operator whose right to make
+    /// Secrets was taken away still replaces a lost pod.
+    fn has_session_secret(&self) -> bool {
+        let status = self.node.status.as_ref();
+        let worked = status.and_then(|status| status.operator.last_worked.as_ref());
+        let content = worked.and_then(|name| self.kept.contents.get(name));
+        content.is_some_and(|content| content.session == Some(Session::Generated))
+    }
+
+    async fn pull(&self, actor: &Actor<'_>, pod: &str, revision: &str, machine: &str) -> Made {
+        let Some(content) = self.kept.contents.get(revision) else {
+            return Ok(None);
+        };
+        let outcome = actor.pull(pod, revision, machine, content).await?;
+        Ok(outcome.refusal())
+    }
+
+    async fn validate(&self, actor: &Actor<'_>, pod: &str, revision: &str) -> Made {
+        let kept = &self.kept;
+        let known = kept
+            .revisions
+            .get(revision)
+            .zip(kept.contents.get(revision));
+        let Some((revision, content)) = known else {
+            return Ok(None);
+        };
+        let outcome = actor.validate(pod, revision, content).await?;
+        Ok(outcome.refusal())
+    }
+}
+
+fn find<'a>(seen: &'a Observation, id: &PodId) -> Option<&'a crate::observe::Pod> {
+    seen.pods.iter().find(|pod| pod.id == *id)
+}
+
+fn made(troubles: &mut Troubles, outcome: Made) {
+    match outcome {
+        Ok(None) => {}
+        Ok(Some(said)) => {
+            let message = format!("the API server refuses to {TO_MAKE}: {said}");
+            troubles.refuse(POD_REFUSED, message);
+        }
+        Err(error) => troubles.fail(POD_REFUSED, TO_MAKE, &error),
+    }
+}

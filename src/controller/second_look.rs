@@ -1,0 +1,166 @@
+//! The second look: a stop that was planned, and whose intent is written, is done only where everything that
+//! permitted it still stands (rule S5). Nothing comes between its last question and the delete.
+
+use futures::future::try_join_all;
+use jiff::{Timestamp, ToSpan};
+use kube::ResourceExt;
+
+use super::pass::Pass;
+use super::troubles::{POD_UNCHANGED, Troubles};
+use super::{Doing, Error};
+use crate::act::{Actor, Outcome, refusal, sentence};
+use crate::api::Memory;
+use crate::observe::{Observation, PodId, RefusedStop};
+use crate::plan::{Act, Permit, Purpose, plan};
+
+/// What came of a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    No,
+    Yes,
+    /// The API server failed: it may have accepted the delete. The next look shows it.
+    Perhaps,
+}
+
+impl Pass<'_> {
+    /// Looks again, plans again, and stops the pod only if both say the same.
+    pub(super) async fn stop(
+        &self,
+        actor: &Actor<'_>,
+        planned: &Permit,
+        memory: &Memory,
+        version: &str,
+        troubles: &mut Troubles,
+    ) -> Result<Stopped, Error> {
+        if planned.successor().is_some() {
+            self.ask_again(Timestamp::now()).await?;
+        }
+        let asked = Timestamp::now();
+        self.ask_all(planned).await?;
+        let seen = self.observe().await?;
+        let again = plan(&seen, memory, Timestamp::now());
+        let permit = again.acts.iter().find_map(|act| match act {
+            Act::Stop(permit)
+                if permit.pod() == planned.pod() && permit.cause() == planned.cause() =>
+            {
+                Some(permit)
+            }
+            _ => None,
+        });
+        let victim = &planned.pod().name;
+        let Some(permit) = permit else {
+            tracing::info!(pod = victim, "a second look does not permit the stop");
+            return Ok(Stopped::No);
+        };
+        if let Some(silent) = silent(permit, &seen, asked) {
+            tracing::info!(
+                pod = victim,
+                silent,
+                "a pod that the stop relies on does not answer now"
+            );
+            return Ok(Stopped::No);
+        }
+        let hands_over = permit.successor().is_some();
+        if permit.purpose() == Purpose::Unresponsive {
+            // A failover waits for nobody.
+            self.context.turns.note(&seen.intent.node.uid);
+        } else if hands_over && !self.context.turns.take(&seen.intent.node.uid) {
+            self.context.turns.wait(&self.reference);
+            return Ok(Stopped::No);
+        }
+        // The spec may have gone back, or a pause been set, at any time before.
+        if self.version_now().await?.as_deref() != Some(version) {
+            return Ok(Stopped::No);
+        }
+        match actor.stop(permit).await {
+            Ok(Outcome::Done) => {}
+            Ok(_) => return Ok(Stopped::No),
+            Err(error) => return Ok(self.not_done(permit, &error)),
+        }
+        self.know(|known| known.refused_stop = None);
+        self.lead_to_successor(actor, permit, &seen, troubles).await;
+        Ok(Stopped::Yes)
+    }
+
+    /// Asks the pod itself and those that its stop relies on, all at once: what one of them takes to answer is not
+    /// to make the answer of another old.
+    async fn ask_all(&self, planned: &Permit) -> Result<(), Error> {
+        let asked = planned.relies_on().iter().chain([planned.pod()]);
+        try_join_all(asked.map(|pod| self.looker.ask(&pod.name)))
+            .await
+            .doing("asking the pods that a stop relies on")?;
+        Ok(())
+    }
+
+    async fn version_now(&self) -> Result<Option<String>, Error> {
+        let fresh = self.api.get_opt(&self.node.name_any()).await;
+        let fresh = fresh.doing("reading the resource")?;
+        Ok(fresh.and_then(|node| node.resource_version()))
+    }
+
+    /// The Service follows now: neither the operator nor kube-proxy is to stand between the lock and the first
+    /// request.
+    async fn lead_to_successor(
+        &self,
+        actor: &Actor<'_>,
+        permit: &Permit,
+        seen: &Observation,
+        troubles: &mut Troubles,
+    ) {
+        let find = |id: &PodId| seen.pods.iter().find(|pod| pod.id == *id);
+        if let Some(successor) = permit.successor().and_then(find)
+            && let Err(error) = actor.label(successor, true).await
+        {
+            troubles.fail(POD_UNCHANGED, "label the successor", &error);
+        }
+    }
+
+    /// The API server did not do it. That is told, and tried again ever later: each try writes its intent.
+    fn not_done(&self, permit: &Permit, error: &kube::Error) -> Stopped {
+        let pod = permit.pod();
+        tracing::warn!(pod = pod.name, %error, "a pod could not be stopped");
+        let refusal = refusal(error);
+        let refused = refusal.is_some();
+        let said = refusal.unwrap_or_else(|| sentence(error));
+        self.know(|known| {
+            let before = known.refused_stop.take();
+            let before = before.filter(|before| before.pod == pod.uid);
+            let tries = before.map_or(1, |before| before.tries.saturating_add(1));
+            known.refused_stop = Some(RefusedStop {
+                pod: pod.uid.clone(),
+                message: format!(
+                    "{} is to be stopped ({}), and the API server does not delete it: {said}. It is tried again by itself",
+                    pod.name,
+                    permit.cause()
+                ),
+                lasting: refused || tries > A_FEW,
+                tries,
+                again: later(Timestamp::now(), tries),
+            });
+        });
+        if refused {
+            Stopped::No
+        } else {
+            Stopped::Perhaps
+        }
+    }
+}
+
+/// So many tries may fail for a moment.
+const A_FEW: u32 = 3;
+
+/// 2 s, 4 s, … a minute.
+fn later(now: Timestamp, tries: u32) -> Timestamp {
+    let seconds = 2_i64.saturating_pow(tries.min(6)).min(60);
+    now.checked_add(seconds.seconds()).unwrap_or(now)
+}
+
+/// A pod that the stop relies on and that has not answered since it was asked.
+fn silent<'a>(permit: &'a Permit, seen: &Observation, asked: Timestamp) -> Option<&'a str> {
+    let answered = |id: &PodId| {
+        let pod = seen.pods.iter().find(|pod| pod.id == *id);
+        pod.is_some_and(|pod| pod.answered_since(asked))
+    };
+    let silent = permit.relies_on().iter().find(|id| !answered(id));
+    silent.map(|id| id.name.as_str())
+}

@@ -1,0 +1,144 @@
+//! The status is written before anything is done: it holds the intent (rule S4). What comes back has to be what was
+//! sent, as an older CRD drops fields without a word.
+
+use kube::ResourceExt;
+use kube::api::PostParams;
+use serde_json::Value;
+
+use super::pass::Pass;
+use super::{Doing, Error};
+use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
+use crate::plan::Blocked;
+
+/// The reason for which nothing is done.
+const OUTDATED: &str = "CrdOutdated";
+
+/// What came of writing a status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It stands as it was sent, under this version of the resource.
+    Whole(String),
+    /// Somebody else wrote in between: the plan is worth nothing any more.
+    Overtaken,
+    /// The API server dropped this field of it.
+    Pruned { field: String, version: String },
+    /// It would again, as was told before: nothing was written.
+    StillPruned,
+}
+
+impl Pass<'_> {
+    /// Writes the status where it differs.
+    pub(super) async fn write(
+        &self,
+        old: &ChainlinkNodeStatus,
+        new: &ChainlinkNodeStatus,
+    ) -> Result<Written, Error> {
+        let version = self.node.resource_version().unwrap_or_default();
+        if self.node.status.is_some() && old == new {
+            return Ok(Written::Whole(version));
+        }
+        // What was dropped before would be again, and each time something else would be lost.
+        if is_told(old) && self.put(new, &version, true).await?.1.is_some() {
+            return Ok(Written::StillPruned);
+        }
+        Ok(match self.put(new, &version, false).await? {
+            (None, _) => Written::Overtaken,
+            (Some(version), None) => Written::Whole(version),
+            (Some(version), Some(field)) => Written::Pruned { field, version },
+        })
+    }
+
+    /// Writes a status whatever becomes of it: the last word before a person has to act.
+    pub(super) async fn write_what_is_kept(
+        &self,
+        status: &ChainlinkNodeStatus,
+        version: &str,
+    ) -> Result<(), Error> {
+        self.put(status, version, false).await.map(drop)
+    }
+
+    /// The version of the resource with the status in it, if nobody came between; and what of it was dropped.
+    async fn put(
+        &self,
+        status: &ChainlinkNodeStatus,
+        version: &str,
+        dry_run: bool,
+    ) -> Result<(Option<String>, Option<String>), Error> {
+        let mut node: ChainlinkNode = self.node.clone();
+        node.metadata.managed_fields = None;
+        node.metadata.resource_version = Some(version.to_owned());
+        node.status = Some(status.clone());
+        let parameters = PostParams {
+            dry_run,
+            ..PostParams::default()
+        };
+        match self
+            .api
+            .replace_status(&node.name_any(), &parameters, &node)
+            .await
+        {
+            Ok(written) => {
+                let version = written.resource_version().unwrap_or_default();
+                Ok((Some(version), dropped(&node, &written)))
+            }
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
+                Ok((None, None))
+            }
+            Err(error) => Err(error).doing("writing the status"),
+        }
+    }
+}
+
+/// What a person learns to do.
+pub(super) fn outdated(field: &str) -> Blocked {
+    Blocked {
+        reason: OUTDATED.to_owned(),
+        message: format!(
+            "the API server does not keep {field}: the CustomResourceDefinition in this cluster is older than this operator, which does nothing that it could not remember. Apply the CRD of this version: helm upgrade with crds.install, or kubectl apply --server-side -f crds/chainlinknodes.yaml"
+        ),
+        stalled: true,
+    }
+}
+
+fn is_told(status: &ChainlinkNodeStatus) -> bool {
+    let mut conditions = status.conditions.iter();
+    conditions.any(|one| one.type_ == "Stalled" && one.status == "True" && one.reason == OUTDATED)
+}
+
+/// The first field of the status that did not come back as it was sent.
+fn dropped(sent: &ChainlinkNode, kept: &ChainlinkNode) -> Option<String> {
+    if sent.status == kept.status {
+        return None;
+    }
+    let json = |node: &ChainlinkNode| serde_json::to_value(&node.status).unwrap_or_default();
+    Some(differing(&json(sent), &json(kept), "status".to_owned()))
+}
+
+fn differing(sent: &Value, kept: &Value, path: String) -> String {
+    let fields = sent.as_object().into_iter().flatten();
+    let first = fields.filter(|(name, value)| kept.get(name) != Some(value));
+    for (name, value) in first {
+        let inner = format!("{path}.{name}");
+        return match kept.get(name) {
+            Some(kept) => differing(value, kept, inner),
+            None => inner,
+        };
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_field_that_was_dropped_is_named() {
+        let sent =
+            json!({"phase": "Running", "operator": {"podsMade": 1, "validation": {"attempt": 1}}});
+        let kept = json!({"phase": "Running", "operator": {"podsMade": 1}});
+        let named = differing(&sent, &kept, "status".to_owned());
+        assert_eq!(named, "status.operator.validation");
+    }
+}

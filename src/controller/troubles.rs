@@ -1,0 +1,107 @@
+//! What did not succeed in a pass. It keeps nothing else from being done; what is refused, or fails for long, is told.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::act::{refusal, sentence};
+use crate::plan::Blocked;
+
+/// A pod can't be made.
+pub(super) const POD_REFUSED: &str = "PodRefused";
+/// A pod can't be labelled, marked ready or tidied away.
+pub(super) const POD_UNCHANGED: &str = "PodNotUpdated";
+/// The Service can't be made or brought up to date.
+pub(super) const SERVICE: &str = "ServiceRefused";
+/// The disruption budgets can't be made or brought up to date.
+pub(super) const BUDGET: &str = "BudgetRefused";
+/// The wanted revision can't be kept.
+pub(super) const NOT_KEPT: &str = "RevisionNotKept";
+
+/// What fails for a moment is only tried again.
+const LASTING: Duration = Duration::from_secs(10);
+
+/// What did not succeed, by the reason that status has for it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Troubles(BTreeMap<&'static str, Trouble>);
+
+#[derive(Clone, Debug)]
+struct Trouble {
+    message: String,
+    /// It would be refused again, as far as can be told.
+    refused: bool,
+    since: Instant,
+}
+
+impl Troubles {
+    /// Takes note of what is not to be had.
+    pub(super) fn refuse(&mut self, reason: &'static str, message: String) {
+        self.add(reason, message, true);
+    }
+
+    /// Takes note of what the API server said to a call that was `to` do something.
+    pub(super) fn fail(&mut self, reason: &'static str, to: &str, error: &kube::Error) {
+        tracing::warn!(reason, %error, "the operator could not {to}");
+        match refusal(error) {
+            Some(said) => self.refuse(reason, format!("the API server refuses to {to}: {said}")),
+            None => self.add(
+                reason,
+                format!("the operator tries in vain to {to}: {}", sentence(error)),
+                false,
+            ),
+        }
+    }
+
+    fn add(&mut self, reason: &'static str, message: String, refused: bool) {
+        let trouble = Trouble {
+            message,
+            refused,
+            since: Instant::now(),
+        };
+        // A refusal says more than what fails beside it.
+        if refused || !self.0.contains_key(reason) {
+            self.0.insert(reason, trouble);
+        }
+    }
+
+    /// The same, with the time since when it has lasted.
+    pub(super) fn after(mut self, before: &Self) -> Self {
+        for (reason, trouble) in &mut self.0 {
+            if let Some(known) = before.0.get(reason) {
+                trouble.since = known.since;
+            }
+        }
+        self
+    }
+
+    /// What status says of it, where it is refused or has lasted.
+    pub(super) fn told(&self, reason: &str) -> Option<Blocked> {
+        let trouble = self.0.get(reason)?;
+        let told = trouble.refused || trouble.since.elapsed() >= LASTING;
+        told.then(|| Blocked {
+            reason: reason.to_owned(),
+            message: trouble.message.clone(),
+            stalled: true,
+        })
+    }
+
+    pub(super) fn are(&self, reasons: &[&str]) -> bool {
+        reasons.iter().any(|reason| self.0.contains_key(reason))
+    }
+
+    pub(super) fn are_refused(&self, reasons: &[&str]) -> bool {
+        reasons
+            .iter()
+            .any(|reason| self.0.get(reason).is_some_and(|trouble| trouble.refused))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Something that failed and should have succeeded.
+    pub(super) fn failure(&self) -> Option<&str> {
+        let mut all = self.0.values();
+        let failed = all.find(|trouble| !trouble.refused)?;
+        Some(&failed.message)
+    }
+}

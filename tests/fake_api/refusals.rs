@@ -1,0 +1,223 @@
+//! An API server that will not have something: by a policy, a webhook that denies or is down, a right that is missing, a
+//! CRD that is too old. It is told, it holds up nothing else, and it is tried again calmly.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::handover::DEEDS;
+use crate::meddler::{Call, Fate};
+use crate::operator::Operator;
+use crate::world::{HOME, World, two_replicas};
+
+fn refusing(
+    world: &World,
+    code: u16,
+    what: impl Fn(&Call) -> bool + Send + Sync + 'static,
+) -> Operator {
+    Operator::meddled(world, move |call: &Call| {
+        if what(call) {
+            Fate::Refuse(code)
+        } else {
+            Fate::Pass
+        }
+    })
+}
+
+fn stalled(world: &World) -> String {
+    let status = world.status();
+    let all = status["conditions"].as_array().cloned().unwrap_or_default();
+    let found = all
+        .iter()
+        .find(|one| one["type"] == "Stalled" && one["status"] == "True");
+    found.map_or_else(String::new, |one| {
+        one["reason"].as_str().unwrap().to_owned()
+    })
+}
+
+fn message(world: &World) -> String {
+    world.status()["message"].to_string()
+}
+
+fn leads(world: &World, called: &str) -> bool {
+    let leads = format!("{called}: Active 2.28.0, leads the Service");
+    world.roles().contains(&leads)
+}
+
+/// The standby takes over from a killed active, by an operator for which some calls fail for ever.
+async fn fails_over_in_spite_of(code: u16, what: fn(&Call) -> bool, change: fn(&World)) -> World {
+    let world = World::new(&two_replicas());
+    Operator::start(&world).rest().await;
+    change(&world);
+    let mut operator = refusing(&world, code, what);
+    let _ = tokio::time::timeout(Duration::from_secs(1), async {
+        while operator.pass().await.is_some() {}
+    })
+    .await;
+    world.with(|all| all.kill("pod 1"));
+    let follows = async {
+        while !leads(&world, "pod 2") {
+            operator.pass().await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let done = tokio::time::timeout(Duration::from_secs(20), follows).await;
+    assert!(
+        done.is_ok(),
+        "the Service does not follow\n{}",
+        world.describe()
+    );
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_follows_the_lock_where_a_new_revision_can_not_be_kept() {
+    for code in [400, 500] {
+        let world = fails_over_in_spite_of(
+            code,
+            |call| call.is("create", "controllerrevisions"),
+            |world| world.upgrade("2.29.0"),
+        )
+        .await;
+        assert!(message(&world).contains("the revision"), "{code}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_follows_the_lock_where_it_can_not_be_applied_anew() {
+    for code in [400, 500] {
+        fails_over_in_spite_of(
+            code,
+            |call| call.is("patch", "services"),
+            |world| {
+                world.edit(|spec| spec["service"] = json!({"annotations": {"a": "b"}}));
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_that_denies_without_a_code_is_told_and_one_that_is_down_as_soon_as_it_lasts() {
+    for code in [400, 500] {
+        let world = World::new(&two_replicas());
+        refusing(&world, code, |call| call.is("patch", "services"))
+            .drive_in_vain("the Service is told", |world| {
+                stalled(world) == "ServiceRefused"
+                    && world.with(|all| all.store.all("pods").len()) == 2
+            })
+            .await;
+        let world = World::new(&two_replicas());
+        refusing(&world, code, |call| call.is("create", "pods"))
+            .drive_in_vain("the pod is told", |world| stalled(world) == "PodRefused")
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_that_may_not_be_labelled_keeps_no_other_from_being_made() {
+    let world = World::new(&two_replicas());
+    let gate = |call: &Call| call.is("patch", "pods") && !call.status;
+    let mut operator = refusing(&world, 403, gate);
+    operator
+        .drive_in_vain("it is told, and both pods are there", |world| {
+            stalled(world) == "PodNotUpdated" && world.with(|all| all.store.all("pods").len()) == 2
+        })
+        .await;
+    // A handover that the Service could not follow is not begun.
+    world.upgrade("2.29.0");
+    operator.passes_for(Duration::from_secs(4)).await;
+    let holder = world.with(|all| all.holder(HOME));
+    assert_eq!(holder.as_deref(), Some("pod 1"), "{}", world.describe());
+    Operator::start(&world).rest().await;
+    assert_eq!(world.deeds(), DEEDS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_that_is_denied_is_told_once_and_tried_again_calmly() {
+    for code in [400, 500] {
+        let world = World::new(&two_replicas());
+        Operator::start(&world).rest().await;
+        world.upgrade("2.29.0");
+        let allowed = Arc::new(AtomicBool::new(false));
+        let now = Arc::clone(&allowed);
+        let mut operator = refusing(&world, code, move |call| {
+            call.is("delete", "pods")
+                && !call.name.contains("validate")
+                && !now.load(Ordering::SeqCst)
+        });
+        operator
+            .drive_in_vain("it is told", |world| stalled(world) == "StopRefused")
+            .await;
+        assert!(message(&world).contains("works on"), "{}", message(&world));
+        let before = world.with(|all| all.store.version());
+        operator.passes_for(Duration::from_secs(8)).await;
+        let writes = world.with(|all| all.store.version()) - before;
+        // A try writes its intent and takes it back: at most one falls into this time, after those of before.
+        assert!(writes <= 6, "{code}: {writes} writes\n{}", world.describe());
+        allowed.store(true, Ordering::SeqCst);
+        operator.rest().await;
+        assert_eq!(world.deeds(), DEEDS, "{code}");
+        assert_eq!(world.wrongs(), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_crd_that_drops_what_is_to_be_remembered_is_told_and_nothing_is_done() {
+    let world = World::new(&two_replicas());
+    Operator::start(&world).rest().await;
+    world.with(|all| all.store.unknown = vec!["/operator/wanted"]);
+    let before = world.deeds();
+    world.upgrade("2.29.0");
+    let mut operator = Operator::start(&world);
+    operator
+        .drive_in_vain("it is told", |world| stalled(world) == "CrdOutdated")
+        .await;
+    assert!(
+        message(&world).contains("does not keep status.operator.wanted"),
+        "{}",
+        message(&world)
+    );
+    let version = world.with(|all| all.store.version());
+    operator.passes_for(Duration::from_secs(2)).await;
+    assert_eq!(world.with(|all| all.store.version()), version);
+    let pods = |deeds: Vec<String>| -> Vec<String> {
+        let of_pods = deeds.into_iter().filter(|deed| deed.contains(" pod "));
+        of_pods.collect()
+    };
+    assert_eq!(pods(world.deeds()), pods(before));
+    // The CRD is applied.
+    world.with(|all| all.store.unknown.clear());
+    operator.rest().await;
+    assert_eq!(world.deeds(), DEEDS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_are_not_taken_do_not_keep_the_service_from_following() {
+    let world = World::new(&two_replicas());
+    Operator::start(&world).rest().await;
+    world.with(|all| all.kill("pod 1"));
+    let mut operator = Operator::meddled(&world, |call: &Call| {
+        if call.is("create", "new-events") {
+            Fate::Hold
+        } else {
+            Fate::Pass
+        }
+    });
+    let post = Arc::clone(&operator.post);
+    let passes = tokio::spawn(async move {
+        operator.passes_for(Duration::from_secs(5)).await;
+    });
+    post.holds().await;
+    let label = "chainlink-operator.dev/role";
+    world
+        .until("the label has moved", |all| {
+            let pod = all.pod("pod 2").unwrap();
+            pod["metadata"]["labels"][label] == "active"
+        })
+        .await;
+    post.release();
+    passes.await.unwrap();
+}
