@@ -869,7 +869,7 @@ mod tests {
             ),
             (
                 r#"{"failover": {"unresponsiveAfter": "0s"}}"#,
-                "write 60s or more",
+                "write 10s or more",
             ),
             (
                 r#"{"pod": {"terminationGracePeriodSeconds": 5}}"#,

@@ -40,15 +40,15 @@ impl Pass<'_> {
                 Ok(Some(name)) => Some(format!(
                     "a PodDisruptionBudget named {name} exists and is not this resource's: remove it, or rename the resource"
                 )),
-                Err(error) => match refusal(&error) {
-                    Some(said) => Some(format!(
-                        "the API server refuses the disruption budgets, without which a drain stops the active: {said}"
-                    )),
-                    None => {
+                Err(error) => {
+                    let Some(said) = refusal(&error) else {
                         self.know(|known| known.budgets = None);
                         return troubles.fail(BUDGET, "apply the disruption budgets", &error);
-                    }
-                },
+                    };
+                    Some(format!(
+                        "the API server refuses the disruption budgets, without which a drain stops the active: {said}"
+                    ))
+                }
             };
             let kept = Budgets {
                 standbys_kept,

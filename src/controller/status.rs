@@ -115,16 +115,15 @@ fn dropped(sent: &ChainlinkNode, kept: &ChainlinkNode) -> Option<String> {
 }
 
 fn differing(sent: &Value, kept: &Value, path: String) -> String {
-    let fields = sent.as_object().into_iter().flatten();
-    let first = fields.filter(|(name, value)| kept.get(name) != Some(value));
-    for (name, value) in first {
-        let inner = format!("{path}.{name}");
-        return match kept.get(name) {
-            Some(kept) => differing(value, kept, inner),
-            None => inner,
-        };
+    let mut fields = sent.as_object().into_iter().flatten();
+    let Some((name, value)) = fields.find(|(name, value)| kept.get(name) != Some(value)) else {
+        return path;
+    };
+    let inner = format!("{path}.{name}");
+    match kept.get(name) {
+        Some(kept) => differing(value, kept, inner),
+        None => inner,
     }
-    path
 }
 
 #[cfg(test)]

@@ -313,12 +313,14 @@ mod tests {
     #[test]
     fn a_condition_that_is_not_there_any_more_counts_as_not_true() {
         let metrics = Metrics::default();
-        let mut status = ChainlinkNodeStatus::default();
-        status.conditions = serde_json::from_value(serde_json::json!([{
+        let conditions = serde_json::json!([{
             "type": "Paused", "status": "True", "reason": "PausedBySpec", "message": "",
             "lastTransitionTime": "2026-01-01T00:00:00Z",
-        }]))
-        .unwrap();
+        }]);
+        let status = ChainlinkNodeStatus {
+            conditions: serde_json::from_value(conditions).unwrap(),
+            ..ChainlinkNodeStatus::default()
+        };
         let paused = |metrics: &Metrics| {
             let text = metrics.text().unwrap();
             let mut lines = text.lines();

@@ -44,7 +44,7 @@ async fn two_resources(post: &Arc<Post>) -> (World, Operator) {
     };
     passes_until(&operator, NAME, runs(NAME)).await;
     world.with(|all| {
-        all.database = "elsewhere".to_owned();
+        "elsewhere".clone_into(&mut all.database);
         let node = json!({
             "apiVersion": "chainlink-operator.dev/v1alpha1", "kind": "ChainlinkNode",
             "metadata": {"name": SECOND, "namespace": "default"}, "spec": spec,
