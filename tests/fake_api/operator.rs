@@ -156,6 +156,8 @@ impl Operator {
     pub async fn pass_until_released(&mut self) {
         while !self.post.was_released() {
             self.pass().await;
+            // What is to be held may come after the trial of what took over.
+            at_rest(&self.world);
             tokio::time::sleep(BURST).await;
         }
     }
