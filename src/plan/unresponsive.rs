@@ -16,11 +16,12 @@ use crate::observe::{Answered, Observation, Pod};
 /// A silence that is shorter is not worth a note: an answer can be late.
 const NOTED: Duration = Duration::from_secs(10);
 
-/// Whether this pod was seen to serve as active. What answers before that is the temporary server of a node
-/// that boots.
+/// Whether this container was seen to work as active. What answers before that is the temporary server of a node
+/// that boots; and a pod whose port was silent for long is only taken for active.
 fn has_worked(active: &Pod, memory: &Memory) -> bool {
     let last = memory.last_active.as_ref();
-    last.is_some_and(|last| last.uid == active.id.uid && last.ended.is_none())
+    let known = last.is_some_and(|last| last.uid == active.id.uid && last.ended.is_none());
+    known && active.worked_at.is_some()
 }
 
 /// Only its kubelet, or its machine, answered a moment ago.

@@ -39,6 +39,7 @@ impl World {
     pub(super) fn goes_dumb(&mut self, pod: &str, seconds: i64) {
         let since = self.now - jiff::SignedDuration::from_secs(seconds);
         self.dumb.insert(pod.to_owned(), Some(since));
+        self.pod(pod).worked_at = Some(since);
     }
 
     pub(super) fn active_pod(&self) -> String {

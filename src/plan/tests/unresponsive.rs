@@ -60,6 +60,7 @@ fn an_active_that_boots_for_long_is_not_unresponsive() {
     world.takes("b");
     // The temporary server of its migration was seen; the node's own has not been.
     world.goes_dumb("b", 0);
+    world.pod("b").worked_at = None;
     for _ in 0..40 {
         let acts = world.obey();
         assert!(!acts.contains(&"stop b".to_owned()), "{acts:?}");
@@ -158,4 +159,24 @@ fn a_restart_of_the_operator_does_not_forget_that_the_active_has_answered_before
     world.dumb.insert("a".to_owned(), None);
     world.later(120);
     assert!(!world.obey().contains(&"stop a".to_owned()));
+}
+
+#[test]
+fn what_boots_for_long_is_not_unresponsive_for_a_new_operator_either() {
+    let mut world = pair();
+    world.intent.wishes.unresponsive_after = Some(Duration::from_mins(1));
+    world.gone("a");
+    world.takes("b");
+    world.obey();
+    world = world.standby("c", &v1());
+    // A new operator came to see its port silent, and then its temporary server.
+    world.memory.last_active.as_mut().unwrap().uid = "uid-b".to_owned();
+    world.memory.last_active.as_mut().unwrap().ended = None;
+    world.goes_dumb("b", 0);
+    world.pod("b").worked_at = None;
+    for _ in 0..40 {
+        let acts = world.obey();
+        assert!(!acts.contains(&"stop b".to_owned()), "{acts:?}");
+        world.later(5);
+    }
 }

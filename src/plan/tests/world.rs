@@ -226,6 +226,7 @@ impl World {
         pod.container = Container::Running { since: now, last };
         pod.waiting = None;
         pod.took = None;
+        pod.worked_at = None;
         pod.doubt = None;
         pod.contact = None;
         touch(pod);
