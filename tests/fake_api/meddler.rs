@@ -184,7 +184,8 @@ pub struct Turns {
 #[derive(Clone, Copy, Debug, Default)]
 struct Schedule {
     inside: [bool; 2],
-    waiting: [bool; 2],
+    /// Calls of each: events are published all at once.
+    waiting: [usize; 2],
     next: Option<usize>,
     last: usize,
 }
@@ -218,16 +219,15 @@ impl Turns {
     /// has a call too, or its pass is over.
     async fn mine(&self, operator: usize) {
         let other = 1 - operator;
-        self.state
-            .send_modify(|state| state.waiting[operator] = true);
+        self.state.send_modify(|state| state.waiting[operator] += 1);
         let mut changes = self.state.subscribe();
         loop {
             let mut go = false;
             self.state.send_if_modified(|state| {
-                if state.inside[other] && !state.waiting[other] {
+                if state.inside[other] && state.waiting[other] == 0 {
                     return false;
                 }
-                let contested = state.waiting[other];
+                let contested = state.waiting[other] > 0;
                 let next = *state.next.get_or_insert_with(|| {
                     if contested {
                         self.choose(state.last)
@@ -239,7 +239,7 @@ impl Turns {
                 if go {
                     state.next = None;
                     state.last = operator;
-                    state.waiting[operator] = false;
+                    state.waiting[operator] -= 1;
                 }
                 go
             });

@@ -27,9 +27,10 @@ impl Write {
         self.verb == "delete" && self.resource == "pods" && self.code < 300
     }
 
-    /// Whether it made a pod.
+    /// Whether it made a node's pod.
     pub fn makes_pod(&self) -> bool {
-        self.verb == "create" && self.resource == "pods" && self.code < 300
+        let made = self.verb == "create" && self.resource == "pods" && self.code < 300;
+        made && is_of_a_node(&self.name)
     }
 }
 
@@ -83,9 +84,14 @@ impl Audit {
             .into_iter()
             .filter(Write::stops)
             .map(|write| write.name)
-            .filter(|pod| !pod.contains("-pull-") && !pod.contains("-validate-"))
+            .filter(|pod| is_of_a_node(pod))
             .collect())
     }
+}
+
+/// Short pods that pull an image or check a configuration are no nodes.
+fn is_of_a_node(pod: &str) -> bool {
+    !pod.contains("-pull-") && !pod.contains("-validate-")
 }
 
 fn write(event: &Value) -> Write {
