@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::check::Check;
+use super::look::Ago;
 use crate::observe::Revision;
 
 /// Pods at one time, beyond which a walk does not go.
@@ -17,6 +19,8 @@ pub enum Nature {
     CrashesBefore,
     /// It waits like any other, and exits when it has the lock.
     CrashesAfter,
+    /// It takes over like any other, serves, and then exits; again and again.
+    CrashesServing,
     /// It says that it waits, and can't win (a server that is read-only for it).
     Lies,
     /// The same, and its log does not show it: only the database can tell.
@@ -36,6 +40,10 @@ pub struct Kind {
     pub version: u8,
     pub lock: u8,
     pub nature: Nature,
+    /// A temporary server answers between its lock and its own server (2.15 and later).
+    pub answers_early: bool,
+    /// What the node's own check says of its configuration; `None` where there is no check.
+    pub valid: Option<bool>,
 }
 
 const fn kind(name: &'static str, version: u8, lock: u8, nature: Nature) -> Kind {
@@ -44,6 +52,20 @@ const fn kind(name: &'static str, version: u8, lock: u8, nature: Nature) -> Kind
         version,
         lock,
         nature,
+        answers_early: false,
+        valid: None,
+    }
+}
+
+impl Kind {
+    const fn answers_early(mut self) -> Self {
+        self.answers_early = true;
+        self
+    }
+
+    const fn checked(mut self, valid: bool) -> Self {
+        self.valid = Some(valid);
+        self
     }
 }
 
@@ -59,12 +81,19 @@ pub const OTHER_LOCK: u8 = 8;
 pub const NEWEST: u8 = 9;
 pub const NEW_LIES_SILENTLY: u8 = 10;
 pub const BOTH_LOCKS: u8 = 11;
+pub const NEW_CRASHES_SERVING: u8 = 12;
+pub const CONFIG_CRASHES_SERVING: u8 = 13;
+pub const NEW_CHECKED: u8 = 14;
+pub const NEW_REFUSED: u8 = 15;
+pub const NEW_ANSWERS_EARLY: u8 = 16;
+pub const CONFIG_ANSWERS_AND_CRASHES: u8 = 17;
+pub const NEW_ANSWERS_AND_CRASHES: u8 = 18;
 
 /// The locks that a pod takes, all of them.
 pub const LEASE: u8 = 1;
 pub const ADVISORY: u8 = 2;
 
-pub const KINDS: [Kind; 12] = [
+pub const KINDS: [Kind; 19] = [
     kind("old", 1, LEASE, Nature::Good),
     kind("old-configured", 1, LEASE, Nature::Good),
     kind("new", 2, LEASE, Nature::Good),
@@ -77,6 +106,13 @@ pub const KINDS: [Kind; 12] = [
     kind("newest", 3, LEASE, Nature::Good),
     kind("new-lies-silently", 2, LEASE, Nature::LiesSilently),
     kind("both-locks", 1, LEASE | ADVISORY, Nature::Good),
+    kind("new-crashes-serving", 2, LEASE, Nature::CrashesServing),
+    kind("config-crashes-serving", 1, LEASE, Nature::CrashesServing),
+    kind("new-checked", 2, LEASE, Nature::Good).checked(true),
+    kind("new-refused", 2, LEASE, Nature::Good).checked(false),
+    kind("new-answers-early", 2, LEASE, Nature::Good).answers_early(),
+    kind("config-answers-and-crashes", 1, LEASE, Nature::CrashesAfter).answers_early(),
+    kind("new-answers-and-crashes", 2, LEASE, Nature::CrashesAfter).answers_early(),
 ];
 
 impl Kind {
@@ -91,7 +127,7 @@ impl Kind {
             }
             .to_owned(),
             lease: None,
-            validates: false,
+            validates: self.valid.is_some(),
         }
     }
 }
@@ -104,6 +140,10 @@ pub enum Does {
     Wait,
     /// It has the lock and boots: nothing answers yet.
     Take,
+    /// It has the lock, and its temporary server answers.
+    Migrate,
+    /// It has the lock; the temporary server is gone, and its own not up yet.
+    Hush,
     /// It has the lock and serves.
     Serve,
     /// It serves, but was cut off from the database and lost the lock.
@@ -170,6 +210,12 @@ pub struct Pod {
     pub elsewhere: bool,
     /// Its machine is being emptied.
     pub leaving: bool,
+    /// How long ago its container last exited with a reason of its own.
+    pub exit: Option<Ago>,
+    /// That was before the last stop of an active, or before its end.
+    pub exit_first: bool,
+    /// That container had the lock, and every one of its revision does the same.
+    pub burnt: bool,
 }
 
 impl Pod {
@@ -197,6 +243,9 @@ impl Pod {
             long_up: false,
             elsewhere: false,
             leaving: false,
+            exit: None,
+            exit_first: false,
+            burnt: false,
         }
     }
 
@@ -216,7 +265,13 @@ impl Pod {
     pub fn runs(does: Does) -> bool {
         matches!(
             does,
-            Does::Boot | Does::Wait | Does::Take | Does::Serve | Does::Zombie
+            Does::Boot
+                | Does::Wait
+                | Does::Take
+                | Does::Migrate
+                | Does::Hush
+                | Does::Serve
+                | Does::Zombie
         )
     }
 
@@ -231,7 +286,10 @@ impl Pod {
     }
 
     pub fn holds(&self) -> bool {
-        matches!(self.does, Does::Take | Does::Serve)
+        matches!(
+            self.does,
+            Does::Take | Does::Migrate | Does::Hush | Does::Serve
+        )
     }
 
     /// Whether one of the two waits for the other: they have a lock in common, on one database.
@@ -256,6 +314,15 @@ impl Pod {
 
     fn goes_down(&mut self, how: Does) {
         self.forget();
+        if how == Does::Down {
+            let crashes = matches!(
+                self.kind().nature,
+                Nature::CrashesAfter | Nature::CrashesServing
+            );
+            self.burnt = crashes && self.holds();
+            self.exit = Some(Ago::Moment);
+            self.exit_first = false;
+        }
         self.does = how;
     }
 }
@@ -287,6 +354,15 @@ pub struct Cluster {
     /// A pod that had taken the lock of one that was cut off ended while that one went on answering:
     /// nobody can know which of them was right.
     pub deceived: bool,
+    /// The operator was started, and no pod has answered it yet.
+    pub deaf: bool,
+    /// A bit for each revision of which a pod was seen to have exited with the lock, as all of its pods do; since
+    /// the spec changed.
+    pub burnt: u32,
+    /// The last revision that served and was good.
+    pub good: Option<u8>,
+    /// Pods that check a configuration.
+    pub checks: [Option<Check>; 3],
     pub budget: Budget,
 }
 
@@ -297,13 +373,21 @@ pub enum Event {
     Starts(u8),
     AsksForLock(u8),
     TakesLock(u8),
+    AnswersEarly(u8),
+    FallsSilent(u8),
     Serves(u8),
+    GivesOut(u8),
     SaysLine(u8),
     Restarts(u8),
     Goes(u8),
     IsDeposed(u8),
     RegainsLock(u8),
     SeenAgain(u8),
+    /// The pods answer an operator that was started.
+    Hears,
+    CheckEnds(u8),
+    CheckGoes(u8),
+    CheckSeenAgain(u8),
     Seconds,
     HalfMinute,
     TenMinutes,
@@ -316,6 +400,9 @@ pub enum Event {
     MachineDies(u8),
     IsCutOff(u8),
     IsCordoned(u8),
+    CheckIsEvicted(u8),
+    CheckIsLost(u8),
+    CheckIsKilled(u8),
     OutsiderLeaves,
     SecretChanges,
     // What the user does.
@@ -324,6 +411,8 @@ pub enum Event {
     // The operator: looks, writes, and does so many of its acts.
     Operator,
     OperatorDies(u8),
+    /// Before it has looked.
+    OperatorRestarts,
 }
 
 impl Event {
@@ -333,7 +422,10 @@ impl Event {
             Self::Starts(no)
             | Self::AsksForLock(no)
             | Self::TakesLock(no)
+            | Self::AnswersEarly(no)
+            | Self::FallsSilent(no)
             | Self::Serves(no)
+            | Self::GivesOut(no)
             | Self::SaysLine(no)
             | Self::Restarts(no)
             | Self::Goes(no)
@@ -364,6 +456,8 @@ pub enum Fault {
     Secret,
     /// Not a fault, but as rare: its machine is to be emptied.
     Cordon,
+    /// The pod that checks a configuration is evicted, lost with its machine, or its container is killed.
+    Check,
 }
 
 impl Cluster {
@@ -378,6 +472,10 @@ impl Cluster {
             secret_changed: false,
             newest_held: 0,
             deceived: false,
+            deaf: false,
+            burnt: 0,
+            good: None,
+            checks: [None; 3],
             budget,
         }
     }
@@ -398,14 +496,11 @@ impl Cluster {
         self.pods_mut().iter_mut().find(|pod| pod.no == no)
     }
 
-    /// False where the walk has no room for one more.
-    pub fn add(&mut self, pod: Pod) -> bool {
-        if usize::from(self.len) == ROOM {
-            return false;
-        }
+    /// A walk for which there is no room would pass over what comes after.
+    pub fn add(&mut self, pod: Pod) {
+        assert!(usize::from(self.len) < ROOM, "no room for {pod}: {self}");
         self.pods[usize::from(self.len)] = pod;
         self.len += 1;
-        true
     }
 
     pub fn remove(&mut self, no: u8) {
@@ -439,7 +534,11 @@ impl Cluster {
                 into.push(Event::SeenAgain(pod.no));
             }
         }
-        into.extend([Event::Seconds, Event::HalfMinute]);
+        self.checks_seen_again(into);
+        into.push(Event::Seconds);
+        if !self.deaf {
+            into.push(Event::HalfMinute);
+        }
         if self.is_quiet(into) {
             into.push(Event::TenMinutes);
         }
@@ -459,6 +558,10 @@ impl Cluster {
 
     /// What goes on by itself in pods.
     pub fn progress(&self, into: &mut Vec<Event>) {
+        if self.deaf {
+            into.push(Event::Hears);
+        }
+        self.checks_progress(into);
         for pod in self.pods() {
             let no = pod.no;
             match pod.does {
@@ -467,7 +570,12 @@ impl Cluster {
                 Does::Wait if self.free(pod) && !pod.kind().nature.lies() => {
                     into.push(Event::TakesLock(no));
                 }
-                Does::Take => into.push(Event::Serves(no)),
+                Does::Take if pod.kind().answers_early => into.push(Event::AnswersEarly(no)),
+                Does::Migrate => into.push(Event::FallsSilent(no)),
+                Does::Take | Does::Hush => into.push(Event::Serves(no)),
+                Does::Serve if pod.kind().nature == Nature::CrashesServing => {
+                    into.push(Event::GivesOut(no));
+                }
                 Does::Zombie => {
                     into.push(Event::IsDeposed(no));
                     if self.free(pod) {
@@ -495,8 +603,13 @@ impl Cluster {
             let out_of_sight = pod.is_some_and(|pod| !pod.seen());
             let loops = pod.is_some_and(|pod| self.fails_for_good(pod) && !pod.deleted);
             match event {
-                Event::TakesLock(_) | Event::Serves(_) => false,
-                Event::Restarts(_) | Event::AsksForLock(_) => loops || out_of_sight,
+                Event::TakesLock(_)
+                | Event::AnswersEarly(_)
+                | Event::FallsSilent(_)
+                | Event::Serves(_) => false,
+                Event::Restarts(_) | Event::AsksForLock(_) | Event::GivesOut(_) => {
+                    loops || out_of_sight
+                }
                 Event::IsDeposed(_) | Event::RegainsLock(_) => true,
                 _ => out_of_sight,
             }
@@ -505,9 +618,9 @@ impl Cluster {
 
     /// Whether nothing is going on but pods that crash again and again.
     pub fn only_loops(&self, events: &[Event]) -> bool {
-        events.iter().filter_map(|event| event.pod()).all(|no| {
-            self.pod(no)
-                .is_some_and(|pod| self.fails_for_good(pod) && !pod.deleted)
+        events.iter().all(|event| {
+            let pod = event.pod().and_then(|no| self.pod(no));
+            pod.is_some_and(|pod| self.fails_for_good(pod) && !pod.deleted)
         })
     }
 
@@ -552,6 +665,9 @@ impl Cluster {
         if has(Fault::Secret) && !self.secret_changed {
             into.push(Event::SecretChanges);
         }
+        if has(Fault::Check) {
+            self.checks_faults(into);
+        }
     }
 
     /// What an event makes of the world. Time and the operator are not for it to tell.
@@ -575,26 +691,24 @@ impl Cluster {
             }
             Event::AsksForLock(no) => self.asks(no),
             Event::TakesLock(no) => self.takes(no),
-            Event::Serves(no) => self.change(no, |pod| {
-                if pod.kind().nature == Nature::CrashesAfter {
-                    pod.goes_down(Does::Down);
-                } else {
-                    pod.does = Does::Serve;
-                }
-            }),
+            Event::AnswersEarly(no) => self.change(no, |pod| pod.does = Does::Migrate),
+            Event::FallsSilent(no) => self.change(no, |pod| pod.does = Does::Hush),
+            Event::Serves(no) => self.serves(no),
+            Event::GivesOut(no) => self.goes_down(no, Does::Down),
             Event::SaysLine(no) => self.change(no, |pod| pod.line = true),
             Event::Goes(no) => self.leaves(no),
-            Event::IsDeposed(no) => self.change(no, |pod| pod.goes_down(Does::DownByDatabase)),
+            Event::IsDeposed(no) => self.goes_down(no, Does::DownByDatabase),
             Event::RegainsLock(no) => self.change(no, |pod| pod.does = Does::Serve),
             Event::SeenAgain(no) => self.seen_again(no),
+            Event::Hears => self.deaf = false,
             Event::Crashes(no) => {
                 self.spend();
                 self.note_deception(no);
-                self.change(no, |pod| pod.goes_down(Does::Down));
+                self.goes_down(no, Does::Down);
             }
             Event::LosesDatabase(no) => {
                 self.spend();
-                self.change(no, |pod| pod.goes_down(Does::DownByDatabase));
+                self.goes_down(no, Does::DownByDatabase);
             }
             Event::IsKilled(no) => {
                 self.spend();
@@ -636,27 +750,77 @@ impl Cluster {
             }
             Event::Wants(kind) => {
                 self.budget.edits -= 1;
+                self.burnt = 0;
                 self.wanted = kind;
             }
             Event::Scales(to) => {
                 self.budget.edits -= 1;
                 self.replicas = to;
             }
+            Event::Seconds => self.exits_age(Ago::Seconds),
             Event::HalfMinute => self.half_minute(),
             Event::TenMinutes => {
                 self.half_minute();
                 let unknown = |pod: &Pod| pod.holds() && !pod.seen() && pod.took == 0;
                 self.outsider |= self.pods().iter().any(unknown);
+                self.exits_age(Ago::TenMinutes);
+                for check in self.checks.iter_mut().flatten() {
+                    check.late = true;
+                }
                 for pod in self.pods_mut() {
                     pod.late = true;
                     pod.long_up = !matches!(pod.status(), Does::NotStarted);
                 }
             }
-            Event::Seconds | Event::Operator | Event::OperatorDies(_) => {}
+            Event::CheckEnds(_)
+            | Event::CheckGoes(_)
+            | Event::CheckSeenAgain(_)
+            | Event::CheckIsEvicted(_)
+            | Event::CheckIsLost(_)
+            | Event::CheckIsKilled(_) => self.check_happens(event),
+            Event::Operator | Event::OperatorDies(_) | Event::OperatorRestarts => {}
         }
     }
 
+    fn exits_age(&mut self, to: Ago) {
+        for exit in self
+            .pods_mut()
+            .iter_mut()
+            .filter_map(|pod| pod.exit.as_mut())
+        {
+            *exit = (*exit).max(to);
+        }
+    }
+
+    /// An active is stopped, or has stopped: what exited so far did so before.
+    pub fn exits_were_before(&mut self, but: u8) {
+        for pod in self.pods_mut() {
+            pod.exit_first = pod.exit.is_some() && (pod.exit_first || pod.no != but);
+        }
+    }
+
+    fn serves(&mut self, no: u8) {
+        let Some(pod) = self.pod(no).copied() else {
+            return;
+        };
+        if pod.kind().nature == Nature::CrashesAfter {
+            return self.goes_down(no, Does::Down);
+        }
+        if pod.kind().nature == Nature::Good && !pod.elsewhere {
+            self.good = Some(pod.kind);
+        }
+        self.change(no, |pod| pod.does = Does::Serve);
+    }
+
+    fn goes_down(&mut self, no: u8, how: Does) {
+        if self.pod(no).is_some_and(|pod| pod.stopped_as_active) {
+            self.exits_were_before(no);
+        }
+        self.change(no, |pod| pod.goes_down(how));
+    }
+
     fn half_minute(&mut self) {
+        self.exits_age(Ago::HalfMinute);
         for pod in self.pods_mut() {
             if !pod.seen() {
                 pod.sight = Sight::Lost;
@@ -666,7 +830,7 @@ impl Cluster {
         }
     }
 
-    fn spend(&mut self) {
+    pub fn spend(&mut self) {
         self.budget.faults -= 1;
     }
 
@@ -681,8 +845,10 @@ impl Cluster {
             return;
         };
         match pod.kind().nature {
-            Nature::CrashesBefore => self.change(no, |pod| pod.goes_down(Does::Down)),
-            Nature::Good | Nature::CrashesAfter if self.free(&pod) => self.takes(no),
+            Nature::CrashesBefore => self.goes_down(no, Does::Down),
+            Nature::Good | Nature::CrashesAfter | Nature::CrashesServing if self.free(&pod) => {
+                self.takes(no);
+            }
             _ => self.change(no, |pod| {
                 pod.does = Does::Wait;
                 pod.waited = true;
@@ -709,6 +875,10 @@ impl Cluster {
 
     fn leaves(&mut self, no: u8) {
         self.note_deception(no);
+        let runs = |pod: &Pod| pod.stopped_as_active && Pod::runs(pod.does);
+        if self.pod(no).is_some_and(runs) {
+            self.exits_were_before(no);
+        }
         self.remove(no);
     }
 
@@ -769,6 +939,8 @@ impl fmt::Display for Pod {
             (self.labelled, "labelled"),
             (self.late, "late"),
             (self.elsewhere, "elsewhere"),
+            (self.burnt, "burnt"),
+            (self.leaving, "leaving"),
         ];
         for (_, word) in words.iter().filter(|(is, _)| *is) {
             write!(out, " {word}")?;
@@ -785,6 +957,12 @@ impl fmt::Display for Cluster {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let wanted = self.wanted.map(|kind| KINDS[usize::from(kind)].name);
         write!(out, "{} of {}", self.replicas, wanted.unwrap_or("unusable"))?;
+        if self.deaf {
+            write!(out, " (nobody answered yet)")?;
+        }
+        for check in self.checks.iter().flatten() {
+            write!(out, " {check:?}")?;
+        }
         for pod in self.pods() {
             write!(out, " [{pod}]")?;
         }

@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::check::{self, Check, TRIES};
 use super::cluster::{Cluster, Does, KINDS, NEVER, Nature, Pod, Sight};
 use crate::api::{
-    Creation, DatabaseDiffers, LastActive, MayHaveHeld, Memory, Stop, Verification, WantedRevision,
+    Creation, DatabaseDiffers, LastActive, MayHaveHeld, Memory, Stop, Validation, ValidationState,
+    Verification, WantedRevision,
 };
-use crate::node::ExitKind;
 use crate::node::database::SessionOf;
+use crate::node::{ExitKind, Verdict};
 use crate::observe::{
-    self, Answered, Contact, Container, DatabaseWord, Exit, Holder, Intent, Machine, Observation,
-    PodId, Problem, Revision, Says, Took, Trouble, Verified, Wanted,
+    self, Answered, Checked, Contact, Container, DatabaseWord, Exit, Holder, Intent, Machine,
+    Observation, PodId, Problem, Revision, Says, Took, Trouble, Verified, Wanted,
 };
 use crate::plan::moves::pod_name;
+use crate::plan::validate;
 
 pub static NOW: LazyLock<Timestamp> = LazyLock::new(|| "2026-01-01T12:00:00Z".parse().unwrap());
 
@@ -53,6 +56,34 @@ static KEPT: LazyLock<BTreeMap<String, Revision>> = LazyLock::new(|| {
         .map(|revision| (revision.name.clone(), revision.clone()))
         .collect()
 });
+
+/// The names of the pods that check, by revision and try.
+static CHECKS: LazyLock<Vec<(u8, u8, String)>> = LazyLock::new(|| {
+    let kinds = (0..).zip(&KINDS).filter(|(_, kind)| kind.valid.is_some());
+    kinds
+        .flat_map(|(kind, _)| (1..=TRIES).map(move |attempt| (kind, attempt)))
+        .map(|(kind, attempt)| {
+            let validation = validation(kind, attempt, ValidationState::Pending);
+            (kind, attempt, validate::pod_name(&NODE, &validation))
+        })
+        .collect()
+});
+
+fn validation(kind: u8, attempt: u8, state: ValidationState) -> Validation {
+    Validation {
+        revision: revision(kind).name.clone(),
+        attempt: attempt.into(),
+        state,
+        message: None,
+    }
+}
+
+/// Revision and try of a pod that checks.
+pub fn check_of(name: &str) -> (u8, u8) {
+    let found = CHECKS.iter().find(|(_, _, known)| known == name);
+    let (kind, attempt, _) = found.expect("a check of the model");
+    (*kind, *attempt)
+}
 
 pub fn revision(kind: u8) -> &'static Revision {
     &REVISIONS[usize::from(kind)]
@@ -120,6 +151,8 @@ pub struct Mind {
     pub set_aside: Option<u8>,
     pub unheld: Option<Ago>,
     pub differs: Option<(u8, Ago)>,
+    /// Revision and try.
+    pub validation: Option<(u8, u8, ValidationState)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -212,6 +245,9 @@ impl Mind {
                 at: ago.at(),
                 generation: 1,
             }),
+            validation: self
+                .validation
+                .map(|(kind, attempt, state)| validation(kind, attempt, state)),
             ..Memory::default()
         }
     }
@@ -257,6 +293,13 @@ impl Mind {
                 .database_differs
                 .as_ref()
                 .map(|differs| (number(&differs.pod), Ago::of(differs.at))),
+            validation: memory.validation.as_ref().map(|validation| {
+                (
+                    kind_of(&validation.revision),
+                    u8::try_from(validation.attempt).unwrap(),
+                    validation.state,
+                )
+            }),
         }
     }
 
@@ -339,8 +382,34 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
             .map(|pod| seen(pod, cluster))
             .collect(),
         pulls: Vec::new(),
-        validations: Vec::new(),
+        validations: cluster.checks.iter().flatten().map(checked).collect(),
         machines: Some(MACHINES.clone()),
+    }
+}
+
+fn checked(check: &Check) -> observe::Validation {
+    let known = |known: &&(u8, u8, String)| (known.0, known.1) == (check.kind, check.attempt);
+    let (_, _, name) = CHECKS.iter().find(known).expect("a check of the model");
+    observe::Validation {
+        id: PodId {
+            name: name.clone(),
+            uid: format!("uid-{name}"),
+        },
+        resource_version: "1".to_owned(),
+        created: if check.late {
+            Ago::TenMinutes
+        } else {
+            Ago::HalfMinute
+        }
+        .at(),
+        deleted: check.deleted,
+        checked: match check.says {
+            check::Says::Nothing => Checked::NotYet(None),
+            check::Says::Valid => Checked::Said(Verdict::Valid),
+            check::Says::Invalid => Checked::Said(Verdict::Invalid(String::new())),
+            check::Says::Unknown => Checked::Said(Verdict::Unknown(String::new())),
+            check::Says::Never => Checked::Never,
+        },
     }
 }
 
@@ -430,9 +499,11 @@ fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
     let runs = Pod::runs(status);
     let answer = match status {
         Does::Serve | Does::Zombie => Answered::Serving,
+        Does::Migrate => Answered::Starting,
         _ => Answered::Refused,
     };
-    let contact = runs.then(|| moments.contact(pod)).flatten();
+    let unheard = cluster.deaf && pod.seen();
+    let contact = (runs && !unheard).then(|| moments.contact(pod)).flatten();
     observe::Pod {
         id: PodId {
             name: name(pod.no).to_owned(),
@@ -459,7 +530,9 @@ fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
             waited: Some(pod.took_waited),
         }),
         contact: contact.map(|at| Contact { at, answer }),
-        watched: Some(if pod.sight == Sight::Dim && pod.contact == NEVER {
+        watched: Some(if unheard {
+            Ago::Moment.at()
+        } else if pod.sight == Sight::Dim && pod.contact == NEVER {
             Ago::Seconds.at()
         } else {
             Ago::TenMinutes.at()
@@ -489,6 +562,14 @@ fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
         code: 1,
         words: None,
     };
+    // What exited with a reason of its own; the API server knows no more than it is told.
+    let told = pod.exit.filter(|_| pod.seen() || !pod.changed);
+    let exits = if cluster.fails_for_good(pod) { 5 } else { 1 };
+    let last = told.map(|ago| Exit {
+        number: exits,
+        at: Some(ago.at() - Duration::from_millis(500 * u64::from(pod.exit_first))),
+        ..exit(ExitKind::Unknown, false)
+    });
     match status {
         Does::NotStarted => Container::NotStarted {
             trouble: (pod.kind().nature == Nature::NoImage).then(|| Trouble {
@@ -497,8 +578,8 @@ fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
             }),
         },
         Does::Down => Container::Down {
-            exit: exit(ExitKind::Unknown, false),
-            restarts: if cluster.fails_for_good(pod) { 5 } else { 1 },
+            exit: last.unwrap_or_else(|| exit(ExitKind::Unknown, false)),
+            restarts: exits,
         },
         Does::DownByDatabase => Container::Down {
             exit: exit(ExitKind::DatabaseAway, pod.long_down),
@@ -513,7 +594,7 @@ fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
             } else {
                 Ago::Seconds.at()
             },
-            last: None,
+            last,
         },
     }
 }

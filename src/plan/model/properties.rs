@@ -1,10 +1,12 @@
 //! The safety rules as properties of every step of the operator, judged by the world's truth.
 
-use super::cluster::{Cluster, Does, Nature, Pod, Sight};
+use std::time::Duration;
+
+use super::cluster::{Cluster, Does, KINDS, Nature, Pod, Sight};
 use super::look;
 use super::state::Thought;
-use crate::observe::Observation;
-use crate::plan::{Act, Cause, Permit, Plan, Step, plan};
+use crate::observe::{Contact, Observation};
+use crate::plan::{Act, Cause, Permit, Plan, Purpose, Step, plan};
 
 /// A rule that was broken, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +45,8 @@ pub fn judge(thought: &Thought) -> Judged {
     }
     for permit in stops {
         one_stop_at_a_time(cluster, permit)?;
-        stop_is_right(cluster, permit)?;
         if let Cause::Handover { successor } = permit.cause() {
-            handover_is_right(cluster, permit, &successor.name)?;
+            handover_is_right(thought, permit, &successor.name)?;
             let to = seen.pods.iter().find(|pod| pod.id.name == successor.name);
             let to = to.and_then(|pod| pod.revision.as_ref()).map(|to| &to.name);
             let wanted = match &seen.intent.wanted {
@@ -58,6 +59,7 @@ pub fn judge(thought: &Thought) -> Judged {
                 return broken("NotFailed", "a handover that has failed is tried again");
             }
         }
+        stop_is_right(cluster, permit)?;
         let intent = plan.memory.stopping.as_ref().map(|stop| &stop.uid);
         if intent != Some(&permit.pod().uid) {
             return broken("S4", "a stop without its intent in the memory");
@@ -67,6 +69,7 @@ pub fn judge(thought: &Thought) -> Judged {
         match act {
             Act::Create { pod, revision, .. } => {
                 creation_is_right(cluster, look::kind_of(revision))?;
+                check_is_heard(cluster, look::kind_of(revision))?;
                 let intent = plan.memory.creating.as_ref().map(|creating| &creating.pod);
                 if intent != Some(pod) {
                     return broken("S4", "a creation without its intent in the memory");
@@ -116,6 +119,9 @@ fn stop_is_right(cluster: &Cluster, permit: &Permit) -> Judged {
     let Some(victim) = cluster.pod(no) else {
         return broken("S2", format!("pod {no} is stopped, which does not exist"));
     };
+    if victim.deleted {
+        return broken("S4", format!("{victim} is stopped once more"));
+    }
     if *permit.cause() == Cause::End {
         if cluster.replicas > 0 {
             return broken("S1", "an end that nobody asked for");
@@ -147,10 +153,7 @@ fn stop_is_right(cluster: &Cluster, permit: &Permit) -> Judged {
     {
         let covered = cluster.pods().iter().any(|pod| {
             let stays = pod.no != no && pod.seen() && !pod.deleted;
-            let works = matches!(
-                pod.does,
-                Does::Serve | Does::Zombie | Does::Wait | Does::Take
-            );
+            let works = pod.holds() || matches!(pod.does, Does::Zombie | Does::Wait);
             stays && works
         });
         let restarted = !victim.seen() && victim.does == Does::Boot;
@@ -187,7 +190,8 @@ fn works(cluster: &Cluster) -> bool {
 }
 
 /// S1, S3, S5: in truth too, a pod of the revision waits, and none of another could win.
-fn handover_is_right(cluster: &Cluster, permit: &Permit, successor: &str) -> Judged {
+fn handover_is_right(thought: &Thought, permit: &Permit, successor: &str) -> Judged {
+    let cluster = &thought.cluster;
     let victim = look::number(&permit.pod().name);
     let Some(to) = cluster.pod(look::number(successor)) else {
         return broken("S1", "the successor does not exist");
@@ -197,11 +201,15 @@ fn handover_is_right(cluster: &Cluster, permit: &Permit, successor: &str) -> Jud
         return broken("S3", "an active that can't be seen is stopped");
     }
     // One that has already taken over from an active that was cut off is as good.
-    let ready = matches!(to.does, Does::Wait | Does::Take | Does::Serve);
-    if !ready || to.deleted || !to.seen() || to.kind().nature.lies() {
+    let ready = to.holds() || to.does == Does::Wait;
+    if !ready || to.deleted || to.kind().nature.lies() {
         return broken("S1", format!("the successor {to} does not wait"));
     }
-    if to.elsewhere && !cluster.secret_changed {
+    if !to.seen() {
+        return broken("S5", format!("the successor {to} does not answer"));
+    }
+    revision_is_right(thought, permit, to.kind)?;
+    if to.elsewhere {
         return broken(
             "S9",
             format!("the successor {to} waits on another database"),
@@ -213,6 +221,65 @@ fn handover_is_right(cluster: &Cluster, permit: &Permit, successor: &str) -> Jud
         .find(|pod| pod.no != victim && pod.kind != to.kind && pod.may_run());
     match rival {
         Some(rival) => broken("S1", format!("{rival} could win instead of {to}")),
+        None => Ok(()),
+    }
+}
+
+/// S1. A rollout leads to the wanted revision, or after it has failed to the last that worked; a move of
+/// place to the active's own. And not again to one whose pods exit with the lock.
+fn revision_is_right(thought: &Thought, permit: &Permit, to: u8) -> Judged {
+    let Thought { cluster, plan, .. } = thought;
+    let name = KINDS[usize::from(to)].name;
+    let own = cluster.pod(look::number(&permit.pod().name));
+    let own = own.is_some_and(|victim| victim.kind == to);
+    let known = |revision: &Option<String>| revision.as_deref().map(look::kind_of);
+    let failed = cluster.wanted.is_some() && known(&plan.memory.failed) == cluster.wanted;
+    let right = match permit.purpose() {
+        Purpose::Rollout => {
+            cluster.wanted == Some(to) || (failed && known(&plan.memory.last_worked) == Some(to))
+        }
+        _ => own,
+    };
+    if !right {
+        return broken("S1", format!("nobody wants {name}"));
+    }
+    if cluster.burnt & (1 << to) != 0 && !own {
+        return broken(
+            "NotFailed",
+            format!("one more handover to {name}, whose pods exit with the lock"),
+        );
+    }
+    Ok(())
+}
+
+/// No pod is made of a revision that its own check refuses, while anything of another works.
+fn check_is_heard(cluster: &Cluster, kind: u8) -> Judged {
+    let works = |pod: &&Pod| pod.kind != kind && pod.seen() && !pod.deleted && Pod::runs(pod.does);
+    let other = cluster.pods().iter().find(works);
+    match other.filter(|_| KINDS[usize::from(kind)].valid == Some(false)) {
+        Some(other) => broken(
+            "checked",
+            format!("a pod of a refused configuration is made beside {other}"),
+        ),
+        None => Ok(()),
+    }
+}
+
+/// S8: an operator that starts stops nothing that the one before would not have stopped.
+pub fn restart_is_calm(before: &Thought, after: &Thought) -> Judged {
+    let stops = |thought: &Thought| -> Vec<String> {
+        let stop = |act: &Act| match act {
+            Act::Stop(permit) => Some(permit.pod().name.clone()),
+            _ => None,
+        };
+        thought.plan.acts.iter().filter_map(stop).collect()
+    };
+    let known = stops(before);
+    match stops(after).iter().find(|stop| !known.contains(stop)) {
+        Some(stop) => broken(
+            "S8",
+            format!("{stop} is stopped because the operator was started"),
+        ),
         None => Ok(()),
     }
 }
@@ -295,6 +362,42 @@ fn rests(seen: &Observation, first: &Plan) -> Judged {
             format!("{:?} becomes {:?}", again.memory, third.memory),
         );
     }
+    rests_for_hours(seen, third)
+}
+
+/// L2: a time that each look renews shows only when time passes. What has to be noted is noted after an
+/// hour, and no more after two.
+fn rests_for_hours(seen: &Observation, rested: Plan) -> Judged {
+    // What is asked to go does not take hours.
+    if seen.pods.iter().any(|pod| pod.deleted) {
+        return Ok(());
+    }
+    let hour = Duration::from_secs(3600);
+    let mut seen = seen.clone();
+    let (mut now, mut known) = (*look::NOW, rested);
+    for hours in 1..=3 {
+        now += hour;
+        seen.at = now;
+        if let Some(word) = &mut seen.database.word {
+            word.at = now;
+        }
+        let fresh = |contact: &&mut Contact| contact.at >= now - hour;
+        let contacts = seen.pods.iter_mut().filter_map(|pod| pod.contact.as_mut());
+        for contact in contacts.filter(fresh) {
+            contact.at = now;
+        }
+        let later = plan(&seen, &known.memory, now);
+        if !later.acts.is_empty() {
+            return Ok(());
+        }
+        if hours > 2 && later.memory != known.memory {
+            return broken(
+                "L2",
+                format!("{:?} becomes {:?} by the hour", known.memory, later.memory),
+            );
+        }
+        known = later;
+    }
     Ok(())
 }
 
@@ -302,7 +405,16 @@ fn rests(seen: &Observation, first: &Plan) -> Judged {
 pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
     let Thought { cluster, plan, .. } = thought;
     let situation = &plan.situation;
-    let served = cluster.pods().iter().any(|pod| pod.does == Does::Serve);
+    // What serves and exits again and again is no end, and gives way to what is good.
+    let gives_out = |kind: u8| KINDS[usize::from(kind)].nature == Nature::CrashesServing;
+    let gives_way = |pod: &Pod| {
+        let good = cluster.good.map(|good| &KINDS[usize::from(good)]);
+        gives_out(pod.kind) && good.is_some_and(|good| good.version >= cluster.newest_held)
+    };
+    let served = |pod: &Pod| pod.does == Does::Serve && !gives_way(pod);
+    let given_way = cluster.pods().iter().any(gives_way);
+    let served = cluster.pods().iter().any(served);
+    let gives_out = cluster.wanted.is_some_and(gives_out);
     let told = situation
         .blocked
         .as_ref()
@@ -316,6 +428,7 @@ pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
     let left = !cluster.pods().iter().any(|pod| pod.leaving);
     let enough = cluster.pods().len() == usize::from(cluster.replicas);
     let reached = situation.blocked.is_none()
+        && !gives_out
         && match situation.step {
             Step::Hibernating => cluster.replicas == 0 && cluster.pods().is_empty(),
             Step::Steady => served && (!all_seen || (all_wanted && enough && left)),
@@ -323,11 +436,28 @@ pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
             _ => false,
         };
     // Who can't be seen forever is neither stopped nor counted.
-    let kept = served || !all_seen || may_not_serve(cluster, plan);
+    let kept = served || !all_seen || (!given_way && may_not_serve(cluster, plan));
+    if reached && situation.step == Step::Steady && all_seen && plan.acts.is_empty() {
+        roles_are_right(cluster)?;
+    }
     if reached || (told && kept && (!all_seen || has_a_reason(cluster, plan, surge))) {
         return Ok(());
     }
     broken("L1", format!("the end is {situation:?}"))
+}
+
+/// At rest the one that serves is labelled, no other, and whoever serves or waits is ready.
+fn roles_are_right(cluster: &Cluster) -> Judged {
+    for pod in cluster.pods().iter().filter(|_| !cluster.secret_changed) {
+        let serves = pod.does == Does::Serve;
+        if pod.labelled != serves {
+            return broken("L1", format!("at rest, the label of {pod} is wrong"));
+        }
+        if pod.gate != (serves || pod.does == Does::Wait) {
+            return broken("L1", format!("at rest, the gate of {pod} is wrong"));
+        }
+    }
+    Ok(())
 }
 
 /// Why a spec may not be reached: it is itself the reason.
@@ -338,6 +468,8 @@ fn has_a_reason(cluster: &Cluster, plan: &Plan, surge: usize) -> bool {
     let wanted = Pod::new(0, kind);
     let other_lock = |pod: &Pod| pod.kind().lock & wanted.kind().lock == 0;
     wanted.kind().nature != Nature::Good
+        || wanted.kind().valid == Some(false)
+        || cluster.checks.iter().flatten().any(|check| check.lost)
         || wanted.kind().version < newest(cluster, plan)
         || cluster.secret_changed
         || plan.memory.failed.as_deref().map(look::kind_of) == Some(kind)
@@ -364,4 +496,26 @@ fn newest(cluster: &Cluster, plan: &Plan) -> u8 {
     let may_have = plan.memory.may_have_held.as_ref();
     let started = may_have.map_or(0, |started| look::version_number(&started.version));
     started.max(cluster.newest_held)
+}
+
+/// No guard can be switched off for it: here the world changes its mind behind the planner's back.
+#[test]
+fn a_handover_to_a_revision_that_nobody_wants_is_seen() {
+    use super::{Event, NEW, NEWEST, State, from_rest};
+    let walk = from_rest("unwanted", 1).edits(1, &[NEW]);
+    let mut state = walk.start.after(Event::Wants(Some(NEW)));
+    for _ in 0..20 {
+        let mut thought = state.think(walk.surge, walk.rules);
+        if matches!(thought.plan.acts.last(), Some(Act::Stop(permit)) if permit.active()) {
+            assert_eq!(judge(&thought), Ok(()));
+            thought.cluster.wanted = Some(NEWEST);
+            assert_eq!(judge(&thought).unwrap_err().rule, "S1");
+            return;
+        }
+        let acted = State::done(&thought, thought.plan.acts.len());
+        let mut events = Vec::new();
+        acted.cluster.progress(&mut events);
+        state = acted.after(events.last().copied().unwrap_or(Event::Seconds));
+    }
+    panic!("no handover");
 }

@@ -36,13 +36,18 @@ impl State {
     pub fn think(&self, surge: usize, rules: Rules) -> Thought {
         let mut cluster = self.cluster;
         let next = cluster.ranks() + 1;
+        let (deaf, mut burnt) = (cluster.deaf, 0);
         for pod in cluster.pods_mut() {
-            let answers = matches!(pod.does, Does::Serve | Does::Zombie);
-            if pod.seen() && answers && pod.took == 0 {
+            let answers = matches!(pod.does, Does::Serve | Does::Zombie | Does::Migrate);
+            if pod.seen() && !deaf && answers && pod.took == 0 {
                 pod.took = next;
                 pod.took_waited = pod.waited;
             }
+            if pod.seen() && pod.burnt {
+                burnt |= 1 << pod.kind;
+            }
         }
+        cluster.burnt |= burnt;
         let seen = look::look(&cluster, surge);
         let made = cluster.pods().iter().map(|pod| pod.no).max().unwrap_or(0);
         let made = made.max(self.mind.creating.map_or(0, |(no, _)| no));
@@ -56,17 +61,15 @@ impl State {
         }
     }
 
-    /// The state after the first `acts` of what was thought. Nothing where the walk has no room.
-    pub fn done(thought: &Thought, acts: usize) -> Option<Self> {
+    /// The state after the first `acts` of what was thought.
+    pub fn done(thought: &Thought, acts: usize) -> Self {
         let mut cluster = thought.cluster;
         for act in thought.plan.acts.iter().take(acts) {
             match act {
                 Act::Create { pod, revision, .. } => {
                     let no = look::number(pod);
-                    if cluster.pod(no).is_none()
-                        && !cluster.add(Pod::new(no, look::kind_of(revision)))
-                    {
-                        return None;
+                    if cluster.pod(no).is_none() {
+                        cluster.add(Pod::new(no, look::kind_of(revision)));
                     }
                 }
                 Act::Label { pod, active } => {
@@ -81,8 +84,19 @@ impl State {
                 }
                 Act::Tidy { pod } => cluster.remove(look::number(&pod.name)),
                 // Pods have no machines here: nothing is pulled.
-                Act::Pull { .. } | Act::Validate { .. } | Act::EndErrand { .. } => {}
+                Act::Pull { .. } => {}
+                Act::Validate { pod, .. } => {
+                    let (kind, attempt) = look::check_of(pod);
+                    cluster.make_check(kind, attempt);
+                }
+                Act::EndErrand { pod } => {
+                    let (kind, attempt) = look::check_of(&pod.name);
+                    cluster.end_check(kind, attempt);
+                }
                 Act::Stop(permit) => {
+                    if permit.active() {
+                        cluster.exits_were_before(u8::MAX);
+                    }
                     if let Some(pod) = cluster.pod_mut(look::number(&permit.pod().name)) {
                         pod.deleted = true;
                         pod.stopped = true;
@@ -96,7 +110,7 @@ impl State {
             mind: Mind::of(&thought.plan.memory),
         };
         state.simplify();
-        Some(state)
+        state
     }
 
     /// What comes of an event that is not the operator's.
@@ -114,7 +128,9 @@ impl State {
     }
 
     /// The operator is started anew: what it had heard from pods before is gone.
-    pub fn operator_starts(&mut self) {
+    pub fn restarted(mut self) -> Self {
+        self.cluster.budget.crashes -= 1;
+        self.cluster.deaf = !self.cluster.pods().is_empty();
         for pod in self.cluster.pods_mut() {
             if !pod.seen() {
                 pod.sight = Sight::Dim;
@@ -122,6 +138,7 @@ impl State {
             }
         }
         self.simplify();
+        self
     }
 
     /// Pods get their numbers in order, all that are gone become one, takeovers are counted anew:

@@ -20,6 +20,8 @@ pub struct Walk {
     pub rules: Rules,
     /// Whether each state is also followed to its end (L1).
     pub to_the_end: bool,
+    /// Whether a restart of the operator is judged, too (S8).
+    pub restarts: bool,
     /// States after which the walk gives up.
     pub limit: usize,
 }
@@ -73,17 +75,28 @@ impl Walk {
                 }
             };
             let acts = thought.plan.acts.len();
-            if let Some(after) = State::done(&thought, acts) {
-                visit(Event::Operator, after, &mut trail);
-            }
+            visit(Event::Operator, State::done(&thought, acts), &mut trail);
             if state.cluster.budget.crashes > 0 {
-                for done in 0..acts {
-                    if let Some(mut after) = State::done(&thought, done) {
-                        after.cluster.budget.crashes -= 1;
-                        after.operator_starts();
-                        let event = Event::OperatorDies(u8::try_from(done).unwrap());
-                        visit(event, after, &mut trail);
+                let dead = (0..=acts).map(|done| {
+                    let event = Event::OperatorDies(u8::try_from(done).unwrap());
+                    (event, State::done(&thought, done))
+                });
+                let dead = dead.chain([(Event::OperatorRestarts, state)]);
+                for (event, before) in dead {
+                    let after = before.restarted();
+                    let [thought, anew] =
+                        [before, after].map(|state| state.think(self.surge, self.rules));
+                    let calm = properties::restart_is_calm(&thought, &anew);
+                    if let Err(broken) =
+                        calm.or_else(|broken| if self.restarts { Err(broken) } else { Ok(()) })
+                    {
+                        let story = self.story(&trail, place, &start);
+                        found = Some((broken, format!("{story}then {event:?}")));
                     }
+                    visit(event, after, &mut trail);
+                }
+                if found.is_some() {
+                    break;
                 }
             }
             for event in &events {
@@ -173,9 +186,10 @@ impl Walk {
         }
         let from = state;
         let mut verdict = Ok(());
-        let mut told = false;
+        let (mut told, mut acts, mut goes_on) = (false, false, false);
         loop {
             let thought = state.think(self.surge, self.rules);
+            acts |= !thought.plan.acts.is_empty();
             let makes_or_stops = |act: &Act| matches!(act, Act::Create { .. } | Act::Stop(_));
             if thought.plan.acts.iter().any(makes_or_stops) {
                 return Err(Broken {
@@ -187,23 +201,50 @@ impl Walk {
                 Ok(()) => told = true,
                 broken => verdict = broken,
             }
-            self.round(&mut state, returns, &mut events, &mut way);
+            goes_on |= self.round(&mut state, returns, &mut events, &mut way);
             if state == from {
+                if acts && !goes_on {
+                    return Err(Broken {
+                        rule: "L2",
+                        how: "acts that change nothing".to_owned(),
+                    });
+                }
                 return if told { Ok(()) } else { verdict };
             }
         }
     }
 
-    /// Everything that can go on does so once; then the operator acts.
-    fn round(&self, state: &mut State, returns: bool, events: &mut Vec<Event>, way: &mut String) {
+    /// Everything that can go on does so once; then the operator acts. Whether anything did go on.
+    fn round(
+        &self,
+        state: &mut State,
+        returns: bool,
+        events: &mut Vec<Event>,
+        way: &mut String,
+    ) -> bool {
+        let mut goes_on = false;
+        state.cluster.deaf = false;
         if returns {
             for no in 1..=state.cluster.pods().len() {
                 let no = u8::try_from(no).unwrap();
                 if state.cluster.pod(no).is_some_and(|pod| !pod.seen()) {
                     *state = state.after(Event::SeenAgain(no));
+                    goes_on = true;
                     break;
                 }
             }
+            events.clear();
+            state.cluster.checks_seen_again(events);
+            if let Some(event) = events.first() {
+                *state = state.after(*event);
+                goes_on = true;
+            }
+        }
+        events.clear();
+        state.cluster.checks_progress(events);
+        if let Some(event) = events.first() {
+            *state = state.after(*event);
+            goes_on = true;
         }
         for no in (1..=ROOM).rev() {
             events.clear();
@@ -211,13 +252,13 @@ impl Walk {
             let no = u8::try_from(no).unwrap();
             if let Some(event) = events.iter().rfind(|event| event.pod() == Some(no)) {
                 *state = state.after(*event);
+                goes_on = true;
             }
         }
         let thought = state.think(self.surge, self.rules);
-        if let Some(after) = State::done(&thought, thought.plan.acts.len()) {
-            *state = after;
-        }
+        *state = State::done(&thought, thought.plan.acts.len());
         let _ = writeln!(way, "  {:?} {}", thought.plan.situation, state.cluster);
+        goes_on
     }
 
     /// Whether the passing of time changes anything.
@@ -251,7 +292,7 @@ impl Walk {
             match event {
                 Event::Operator => {
                     let _ = writeln!(story, "operator: {:?}", thought.plan.acts);
-                    state = State::done(&thought, thought.plan.acts.len()).unwrap();
+                    state = State::done(&thought, thought.plan.acts.len());
                 }
                 Event::OperatorDies(done) => {
                     let _ = writeln!(
@@ -259,9 +300,11 @@ impl Walk {
                         "operator dies after {done} of {:?}",
                         thought.plan.acts
                     );
-                    state = State::done(&thought, usize::from(done)).unwrap();
-                    state.cluster.budget.crashes -= 1;
-                    state.operator_starts();
+                    state = State::done(&thought, usize::from(done)).restarted();
+                }
+                Event::OperatorRestarts => {
+                    let _ = writeln!(story, "operator restarts");
+                    state = state.restarted();
                 }
                 event => {
                     let _ = writeln!(story, "{event:?}");

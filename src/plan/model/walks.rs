@@ -25,6 +25,136 @@ fn an_upgrade_with_a_crash_of_the_operator_anywhere_keeps_every_rule() {
 }
 
 #[test]
+fn an_upgrade_in_which_a_pod_is_lost_and_the_operator_dies_keeps_every_rule() {
+    for replicas in 1..=3 {
+        from_rest("upgrade, loss and crash", replicas)
+            .edits(1, &[NEW])
+            .faults(1, &[Fault::Lose, Fault::Die])
+            .crashes(1)
+            .but_for_restarts()
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "known: after a false alarm of S9, one that has waited is taken for one on another database, too"]
+fn an_upgrade_in_which_the_active_is_cut_off_and_the_operator_dies_keeps_every_rule() {
+    from_rest("upgrade, cut off and crash", 1)
+        .edits(1, &[NEW])
+        .faults(1, &[Fault::CutOff])
+        .crashes(1)
+        .holds();
+}
+
+#[test]
+fn an_upgrade_to_a_version_that_answers_early_keeps_every_rule() {
+    for replicas in 1..=2 {
+        from_rest("answers early", replicas)
+            .edits(1, &[NEW_ANSWERS_EARLY])
+            .faults(1, &[Fault::Crash])
+            .crashes(1)
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "known: one that is lost while it migrates is said to boot for ever"]
+fn an_upgrade_in_which_one_that_answers_early_is_lost_keeps_every_rule() {
+    from_rest("lost while it migrates", 1)
+        .edits(1, &[NEW_ANSWERS_EARLY])
+        .faults(1, &[Fault::Lose])
+        .holds();
+}
+
+#[test]
+fn a_holder_outside_keeps_every_rule() {
+    for replicas in 1..=2 {
+        from_outside("outside", replicas)
+            .edits(1, &[NEW])
+            .crashes(1)
+            .holds();
+        from_outside("outside and loss", replicas)
+            .edits(1, &[NEW])
+            .faults(1, &[Fault::Lose, Fault::Kill])
+            .holds();
+    }
+}
+
+#[test]
+fn an_upgrade_without_room_in_which_a_pod_is_lost_keeps_every_rule() {
+    for replicas in 2..=3 {
+        from_rest("no room and loss", replicas)
+            .without_room()
+            .edits(1, &[NEW])
+            .faults(1, &[Fault::Lose, Fault::Kill])
+            .holds();
+    }
+}
+
+#[test]
+fn a_check_that_passes_or_not_keeps_every_rule() {
+    for replicas in 1..=2 {
+        from_rest("check", replicas)
+            .edits(1, &[NEW_CHECKED, NEW_REFUSED])
+            .faults(1, &[Fault::Check])
+            .crashes(1)
+            .holds();
+    }
+    from_rest("checks", 1)
+        .edits(2, &[OLD, NEW_CHECKED, NEW_REFUSED])
+        .faults(1, &[Fault::Check])
+        .holds();
+}
+
+#[test]
+fn a_check_in_which_pods_are_lost_keeps_every_rule() {
+    for replicas in 1..=2 {
+        from_rest("check and loss", replicas)
+            .edits(1, &[NEW_CHECKED, NEW_REFUSED])
+            .faults(1, &[Fault::Lose, Fault::Kill, Fault::Crash])
+            .holds();
+    }
+}
+
+#[test]
+fn newer_versions_that_exit_with_the_lock_keep_every_rule() {
+    for replicas in 1..=2 {
+        from_rest("give out", replicas)
+            .edits(1, &[NEW_CRASHES_SERVING, NEW_ANSWERS_AND_CRASHES])
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "known: a successor that serves and exits is not rolled back"]
+fn a_successor_that_serves_and_exits_again_and_again_gives_way_to_what_worked() {
+    for replicas in 1..=2 {
+        from_rest("gives out", replicas)
+            .edits(1, &[CONFIG_CRASHES_SERVING])
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "known: a successor that answers early and exits with the lock is handed over to again and again"]
+fn a_successor_that_answers_and_exits_with_the_lock_is_not_handed_over_to_again() {
+    for replicas in 1..=2 {
+        from_rest("answers and exits", replicas)
+            .edits(1, &[CONFIG_ANSWERS_AND_CRASHES])
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "known: the replacement of a lost active is trimmed by an operator that was started"]
+fn an_operator_that_starts_while_the_active_is_lost_stops_nothing() {
+    from_rest("loss and restart", 1)
+        .faults(1, &[Fault::Lose])
+        .crashes(1)
+        .holds();
+}
+
+#[test]
 fn an_upgrade_without_room_for_a_surge_keeps_every_rule() {
     for replicas in 2..=3 {
         from_rest("no room", replicas)
@@ -54,6 +184,8 @@ fn revisions_that_can_not_work_keep_every_rule() {
                     OLD,
                     NEW_NO_IMAGE,
                     NEW_CRASHES,
+                    NEW_CRASHES_LATE,
+                    CONFIG_CRASHES_LATE,
                     NEW_LIES,
                     NEW_LIES_SILENTLY,
                     OTHER_LOCK,
@@ -139,8 +271,13 @@ fn machines_that_are_emptied_while_pods_are_lost_keep_every_rule() {
 fn needed(rule: Rule, property: &str, walk: Walk) {
     let mut walk = walk;
     walk.to_the_end = false;
-    let whole = walk.walk().broken.map(|(broken, _)| broken.rule);
-    assert_eq!(whole, None, "with all guards");
+    let whole = walk.walk().broken;
+    if let Some((broken, story)) = whole {
+        panic!(
+            "with all guards, {} is broken: {}\n{story}",
+            broken.rule, broken.how
+        );
+    }
     walk.rules = Rules::without(rule);
     let found = walk.walk().broken.map(|(broken, _)| broken.rule);
     assert_eq!(found, Some(property), "without {rule:?}");
@@ -190,11 +327,11 @@ fn with_an_active_that_is_not_seen_s3_is_broken() {
 }
 
 #[test]
-fn with_a_successor_that_does_not_answer_s3_is_broken() {
+fn with_a_successor_that_does_not_answer_s5_is_broken() {
     let walk = from_rest("silent", 1)
         .edits(1, &[NEW])
         .faults(1, &[Fault::Lose]);
-    needed(Rule::SuccessorAnswers, "S3", walk);
+    needed(Rule::SuccessorAnswers, "S5", walk);
 }
 
 #[test]

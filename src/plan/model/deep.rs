@@ -1,0 +1,182 @@
+//! The walks of `make model`: for a change of the planner, too long for every test run.
+
+use super::*;
+
+const BAD: [u8; 11] = [
+    OLD,
+    NEW_NO_IMAGE,
+    NEW_CRASHES,
+    NEW_CRASHES_LATE,
+    CONFIG_CRASHES_LATE,
+    NEW_LIES,
+    NEW_LIES_SILENTLY,
+    NEW_CHECKED,
+    NEW_REFUSED,
+    BOTH_LOCKS,
+    OTHER_LOCK,
+];
+
+#[test]
+#[ignore = "deep"]
+fn deep_a_resource_that_begins_with_faults_or_a_crash() {
+    for replicas in 1..=3 {
+        from_nothing("first", replicas)
+            .edits(1, &[OLD, NEW])
+            .faults(1, &ALL_FAULTS)
+            .holds();
+        from_nothing("first crash", replicas)
+            .edits(1, &[OLD, NEW])
+            .crashes(1)
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_an_upgrade_with_a_fault_and_a_crash() {
+    for replicas in 1..=3 {
+        from_rest("upgrade", replicas)
+            .edits(1, &[NEW])
+            .faults(1, &ALL_FAULTS)
+            .crashes(1)
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_two_edits_with_a_crash() {
+    for replicas in 1..=2 {
+        from_rest("edits", replicas)
+            .edits(2, &[OLD, NEW, NEWEST])
+            .crashes(1)
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_two_edits_with_a_fault() {
+    for replicas in 1..=2 {
+        from_rest("edits faults", replicas)
+            .edits(2, &[OLD, NEW, OLD_CONFIGURED])
+            .faults(1, &ALL_FAULTS)
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_two_edits_to_what_can_not_work() {
+    let kinds = [&BAD[..], &[NEW]].concat();
+    for replicas in 1..=2 {
+        from_rest("bad", replicas).edits(2, &kinds).holds();
+    }
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_what_can_not_work_with_a_fault() {
+    for replicas in 1..=2 {
+        from_rest("bad faults", replicas)
+            .edits(1, &BAD)
+            .faults(1, &ALL_FAULTS)
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_an_upgrade_without_room_with_a_fault_or_a_crash() {
+    for replicas in 2..=3 {
+        from_rest("no room", replicas)
+            .without_room()
+            .edits(2, &[OLD, NEW])
+            .crashes(1)
+            .holds();
+        from_rest("no room", replicas)
+            .without_room()
+            .edits(1, &[NEW, NEW_CRASHES, CONFIG_CRASHES_LATE])
+            .faults(1, &ALL_FAULTS)
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_other_numbers_of_replicas_with_a_fault_or_a_crash() {
+    for replicas in 1..=3 {
+        from_rest("scales", replicas)
+            .edits(2, &[OLD, NEW])
+            .scales(&[0, 1, 2, 3])
+            .crashes(1)
+            .holds();
+        from_rest("scales", replicas)
+            .edits(2, &[NEW])
+            .scales(&[0, 1, 2, 3])
+            .faults(1, &ALL_FAULTS)
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_a_secret_that_changes() {
+    let which = [
+        Fault::Secret,
+        Fault::Kill,
+        Fault::LoseDatabase,
+        Fault::Crash,
+    ];
+    for replicas in 1..=2 {
+        from_rest("secret", replicas)
+            .edits(1, &[NEW])
+            .faults(2, &which)
+            .holds();
+        from_rest("secret", replicas).faults(3, &which).holds();
+    }
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_a_holder_outside_with_a_fault_and_a_crash() {
+    for replicas in 1..=2 {
+        from_outside("outside", replicas)
+            .edits(1, &[NEW])
+            .faults(1, &ALL_FAULTS)
+            .crashes(1)
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_two_faults() {
+    for replicas in 1..=2 {
+        from_rest("two faults", replicas)
+            .faults(2, &ALL_FAULTS)
+            .holds();
+        from_rest("two faults", replicas)
+            .edits(1, &[NEW])
+            .faults(2, &ALL_FAULTS)
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_a_check_with_a_fault_and_a_crash() {
+    for replicas in 1..=2 {
+        let which = [&ALL_FAULTS[..], &[Fault::Check]].concat();
+        from_rest("check", replicas)
+            .edits(1, &[NEW_CHECKED, NEW_REFUSED])
+            .faults(1, &which)
+            .crashes(1)
+            .holds();
+        from_rest("check", replicas)
+            .edits(2, &[OLD, NEW_CHECKED, NEW_REFUSED])
+            .faults(1, &[Fault::Check])
+            .crashes(1)
+            .holds();
+    }
+}
