@@ -33,11 +33,25 @@ fn deep_a_resource_that_begins_with_faults_or_a_crash() {
 
 #[test]
 #[ignore = "deep"]
-fn deep_an_upgrade_with_a_fault_and_a_crash() {
+fn deep_an_upgrade_with_a_loss_and_a_crash() {
+    for replicas in 2..=3 {
+        from_rest("upgrade", replicas)
+            .edits(1, &[NEW])
+            .faults(1, &[Fault::Lose, Fault::Die])
+            .crashes(1)
+            .but_for_restarts()
+            .holds();
+    }
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_an_upgrade_with_another_fault_and_a_crash() {
+    let which = [Fault::Crash, Fault::LoseDatabase, Fault::Kill, Fault::Fail];
     for replicas in 1..=3 {
         from_rest("upgrade", replicas)
             .edits(1, &[NEW])
-            .faults(1, &ALL_FAULTS)
+            .faults(1, &which)
             .crashes(1)
             .holds();
     }
@@ -179,4 +193,33 @@ fn deep_a_check_with_a_fault_and_a_crash() {
             .crashes(1)
             .holds();
     }
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_what_is_too_long_of_the_walks_of_every_run() {
+    from_rest("bad", 2)
+        .edits(1, &[NEW_CRASHES_LATE, CONFIG_CRASHES_LATE])
+        .holds();
+    from_rest("give out", 2)
+        .edits(1, &[NEW_CRASHES_SERVING, NEW_ANSWERS_AND_CRASHES])
+        .holds();
+    from_rest("check and loss", 2)
+        .edits(1, &[NEW_CHECKED, NEW_REFUSED])
+        .faults(1, &[Fault::Lose, Fault::Kill, Fault::Crash])
+        .holds();
+    from_outside("outside and loss", 2)
+        .edits(1, &[NEW])
+        .faults(1, &[Fault::Lose, Fault::Kill])
+        .holds();
+    from_rest("answers early", 2)
+        .edits(1, &[NEW_ANSWERS_EARLY])
+        .faults(1, &[Fault::Crash])
+        .crashes(1)
+        .holds();
+    from_rest("no room and loss", 3)
+        .without_room()
+        .edits(1, &[NEW])
+        .faults(1, &[Fault::Lose, Fault::Kill])
+        .holds();
 }

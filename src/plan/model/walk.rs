@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::hash::BuildHasherDefault;
 use std::time::Instant;
 
-use super::cluster::{Event, Menu, ROOM};
+use super::cluster::{Budget, Event, Menu, ROOM};
 use super::properties::{self, Broken};
 use super::state::{Prints, State};
 use crate::plan::{Act, Rules};
@@ -45,6 +45,7 @@ impl Walk {
         let start = self.start;
         let mut known = Prints::with_hasher(BuildHasherDefault::default());
         let mut good_ends = Prints::with_hasher(BuildHasherDefault::default());
+        let mut judged = Prints::with_hasher(BuildHasherDefault::default());
         let mut trail: Vec<Trail> = vec![Trail {
             from: 0,
             event: Event::Operator,
@@ -63,7 +64,11 @@ impl Walk {
             events.clear();
             state.cluster.events(&self.menu, &mut events);
             let thought = state.think(self.surge, self.rules);
-            if let Err(broken) = properties::judge(&thought) {
+            // What may still go wrong changes nothing in what is right now.
+            let mut as_it_is = state;
+            as_it_is.cluster.budget = Budget::default();
+            let new = judged.insert(as_it_is.fingerprint());
+            if new && let Err(broken) = properties::judge(&thought) {
                 found = Some((broken, self.story(&trail, place, &start)));
                 break;
             }
@@ -102,9 +107,9 @@ impl Walk {
             for event in &events {
                 visit(*event, state.after(*event), &mut trail);
             }
-            if self.to_the_end {
+            if self.to_the_end && new {
                 for returns in [true, false] {
-                    if let Err((broken, way)) = self.end(state, returns, &mut good_ends) {
+                    if let Err((broken, way)) = self.end(as_it_is, returns, &mut good_ends) {
                         let story = self.story(&trail, place, &start);
                         found = Some((broken, format!("{story}then, undisturbed:\n{way}")));
                     }
