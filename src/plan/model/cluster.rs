@@ -168,6 +168,16 @@ pub enum Sight {
     Lost,
 }
 
+/// How an exit stands to what else the operator knows the time of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Before {
+    Nothing,
+    /// The container that came after it answers.
+    Answer,
+    /// The last stop of an active, or its end.
+    Stop,
+}
+
 /// The operator was started after the container's last answer.
 pub const NEVER: u8 = u8::MAX;
 
@@ -212,9 +222,9 @@ pub struct Pod {
     pub leaving: bool,
     /// How long ago its container last exited with a reason of its own.
     pub exit: Option<Ago>,
-    /// That was before the last stop of an active, or before its end.
-    pub exit_first: bool,
-    /// That container had the lock, and every one of its revision does the same.
+    /// What that exit was before.
+    pub before: Before,
+    /// That container had the lock and did not work for long, and every one of its revision does the same.
     pub burnt: bool,
 }
 
@@ -244,7 +254,7 @@ impl Pod {
             elsewhere: false,
             leaving: false,
             exit: None,
-            exit_first: false,
+            before: Before::Nothing,
             burnt: false,
         }
     }
@@ -313,16 +323,17 @@ impl Pod {
     }
 
     fn goes_down(&mut self, how: Does) {
-        self.forget();
         if how == Does::Down {
             let crashes = matches!(
                 self.kind().nature,
                 Nature::CrashesAfter | Nature::CrashesServing
             );
-            self.burnt = crashes && self.holds();
+            let worked = self.does == Does::Serve && self.took_long_ago;
+            self.burnt = crashes && self.holds() && !worked;
             self.exit = Some(Ago::Moment);
-            self.exit_first = false;
+            self.before = Before::Nothing;
         }
+        self.forget();
         self.does = how;
     }
 }
@@ -359,7 +370,7 @@ pub struct Cluster {
     /// A bit for each revision of which a pod was seen to have exited with the lock, as all of its pods do; since
     /// the spec changed.
     pub burnt: u32,
-    /// The last revision that served and was good.
+    /// The last revision that served and was good, or served for long.
     pub good: Option<u8>,
     /// Pods that check a configuration.
     pub checks: [Option<Check>; 3],
@@ -795,7 +806,9 @@ impl Cluster {
     /// An active is stopped, or has stopped: what exited so far did so before.
     pub fn exits_were_before(&mut self, but: u8) {
         for pod in self.pods_mut() {
-            pod.exit_first = pod.exit.is_some() && (pod.exit_first || pod.no != but);
+            if pod.exit.is_some() && pod.no != but {
+                pod.before = Before::Stop;
+            }
         }
     }
 
@@ -821,6 +834,10 @@ impl Cluster {
 
     fn half_minute(&mut self) {
         self.exits_age(Ago::HalfMinute);
+        let long = |pod: &&Pod| pod.seen() && pod.does == Does::Serve && !pod.elsewhere;
+        if let Some(pod) = self.pods().iter().find(long) {
+            self.good = Some(pod.kind);
+        }
         for pod in self.pods_mut() {
             if !pod.seen() {
                 pod.sight = Sight::Lost;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::check::{self, Check, TRIES};
-use super::cluster::{Cluster, Does, KINDS, NEVER, Nature, Pod, Sight};
+use super::cluster::{Before, Cluster, Does, KINDS, NEVER, Nature, Pod, Sight};
 use crate::api::{
     Creation, DatabaseDiffers, LastActive, MayHaveHeld, Memory, Stop, Validation, ValidationState,
     Verification, WantedRevision,
@@ -224,7 +224,8 @@ impl Mind {
                 to: stop.to.map(revision),
                 reason: String::new(),
                 purpose: None,
-                at: stop.ago.at(),
+                // Between what was before it and what was before an answer.
+                at: stop.ago.at() - Duration::from_millis(2500),
                 over: stop.over,
             }),
             last_active: self.last_active.map(|last| LastActive {
@@ -567,7 +568,14 @@ fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
     let exits = if cluster.fails_for_good(pod) { 5 } else { 1 };
     let last = told.map(|ago| Exit {
         number: exits,
-        at: Some(ago.at() - Duration::from_millis(500 * u64::from(pod.exit_first))),
+        at: Some(
+            ago.at()
+                - Duration::from_secs(match pod.before {
+                    Before::Nothing => 0,
+                    Before::Answer => 2,
+                    Before::Stop => 3,
+                }),
+        ),
         ..exit(ExitKind::Unknown, false)
     });
     match status {

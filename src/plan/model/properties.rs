@@ -408,8 +408,9 @@ pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
     // What serves and exits again and again is no end, and gives way to what is good.
     let gives_out = |kind: u8| KINDS[usize::from(kind)].nature == Nature::CrashesServing;
     let gives_way = |pod: &Pod| {
-        let good = cluster.good.map(|good| &KINDS[usize::from(good)]);
-        gives_out(pod.kind) && good.is_some_and(|good| good.version >= cluster.newest_held)
+        let good = cluster.good.filter(|good| !gives_out(*good));
+        let version = good.map(|good| KINDS[usize::from(good)].version);
+        gives_out(pod.kind) && version.is_some_and(|version| version >= cluster.newest_held)
     };
     let served = |pod: &Pod| pod.does == Does::Serve && !gives_way(pod);
     let given_way = cluster.pods().iter().any(gives_way);

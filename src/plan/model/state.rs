@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::cluster::{Cluster, Does, Event, NEVER, Pod, Sight};
+use super::cluster::{Before, Cluster, Does, Event, NEVER, Pod, Sight};
 use super::look::{self, Ago, Mind};
 use crate::api::Memory;
 use crate::observe::Observation;
@@ -42,6 +42,9 @@ impl State {
             if pod.seen() && !deaf && answers && pod.took == 0 {
                 pod.took = next;
                 pod.took_waited = pod.waited;
+            }
+            if pod.seen() && !deaf && answers && pod.exit.is_some() {
+                pod.before = pod.before.max(Before::Answer);
             }
             if pod.seen() && pod.burnt {
                 burnt |= 1 << pod.kind;
@@ -111,6 +114,12 @@ impl State {
         };
         state.simplify();
         state
+    }
+
+    /// The operator has looked, and noted what takes no memory of its own.
+    pub fn looked(mut self, thought: &Thought) -> Self {
+        self.cluster = thought.cluster;
+        self
     }
 
     /// What comes of an event that is not the operator's.

@@ -88,9 +88,9 @@ impl Walk {
                 });
                 let dead = dead.chain([(Event::OperatorRestarts, state)]);
                 for (event, before) in dead {
-                    let after = before.restarted();
-                    let [thought, anew] =
-                        [before, after].map(|state| state.think(self.surge, self.rules));
+                    let thought = before.think(self.surge, self.rules);
+                    let anew = before.looked(&thought).restarted();
+                    let anew = anew.think(self.surge, self.rules);
                     let calm = properties::restart_is_calm(&thought, &anew);
                     if let Err(broken) =
                         calm.or_else(|broken| if self.restarts { Err(broken) } else { Ok(()) })
@@ -98,7 +98,7 @@ impl Walk {
                         let story = self.story(&trail, place, &start);
                         found = Some((broken, format!("{story}then {event:?}")));
                     }
-                    visit(event, after, &mut trail);
+                    visit(event, before.restarted(), &mut trail);
                 }
                 if found.is_some() {
                     break;
@@ -141,7 +141,7 @@ impl Walk {
         for _ in 0..60 {
             let before = state;
             self.round(&mut state, true, &mut events, &mut way);
-            if state == before && !self.time_passes(&mut state, &mut events) {
+            if state == before && !self.time_passes(&mut state, 0, &mut events) {
                 break;
             }
         }
@@ -163,9 +163,10 @@ impl Walk {
                 break;
             }
             if passed.contains(&print) {
-                let again = waited.contains(&print);
+                // Where a moment changes only what soon is as it was, a longer time passes.
+                let waits = waited.iter().filter(|known| **known == print).count();
                 waited.push(print);
-                if again || !self.time_passes(&mut state, &mut events) {
+                if waits > 2 || !self.time_passes(&mut state, waits, &mut events) {
                     self.circle(state, returns)
                         .map_err(|broken| (broken, way))?;
                     break;
@@ -266,8 +267,8 @@ impl Walk {
         goes_on
     }
 
-    /// Whether the passing of time changes anything.
-    fn time_passes(&self, state: &mut State, events: &mut Vec<Event>) -> bool {
+    /// Whether the passing of time changes anything, but for the shortest spells.
+    fn time_passes(&self, state: &mut State, but: usize, events: &mut Vec<Event>) -> bool {
         let before = *state;
         events.clear();
         state.cluster.progress(events);
@@ -275,7 +276,7 @@ impl Walk {
         if state.cluster.only_loops(events) || state.cluster.is_quiet(events) {
             times.push(Event::TenMinutes);
         }
-        times.into_iter().any(|event| {
+        times.into_iter().skip(but).any(|event| {
             *state = state.after(event);
             *state != before
         })
