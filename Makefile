@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit chart cluster cluster-down e2e soak crds
+.PHONY: help demo demo-down test lint unit model chart cluster cluster-down e2e soak crds
 
 CLUSTER := tests/cluster/cluster
 CHART := charts/chainlink-operator
@@ -31,6 +31,9 @@ unit: postgres ## Tests that need no cluster: rules, model walk, fake API server
 .PHONY: postgres
 postgres:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(CLUSTER) packages postgresql
+
+model: ## The deep walks of the planner's model, for a change of the planner: about TIME minutes on 2 cores, without the build.
+	cargo test --locked --release -p chainlink-operator --lib plan::model::deep::deep_ -- --ignored --show-output
 
 cluster: ## Bring up the real cluster (the first time builds Kubernetes: about 20 minutes).
 	$(CLUSTER) up >/dev/null

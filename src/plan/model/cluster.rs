@@ -367,10 +367,13 @@ pub struct Cluster {
     pub deceived: bool,
     /// The operator was started, and no pod has answered it yet.
     pub deaf: bool,
-    /// A bit for each revision of which a pod was seen to have exited with the lock, as all of its pods do; since
-    /// the spec changed.
+    /// A bit for each revision that the lock was handed over to; since the spec changed.
+    pub handed: u32,
+    /// And of which a pod was seen to have exited with the lock, as all of its pods do.
     pub burnt: u32,
-    /// The last revision that served and was good, or served for long.
+    /// A bit for each revision that exits and has been seen to serve for long; since the spec changed.
+    pub proved: u32,
+    /// The last revision that served and was good.
     pub good: Option<u8>,
     /// Pods that check a configuration.
     pub checks: [Option<Check>; 3],
@@ -484,7 +487,9 @@ impl Cluster {
             newest_held: 0,
             deceived: false,
             deaf: false,
+            handed: 0,
             burnt: 0,
+            proved: 0,
             good: None,
             checks: [None; 3],
             budget,
@@ -761,7 +766,9 @@ impl Cluster {
             }
             Event::Wants(kind) => {
                 self.budget.edits -= 1;
+                self.handed = 0;
                 self.burnt = 0;
+                self.proved = 0;
                 self.wanted = kind;
             }
             Event::Scales(to) => {
@@ -835,8 +842,9 @@ impl Cluster {
     fn half_minute(&mut self) {
         self.exits_age(Ago::HalfMinute);
         let long = |pod: &&Pod| pod.seen() && pod.does == Does::Serve && !pod.elsewhere;
-        if let Some(pod) = self.pods().iter().find(long) {
-            self.good = Some(pod.kind);
+        let exits = |pod: &&Pod| pod.kind().nature == Nature::CrashesServing;
+        if let Some(pod) = self.pods().iter().filter(exits).find(long) {
+            self.proved |= 1 << pod.kind;
         }
         for pod in self.pods_mut() {
             if !pod.seen() {

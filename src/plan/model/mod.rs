@@ -93,6 +93,12 @@ impl Walk {
         self
     }
 
+    /// Without L1, where pods are made anew for ever, by design.
+    fn for_ever(mut self) -> Self {
+        self.to_the_end = false;
+        self
+    }
+
     /// A known breach of S8 is looked past, so that the other rules can be judged.
     fn but_for_restarts(mut self) -> Self {
         self.restarts = false;

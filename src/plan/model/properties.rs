@@ -408,9 +408,11 @@ pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
     // What serves and exits again and again is no end, and gives way to what is good.
     let gives_out = |kind: u8| KINDS[usize::from(kind)].nature == Nature::CrashesServing;
     let gives_way = |pod: &Pod| {
-        let good = cluster.good.filter(|good| !gives_out(*good));
-        let version = good.map(|good| KINDS[usize::from(good)].version);
-        gives_out(pod.kind) && version.is_some_and(|version| version >= cluster.newest_held)
+        let proved = cluster.proved & (1 << pod.kind) != 0;
+        let version = cluster.good.map(|good| KINDS[usize::from(good)].version);
+        gives_out(pod.kind)
+            && !proved
+            && version.is_some_and(|version| version >= cluster.newest_held)
     };
     let served = |pod: &Pod| pod.does == Does::Serve && !gives_way(pod);
     let given_way = cluster.pods().iter().any(gives_way);
@@ -485,7 +487,7 @@ fn may_not_serve(cluster: &Cluster, plan: &Plan) -> bool {
     let newest = newest(cluster, plan);
     let serves = |kind: u8| {
         let kind = Pod::new(0, kind).kind();
-        kind.nature == Nature::Good && kind.version >= newest
+        kind.nature == Nature::Good && kind.valid != Some(false) && kind.version >= newest
     };
     let proven = plan.memory.last_worked.as_deref().map(look::kind_of);
     let any = proven.is_some_and(serves) || cluster.wanted.is_some_and(serves);

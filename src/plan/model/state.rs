@@ -50,7 +50,7 @@ impl State {
                 burnt |= 1 << pod.kind;
             }
         }
-        cluster.burnt |= burnt;
+        cluster.burnt |= burnt & cluster.handed;
         let seen = look::look(&cluster, surge);
         let made = cluster.pods().iter().map(|pod| pod.no).max().unwrap_or(0);
         let made = made.max(self.mind.creating.map_or(0, |(no, _)| no));
@@ -99,6 +99,10 @@ impl State {
                 Act::Stop(permit) => {
                     if permit.active() {
                         cluster.exits_were_before(u8::MAX);
+                    }
+                    let successor = permit.successor().map(|to| look::number(&to.name));
+                    if let Some(to) = successor.and_then(|no| cluster.pod(no)) {
+                        cluster.handed |= 1 << to.kind;
                     }
                     if let Some(pod) = cluster.pod_mut(look::number(&permit.pod().name)) {
                         pod.deleted = true;
