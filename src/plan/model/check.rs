@@ -86,10 +86,10 @@ impl Cluster {
                 }
             }
             Event::CheckIsEvicted(place) => {
-                self.check_fails(place, |check| check.says = Says::Never)
+                self.check_fails(place, |check| check.says = Says::Never);
             }
             Event::CheckIsKilled(place) => {
-                self.check_fails(place, |check| check.says = Says::Unknown)
+                self.check_fails(place, |check| check.says = Says::Unknown);
             }
             Event::CheckIsLost(place) => self.check_fails(place, |check| check.lost = true),
             _ => {}

@@ -717,6 +717,13 @@ impl Cluster {
             Event::RegainsLock(no) => self.change(no, |pod| pod.does = Does::Serve),
             Event::SeenAgain(no) => self.seen_again(no),
             Event::Hears => self.deaf = false,
+            _ => self.is_done_to(event),
+        }
+    }
+
+    /// What goes wrong, what the user does, and time.
+    fn is_done_to(&mut self, event: Event) {
+        match event {
             Event::Crashes(no) => {
                 self.spend();
                 self.note_deception(no);
@@ -790,13 +797,7 @@ impl Cluster {
                     pod.long_up = !matches!(pod.status(), Does::NotStarted);
                 }
             }
-            Event::CheckEnds(_)
-            | Event::CheckGoes(_)
-            | Event::CheckSeenAgain(_)
-            | Event::CheckIsEvicted(_)
-            | Event::CheckIsLost(_)
-            | Event::CheckIsKilled(_) => self.check_happens(event),
-            Event::Operator | Event::OperatorDies(_) | Event::OperatorRestarts => {}
+            _ => self.check_happens(event),
         }
     }
 

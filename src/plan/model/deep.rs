@@ -139,25 +139,18 @@ fn deep_other_numbers_of_replicas_with_a_fault_or_a_crash() {
 }
 
 #[test]
-#[ignore = "deep"]
-fn deep_a_secret_that_changes() {
-    let which = [
-        Fault::Secret,
-        Fault::Kill,
-        Fault::LoseDatabase,
-        Fault::Crash,
-    ];
-    for replicas in 1..=2 {
-        from_rest("secret", replicas)
-            .edits(1, &[NEW])
-            .faults(2, &which)
-            .for_ever()
-            .holds();
-        from_rest("secret", replicas)
-            .faults(3, &which)
-            .for_ever()
-            .holds();
-    }
+#[ignore = "known: where one pod restarts behind a changed URL and answers first, one that took the right lock is stopped"]
+fn known_a_secret_that_changes_while_pods_end() {
+    let which = [Fault::Secret, Fault::Kill, Fault::Crash];
+    from_rest("secret and ends", 1)
+        .edits(1, &[NEW])
+        .faults(2, &which)
+        .for_ever()
+        .holds();
+    from_rest("secret and more ends", 2)
+        .faults(3, &which)
+        .for_ever()
+        .holds();
 }
 
 #[test]

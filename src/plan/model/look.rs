@@ -383,12 +383,12 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
             .map(|pod| seen(pod, cluster))
             .collect(),
         pulls: Vec::new(),
-        validations: cluster.checks.iter().flatten().map(checked).collect(),
+        validations: cluster.checks.into_iter().flatten().map(checked).collect(),
         machines: Some(MACHINES.clone()),
     }
 }
 
-fn checked(check: &Check) -> observe::Validation {
+fn checked(check: Check) -> observe::Validation {
     let known = |known: &&(u8, u8, String)| (known.0, known.1) == (check.kind, check.attempt);
     let (_, _, name) = CHECKS.iter().find(known).expect("a check of the model");
     observe::Validation {

@@ -209,7 +209,8 @@ fn handover_is_right(thought: &Thought, permit: &Permit, successor: &str) -> Jud
         return broken("S5", format!("the successor {to} does not answer"));
     }
     revision_is_right(thought, permit, to.kind)?;
-    if to.elsewhere {
+    // An active that restarted behind another URL has moved there itself.
+    if to.elsewhere && victim_pod.is_some_and(|victim| !victim.elsewhere) {
         return broken(
             "S9",
             format!("the successor {to} waits on another database"),
@@ -415,7 +416,7 @@ pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
             && version.is_some_and(|version| version >= cluster.newest_held)
     };
     let served = |pod: &Pod| pod.does == Does::Serve && !gives_way(pod);
-    let given_way = cluster.pods().iter().any(gives_way);
+    let ousted = cluster.pods().iter().any(gives_way);
     let served = cluster.pods().iter().any(served);
     let gives_out = cluster.wanted.is_some_and(gives_out);
     let told = situation
@@ -439,7 +440,7 @@ pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
             _ => false,
         };
     // Who can't be seen forever is neither stopped nor counted.
-    let kept = served || !all_seen || (!given_way && may_not_serve(cluster, plan));
+    let kept = served || !all_seen || (!ousted && may_not_serve(cluster, plan));
     if reached && situation.step == Step::Steady && all_seen && plan.acts.is_empty() {
         roles_are_right(cluster)?;
     }

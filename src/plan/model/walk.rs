@@ -109,7 +109,7 @@ impl Walk {
             }
             if self.to_the_end && new {
                 for returns in [true, false] {
-                    if let Err((broken, way)) = self.end(as_it_is, returns, &mut good_ends) {
+                    if let Err((broken, way)) = self.end(&as_it_is, returns, &mut good_ends) {
                         let story = self.story(&trail, place, &start);
                         found = Some((broken, format!("{story}then, undisturbed:\n{way}")));
                     }
@@ -150,8 +150,8 @@ impl Walk {
     }
 
     /// Follows a state with all that goes on by itself, and the operator, until nothing changes.
-    fn end(&self, from: State, returns: bool, good: &mut Prints) -> Result<(), (Broken, String)> {
-        let mut state = from;
+    fn end(&self, from: &State, returns: bool, good: &mut Prints) -> Result<(), (Broken, String)> {
+        let mut state = *from;
         let (mut passed, mut waited) = (Vec::new(), Vec::new());
         let mut way = String::new();
         let mut events = Vec::new();
@@ -167,7 +167,7 @@ impl Walk {
                 let waits = waited.iter().filter(|known| **known == print).count();
                 waited.push(print);
                 if waits > 2 || !self.time_passes(&mut state, waits, &mut events) {
-                    self.circle(state, returns)
+                    self.circle(&state, returns)
                         .map_err(|broken| (broken, way))?;
                     break;
                 }
@@ -182,9 +182,9 @@ impl Walk {
 
     /// Where nothing new happens any more, but pods may crash again and again: nothing is made or stopped,
     /// and somewhere on the way it is told what is wrong.
-    fn circle(&self, from: State, returns: bool) -> Result<(), Broken> {
+    fn circle(&self, from: &State, returns: bool) -> Result<(), Broken> {
         let (mut events, mut way) = (Vec::new(), String::new());
-        let mut state = from;
+        let mut state = *from;
         let mut before = Vec::new();
         while !before.contains(&state.fingerprint()) {
             before.push(state.fingerprint());
