@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::check::{self, Check, TRIES};
 use super::cluster::{Before, Cluster, Does, KINDS, NEVER, Nature, Pod, Sight};
 use crate::api::{
-    Creation, DatabaseDiffers, LastActive, MayHaveHeld, Memory, Stop, Validation, ValidationState,
-    Verification, WantedRevision,
+    Coming, Creation, DatabaseDiffers, FailedHow, LastActive, MayHaveHeld, Memory, Stop, Trial,
+    Validation, ValidationState, Verification, WantedRevision,
 };
 use crate::node::database::SessionOf;
 use crate::node::{ExitKind, Verdict};
@@ -153,6 +153,18 @@ pub struct Mind {
     pub differs: Option<(u8, Ago)>,
     /// Revision and try.
     pub validation: Option<(u8, u8, ValidationState)>,
+    pub failed_how: Option<FailedHow>,
+    pub trial: Option<OnTrial>,
+    /// Revision, since when, and whether its database was away.
+    pub coming: Option<(u8, Ago, bool)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OnTrial {
+    pub kind: u8,
+    pub before: u8,
+    pub no: u8,
+    pub since: Ago,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -249,6 +261,19 @@ impl Mind {
             validation: self
                 .validation
                 .map(|(kind, attempt, state)| validation(kind, attempt, state)),
+            failed_how: self.failed_how,
+            trial: self.trial.map(|trial| Trial {
+                revision: revision(trial.kind),
+                before: revision(trial.before),
+                pod: uid(trial.no),
+                since: trial.since.at(),
+            }),
+            coming: self.coming.map(|(kind, since, database_away)| Coming {
+                revision: revision(kind),
+                since: since.at(),
+                database_away,
+                words: None,
+            }),
             ..Memory::default()
         }
     }
@@ -301,6 +326,20 @@ impl Mind {
                     validation.state,
                 )
             }),
+            failed_how: memory.failed_how,
+            trial: memory.trial.as_ref().map(|trial| OnTrial {
+                kind: kind_of(&trial.revision),
+                before: kind_of(&trial.before),
+                no: number_of_uid(&trial.pod),
+                since: Ago::of(trial.since),
+            }),
+            coming: memory.coming.as_ref().map(|coming| {
+                (
+                    kind_of(&coming.revision),
+                    Ago::of(coming.since),
+                    coming.database_away,
+                )
+            }),
         }
     }
 
@@ -324,6 +363,12 @@ impl Mind {
         if let Some((_, ago)) = &mut self.differs {
             age(ago);
         }
+        if let Some(trial) = &mut self.trial {
+            age(&mut trial.since);
+        }
+        if let Some((_, since, _)) = &mut self.coming {
+            age(since);
+        }
     }
 
     /// Gives every pod that is mentioned its new number.
@@ -345,6 +390,9 @@ impl Mind {
         }
         if let Some((no, _)) = &mut self.differs {
             *no = new(*no);
+        }
+        if let Some(trial) = &mut self.trial {
+            trial.no = new(trial.no);
         }
     }
 }

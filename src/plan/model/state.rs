@@ -37,13 +37,16 @@ impl State {
         let mut cluster = self.cluster;
         let next = cluster.ranks() + 1;
         let (deaf, mut burnt) = (cluster.deaf, 0);
+        let trial = self.mind.trial;
         for pod in cluster.pods_mut() {
             let answers = matches!(pod.does, Does::Serve | Does::Zombie | Does::Migrate);
             if pod.seen() && !deaf && answers && pod.took == 0 {
                 pod.took = next;
                 pod.took_waited = pod.waited;
             }
-            if pod.seen() && !deaf && answers && pod.exit.is_some() {
+            // One that was on trial when it exited did so after that had begun.
+            let on_trial = trial.is_some_and(|trial| trial.no == pod.no);
+            if pod.seen() && !deaf && answers && pod.exit.is_some() && !on_trial {
                 pod.before = pod.before.max(Before::Answer);
             }
             if pod.seen() && pod.burnt {

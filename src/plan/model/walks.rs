@@ -120,7 +120,6 @@ fn newer_versions_that_exit_with_the_lock_keep_every_rule() {
 }
 
 #[test]
-#[ignore = "known: a successor that serves and exits is not rolled back"]
 fn a_successor_that_serves_and_exits_again_and_again_gives_way_to_what_worked() {
     from_rest("gives out", 1)
         .edits(1, &[CONFIG_CRASHES_SERVING])
