@@ -43,7 +43,7 @@ fn deep_a_resource_that_begins_with_faults_or_a_crash() {
 #[test]
 #[ignore = "deep"]
 fn deep_an_upgrade_with_a_loss_and_a_crash() {
-    for replicas in 2..=3 {
+    for replicas in 1..=3 {
         from_rest("upgrade", replicas)
             .edits(1, &[NEW])
             .faults(1, &[Fault::Lose, Fault::Die])
@@ -214,11 +214,13 @@ fn deep_what_is_too_long_of_the_walks_of_every_run() {
         .edits(1, &[NEW])
         .faults(1, &[Fault::Lose, Fault::Kill])
         .holds();
-    from_rest("answers early", 2)
-        .edits(1, &[NEW_ANSWERS_EARLY])
-        .faults(1, &[Fault::Crash])
-        .crashes(1)
-        .holds();
+    for replicas in 1..=2 {
+        from_rest("answers early", replicas)
+            .edits(1, &[NEW_ANSWERS_EARLY])
+            .faults(1, &[Fault::Crash])
+            .crashes(1)
+            .holds();
+    }
     from_rest("no room and loss", 3)
         .without_room()
         .edits(1, &[NEW])
