@@ -23,13 +23,18 @@ pub(super) async fn look(
 ) -> Option<SecretsSeen> {
     let status = node.status.as_ref();
     let before = status.and_then(|status| status.operator.secrets.clone());
+    // While the lock moves nothing stands between two looks at the pods.
+    let moves = status.is_some_and(|status| {
+        let stop = status.operator.stopping.as_ref();
+        stop.is_some_and(|stop| stop.active)
+    });
     let generation = node.metadata.generation;
     let due = context.know(reference, |known| {
         known
             .secrets_at
             .is_none_or(|(of, at)| of != generation || at.elapsed() >= NOW_AND_THEN)
     });
-    if context.settings.database == DatabaseAccess::No || node.spec.replicas == 0 || !due {
+    if context.settings.database == DatabaseAccess::No || node.spec.replicas == 0 || moves || !due {
         return before;
     }
     let uses = referenced_secrets(&node.spec);
