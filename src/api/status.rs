@@ -406,6 +406,14 @@ pub enum ValidationState {
     Unknown,
 }
 
+impl Memory {
+    /// Whether the pod with this uid is the last one known to be active, and has not ended.
+    pub fn knows_as_active(&self, uid: &str) -> bool {
+        let last = self.last_active.as_ref();
+        last.is_some_and(|last| last.uid == uid && last.ended.is_none())
+    }
+}
+
 /// A pod that took a lock without having waited, while the active was at work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

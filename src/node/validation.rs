@@ -1,7 +1,7 @@
 //! The node's own check of its configuration: `… validate` reads files, secrets and variables as a start does, takes
 //! no lock and asks no database.
 
-use super::log::{in_one_line, is_of_a_quote, last_words, redact};
+use super::log::{in_one_line, is_of_a_quote, last_words, redact, shortened};
 use super::version::{ConfigStyle, NodeVersion};
 
 /// How the check begins what it finds wrong (`core/cmd/shell.go`, `configExitErr`; measured on 1.11.0 to 2.23.0).
@@ -22,8 +22,6 @@ const STARTS: [&str; 5] = [
     "panic: ",
     "No help topic for",
 ];
-/// Longest text that is handed on.
-const LONGEST: usize = 1000;
 
 /// What the check says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +50,7 @@ pub fn read_validation(code: i32, output: &str) -> Verdict {
         let problems = lines.iter().copied().map(problem);
         // The keystore password is handed to a node in a file, which only a start reads.
         let only_passwords = problems.flatten().all(|what| what.starts_with("Password."));
-        let told = shortened(&redact(&in_one_line(lines)));
+        let told = shortened(redact(&in_one_line(lines)));
         return if only_passwords {
             Verdict::Unknown(told)
         } else {
@@ -97,13 +95,6 @@ fn problem(line: &str) -> Option<&str> {
     let line = line.trim_start_matches("invalid configuration: ");
     let line = line.trim_start_matches("invalid secrets: ");
     (!line.ends_with("errors:")).then_some(line)
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -258,9 +258,7 @@ impl<'a> Census<'a> {
     /// refuses for [`NO_BOOT`] does not boot any more: nodes are known that work on without a server (their port was
     /// taken; measured).
     pub fn boots(&self, active: &Pod, memory: &Memory) -> bool {
-        let last = memory.last_active.as_ref();
-        let known = last.is_some_and(|last| last.uid == active.id.uid && last.ended.is_none());
-        if known || active.worked_at.is_some() {
+        if memory.knows_as_active(&active.id.uid) || active.worked_at.is_some() {
             return false;
         }
         let took = |age| {
@@ -370,10 +368,7 @@ fn database(
             && !cut_off(older)
             && older.took.is_some_and(|first| first.at < took.at)
     });
-    let accepted = memory
-        .last_active
-        .as_ref()
-        .is_some_and(|last| last.uid == pod.id.uid && last.ended.is_none());
+    let accepted = memory.knows_as_active(&pod.id.uid);
     // An active that lost its lease while the database was away goes on answering until it is told:
     // only one that has outlived the lease works elsewhere.
     let outlived = took.at.checked_add(rescue).unwrap_or(Timestamp::MAX);

@@ -77,7 +77,7 @@ fn lock_moves(plan: &Plan, census: &Census<'_>, now: Timestamp) -> bool {
         return stop.is_some_and(|stop| lately(stop.at)) || ended.is_some_and(lately);
     };
     let took = active.took.is_some_and(|took| lately(took.at));
-    let served = last.is_some_and(|last| last.uid == active.id.uid && last.ended.is_none());
+    let served = plan.memory.knows_as_active(&active.id.uid);
     let boots = !served || plan.situation.step == Step::Booting;
     let leads = |act: &Act| matches!(act, Act::Label { .. });
     plan.acts.iter().any(leads) || (took && boots)

@@ -1,10 +1,12 @@
 //! Why a pod is not further.
 
+use std::time::Duration;
+
 use super::census::before;
 use super::moves::Board;
 use super::situation::Blocked;
 use super::{CRASH_LOOP, EXITS_OF_A_LOOP, MISSING};
-use crate::observe::{Container, Pod};
+use crate::observe::{Container, Pod, Trouble};
 
 impl Board<'_> {
     /// A pod that is replaced, or started again, has its own time each time; all of them together have theirs.
@@ -29,6 +31,15 @@ impl Board<'_> {
         })
     }
 
+    /// How long a pod may take. A Secret often comes later than what refers to it, and a ConfigMap too.
+    pub(super) fn patience(&self, trouble: Option<&Trouble>) -> Duration {
+        let timeout = self.seen.intent.standby_timeout;
+        match trouble {
+            Some(trouble) if trouble.of_a_reference() => MISSING.min(timeout),
+            _ => timeout,
+        }
+    }
+
     /// Why a pod is not further, and whether that is a matter for a person.
     pub(super) fn lateness(&self, pod: &Pod) -> Option<Blocked> {
         // A container that was started again has its time again: an exit that means nothing is no alarm.
@@ -37,14 +48,11 @@ impl Board<'_> {
             Container::Down { exit, .. } => exit.at.map_or(pod.created, |at| pod.created.max(at)),
             Container::NotStarted { .. } | Container::Ended { .. } => pod.created,
         };
-        // A Secret often comes later than what refers to it, and a ConfigMap too.
-        let patience = match &pod.container {
-            Container::NotStarted {
-                trouble: Some(trouble),
-            } if trouble.of_a_reference() => MISSING.min(self.seen.intent.standby_timeout),
-            _ => self.seen.intent.standby_timeout,
+        let trouble = match &pod.container {
+            Container::NotStarted { trouble } => trouble.as_ref(),
+            _ => None,
         };
-        let late = begun <= before(self.now, patience);
+        let late = begun <= before(self.now, self.patience(trouble));
         let name = &pod.id.name;
         let (reason, message, hopeless) = match &pod.container {
             Container::NotStarted {

@@ -278,10 +278,7 @@ fn remember_active(
     }
     let active = census.active?;
     let last = memory.last_active.clone();
-    if last
-        .as_ref()
-        .is_some_and(|last| last.uid == active.id.uid && last.ended.is_none())
-    {
+    if memory.knows_as_active(&active.id.uid) {
         return None;
     }
     if active.deleted && last.as_ref().is_some_and(|last| last.uid == active.id.uid) {

@@ -8,6 +8,7 @@ mod asked;
 mod census;
 mod database;
 mod due;
+mod errand;
 mod failback;
 mod failure;
 mod guard;

@@ -1,9 +1,9 @@
 //! `surge: 0`: the image is on the machine before a standby is replaced there.
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::census::before;
+use super::errand;
 use crate::observe::{Observation, Pod, PodId, Pull, Pulled, Revision};
 
 /// How long a pull that its machine did not admit stands before it is tried again.
@@ -36,13 +36,7 @@ impl Needed {
 
     /// The name of its pod: the same after a crash, and never the same for another resource of that name.
     pub(super) fn pod(&self, node: &PodId) -> String {
-        let text = format!("{} {} {}", node.uid, self.revision, self.machine);
-        let digest = Sha256::digest(text.as_bytes());
-        let suffix = digest
-            .iter()
-            .take(4)
-            .fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
-        format!("{}-pull-{suffix:08x}", node.name)
+        errand::name(node, "pull", &format!("{} {}", self.revision, self.machine))
     }
 }
 

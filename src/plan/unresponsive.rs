@@ -16,12 +16,13 @@ use crate::observe::{Answered, Observation, Pod};
 /// A silence that is shorter is not worth a note: an answer can be late.
 const NOTED: Duration = Duration::from_secs(10);
 
+/// The guard's reason where the port of no successor is in sight.
+const NOT_IN_SIGHT: &str = "SuccessorPortNotSeen";
+
 /// Whether this container was seen to work as active. What answers before that is the temporary server of a node
 /// that boots; and a pod whose port was silent for long is only taken for active.
 fn has_worked(active: &Pod, memory: &Memory) -> bool {
-    let last = memory.last_active.as_ref();
-    let known = last.is_some_and(|last| last.uid == active.id.uid && last.ended.is_none());
-    known && active.worked_at.is_some()
+    memory.knows_as_active(&active.id.uid) && active.worked_at.is_some()
 }
 
 /// Only its kubelet, or its machine, answered a moment ago.
@@ -77,8 +78,8 @@ impl Board<'_> {
             && !self.boots(active)
     }
 
-    /// The next step of the stop of an active that does not answer.
-    pub(super) fn replace_unresponsive(&self) -> Option<Decided> {
+    /// What comes of the stop of an active that does not answer.
+    fn stop_of_unresponsive(&self) -> Option<Decided> {
         let active = self
             .active()
             .filter(|active| self.is_unresponsive(active))?;
@@ -86,28 +87,24 @@ impl Board<'_> {
             purpose: Purpose::Unresponsive,
             to: None,
         };
-        let decided = self.go(active, active.revision.as_ref()?, &wish)?;
-        // Where the operator sees no port at all, everything else goes on.
+        self.go(active, active.revision.as_ref()?, &wish)
+    }
+
+    /// The next step of it. Where the operator sees no port at all, everything else goes on.
+    pub(super) fn replace_unresponsive(&self) -> Option<Decided> {
+        let decided = self.stop_of_unresponsive()?;
         let blocked = decided.situation.blocked.as_ref();
-        let cut_off = blocked.is_some_and(|blocked| blocked.reason == "SuccessorPortNotSeen");
+        let cut_off = blocked.is_some_and(|blocked| blocked.reason == NOT_IN_SIGHT);
         (!cut_off).then_some(decided)
     }
 
     /// Why an active that does not answer is left alone.
     pub(super) fn left_unresponsive(&self) -> Option<Blocked> {
-        let active = self
-            .active()
-            .filter(|active| self.is_unresponsive(active))?;
-        let wish = Wish {
-            purpose: Purpose::Unresponsive,
-            to: None,
-        };
-        let decided = self.go(active, active.revision.as_ref()?, &wish)?;
-        let mut blocked = decided.situation.blocked?;
+        let mut blocked = self.stop_of_unresponsive()?.situation.blocked?;
         let patience =
             self.seen.intent.wishes.unresponsive_after? + self.seen.intent.standby_timeout;
         let silent = self.memory.unresponsive.as_ref()?;
         blocked.stalled = silent.since <= before(self.now, patience);
-        (blocked.reason == "SuccessorPortNotSeen").then_some(blocked)
+        (blocked.reason == NOT_IN_SIGHT).then_some(blocked)
     }
 }

@@ -1,9 +1,7 @@
 //! A new configuration is checked before a running pod is replaced for it: by the node's own check, in a short pod.
 
-use sha2::{Digest, Sha256};
-
-use super::MISSING;
 use super::census::before;
+use super::errand;
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Situation, Step};
 use crate::api::{Memory, Validation, ValidationState};
@@ -12,16 +10,8 @@ use crate::observe::{self, Checked, Observation, PodId, Revision, Wanted};
 
 /// The name of the pod of one try: the same after a crash, and another for another resource of that name.
 pub(super) fn pod_name(node: &PodId, validation: &Validation) -> String {
-    let text = format!(
-        "{} {} {}",
-        node.uid, validation.revision, validation.attempt
-    );
-    let digest = Sha256::digest(text.as_bytes());
-    let suffix = digest
-        .iter()
-        .take(4)
-        .fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
-    format!("{}-validate-{suffix:08x}", node.name)
+    let of = format!("{} {}", validation.revision, validation.attempt);
+    errand::name(node, "validate", &of)
 }
 
 /// The pod that checks now, if it is there.
@@ -152,13 +142,7 @@ impl Board<'_> {
             Checked::NotYet(trouble) => trouble.as_ref(),
             Checked::Said(_) | Checked::Never => None,
         };
-        let patience = match trouble {
-            Some(trouble) if trouble.of_a_reference() => {
-                MISSING.min(self.seen.intent.standby_timeout)
-            }
-            _ => self.seen.intent.standby_timeout,
-        };
-        let late = pod.created <= before(self.now, patience);
+        let late = pod.created <= before(self.now, self.patience(trouble));
         let (reason, message, hopeless) = match trouble {
             Some(trouble) => (
                 trouble.reason.clone(),

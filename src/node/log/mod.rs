@@ -26,6 +26,7 @@ pub use line::read_line;
 pub(super) use quoted::{in_one_line, is_of_a_quote};
 pub use reader::{LogReader, LogSummary, Milestone};
 pub use redaction::redact;
+pub(super) use words::shortened;
 pub use words::{kept_lines, last_words};
 
 /// One line of a node's log.

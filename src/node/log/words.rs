@@ -144,7 +144,8 @@ fn last_error(entries: &[Entry<'_>]) -> Option<String> {
     Some(error.message.trim().to_owned())
 }
 
-fn shortened(text: String) -> String {
+/// As much of a text as is handed on.
+pub(in crate::node) fn shortened(text: String) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
