@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 /// Microseconds since 1970, on this machine's clock.
 pub type Micros = i64;
@@ -50,6 +50,8 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Duty {
     pub pod: String,
+    /// [`Event::app`].
+    pub app: String,
     pub version: String,
     /// Took the lock.
     pub took: Micros,
@@ -195,6 +197,20 @@ impl Record {
         self.worked().map(|duty| duty.pod.as_str()).collect()
     }
 
+    /// Refuses another record of the same that tells of others at work, or in another order.
+    pub fn agrees_with(&self, other: &Self) -> Result<()> {
+        let told = |record: &Self| -> Vec<(String, String, String)> {
+            let told = |duty: &Duty| (duty.pod.clone(), duty.version.clone(), duty.app.clone());
+            record.worked().map(told).collect()
+        };
+        let (here, there) = (told(self), told(other));
+        ensure!(
+            here == there,
+            "{here:?} worked by one record, {there:?} by the other"
+        );
+        Ok(())
+    }
+
     fn worked(&self) -> impl Iterator<Item = &Duty> {
         self.duties.iter().filter(|duty| duty.listening.is_some())
     }
@@ -215,6 +231,7 @@ fn duty(events: &[Event]) -> Option<Duty> {
     let first = events.first()?;
     Some(Duty {
         pod: first.pod.clone(),
+        app: first.app.clone(),
         version: first.version.clone(),
         took,
         listening: at(Kind::Listening),
@@ -317,6 +334,22 @@ mod tests {
             ],
         );
         assert!(record(&[working, inside]).never_two_actives().is_err());
+    }
+
+    #[test]
+    fn records_that_tell_of_different_work_do_not_agree() {
+        let first = events("a", &[(1, Kind::LockTaken), (2, Kind::Listening)]);
+        let second = events("b", &[(9, Kind::LockTaken), (10, Kind::Listening)]);
+        // Each by a clock of its own, and one that never worked is no difference.
+        let later = events("a", &[(3, Kind::LockTaken), (5, Kind::Listening)]);
+        let waits = events("c", &[(4, Kind::Waiting), (20, Kind::LockTaken)]);
+        let both = record(&[first.clone(), second.clone()]);
+        both.agrees_with(&record(&[second.clone(), later, waits]))
+            .unwrap();
+        let error = both.agrees_with(&record(&[first])).unwrap_err();
+        assert!(error.to_string().contains("start of b"), "{error}");
+        let turned = events("a", &[(30, Kind::LockTaken), (31, Kind::Listening)]);
+        assert!(both.agrees_with(&record(&[turned, second])).is_err());
     }
 
     #[test]

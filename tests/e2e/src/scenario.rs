@@ -8,10 +8,11 @@ use futures::FutureExt;
 use tokio::sync::{OnceCell, RwLock};
 
 use crate::cluster::Cluster;
+use crate::duty::Gap;
 use crate::explain::explain;
 use crate::timeline::Timeline;
 use crate::turn::Turn;
-use crate::world::World;
+use crate::world::{World, remove_leftovers};
 use crate::{images, install};
 
 /// Keeps the namespace of a scenario that failed.
@@ -40,6 +41,7 @@ pub async fn ready() -> Result<Cluster> {
     let cluster = READY.get_or_try_init(async || {
         take_turn().await?;
         let cluster = Cluster::up()?;
+        remove_leftovers(&cluster.client().await?).await?;
         let image = images::load(&cluster)?;
         install::install(&cluster, &image).await?;
         install::ready_pod(&cluster.client().await?).await?;
@@ -71,7 +73,9 @@ pub async fn scenario(
             .or(panic.downcast_ref::<&str>().copied());
         Err(anyhow!("{}", words.unwrap_or("it panicked")))
     });
-    tell_gaps(&world).await;
+    let judged = world.last_judged().await;
+    tell_gaps(&world, &judged);
+    let outcome = outcome.and(judged.map(drop));
     if let Err(error) = &outcome {
         say(&explain(&world, error));
         if std::env::var_os(KEEP).is_some() {
@@ -83,18 +87,16 @@ pub async fn scenario(
 }
 
 /// What was measured: figures to look at, none of them asserted.
-async fn tell_gaps(world: &World) {
-    let Ok(gaps) = world.gaps().await else { return };
+fn tell_gaps(world: &World, gaps: &Result<Vec<Gap>>) {
+    let Ok(gaps) = gaps else { return };
     let told: Vec<String> = gaps.iter().map(ToString::to_string).collect();
-    say(&format!(
-        "{}: time without an active: {}\n",
-        world.namespace,
-        if told.is_empty() {
-            "none".to_owned()
-        } else {
-            told.join("; ")
-        }
-    ));
+    let told = if told.is_empty() {
+        "none".to_owned()
+    } else {
+        told.join("; ")
+    };
+    let name = &world.namespace;
+    say(&format!("{name}: time without an active: {told}\n"));
 }
 
 /// At once: by a macro, the test harness would keep it until all scenarios are over.

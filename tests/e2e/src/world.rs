@@ -8,7 +8,7 @@ use chainlink_operator::api::{ChainlinkNode, ChainlinkNodeStatus};
 use k8s_openapi::api::core::v1::{ConfigMap, ContainerStatus, Namespace, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -529,7 +529,7 @@ impl World {
             .map(|collector| Record::of(collector.events()))
     }
 
-    /// Judges both records: never two actives, and both tell of the same. Returns the fuller one.
+    /// Judges both records: never two actives. Returns the fuller one.
     pub async fn judged(&self) -> Result<Record> {
         let written = self.duty_in_database().await?;
         written
@@ -540,6 +540,23 @@ impl World {
         };
         collected.never_two_actives().context("by the datagrams")?;
         Ok(collected)
+    }
+
+    /// The last judgement: never two actives, and both records tell of the same work. Returns the gaps.
+    pub async fn last_judged(&self) -> Result<Vec<Gap>> {
+        // A record may be on its way.
+        until(
+            "both records of duty tell of the same work",
+            PATIENCE,
+            async || {
+                let Some(collected) = self.duty_collected() else {
+                    return Ok(());
+                };
+                self.duty_in_database().await?.agrees_with(&collected)
+            },
+        )
+        .await?;
+        self.gaps().await
     }
 
     /// The gaps so far; refuses two actives.
@@ -621,33 +638,53 @@ pub fn brief(status: &ChainlinkNodeStatus) -> String {
     )
 }
 
+/// Marks the namespaces of scenarios.
+const SCENARIO: (&str, &str) = ("chainlink-operator.dev/test", "scenario");
+
 async fn fresh_namespace(client: &Client, name: &str) -> Result<()> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     if namespaces.get_opt(name).await?.is_some() {
         namespaces.delete(name, &DeleteParams::default()).await?;
     }
-    until(
-        &format!("the old namespace {name} is gone"),
-        PATIENCE,
-        async || {
-            ensure!(
-                namespaces.get_opt(name).await?.is_none(),
-                "it is still there"
-            );
-            Ok(())
-        },
-    )
-    .await?;
+    until_gone(&namespaces, name).await?;
     enforced_namespace(client, name).await
+}
+
+async fn until_gone(namespaces: &Api<Namespace>, name: &str) -> Result<()> {
+    let what = format!("the old namespace {name} is gone");
+    until(&what, PATIENCE, async || {
+        let gone = namespaces.get_opt(name).await?.is_none();
+        ensure!(gone, "it is still there");
+        Ok(())
+    })
+    .await
+}
+
+/// Removes what scenarios of a run that was cut off have left: their nodes would have to be moved by each drain.
+pub async fn remove_leftovers(client: &Client) -> Result<()> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let marked = ListParams::default().labels(&format!("{}={}", SCENARIO.0, SCENARIO.1));
+    let left = namespaces.list(&marked).await?;
+    let names: Vec<String> = left.items.iter().map(ResourceExt::name_any).collect();
+    for name in &names {
+        namespaces.delete(name, &DeleteParams::default()).await?;
+    }
+    for name in &names {
+        until_gone(&namespaces, name).await?;
+    }
+    Ok(())
 }
 
 /// Makes a namespace, or marks one that is there, with the strictest of Kubernetes' own profiles: what is made in it has
 /// to pass that.
 pub async fn enforced_namespace(client: &Client, name: &str) -> Result<()> {
-    let namespace = json!({
+    let mut namespace = json!({
         "apiVersion": "v1", "kind": "Namespace",
         "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
     });
+    if name.starts_with("e2e-") {
+        namespace["metadata"]["labels"][SCENARIO.0] = SCENARIO.1.into();
+    }
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let parameters = PatchParams::apply("e2e").force();
     namespaces
