@@ -65,6 +65,19 @@ async fn an_operator_of_one_namespace_upgrades_there_with_no_right_to_the_cluste
             stray.is_none_or(|status| status.phase.is_none()),
             "it looked after a resource that is not its own"
         );
+        // Nor the database's word, which the chart does not ask for unless told so.
+        let killed = status.active.clone().context("nobody is active")?;
+        let verified = condition(&status, "LockVerified");
+        ensure!(verified != Some(true), "it may not ask the database");
+        world.kill_process(&killed).await?;
+        let what = "a standby has taken over";
+        let status = world
+            .until_status("node", what, |status| {
+                let active = status.active.as_ref();
+                active.is_some_and(|active| *active != killed)
+                    && condition(status, "Ready") == Some(true)
+            })
+            .await?;
         let active = status.active.context("nobody is active")?;
         world.until_service_leads_to("node", &active).await?;
         let log = confined.log();
