@@ -20,15 +20,58 @@ pub const RELEASE: &str = "chainlink-operator";
 /// As whom it talks to the API server.
 pub const SERVICE_ACCOUNT: &str = "system:serviceaccount:chainlink-operator:chainlink-operator";
 
+/// Beside the chart's defaults.
+const SETTINGS: [&str; 2] = [
+    "databaseVerification.enabled=true",
+    "sessionSecrets.generate=true",
+];
+
 /// Installs or upgrades the operator to this image, and waits until it is ready.
 pub async fn install(cluster: &Cluster, image: &str) -> Result<()> {
     enforced_namespace(&cluster.client().await?, NAMESPACE).await?;
-    let settings = [
-        "databaseVerification.enabled=true",
-        "sessionSecrets.generate=true",
-    ];
-    helm_install(cluster, NAMESPACE, image, &settings)?;
+    helm_install(cluster, NAMESPACE, image, &SETTINGS)?;
     Ok(())
+}
+
+/// The image of the operator that is installed.
+pub async fn image(client: &Client) -> Result<String> {
+    let container = ready_pod(client).await?.spec;
+    let container = container.and_then(|spec| spec.containers.into_iter().next());
+    container
+        .and_then(|container| container.image)
+        .context("the operator has no image")
+}
+
+/// The release with one more setting; put back when dropped.
+pub struct Changed<'a> {
+    cluster: &'a Cluster,
+    image: String,
+}
+
+impl<'a> Changed<'a> {
+    /// By `helm upgrade`.
+    pub async fn to(cluster: &'a Cluster, image: &str, setting: &str) -> Result<Self> {
+        let settings = [SETTINGS.as_slice(), &[setting]].concat();
+        helm_install(cluster, NAMESPACE, image, &settings)?;
+        ready_pod(&cluster.client().await?).await?;
+        let image = image.to_owned();
+        Ok(Self { cluster, image })
+    }
+
+    /// By another `helm upgrade`.
+    pub async fn back(self) -> Result<()> {
+        let client = self.cluster.client().await?;
+        drop(self);
+        ready_pod(&client).await.map(drop)
+    }
+}
+
+impl Drop for Changed<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = helm_install(self.cluster, NAMESPACE, &self.image, &SETTINGS) {
+            eprintln!("the operator could not be put back: {error:#}");
+        }
+    }
 }
 
 fn helm_install(

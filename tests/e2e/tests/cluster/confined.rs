@@ -10,15 +10,6 @@ use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
-/// The image of the operator that is installed.
-async fn image(world: &World) -> Result<String> {
-    let pod = install::ready_pod(&world.client).await?;
-    let container = pod.spec.and_then(|spec| spec.containers.into_iter().next());
-    container
-        .and_then(|container| container.image)
-        .context("the operator has no image")
-}
-
 /// What a release has that belongs to no namespace.
 fn cluster_wide(world: &World, namespace: &str) -> Result<String> {
     let of_release = format!("app.kubernetes.io/instance={RELEASE}");
@@ -35,7 +26,7 @@ fn cluster_wide(world: &World, namespace: &str) -> Result<String> {
 #[ignore = "needs the cluster: make e2e"]
 async fn an_operator_of_one_namespace_upgrades_there_with_no_right_to_the_cluster() -> Result<()> {
     scenario("confined", Company::Alone, async |world| {
-        let image = image(world).await?;
+        let image = install::image(&world.client).await?;
         let absent = Absent::now(&world.cluster)?;
         let confined = Confined::install(&world.cluster, &image, &world.namespace).await?;
         let theirs = cluster_wide(world, confined.namespace())?;

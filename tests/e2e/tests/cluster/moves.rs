@@ -5,6 +5,7 @@ use chainlink_operator::api::{AskedState, ChainlinkNodeStatus};
 use e2e::explain::explain;
 use e2e::machine::NODES;
 use e2e::timeline::Timeline;
+use e2e::world::{condition, pods_with_role};
 use e2e::{Company, World, scenario};
 use serde_json::json;
 
@@ -36,6 +37,16 @@ impl<'a> Drained<'a> {
             "--delete-emptydir-data",
             "--timeout=120s",
         ])?;
+        Ok(drained)
+    }
+}
+
+impl<'a> Drained<'a> {
+    /// As a drain begins, without the evictions.
+    fn cordon(world: &'a World, node: &'a str) -> Result<Self> {
+        let drained = Self(world, node);
+        world.timeline.act(&format!("cordoned {node}"));
+        world.cluster.kubectl(&["cordon", node])?;
         Ok(drained)
     }
 }
@@ -158,7 +169,7 @@ async fn each_machine_is_drained_in_turn_with_one_two_and_three_replicas() -> Re
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the cluster: make e2e"]
 async fn a_drain_waits_for_the_active_where_nothing_else_has_room() -> Result<()> {
-    scenario("drain-no-room", Company::Welcome, async |world| {
+    scenario("drain-no-room", Company::Alone, async |world| {
         world.apply(&world.node("node", "2.18.0", 1)).await?;
         let status = world.until_running("node", "2.18.0", 1).await?;
         let (active, machine) = active_of(&status)?;
@@ -211,9 +222,72 @@ async fn a_drain_waits_for_the_active_where_nothing_else_has_room() -> Result<()
             },
         )
         .await?;
+        let cordoned = Drained::cordon(world, &machine)?;
+        let audit = world.audit()?;
+        let status = world
+            .until_status("node", "it says what is missing", |status| {
+                let mut told = status.conditions.iter();
+                told.any(|one| {
+                    one.reason == "Unschedulable" && one.message.contains("node selector")
+                })
+            })
+            .await?;
+        ensure!(
+            condition(&status, "Ready") == Some(true),
+            "the active works on"
+        );
         let refused = evict().await?.context("the active was evicted")?;
         ensure!(refused.contains("disruption budget"), "{refused}");
         ensure!(world.active("node").await? == active, "the active changed");
+        drop(cordoned);
+        world.until_running("node", "2.18.0", 1).await?;
+        ensure!(world.active("node").await? == active, "the active changed");
+        let stops = audit.stops(&world.namespace)?;
+        ensure!(
+            !stops.contains(&active),
+            "the active was stopped: {stops:?}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_machine_is_left_with_the_version_that_works_while_another_waits_for_approval()
+-> Result<()> {
+    scenario("drain-held", Company::Alone, async |world| {
+        let mut node = world.node("node", "2.18.0", 2);
+        node["spec"]["handover"] = json!({"settle": "1s", "approval": "Manual"});
+        world.apply(&node).await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        world.change("node", json!({"version": "2.19.0"})).await?;
+        let held = |status: &ChainlinkNodeStatus| {
+            condition(status, "ApprovalRequired") == Some(true) && status.pods.len() == 2
+        };
+        let status = world
+            .until_status("node", "it waits for approval", held)
+            .await?;
+        let (active, machine) = active_of(&status)?;
+        let cordoned = Drained::cordon(world, &machine)?;
+        let status = world
+            .until_status("node", "the machine is left", |status| {
+                let mut pods = status.pods.iter();
+                held(status)
+                    && status.active.as_ref().is_some_and(|now| *now != active)
+                    && pods_with_role(status, "Standby").len() == 1
+                    && pods.all(|pod| pod.machine.as_deref() != Some(&machine))
+            })
+            .await?;
+        let mut pods = status.pods.iter();
+        ensure!(
+            pods.all(|pod| pod.version.as_deref() == Some("2.18.0")),
+            "it was upgraded unasked: {}",
+            e2e::world::brief(&status)
+        );
+        let reason = status.last_handover.map(|last| last.reason);
+        ensure!(reason.as_deref() == Some("Maintenance"), "{reason:?}");
+        drop(cordoned);
         Ok(())
     })
     .await

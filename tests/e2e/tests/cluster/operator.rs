@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use e2e::world::PATIENCE;
 use e2e::{Company, install, scenario, until};
+use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::json;
 
@@ -107,6 +108,49 @@ async fn a_deleted_resource_is_cleaned_up_without_the_operator() -> Result<()> {
         .await?;
         drop(absent);
         install::ready_pod(&world.client).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// As on a day on which both are upgraded: `helm upgrade` in the middle of a rollout.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn the_operator_is_upgraded_in_the_middle_of_an_upgrade() -> Result<()> {
+    scenario("operator-upgraded", Company::Alone, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        let before = world.until_running("node", "2.18.0", 2).await?;
+        let first = install::ready_pod(&world.client).await?.name_any();
+        let audit = world.audit()?;
+        world.change("node", json!({"version": "2.19.0"})).await?;
+        until("a pod of the new version is made", PATIENCE, async || {
+            let writes = audit.writes(&world.namespace)?;
+            ensure!(writes.iter().any(e2e::audit::Write::makes_pod), "none yet");
+            Ok(())
+        })
+        .await?;
+        let image = install::image(&world.client).await?;
+        let changed = install::Changed::to(&world.cluster, &image, "log.format=json").await?;
+        let second = install::ready_pod(&world.client).await?.name_any();
+        ensure!(first != second, "the operator was not replaced");
+        world.until_running("node", "2.19.0", 2).await?;
+        let stops = audit.stops(&world.namespace)?;
+        let old: BTreeSet<String> = before.pods.into_iter().map(|pod| pod.name).collect();
+        ensure!(
+            stops.len() == old.len() && stops.iter().cloned().collect::<BTreeSet<_>>() == old,
+            "{old:?} were to be stopped once each, not {stops:?}"
+        );
+        let active = world.active("node").await?;
+        changed.back().await?;
+        world.until_running("node", "2.19.0", 2).await?;
+        ensure!(
+            world.active("node").await? == active,
+            "the change of the operator alone moved the active"
+        );
+        ensure!(
+            audit.stops(&world.namespace)?.len() == old.len(),
+            "a pod was stopped"
+        );
         Ok(())
     })
     .await

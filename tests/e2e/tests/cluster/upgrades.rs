@@ -148,3 +148,71 @@ async fn without_room_for_a_surge_the_image_is_there_before_a_standby_is_replace
     })
     .await
 }
+
+/// From 2.30 on the node makes the upgrade backup and looks at versions in another order, and keeps its lease where a
+/// boot fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn the_change_of_the_boot_order_is_crossed_with_a_boot_that_takes_its_time() -> Result<()> {
+    scenario("boot-order", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.29.0", 2)).await?;
+        world.until_running("node", "2.29.0", 2).await?;
+        world.simulate("boot", "8s").await?;
+        upgrade(world, "node", "2.30.0", 2).await?;
+        world
+            .change("node", serde_json::json!({"restartedAt": "once more"}))
+            .await?;
+        until("the restart is over", PATIENCE, async || {
+            let gaps = world.gaps().await?.len();
+            ensure!(gaps == 2, "{gaps} gaps");
+            Ok(())
+        })
+        .await?;
+        world.until_running("node", "2.30.0", 2).await?;
+        let record = world.judged().await?;
+        ensure!(
+            record.versions() == ["2.29.0", "2.30.0", "2.30.0"],
+            "who worked: {:?}",
+            record.versions()
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// It is killed when its grace period is over, and the lease that it did not give back has to expire.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn an_active_that_ignores_its_stop_is_asked_once_and_outlived() -> Result<()> {
+    scenario("ignores-stop", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        let before = world.until_running("node", "2.18.0", 2).await?;
+        let active = before.active.unwrap_or_default();
+        world
+            .simulate(&format!("fault:ignore-sigterm:{active}"), "on")
+            .await?;
+        let audit = world.audit()?;
+        world
+            .change("node", serde_json::json!({"version": "2.19.0"}))
+            .await?;
+        world.until_running("node", "2.19.0", 2).await?;
+        let stops = audit.stops(&world.namespace)?;
+        ensure!(
+            stops.iter().filter(|pod| **pod == active).count() == 1 && stops.len() == 2,
+            "each old pod was to be stopped once: {stops:?}"
+        );
+        let record = world.judged().await?;
+        ensure!(
+            record.versions() == ["2.18.0", "2.19.0"],
+            "who worked: {:?}",
+            record.versions()
+        );
+        let old = record.duties.first().filter(|duty| duty.pod == active);
+        ensure!(
+            old.is_some_and(|duty| duty.released.is_none()),
+            "{active} gave the lock back: the fault was not there"
+        );
+        Ok(())
+    })
+    .await
+}
