@@ -446,6 +446,12 @@ impl World {
         machine::signal(pod, "chainlink", "STOP")
     }
 
+    /// Lets a frozen process go on (SIGCONT).
+    pub fn thaw(&self, pod: &str) -> Result<()> {
+        self.timeline.act(&format!("thawed the process of {pod}"));
+        machine::signal(pod, "chainlink", "CONT")
+    }
+
     /// Waits until the node's container runs for the `restart`th time after its first.
     pub async fn until_restarted(&self, pod: &str, restart: i32) -> Result<()> {
         until(&format!("{pod} runs again"), PATIENCE, async || {

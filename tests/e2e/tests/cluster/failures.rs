@@ -118,3 +118,34 @@ async fn the_lease_lasts_as_long_as_the_spec_says_and_another_time_costs_one_han
     })
     .await
 }
+
+/// Its lease expires, whatever its connection does. Thawed, it ends by itself: somebody else has the lease.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_frozen_active_with_a_lease_is_outlived_and_under_suspicion_until_it_ends() -> Result<()>
+{
+    scenario("frozen-lease", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        let before = world.until_running("node", "2.18.0", 2).await?;
+        let frozen = before.active.unwrap_or_default();
+        let audit = world.audit()?;
+        world.freeze(&frozen)?;
+        let successor = taken_over(world, 1).await?;
+        world
+            .until_status("node", "the frozen one is under suspicion", |status| {
+                let mut pods = status.pods.iter();
+                status.active.as_ref() == Some(&successor)
+                    && pods.any(|pod| pod.name == frozen && pod.role == "Suspect")
+            })
+            .await?;
+        world.until_service_leads_to("node", &successor).await?;
+        let stops = audit.stops(&world.namespace)?;
+        ensure!(stops.is_empty(), "the operator stopped {stops:?}");
+        world.thaw(&frozen)?;
+        world.until_running("node", "2.18.0", 2).await?;
+        let active = world.active("node").await?;
+        ensure!(active == successor, "{active} took over once more");
+        Ok(())
+    })
+    .await
+}
