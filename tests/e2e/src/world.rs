@@ -1,6 +1,7 @@
 //! The world of one scenario: a namespace and a database of its own, the nodes in them, and the record of their duty.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -33,6 +34,7 @@ pub struct World {
     database: String,
     database_url: String,
     collector: Option<Collector>,
+    outlived: AtomicBool,
     _watches: JoinSet<()>,
 }
 
@@ -60,6 +62,7 @@ impl World {
             database,
             database_url,
             collector,
+            outlived: AtomicBool::new(false),
             _watches: watches,
         };
         world.prepare_database(&world.database_url).await?;
@@ -548,20 +551,28 @@ impl World {
         Ok(collected)
     }
 
-    /// The last judgement: never two actives, and both records tell of the same work. Returns the gaps.
+    /// Judges once more, and for the last time: one that was cut off or frozen works on for a moment when it comes back,
+    /// as it does not know yet that its lease went to another.
+    pub async fn outlived(&self) -> Result<()> {
+        self.judged().await?;
+        self.outlived.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The end of a scenario: both records tell of the same work, and never of two actives. Returns the gaps.
     pub async fn last_judged(&self) -> Result<Vec<Gap>> {
         // A record may be on its way.
-        until(
-            "both records of duty tell of the same work",
-            PATIENCE,
-            async || {
-                let Some(collected) = self.duty_collected() else {
-                    return Ok(());
-                };
-                self.duty_in_database().await?.agrees_with(&collected)
-            },
-        )
+        let what = "both records of duty tell of the same work";
+        until(what, PATIENCE, async || {
+            let Some(collected) = self.duty_collected() else {
+                return Ok(());
+            };
+            self.duty_in_database().await?.agrees_with(&collected)
+        })
         .await?;
+        if self.outlived.load(Ordering::Relaxed) {
+            return Ok(self.duty_in_database().await?.gaps());
+        }
         self.gaps().await
     }
 

@@ -279,10 +279,10 @@ async fn the_database_is_asked_over_tls_with_the_authority_of_a_config_map() -> 
     .await
 }
 
-/// How long nobody reaches the database; two minutes take five of the suite.
+/// How long nobody reaches the database: long enough for the kubelet's back-off.
 fn dark() -> Duration {
     let seconds = std::env::var("E2E_DARK_SECONDS").ok();
-    Duration::from_secs(seconds.and_then(|text| text.parse().ok()).unwrap_or(30))
+    Duration::from_secs(seconds.and_then(|text| text.parse().ok()).unwrap_or(120))
 }
 
 /// Who wrote in the last second.

@@ -141,8 +141,9 @@ async fn a_frozen_active_with_a_lease_is_outlived_and_under_suspicion_until_it_e
         world.until_service_leads_to("node", &successor).await?;
         let stops = audit.stops(&world.namespace)?;
         ensure!(stops.is_empty(), "the operator stopped {stops:?}");
+        world.outlived().await?;
         world.thaw(&frozen)?;
-        world.until_running("node", "2.18.0", 2).await?;
+        world.until_status_running("node", "2.18.0", 2).await?;
         let active = world.active("node").await?;
         ensure!(active == successor, "{active} took over once more");
         Ok(())

@@ -95,13 +95,12 @@ async fn the_machine_of_both_the_active_and_the_operator_is_lost() -> Result<()>
             })
             .await?;
         world.until_service_leads_to("node", &standby).await?;
-        // Judged before the cable is back: an active that was cut off does not know yet that it is none.
-        world.judged().await?;
         world
             .until_status("node", "there is a standby again", |status| {
                 !pods_with_role(status, "Standby").is_empty()
             })
             .await?;
+        world.outlived().await?;
         drop(lost);
         world.until_status_running("node", "2.18.0", 2).await?;
         ensure!(
