@@ -60,7 +60,7 @@ async fn an_operator_of_one_namespace_upgrades_there_with_no_right_to_the_cluste
         let killed = status.active.clone().context("nobody is active")?;
         let verified = condition(&status, "LockVerified");
         ensure!(verified != Some(true), "it may not ask the database");
-        world.kill_process(&killed).await?;
+        world.force_delete(&killed).await?;
         let what = "a standby has taken over";
         let status = world
             .until_status("node", what, |status| {

@@ -228,12 +228,12 @@ async fn a_drain_waits_for_the_active_where_nothing_else_has_room() -> Result<()
             .until_status("node", "it says what is missing", |status| {
                 let mut told = status.conditions.iter();
                 told.any(|one| {
-                    one.reason == "Unschedulable" && one.message.contains("node selector")
+                    one.reason == "Unschedulable" && one.message.contains("nodes are available")
                 })
             })
             .await?;
         ensure!(
-            condition(&status, "Ready") == Some(true),
+            condition(&status, "Available") == Some(true),
             "the active works on"
         );
         let refused = evict().await?.context("the active was evicted")?;
