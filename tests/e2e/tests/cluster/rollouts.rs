@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use chainlink_operator::api::ChainlinkNodeStatus;
 use e2e::world::condition;
-use e2e::{Company, World, scenario};
+use e2e::{Company, World, install, scenario};
 use serde_json::json;
 
 fn says(status: &ChainlinkNodeStatus, reason: &str) -> bool {
@@ -128,6 +128,51 @@ async fn a_pause_holds_what_is_planned_and_not_what_is_lost() -> Result<()> {
         world.change("node", json!({"paused": null})).await?;
         world.until_running("node", "2.19.0", 2).await?;
         Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn no_more_resources_hand_over_at_a_time_than_the_whole_fleet_may() -> Result<()> {
+    scenario("fleet", Company::Alone, async |world| {
+        let image = install::image(&world.client).await?;
+        let one_at_a_time = install::Changed::to(&world.cluster, &image, "maxHandovers=1").await?;
+        let database = world.other_database("second").await?;
+        world.secret("second", &[("url", &database)]).await?;
+        let mut second = world.node("second", "2.18.0", 1);
+        second["spec"]["database"]["url"]["secretKeyRef"]["name"] = "second".into();
+        world.apply(&world.node("node", "2.18.0", 1)).await?;
+        world.apply(&second).await?;
+        world.until_running("node", "2.18.0", 1).await?;
+        world.until_status_running("second", "2.18.0", 1).await?;
+        // A handover that takes its time: its lock moves until somebody serves.
+        world.simulate("boot", "30s").await?;
+        world.change("node", json!({"version": "2.19.0"})).await?;
+        world
+            .until_status("node", "its lock moves", |status| {
+                status.phase.as_deref() == Some("Booting")
+            })
+            .await?;
+        let before = world.active("second").await?;
+        world.change("second", json!({"version": "2.19.0"})).await?;
+        let waits = |status: &ChainlinkNodeStatus| says(status, "WaitingForTurn");
+        world
+            .until_status("second", "it waits for its turn", waits)
+            .await?;
+        ensure!(
+            world.active("second").await? == before,
+            "the lock of the second moved beside that of the first"
+        );
+        let first = world.status("node").await?;
+        ensure!(
+            first.phase.as_deref() == Some("Booting"),
+            "it waited for no reason: {}",
+            e2e::world::brief(&first)
+        );
+        world.until_running("node", "2.19.0", 1).await?;
+        world.until_status_running("second", "2.19.0", 1).await?;
+        one_at_a_time.back().await
     })
     .await
 }
