@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chainlink_operator::api::Migrated;
 use chainlink_operator::node::DatabaseUrl;
 use chainlink_operator::node::database::SessionOf;
 use chainlink_operator::node::lock::ADVISORY_LOCK_ID;
@@ -158,6 +159,7 @@ async fn the_holder_of_the_lease_is_the_pod_whose_session_bears_its_id() {
             advisory: Holder::Nobody,
             version: None,
             schema: None,
+            nodes_elsewhere: 0,
             sessions: [pod("a"), pod("b")]
                 .map(|pod| (pod, SessionOf::Node))
                 .into(),
@@ -187,6 +189,24 @@ async fn a_session_from_the_address_of_a_pod_is_the_nodes_only_by_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_of_a_node_whose_pod_is_gone_is_counted_until_it_ends() {
+    let database = database().await;
+    assert_eq!(ask(&database).await.nodes_elsewhere, 0);
+    let _pod = node(&database, "127.0.0.2", ACTIVE).await;
+    let _psql = session(&database, "127.0.0.9", "psql").await;
+    assert_eq!(ask(&database).await.nodes_elsewhere, 0);
+    let gone = node(&database, "127.0.0.9", ACTIVE).await;
+    let cut = "Chainlink 2.18.0-beta-of-a-name-so-long-that-nothing-is-left-of";
+    let _unclear = session(&database, "127.0.0.9", cut).await;
+    assert_eq!(ask(&database).await.nodes_elsewhere, 2);
+    drop(gone);
+    let begun = Instant::now();
+    while ask(&database).await.nodes_elsewhere != 1 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it does not end");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_migration_is_read_where_there_is_one_and_it_may_be_read() {
     let database = Database::shared();
     assert_eq!(ask(&database).await.schema, None, "no table");
@@ -200,13 +220,31 @@ async fn the_last_migration_is_read_where_there_is_one_and_it_may_be_read() {
         "INSERT INTO goose_migrations (version_id, is_applied)
              VALUES (0, true), (1, true), (9, true), (10, true), (11, false)",
     );
-    assert_eq!(ask(&database).await.schema, Some(10));
+    let schema = ask(&database).await.schema.expect("it is shown");
+    assert_eq!((schema.highest, schema.applied), (10, 4));
+    // A newer node also applies what it finds missing below the highest.
+    database.sql("INSERT INTO goose_migrations (version_id, is_applied) VALUES (7, true)");
+    let below = ask(&database).await.schema.expect("it is shown");
+    let expected = Migrated {
+        applied: 5,
+        ..schema
+    };
+    assert_eq!(below, expected);
+    // One that is no transaction has come half way.
+    database.sql("CREATE TABLE half (a int, b int)");
+    let half = ask(&database).await.schema.expect("it is shown");
+    assert_eq!(half.columns, schema.columns + 2);
+    assert_eq!(
+        ask(&database).await.schema,
+        Some(half),
+        "nothing else moves it"
+    );
     let role = format!("reading_{}", database.name);
     database.sql(&format!("CREATE ROLE {role} LOGIN"));
     let url = database.url().replace("//postgres:", &format!("//{role}:"));
     assert_eq!(ask_as(&url, None).await.unwrap().schema, None);
     database.sql(&format!("GRANT SELECT ON goose_migrations TO {role}"));
-    assert_eq!(ask_as(&url, None).await.unwrap().schema, Some(10));
+    assert_eq!(ask_as(&url, None).await.unwrap().schema, Some(half));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,6 +11,7 @@ mod schedule;
 mod schema;
 mod spec;
 mod status;
+mod upgrade;
 
 pub use amount::Amount;
 pub use crd::{ChainlinkNode, ChainlinkNodeSpec, crd, crd_yaml};
@@ -18,3 +19,4 @@ pub use duration::{InvalidDuration, parse_duration};
 pub use schedule::{InvalidSchedule, OpenTime, Schedule};
 pub use spec::*;
 pub use status::*;
+pub use upgrade::{Migrated, Shown, Upgrade};

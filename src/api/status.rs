@@ -9,6 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::upgrade::Upgrade;
+
 fn never_observed() -> i64 {
     -1
 }
@@ -239,6 +241,9 @@ pub struct Memory {
     /// A revision that works since a moment ago.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
+    /// The handover to a newer version that has not worked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<Upgrade>,
     /// Since when pods of the wanted revision come up, and none of them has come to wait or work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coming: Option<Coming>,

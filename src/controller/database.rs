@@ -233,6 +233,7 @@ mod tests {
             advisory: Holder::Nobody,
             version: None,
             schema: None,
+            nodes_elsewhere: 0,
             sessions: [].into(),
         }
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::census::{Census, before};
 use super::database::{is_of_database, migrated_by};
 use super::situation::Step;
-use super::{Act, BOOT, Plan};
+use super::{Act, BOOT, Plan, way_back};
 use crate::observe::{DatabaseWord, Observation, Verified};
 
 /// Between two questions when none is urgent, also while a rollout is stuck.
@@ -47,6 +47,9 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
     }
     if reason == Some("VersionWentBack") && migrated_by(&seen.database).is_some() {
         return is_older(word, PATIENCE, now);
+    }
+    if way_back::asks(&plan.memory, seen) {
+        return is_stale(&seen.database, now);
     }
     let census = Census::take(seen, &plan.memory, now);
     // Several have taken a lock: only the database can tell at once which of them has it now.

@@ -117,6 +117,8 @@ pub enum Cause {
     Foreign,
     /// In back-off after its database was away.
     BackOff,
+    /// Of a newer version that took the lock and ended before it migrated anything.
+    RolledBack,
 }
 
 /// A rule that denies, and why, for people.
@@ -210,6 +212,9 @@ impl fmt::Display for Cause {
             }
             Self::Foreign => out.write_str("it sits on another database"),
             Self::BackOff => out.write_str("it is in back-off and its database was away"),
+            Self::RolledBack => out.write_str(
+                "its version took the lock and ended before it migrated anything, and is rolled back",
+            ),
         }
     }
 }
@@ -519,7 +524,9 @@ pub(super) fn stop_other(
     if census.is_active(pod) {
         return deny("IsActive", format!("{} holds the lock", pod.id.name));
     }
-    if takeover_awaited(census, memory, before(now, census.rescue)) {
+    // That takeover has failed, which is known: nothing depends on its stop any more.
+    let failed = cause == Cause::RolledBack;
+    if !failed && takeover_awaited(census, memory, before(now, census.rescue)) {
         return deny(
             "TakeoverAwaited",
             "the active was stopped and its successor has not taken over yet",
@@ -530,6 +537,12 @@ pub(super) fn stop_other(
         Container::NotStarted { .. } | Container::Down { .. } => true,
         Container::Running { .. } | Container::Ended { .. } => false,
     };
+    if cause == Cause::RolledBack && !harmless {
+        return deny(
+            "ActiveNotSeen",
+            format!("{} runs: it may have the lock", pod.id.name),
+        );
+    }
     let covers = census
         .active_at_work()
         .or_else(|| another_waits(census, memory, pod, now))

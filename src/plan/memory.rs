@@ -6,7 +6,7 @@ use super::census::{Census, before};
 use super::guard::{self, Rules};
 use super::moves::{self, NewPod};
 use super::relocate::Purpose;
-use super::{Permit, RETRY, asked, failback, held, trial, unresponsive, validate};
+use super::{Permit, RETRY, asked, failback, held, trial, unresponsive, validate, way_back};
 use crate::api::{
     Coming, Creation, DatabaseDiffers, LastActive, LastHandover, MayHaveHeld, Memory, SaidVersion,
     Stop, WantedRevision,
@@ -41,6 +41,7 @@ pub(super) fn refresh(
     asked::remember(&mut memory, seen, census, now);
     validate::remember(&mut memory, seen);
     forget_stop(&mut memory, seen, census, now);
+    way_back::remember(&mut memory, seen, census, now);
     remember_foreign(&mut memory, seen, census, now);
     if census.active.is_some() || seen.intent.replicas == 0 {
         memory.unheld_since = None;

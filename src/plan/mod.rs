@@ -28,6 +28,7 @@ pub(crate) mod tests;
 mod trial;
 mod unresponsive;
 mod validate;
+mod way_back;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -203,6 +204,7 @@ pub(crate) fn plan_under(
         });
     }
     if let Some(permit) = decided.stop {
+        way_back::note(&mut memory, seen, &permit, now);
         memory::intend_stop(&mut memory, &permit, now);
         acts.push(Act::Stop(permit));
     }
@@ -210,6 +212,7 @@ pub(crate) fn plan_under(
         memory.failed = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
         memory.failed_how = Some(how);
         memory.failed_because = because;
+        way_back::note_crash(&mut memory, now);
     }
     if decided.checked {
         memory.checked = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
@@ -238,9 +241,9 @@ pub(crate) fn plan_under(
         .is_some_and(|blocked| blocked.stalled);
     Plan {
         standbys_kept: relocate::standbys_kept(seen, &census, late),
+        again: way_back::again(&memory, seen).unwrap_or_else(|| decided.situation.again(now)),
         memory,
         acts,
-        again: decided.situation.again(now),
         situation: decided.situation,
         finished,
     }

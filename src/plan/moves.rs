@@ -127,6 +127,9 @@ impl<'a> Board<'a> {
         if decided.situation.blocked.is_none() {
             decided.situation.blocked = self.in_vain();
         }
+        if let (Some(blocked), Some(why)) = (&mut decided.situation.blocked, self.no_way_back()) {
+            blocked.message = format!("{}; {why}", blocked.message);
+        }
         // What keeps an active that does not answer from being replaced says more than that it does not.
         let known = decided.situation.blocked.as_ref();
         if known.is_none_or(|known| known.reason == "ActiveUnresponsive") {
@@ -170,6 +173,9 @@ impl<'a> Board<'a> {
                 failed: Some(failed),
                 ..Decided::nothing(situation)
             };
+        }
+        if let Some(decided) = self.way_back() {
+            return decided;
         }
         // A failover: no rollout, pause or turn holds it.
         if let Some(decided) = self.replace_unresponsive() {

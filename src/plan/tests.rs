@@ -21,4 +21,5 @@ mod trial;
 mod unasked;
 mod unresponsive;
 mod validation;
+mod way_back;
 pub(crate) mod world;

@@ -46,9 +46,15 @@ pub const LEASE_QUERY: &str =
 pub const VERSION_QUERY: &str =
     "SELECT version FROM node_versions ORDER BY created_at DESC LIMIT 1";
 
-/// The last migration that was applied: goose writes a row for each (upstream's `core/store/migrate/migrate.go` names
-/// the table, read). Column: its number, null in an empty table.
-pub const SCHEMA_QUERY: &str = "SELECT max(version_id) FROM goose_migrations WHERE is_applied";
+/// How far the database is migrated: goose writes a row for each migration, in its transaction where it has one. A newer
+/// node also applies such as it knows with lower numbers than the highest (upstream's `core/store/migrate/migrate.go`
+/// names the table, and goose is called with `WithAllowMissing`; read). Columns: the highest number, null in an empty
+/// table; how many were applied; how many columns all relations of the schema have.
+pub const SCHEMA_QUERY: &str = "SELECT max(version_id), count(*), \
+    (SELECT count(*) FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid \
+     JOIN pg_namespace ON pg_namespace.oid = relnamespace \
+     WHERE nspname = current_schema() AND attnum > 0 AND NOT attisdropped) \
+    FROM goose_migrations WHERE is_applied";
 
 /// The session that holds the advisory lock. Column: pid.
 pub fn advisory_query() -> String {
@@ -76,6 +82,11 @@ pub enum SessionOf {
     Unclear,
     /// Of a node.
     Node,
+}
+
+/// Whether a session with this `application_name` is, or may be, a node's, by what it calls itself.
+pub fn is_named_as_node(application_name: &str) -> bool {
+    application_name.starts_with(NODE_NAME)
 }
 
 /// Whose session one with this `application_name` is.

@@ -12,9 +12,10 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage, SimpleQueryRow};
 
 use super::tls::{Tls, Untrusted};
 use super::word::{Holder, Says, Silence};
+use crate::api::Migrated;
 use crate::node::database::{
     LEASE_QUERY, SCHEMA_QUERY, SERVER_QUERY, SESSIONS_QUERY, SessionOf, VERSION_QUERY,
-    advisory_query, is_of_app, session_of,
+    advisory_query, is_named_as_node, is_of_app, session_of,
 };
 use crate::node::{DatabaseUrl, Host, TlsMode, WhichServer};
 use crate::observe::PodId;
@@ -216,9 +217,26 @@ async fn converse(
         advisory,
         // A node built by hand calls itself "unset".
         version: versions.first().and_then(|row| row.get(0)?.parse().ok()),
-        schema: migrations.first().and_then(|row| row.get(0)?.parse().ok()),
+        schema: migrations.first().and_then(migrated),
         sessions: by_pod(&sessions, pods),
+        nodes_elsewhere: nodes_elsewhere(&sessions, pods),
     })
+}
+
+fn migrated(row: &SimpleQueryRow) -> Option<Migrated> {
+    let number = |column: usize| row.get(column)?.parse().ok();
+    Some(Migrated {
+        highest: number(0)?,
+        applied: number(1)?,
+        columns: number(2)?,
+    })
+}
+
+fn nodes_elsewhere(sessions: &[Session], pods: &BTreeMap<IpAddr, PodId>) -> usize {
+    let known = |address: IpAddr| pods.contains_key(&address);
+    let elsewhere =
+        |session: &&Session| is_named_as_node(&session.name) && !session.address.is_some_and(known);
+    sessions.iter().filter(elsewhere).count()
 }
 
 /// Of several sessions from one address the one that is most like a node's counts.

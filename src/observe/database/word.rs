@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use crate::api::Verification;
+use crate::api::{Migrated, Verification};
 use crate::node::NodeVersion;
 use crate::node::database::SessionOf;
 use crate::observe::PodId;
@@ -106,10 +106,12 @@ pub struct Says {
     pub advisory: Holder,
     /// The version that migrated it last, where that can be read (rule S6).
     pub version: Option<NodeVersion>,
-    /// The number of the last migration that was applied, where that can be read.
-    pub schema: Option<i64>,
+    /// How far it is migrated, where that can be read.
+    pub schema: Option<Migrated>,
     /// The pods of the resource from whose address there is a session, and whose that is by its name.
     pub sessions: BTreeMap<PodId, SessionOf>,
+    /// How many sessions bear a node's name and come from no pod of the resource, as far as addresses tell.
+    pub nodes_elsewhere: usize,
 }
 
 /// Who holds a lock.
@@ -162,6 +164,7 @@ mod tests {
             advisory: Holder::Nobody,
             version: None,
             schema: None,
+            nodes_elsewhere: 0,
             sessions: [].into(),
         }
     }

@@ -488,6 +488,7 @@ fn asked(cluster: &Cluster) -> Verified {
                 advisory: Holder::Nobody,
                 version: None,
                 schema: None,
+                nodes_elsewhere: 0,
                 sessions: sessions.collect(),
             }),
         )),

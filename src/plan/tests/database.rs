@@ -31,6 +31,7 @@ fn good(world: &mut World) -> Says {
         advisory: Holder::Nobody,
         version: None,
         schema: None,
+        nodes_elsewhere: 0,
         sessions: nodes([a, b]),
     }
 }
@@ -89,6 +90,7 @@ fn nothing_there() -> Says {
         advisory: Holder::Nobody,
         version: None,
         schema: None,
+        nodes_elsewhere: 0,
         sessions: [].into(),
     }
 }

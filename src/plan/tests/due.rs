@@ -17,6 +17,7 @@ fn says() -> Says {
         advisory: Holder::Nobody,
         version: None,
         schema: None,
+        nodes_elsewhere: 0,
         sessions: [].into(),
     }
 }

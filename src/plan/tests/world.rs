@@ -501,7 +501,7 @@ impl World {
         panic!("nothing is stopped: {:#?}", self.plan());
     }
 
-    fn progress(&mut self) -> bool {
+    pub fn progress(&mut self) -> bool {
         let before = self.pods.clone();
         let pulling = self.pull_comes_to(&Pulled::Yes);
         self.pods.retain(|pod| !pod.deleted);

@@ -1,0 +1,315 @@
+//! The way back from a newer version whose node took the lock and ended before it migrated anything.
+//!
+//! An older node does not start on what a newer one has migrated (rule S6). Whether that has happened only the database
+//! can tell: what it showed right before the old active was stopped is kept, and compared with what it shows once no pod
+//! of a newer version is left that could still migrate. The order in a node's boot is lock, version check, backup,
+//! migrations, `node_versions` (`core/cmd/shell.go`, `handleNodeVersioning`, read; from 2.30 on the same order in a
+//! hook): the migrations tell more than the version does, and where that is the newer one the older node refuses.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::census::{Census, before};
+use super::guard::Cause;
+use super::moves::{Board, Decided};
+use super::situation::{Situation, Step};
+use super::{FRESH, LOST, Permit};
+use crate::api::{FailedHow, Memory, Migrated, Shown, Upgrade, Verification};
+use crate::node::NodeVersion;
+use crate::observe::{Container, Holder, Observation, Pod, Revision, Says, Verified, Wanted};
+
+/// How long to look again when the database is to answer.
+const SOON: Duration = Duration::from_millis(500);
+
+/// What the database says about the newer version.
+enum Found {
+    /// It has migrated nothing.
+    Nothing,
+    /// It has: what shows it.
+    Something(String),
+    /// Not known: why.
+    Unknown(String),
+}
+
+/// The active is about to be stopped for a handover: what the database shows before it is kept, where the successor is
+/// of a newer version.
+pub(super) fn note(memory: &mut Memory, seen: &Observation, permit: &Permit, now: Timestamp) {
+    if !permit.active() {
+        return;
+    }
+    let revision = |name: &str| seen.revisions.get(name);
+    let worked = memory.last_worked.as_deref().and_then(revision);
+    let newer = permit.to().and_then(revision).filter(|to| {
+        worked.is_some_and(|worked| to.version > worked.version) // else there is no way back to be looked for
+    });
+    memory.upgrade = newer.map(|to| {
+        let shown = shown(&seen.database, before(now, FRESH));
+        Upgrade {
+            to: to.name.clone(),
+            version: to.version.to_string(),
+            held: memory.newest_held.clone(),
+            no_way_back: shown
+                .as_ref()
+                .err()
+                .map(|why| format!("what it had migrated before the handover was not seen: {why}")),
+            before: shown.ok(),
+            ..Upgrade::default()
+        }
+    });
+}
+
+/// What an answer to a question put after `since` shows, or why there is none.
+fn shown(verified: &Verified, since: Timestamp) -> Result<Shown, String> {
+    let said = answer(verified, since)?;
+    let version = said.version.as_ref();
+    let (Some(version), Some(schema)) = (version, said.schema) else {
+        return Err("it does not show which version and migrations it is of".to_owned());
+    };
+    Ok(Shown {
+        version: version.to_string(),
+        schema,
+    })
+}
+
+fn answer(verified: &Verified, since: Timestamp) -> Result<&Says, String> {
+    if verified.wanted == Verification::Never {
+        return Err("spec.database.verification is Never".to_owned());
+    }
+    let Some(word) = &verified.word else {
+        return Err("it was not asked".to_owned());
+    };
+    let said = word
+        .said
+        .as_ref()
+        .map_err(|silence| silence.message.clone())?;
+    if word.at <= since {
+        return Err("it has not answered since".to_owned());
+    }
+    // A replica may be behind.
+    match said.read_only {
+        Some(why) => Err(format!("the server takes no writes ({why})")),
+        None => Ok(said),
+    }
+}
+
+/// What an answer to a question put after `since` says.
+fn found(upgrade: &Upgrade, verified: &Verified, since: Timestamp) -> Found {
+    let Some(before) = &upgrade.before else {
+        return Found::Unknown("it was not asked".to_owned());
+    };
+    let now = match shown(verified, since) {
+        Ok(now) => now,
+        Err(why) => return Found::Unknown(why),
+    };
+    if now.version != before.version {
+        return Found::Something(format!(
+            "node_versions names {}, which was {}",
+            now.version, before.version
+        ));
+    }
+    if now.schema != before.schema {
+        let text = |of: Migrated| {
+            let Migrated {
+                highest,
+                applied,
+                columns,
+            } = of;
+            format!("migration {highest}, {applied} in all, {columns} columns")
+        };
+        return Found::Something(format!(
+            "goose_migrations and the tables are at {}; they were at {}",
+            text(now.schema),
+            text(before.schema)
+        ));
+    }
+    Found::Nothing
+}
+
+/// Whether nobody works on the database, nor could still do so after its pod is gone: no lock is held, and no session is
+/// there of a node that is no pod of ours.
+fn at_peace(verified: &Verified, since: Timestamp) -> Result<(), String> {
+    let said = answer(verified, since)?;
+    if said.lease != Holder::Nobody || said.advisory != Holder::Nobody {
+        return Err("the lock is not free".to_owned());
+    }
+    if said.nodes_elsewhere > 0 {
+        return Err("a node that is no pod of this resource has a session there".to_owned());
+    }
+    Ok(())
+}
+
+/// The older revision that is to work again: the last that worked, or what the spec has gone back to.
+fn goal<'a>(memory: &Memory, seen: &'a Observation) -> Option<&'a Revision> {
+    let upgrade = memory.upgrade.as_ref()?;
+    let open = upgrade.no_way_back.is_none() && upgrade.crashed.is_some();
+    // A pause stops no pod, and keeps nothing that is lost from coming back.
+    let held = seen.intent.wishes.paused && upgrade.cleared.is_none();
+    if !open || held || seen.intent.replicas == 0 {
+        return None;
+    }
+    let goal = if has_failed(memory, upgrade) {
+        seen.revisions.get(memory.last_worked.as_ref()?)
+    } else {
+        match &seen.intent.wanted {
+            Wanted::Revision(wanted) => Some(wanted),
+            Wanted::Unusable(_) => None,
+        }
+    };
+    let newer = upgrade.version.parse::<NodeVersion>().ok()?;
+    let migrated_by = upgrade.before.as_ref()?.version.parse().ok()?;
+    goal.filter(|goal| goal.version < newer && !goal.version.is_too_old_for(&migrated_by))
+}
+
+/// Whether the newer version is still wanted, and its successor had the lock and ended.
+fn has_failed(memory: &Memory, upgrade: &Upgrade) -> bool {
+    let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
+    wanted == Some(&upgrade.to)
+        && memory.failed.as_ref() == wanted
+        && memory.failed_how == Some(FailedHow::Crashed)
+}
+
+/// Whether a pod is, or may be, of a newer version than the goal.
+fn is_newer(pod: &Pod, goal: &Revision) -> bool {
+    let says = pod.contradicting_version.as_ref().is_some_and(|said| {
+        said.parse()
+            .is_ok_and(|said: NodeVersion| said > goal.version)
+    });
+    says || pod
+        .revision
+        .as_ref()
+        .is_none_or(|other| other.version > goal.version)
+}
+
+/// Its successor has had the lock and ended: what the database says from now on tells what that has left behind.
+pub(super) fn note_crash(memory: &mut Memory, now: Timestamp) {
+    let failed = memory.upgrade.clone();
+    if let Some(mut upgrade) = failed.filter(|upgrade| has_failed(memory, upgrade)) {
+        upgrade.crashed.get_or_insert(now);
+        memory.upgrade = Some(upgrade);
+    }
+}
+
+/// Brings up to date what is known of the way back. Where it is found open, what the newer version may have held is
+/// forgotten: it has migrated nothing, and no pod of it is left (rule S6).
+pub(super) fn remember(
+    memory: &mut Memory,
+    seen: &Observation,
+    census: &Census<'_>,
+    now: Timestamp,
+) {
+    let hands_over = memory.stopping.as_ref().is_some_and(|stop| stop.active);
+    let works = census
+        .active
+        .is_some_and(|active| memory.knows_as_active(&active.id.uid) && census.works(active));
+    if seen.intent.replicas == 0 || (works && !hands_over) {
+        memory.upgrade = None;
+    }
+    let Some(mut upgrade) = memory.upgrade.clone() else {
+        return;
+    };
+    let cleared = upgrade.cleared.take();
+    if let (Some(goal), Some(crashed)) = (goal(memory, seen), upgrade.crashed) {
+        let mut newer = seen.pods.iter().filter(|pod| is_newer(pod, goal));
+        let making = memory.creating.as_ref().is_some_and(|creating| {
+            let revision = seen.revisions.get(&creating.revision);
+            revision.is_none_or(|revision| revision.version > goal.version)
+        });
+        if let Some(pod) = newer.clone().find(|pod| pod.stranded) {
+            upgrade.no_way_back = Some(format!(
+                "the machine of {} does not report, and the pod may still take the lock there",
+                pod.id.name
+            ));
+        } else if newer.next().is_none() && !making {
+            upgrade.cleared = cleared.or(Some(now));
+        }
+        if let Found::Something(what) = found(&upgrade, &seen.database, crashed) {
+            upgrade.no_way_back = Some(what);
+        }
+    }
+    if let (Some(cleared), None) = (upgrade.cleared, &upgrade.no_way_back) {
+        let peace = at_peace(&seen.database, cleared);
+        match (found(&upgrade, &seen.database, cleared), peace) {
+            (Found::Nothing, Ok(())) => {
+                memory.newest_held = upgrade.held;
+                memory.may_have_held = None;
+                memory.upgrade = None;
+                return;
+            }
+            // What crashes works more than what is not there.
+            (Found::Unknown(why), _) | (_, Err(why))
+                if cleared <= before(now, census.rescue + LOST) =>
+            {
+                upgrade.no_way_back = Some(format!("after its pods were gone: {why}"));
+            }
+            _ => {}
+        }
+    }
+    memory.upgrade = Some(upgrade);
+}
+
+/// Whether the last answer of the database is of no use yet: it is older than what it has to tell of, or says that the
+/// pods that are gone have left something behind.
+pub(super) fn asks(memory: &Memory, seen: &Observation) -> bool {
+    let upgrade = memory.upgrade.as_ref();
+    let upgrade = upgrade.filter(|_| goal(memory, seen).is_some());
+    let since = upgrade.and_then(|upgrade| upgrade.cleared.or(upgrade.crashed));
+    let verified = &seen.database;
+    since.is_some_and(|since| {
+        answer(verified, since).is_err() || upgrade.is_some_and(|upgrade| upgrade.cleared.is_some())
+    })
+}
+
+/// When to look again, where the way back is being looked for.
+pub(super) fn again(memory: &Memory, seen: &Observation) -> Option<Duration> {
+    goal(memory, seen).map(|_| SOON)
+}
+
+impl Board<'_> {
+    /// The newer version has taken the lock and ended, and the database shows nothing of it: its pods are removed, so
+    /// that none of them migrates after all, and the database is asked once more before an older one is made.
+    pub(super) fn way_back(&self) -> Option<Decided> {
+        let goal = goal(self.memory, self.seen)?;
+        let upgrade = self.memory.upgrade.as_ref()?;
+        let nothing = matches!(
+            found(upgrade, &self.seen.database, upgrade.crashed?),
+            Found::Nothing
+        );
+        let newer = || self.seen.pods.iter().filter(|pod| is_newer(pod, goal));
+        // Who can't be seen is not waited for: its replacement is more than nobody.
+        let unseen = |pod: &Pod| {
+            let lost = self.census.lost.iter().any(|lost| lost.id == pod.id);
+            lost || (pod.running() && self.census.unheard(pod))
+        };
+        if (!nothing && upgrade.cleared.is_none()) || newer().any(unseen) {
+            return None;
+        }
+        // One that runs may have the lock, and be the one that comes up after all: only what is down is removed.
+        let down = newer().find(|pod| {
+            let down = matches!(
+                pod.container,
+                Container::Down { .. } | Container::NotStarted { .. }
+            );
+            down && !pod.deleted && !self.census.is_active(pod)
+        });
+        let permit = down.and_then(|pod| self.permit_other(pod, Cause::RolledBack).ok());
+        Some(match permit {
+            Some(permit) => Decided::stop(permit, Step::Restoring),
+            None => Decided::nothing(Situation::at(Step::Restoring)),
+        })
+    }
+
+    /// Why the version before is not started again, and what to do, where the newer one had the lock and ended.
+    pub(super) fn no_way_back(&self) -> Option<String> {
+        let upgrade = self.memory.upgrade.as_ref()?;
+        let why = upgrade.no_way_back.as_ref()?;
+        if !has_failed(self.memory, upgrade) {
+            return None;
+        }
+        let worked = self.last_worked()?;
+        Some(format!(
+            "{} is not started again, as {} may have migrated the database ({why}): correct the cause and change the spec; or set replicas: 0, restore a backup, and say so with the annotation chainlink-operator.dev/database-restored-to=VERSION",
+            worked.version, upgrade.version
+        ))
+    }
+}
