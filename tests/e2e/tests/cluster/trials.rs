@@ -1,6 +1,7 @@
 //! What has just taken over is not trusted yet, and what boots or migrates is left to it.
 
 use anyhow::{Context, Result, ensure};
+use chainlink_operator::api::ChainlinkNodeStatus;
 use e2e::world::{PATIENCE, pods_with_role};
 use e2e::{Company, World, scenario, until};
 use serde_json::{Value, json};
@@ -68,6 +69,91 @@ async fn a_successor_that_ends_with_the_lock_is_rolled_back_and_not_tried_again(
 async fn a_successor_that_ends_soon_after_it_has_served_is_rolled_back_too() -> Result<()> {
     scenario("crashes-soon", Company::Welcome, async |world| {
         rolled_back(world, "4s").await
+    })
+    .await
+}
+
+/// Two pods of 2.18.0, whose upgrade takes a backup first.
+async fn backed_up(world: &World) -> Result<String> {
+    let mut node = world.node("node", "2.18.0", 2);
+    node["spec"]["config"]["files"][0]["inline"] =
+        json!("[Log]\nLevel = 'info'\n[Database.Backup]\nMode = 'lite'\nOnVersionUpgrade = true\n");
+    world.apply(&node).await?;
+    let before = world.until_running("node", "2.18.0", 2).await?;
+    let old = before.pods.first().context("no pods")?.revision.clone();
+    Ok(old)
+}
+
+fn handover_failed(status: &ChainlinkNodeStatus) -> bool {
+    status.conditions.iter().any(|condition| {
+        condition.type_ == "Stalled"
+            && condition.status == "True"
+            && condition.reason == "HandoverFailed"
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_newer_version_that_ends_with_the_lock_before_it_migrates_is_rolled_back() -> Result<()> {
+    scenario("ends-unmigrated", Company::Welcome, async |world| {
+        let old = backed_up(world).await?;
+        world.simulate("fault:backup-fails", "on").await?;
+        world.change("node", json!({"version": "2.19.0"})).await?;
+        let back = world
+            .until_status("node", "the old version works again, told", |status| {
+                let works = status.pods.iter().filter(|pod| pod.role == "Active");
+                handover_failed(status)
+                    && status.pods.iter().all(|pod| pod.revision == old)
+                    && works.count() == 1
+                    && pods_with_role(status, "Standby").len() == 1
+            })
+            .await?;
+        let told = back.message.unwrap_or_default();
+        ensure!(told.contains("pg_dump failed"), "{told}");
+        let record = world.judged().await?;
+        let worked = record.versions();
+        ensure!(worked == ["2.18.0", "2.18.0"], "{worked:?} worked");
+
+        world.simulate("fault:backup-fails", "off").await?;
+        world
+            .change("node", json!({"restartedAt": "pg_dump is there now"}))
+            .await?;
+        world.until_running("node", "2.19.0", 2).await?;
+        world.judged().await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_newer_version_that_ends_after_its_first_migration_is_not_rolled_back() -> Result<()> {
+    scenario("ends-migrated", Company::Welcome, async |world| {
+        backed_up(world).await?;
+        // 2.19.0 brings three migrations.
+        world.simulate("migration", "6s").await?;
+        world
+            .simulate("fault:crash-after-takeover:2.19.0", "3s")
+            .await?;
+        world.change("node", json!({"version": "2.19.0"})).await?;
+        let stuck = world
+            .until_status("node", "it is told why there is no way back", |status| {
+                let told = status.message.as_deref().unwrap_or_default();
+                told.contains("2.18.0 is not started again")
+            })
+            .await?;
+        let told = stuck.message.unwrap_or_default();
+        ensure!(told.contains("goose_migrations"), "{told}");
+        ensure!(told.contains("database-restored-to"), "{told}");
+
+        world
+            .simulate("fault:crash-after-takeover:2.19.0", "off")
+            .await?;
+        world.until_running("node", "2.19.0", 2).await?;
+        let record = world.judged().await?;
+        let worked = record.versions();
+        ensure!(worked == ["2.18.0", "2.19.0"], "{worked:?} worked");
+        Ok(())
     })
     .await
 }
