@@ -20,6 +20,9 @@ pub struct Upgrade {
     /// Since when its successor is known to have had the lock and ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crashed: Option<Timestamp>,
+    /// Since when every pod of a newer version that is there was asked to go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Timestamp>,
     /// Since when no pod of a newer version is there that could still migrate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleared: Option<Timestamp>,

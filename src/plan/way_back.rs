@@ -144,7 +144,7 @@ fn goal<'a>(memory: &Memory, seen: &'a Observation) -> Option<&'a Revision> {
     let upgrade = memory.upgrade.as_ref()?;
     let open = upgrade.no_way_back.is_none() && upgrade.crashed.is_some();
     // A pause stops no pod, and keeps nothing that is lost from coming back.
-    let held = seen.intent.wishes.paused && upgrade.cleared.is_none();
+    let held = seen.intent.wishes.paused && upgrade.removed.is_none();
     if !open || held || seen.intent.replicas == 0 {
         return None;
     }
@@ -208,24 +208,11 @@ pub(super) fn remember(
     let Some(mut upgrade) = memory.upgrade.clone() else {
         return;
     };
-    let cleared = upgrade.cleared.take();
-    if let (Some(goal), Some(crashed)) = (goal(memory, seen), upgrade.crashed) {
-        let mut newer = seen.pods.iter().filter(|pod| is_newer(pod, goal));
-        let making = memory.creating.as_ref().is_some_and(|creating| {
-            let revision = seen.revisions.get(&creating.revision);
-            revision.is_none_or(|revision| revision.version > goal.version)
-        });
-        if let Some(pod) = newer.clone().find(|pod| pod.stranded) {
-            upgrade.no_way_back = Some(format!(
-                "the machine of {} does not report, and the pod may still take the lock there",
-                pod.id.name
-            ));
-        } else if newer.next().is_none() && !making {
-            upgrade.cleared = cleared.or(Some(now));
-        }
-        if let Found::Something(what) = found(&upgrade, &seen.database, crashed) {
-            upgrade.no_way_back = Some(what);
-        }
+    look_for_pods(&mut upgrade, memory, seen, census, now);
+    if let (Some(_), Some(crashed)) = (goal(memory, seen), upgrade.crashed)
+        && let Found::Something(what) = found(&upgrade, &seen.database, crashed)
+    {
+        upgrade.no_way_back = Some(what);
     }
     if let (Some(cleared), None) = (upgrade.cleared, &upgrade.no_way_back) {
         let peace = at_peace(&seen.database, cleared);
@@ -236,16 +223,62 @@ pub(super) fn remember(
                 memory.upgrade = None;
                 return;
             }
-            // What crashes works more than what is not there.
-            (Found::Unknown(why), _) | (_, Err(why))
-                if cleared <= before(now, census.rescue + LOST) =>
-            {
+            (Found::Unknown(why), _) | (_, Err(why)) if cleared <= patience(census, now) => {
                 upgrade.no_way_back = Some(format!("after its pods were gone: {why}"));
             }
             _ => {}
         }
     }
     memory.upgrade = Some(upgrade);
+}
+
+/// Before that time it began to be waited for too long: what crashes works more than what is not there.
+fn patience(census: &Census<'_>, now: Timestamp) -> Timestamp {
+    before(now, census.rescue + LOST)
+}
+
+/// Which pods of a newer version are left.
+fn look_for_pods(
+    upgrade: &mut Upgrade,
+    memory: &Memory,
+    seen: &Observation,
+    census: &Census<'_>,
+    now: Timestamp,
+) {
+    let (removed, cleared) = (upgrade.removed.take(), upgrade.cleared.take());
+    let Some(goal) = goal(memory, seen) else {
+        return;
+    };
+    let newer = || seen.pods.iter().filter(|pod| is_newer(pod, goal));
+    let making = memory.creating.as_ref().is_some_and(|creating| {
+        let revision = seen.revisions.get(&creating.revision);
+        revision.is_none_or(|revision| revision.version > goal.version)
+    });
+    let out_of_sight = |pod: &&Pod| {
+        let lost = census.lost.iter().any(|lost| lost.id == pod.id);
+        lost || pod.stranded || (pod.running() && census.unheard(pod))
+    };
+    if let Some(pod) = newer().find(out_of_sight) {
+        // Its object may be removed while its container goes on.
+        upgrade.no_way_back = Some(format!(
+            "the machine of {} does not answer, and the pod may still take the lock there",
+            pod.id.name
+        ));
+        return;
+    }
+    if making || newer().any(|pod| !pod.deleted) {
+        return;
+    }
+    let removed = removed.unwrap_or(now);
+    upgrade.removed = Some(removed);
+    match newer().next() {
+        None => upgrade.cleared = cleared.or(Some(now)),
+        Some(pod) if removed <= patience(census, now) => {
+            upgrade.no_way_back =
+                Some(format!("{} was asked to stop and does not go", pod.id.name));
+        }
+        Some(_) => {}
+    }
 }
 
 /// Whether the last answer of the database is of no use yet: it is older than what it has to tell of, or says that the
@@ -275,17 +308,12 @@ impl Board<'_> {
             found(upgrade, &self.seen.database, upgrade.crashed?),
             Found::Nothing
         );
-        let newer = || self.seen.pods.iter().filter(|pod| is_newer(pod, goal));
-        // Who can't be seen is not waited for: its replacement is more than nobody.
-        let unseen = |pod: &Pod| {
-            let lost = self.census.lost.iter().any(|lost| lost.id == pod.id);
-            lost || (pod.running() && self.census.unheard(pod))
-        };
-        if (!nothing && upgrade.cleared.is_none()) || newer().any(unseen) {
+        let mut newer = self.seen.pods.iter().filter(|pod| is_newer(pod, goal));
+        if !nothing && upgrade.removed.is_none() {
             return None;
         }
         // One that runs may have the lock, and be the one that comes up after all: only what is down is removed.
-        let down = newer().find(|pod| {
+        let down = newer.find(|pod| {
             let down = matches!(
                 pod.container,
                 Container::Down { .. } | Container::NotStarted { .. }

@@ -1,9 +1,10 @@
 //! A newer version takes the lock and ends: whether the one before may work again.
 
 use super::world::*;
-use crate::api::{Migrated, Verification};
+use crate::api::{Creation, Migrated, Verification};
 use crate::node::ExitKind;
 use crate::observe::{Container, Holder, PodId, Says, Silence};
+use crate::plan::is_due;
 
 const SCHEMA: Migrated = Migrated {
     highest: 247,
@@ -394,15 +395,25 @@ fn a_newer_pod_that_is_not_gone_yet_or_of_which_nothing_is_known_holds_the_older
     let (mut world, successor) = ended(1);
     world.hears(free());
     assert_eq!(world.obey(), [format!("stop {successor}")]);
-    for _ in 0..100 {
-        world.hears(free());
-        let acts = world.obey();
-        assert!(!makes_older(&acts), "{acts:?}");
-        world.later(1);
-    }
+    let waits_for_it = |world: &mut World, seconds| {
+        for _ in 0..seconds {
+            world.hears(free());
+            let acts = world.obey();
+            assert!(!makes_older(&acts), "{acts:?}");
+            world.later(1);
+        }
+    };
+    waits_for_it(&mut world, 40);
+    let mut late = world.clone();
     world.gone(&successor);
     let acts = goes_on(&mut world, 3, &free());
     assert!(makes_older(&acts), "{acts:?}");
+    // Where it does not go, the newer one is what is left.
+    waits_for_it(&mut late, 10);
+    assert_eq!(late.versions(), ["2.29.0", "2.29.0"]);
+    late.gone(&successor);
+    let acts = goes_on(&mut late, 100, &free());
+    assert!(!makes_older(&acts), "{acts:?}");
 
     // One that nobody knows.
     let (mut world, successor) = ended(1);
@@ -413,18 +424,87 @@ fn a_newer_pod_that_is_not_gone_yet_or_of_which_nothing_is_known_holds_the_older
     };
     let acts = goes_on(&mut world, 20, &free());
     assert!(!makes_older(&acts), "{acts:?}");
+    assert!(world.memory.upgrade.is_some(), "it may be of the newer one");
+
+    // One whose creation the API server may still carry out.
+    let (mut world, successor) = ended(1);
+    let acts = goes_on(&mut world, 1, &free());
+    assert_eq!(acts, [format!("stop {successor}")]);
+    world.memory.creating = Some(Creation {
+        pod: "late".to_owned(),
+        revision: v2().name,
+        at: world.now,
+    });
+    for _ in 0..30 {
+        world.hears(free());
+        world.remember();
+        world.later(1);
+    }
+    assert!(world.memory.creating.is_some());
+    assert!(
+        world.memory.upgrade.is_some(),
+        "the newer one is not forgotten"
+    );
+}
+
+#[test]
+fn while_one_of_the_newer_pods_has_the_lock_those_that_wait_stay() {
+    let (mut world, successor) = ended(3);
+    let mut others = world.pods.iter().map(|pod| pod.id.name.clone());
+    let other = others.find(|name| *name != successor).unwrap();
+    world.takes(&other);
+    world.boots(&other);
+    let acts = goes_on(&mut world, 30, &free());
+    assert_eq!(acts, [format!("stop {successor}")]);
+}
+
+#[test]
+fn a_takeover_that_no_look_has_shown_is_rolled_back_as_well() {
+    let (mut world, successor) = handed_over(1, &said());
+    world.obey();
+    world.later(1);
+    world.crashes(&successor, ExitKind::Unknown, "pg_dump failed");
+    world.obey();
+    assert!(world.memory.may_have_held.is_some());
+    world.later(1);
+    let acts = goes_on(&mut world, 5, &free());
+    assert_eq!(acts[0], format!("stop {successor}"));
+    assert!(makes_older(&acts), "{acts:?}");
+}
+
+#[test]
+fn a_spec_that_goes_back_stops_no_newer_version_that_has_not_ended() {
+    let (mut world, successor) = handed_over(1, &said());
+    world.takes(&successor);
+    world.boots(&successor);
+    world.obey();
+    world.want(&v1());
+    let acts = goes_on(&mut world, 30, &free());
+    assert_eq!(acts, nothing());
+    assert_eq!(world.memory.upgrade.unwrap().cleared, None);
 }
 
 #[test]
 fn a_pod_whose_machine_does_not_report_may_take_the_lock_and_there_is_no_way_back() {
-    let (mut world, successor) = ended(1);
-    world.pod(&successor).stranded = true;
-    let acts = goes_on(&mut world, 1, &free());
-    assert_eq!(acts, nothing());
-    // Its object is removed with that of the machine: nothing says that it has ended.
-    world.gone(&successor);
-    let acts = goes_on(&mut world, 100, &free());
-    assert!(!makes_older(&acts), "{acts:?}");
+    let out_of_sight: [fn(&mut World, &str); 2] = [
+        |world, pod| world.pod(pod).stranded = true,
+        // Where machines may not be read.
+        |world, pod| {
+            world.starts(pod);
+            world.unseen(pod);
+            world.later(31);
+        },
+    ];
+    for lose in out_of_sight {
+        let (mut world, successor) = ended(1);
+        lose(&mut world, &successor);
+        let acts = goes_on(&mut world, 1, &free());
+        assert!(!acts.iter().any(|act| act.starts_with("stop")), "{acts:?}");
+        // Its object is removed with that of the machine: nothing says that it has ended.
+        world.gone(&successor);
+        let acts = goes_on(&mut world, 100, &free());
+        assert!(!makes_older(&acts), "{acts:?}");
+    }
 }
 
 #[test]
@@ -458,4 +538,34 @@ fn a_pause_and_an_operator_that_is_new_change_nothing_of_it() {
     world.intent.wishes.paused = true;
     let acts = goes_on(&mut world, 5, &free());
     assert!(makes_older(&acts), "{acts:?}");
+}
+
+#[test]
+fn the_database_is_asked_at_once_after_the_end_and_after_the_last_pod_is_gone() {
+    let due = |world: &World| is_due(&world.look(), &world.plan(), world.now);
+    let (mut world, successor) = handed_over(1, &said());
+    world.hears(said());
+    world.later(2);
+    world.takes(&successor);
+    world.boots(&successor);
+    world.obey();
+    assert!(!due(&world), "the lock moves");
+    world.crashes(&successor, ExitKind::Unknown, "pg_dump failed");
+    assert!(due(&world));
+    world.obey();
+    world.later(2);
+    assert!(due(&world));
+    world.hears(free());
+    assert!(!due(&world), "it has said what it can");
+    world.obey();
+    world.later(2);
+    world.gone(&successor);
+    assert!(due(&world));
+    let again = world.remember().again;
+    assert!(again <= std::time::Duration::from_secs(1), "{again:?}");
+    world.hears(Err(silence()));
+    world.later(5);
+    assert!(!due(&world), "it is given time");
+    world.later(10);
+    assert!(due(&world));
 }
