@@ -11,6 +11,8 @@ pub struct Upgrade {
     /// Its revision.
     pub to: String,
     pub version: String,
+    /// When the stop of the old active was decided; once it is over, when it was.
+    pub stopped: Timestamp,
     /// The newest version that had held the lock before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,

@@ -425,7 +425,7 @@ pub(super) fn intend_creation(memory: &mut Memory, new: &NewPod, now: Timestamp)
 }
 
 /// Stands in for every pod that is gone: their names would only make the status longer and longer.
-const GONE: &str = "gone";
+pub(super) const GONE: &str = "gone";
 
 /// Pods that are gone keep one name together.
 fn merge_gone(memory: &mut Memory, seen: &Observation) {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::census::{Census, before};
 use super::guard::Cause;
+use super::memory::GONE;
 use super::moves::{Board, Decided};
 use super::situation::{Situation, Step};
 use super::{FRESH, LOST, Permit};
@@ -21,6 +22,9 @@ use crate::observe::{Container, Holder, Observation, Pod, Revision, Says, Verifi
 
 /// How long to look again when the database is to answer.
 const SOON: Duration = Duration::from_millis(500);
+
+/// The kubelet tells the end of a container in whole seconds.
+const WHOLE_SECOND: Duration = Duration::from_secs(1);
 
 /// What the database says about the newer version.
 enum Found {
@@ -43,16 +47,25 @@ pub(super) fn note(memory: &mut Memory, seen: &Observation, permit: &Permit, now
     let newer = permit.to().and_then(revision).filter(|to| {
         worked.is_some_and(|worked| to.version > worked.version) // else there is no way back to be looked for
     });
+    // How it ended nobody knows: on a lost machine it may go on.
+    let gone = memory
+        .may_have_held
+        .as_ref()
+        .is_some_and(|started| started.pods.iter().any(|name| name == GONE));
     memory.upgrade = newer.map(|to| {
         let shown = shown(&seen.database, before(now, FRESH));
+        let unseen = shown
+            .as_ref()
+            .err()
+            .map(|why| format!("what had been migrated before the handover was not seen: {why}"));
+        let left =
+            || gone.then(|| "a pod of a newer version was gone before the handover".to_owned());
         Upgrade {
             to: to.name.clone(),
             version: to.version.to_string(),
+            stopped: now,
             held: memory.newest_held.clone(),
-            no_way_back: shown
-                .as_ref()
-                .err()
-                .map(|why| format!("what it had migrated before the handover was not seen: {why}")),
+            no_way_back: unseen.or_else(left),
             before: shown.ok(),
             ..Upgrade::default()
         }
@@ -190,6 +203,27 @@ pub(super) fn note_crash(memory: &mut Memory, now: Timestamp) {
     }
 }
 
+/// A pod of a newer version that does not answer, or whose machine does not report.
+fn out_of_sight<'a>(
+    seen: &'a Observation,
+    census: &Census<'_>,
+    worked: &Revision,
+) -> Option<&'a Pod> {
+    let out_of_sight = |pod: &&Pod| {
+        let lost = census.lost.iter().any(|lost| lost.id == pod.id);
+        let silent = pod.running() && census.unheard(pod);
+        is_newer(pod, worked) && (lost || silent || pod.stranded)
+    };
+    seen.pods.iter().find(out_of_sight)
+}
+
+fn lost(pod: &Pod) -> String {
+    format!(
+        "the machine of {} does not answer, and the pod may still take the lock there",
+        pod.id.name
+    )
+}
+
 /// Brings up to date what is known of the way back. Where it is found open, what the newer version may have held is
 /// forgotten: it has migrated nothing, and no pod of it is left (rule S6).
 pub(super) fn remember(
@@ -208,6 +242,10 @@ pub(super) fn remember(
     let Some(mut upgrade) = memory.upgrade.clone() else {
         return;
     };
+    let stop = memory.stopping.as_ref().filter(|stop| stop.active);
+    if let Some(stop) = stop.filter(|stop| stop.to.as_ref() == Some(&upgrade.to)) {
+        upgrade.stopped = stop.at;
+    }
     look_for_pods(&mut upgrade, memory, seen, census, now);
     if let (Some(_), Some(crashed)) = (goal(memory, seen), upgrade.crashed)
         && let Found::Something(what) = found(&upgrade, &seen.database, crashed)
@@ -246,6 +284,14 @@ fn look_for_pods(
     now: Timestamp,
 ) {
     let (removed, cleared) = (upgrade.removed.take(), upgrade.cleared.take());
+    let worked = memory.last_worked.as_deref();
+    if let Some(worked) = worked.and_then(|worked| seen.revisions.get(worked))
+        && let Some(pod) = out_of_sight(seen, census, worked)
+    {
+        // Its object may be removed while its container goes on.
+        upgrade.no_way_back.get_or_insert_with(|| lost(pod));
+        return;
+    }
     let Some(goal) = goal(memory, seen) else {
         return;
     };
@@ -254,18 +300,6 @@ fn look_for_pods(
         let revision = seen.revisions.get(&creating.revision);
         revision.is_none_or(|revision| revision.version > goal.version)
     });
-    let out_of_sight = |pod: &&Pod| {
-        let lost = census.lost.iter().any(|lost| lost.id == pod.id);
-        lost || pod.stranded || (pod.running() && census.unheard(pod))
-    };
-    if let Some(pod) = newer().find(out_of_sight) {
-        // Its object may be removed while its container goes on.
-        upgrade.no_way_back = Some(format!(
-            "the machine of {} does not answer, and the pod may still take the lock there",
-            pod.id.name
-        ));
-        return;
-    }
     if making || newer().any(|pod| !pod.deleted) {
         return;
     }
@@ -299,6 +333,28 @@ pub(super) fn again(memory: &Memory, seen: &Observation) -> Option<Duration> {
 }
 
 impl Board<'_> {
+    /// The newer version has had the lock and ended, also where its pods have taken it from each other, so that nobody
+    /// knows any more of the stop that it began with; or where it was only late before.
+    pub(super) fn upgrade_failed(&self) -> Option<(FailedHow, Option<String>)> {
+        let upgrade = self.memory.upgrade.as_ref()?;
+        let wanted = self.memory.wanted.as_ref().map(|wanted| &wanted.name);
+        let under_way = self.memory.stopping.as_ref();
+        let judged = wanted == Some(&upgrade.to)
+            && !has_failed(self.memory, upgrade)
+            && self.census.active.is_none()
+            && !under_way.is_some_and(|stop| stop.active && !stop.over);
+        let since = before(upgrade.stopped, WHOLE_SECOND);
+        let words = |pod: &Pod| {
+            let of = pod.revision.as_ref().map(|revision| &revision.name);
+            let exit = pod.last_exit().filter(|exit| {
+                !exit.kind.means_nothing() && exit.at.is_some_and(|at| at >= since)
+            })?;
+            (of == wanted && !pod.deleted).then(|| exit.words_and_advice())
+        };
+        let words = self.seen.pods.iter().find_map(words).filter(|_| judged)?;
+        Some((FailedHow::Crashed, Some(words)))
+    }
+
     /// The newer version has taken the lock and ended, and the database shows nothing of it: its pods are removed, so
     /// that none of them migrates after all, and the database is asked once more before an older one is made.
     pub(super) fn way_back(&self) -> Option<Decided> {

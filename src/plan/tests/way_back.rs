@@ -2,7 +2,7 @@
 #![allow(clippy::unnecessary_wraps)] // what the database says may always be a silence
 
 use super::world::*;
-use crate::api::{Creation, Migrated, Verification};
+use crate::api::{Creation, FailedHow, Migrated, Verification};
 use crate::node::ExitKind;
 use crate::observe::{Container, Holder, PodId, Says, Silence};
 use crate::plan::is_due;
@@ -482,16 +482,116 @@ fn a_spec_that_goes_back_stops_no_newer_version_that_has_not_ended() {
     world.want(&v1());
     let acts = goes_on(&mut world, 30, &free());
     assert_eq!(acts, nothing());
-    assert_eq!(world.memory.upgrade.unwrap().cleared, None);
+    // An end that means nothing is none of the version's.
+    world.crashes(&successor, ExitKind::DatabaseAway, "connection refused");
+    let acts = goes_on(&mut world, 5, &free());
+    assert_eq!(acts, nothing());
+    assert_eq!(world.memory.upgrade.unwrap().crashed, None);
+}
+
+#[test]
+fn newer_pods_that_take_the_lock_from_each_other_are_rolled_back_as_well() {
+    let (mut world, successor) = handed_over(2, &said());
+    let other = world.pods.iter().find(|pod| pod.id.name != successor);
+    let other = other.unwrap().id.name.clone();
+    let mut next = [&successor, &other];
+    world.takes(next[0]);
+    world.boots(next[0]);
+    world.obey();
+    // Something else was stopped meanwhile, as one pod more than there should be.
+    world.memory.stopping = None;
+    for _ in 0..5 {
+        world.later(1);
+        world.crashes(next[0], ExitKind::Unknown, "pg_dump failed");
+        world.takes(next[1]);
+        world.boots(next[1]);
+        world.starts(next[0]);
+        world.waits(next[0]);
+        assert_eq!(goes_on(&mut world, 1, &free()), nothing());
+        next.reverse();
+    }
+    world.crashes(next[0], ExitKind::Unknown, "pg_dump failed");
+    world.crashes(next[1], ExitKind::Unknown, "pg_dump failed");
+    let acts = goes_on(&mut world, 5, &free());
+    assert!(makes_older(&acts), "{acts:?}");
+}
+
+#[test]
+fn one_that_is_late_and_then_ends_is_rolled_back_as_well() {
+    let (mut world, successor) = handed_over(1, &said());
+    // Before 2.15 a backup runs without any server.
+    for _ in 0..20 {
+        world.obey();
+        world.later(1);
+    }
+    assert_eq!(world.memory.failed_how, Some(FailedHow::Late));
+    world.crashes(&successor, ExitKind::Unknown, "pg_dump failed");
+    goes_on(&mut world, 2, &free());
+    // A pod that was made meanwhile goes, too.
+    for _ in 0..10 {
+        let names: Vec<String> = world.pods.iter().map(|pod| pod.id.name.clone()).collect();
+        for name in names {
+            if !matches!(world.pod(&name).container, Container::Down { .. }) {
+                world.crashes(&name, ExitKind::Unknown, "pg_dump failed");
+            }
+        }
+        let acts = goes_on(&mut world, 1, &free());
+        if makes_older(&acts) {
+            return;
+        }
+    }
+    panic!("{:#?}", world.plan());
+}
+
+#[test]
+fn a_newer_pod_that_was_lost_before_the_handover_may_take_the_lock_too() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.want_settled(&v2());
+    world = world.standby("b", &v2()).standby("lost", &v2());
+    // The stop is only intended.
+    world.remember();
+    world.gone("lost");
+    for _ in 0..10 {
+        world.hears(said());
+        if world.obey().contains(&"stop a".to_owned()) {
+            break;
+        }
+        world.later(1);
+    }
+    world.gone("a");
+    ends_with_the_lock(&mut world, "b");
+    let acts = goes_on(&mut world, 100, &free());
+    assert!(!makes_older(&acts), "{acts:?}");
+    let told = told(&world);
+    assert!(told.contains("gone before the handover"), "{told}");
+}
+
+#[test]
+fn a_newer_pod_that_is_lost_before_the_other_ends_may_take_the_lock_too() {
+    let (mut world, successor) = handed_over(2, &said());
+    let other = world.pods.iter().find(|pod| pod.id.name != successor);
+    let other = other.unwrap().id.name.clone();
+    world.pod(&other).stranded = true;
+    world.obey();
+    world.gone(&other);
+    ends_with_the_lock(&mut world, &successor);
+    let acts = goes_on(&mut world, 100, &free());
+    assert!(!makes_older(&acts), "{acts:?}");
 }
 
 #[test]
 fn a_pod_whose_machine_does_not_report_may_take_the_lock_and_there_is_no_way_back() {
-    let out_of_sight: [fn(&mut World, &str); 2] = [
+    let out_of_sight: [fn(&mut World, &str); 3] = [
         |world, pod| world.pod(pod).stranded = true,
         // Where machines may not be read.
         |world, pod| {
             world.starts(pod);
+            world.unseen(pod);
+            world.later(31);
+        },
+        |world, pod| {
+            world.starts(pod);
+            world.takes(pod);
             world.unseen(pod);
             world.later(31);
         },
@@ -569,4 +669,138 @@ fn the_database_is_asked_at_once_after_the_end_and_after_the_last_pod_is_gone() 
     assert!(!due(&world), "it is given time");
     world.later(10);
     assert!(due(&world));
+}
+
+/// What there really is: whether a newer node has migrated, and whether one goes on that has no pod any more.
+#[derive(Default)]
+struct Truth {
+    migrated: u8,
+    ghost: bool,
+}
+
+/// Numbers from a seed, the same ones each time.
+struct Dice(u64);
+
+impl Dice {
+    fn one_in(&mut self, sides: u64) -> bool {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005);
+        self.0 = self.0.wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33).is_multiple_of(sides)
+    }
+}
+
+/// Something happens to a pod of the newer version: it starts, takes the lock, migrates, ends, goes, or its machine is lost.
+fn happens(world: &mut World, name: &str, truth: &mut Truth, dice: &mut Dice) {
+    let held = world.pods.iter().any(|pod| pod.took.is_some());
+    let pod = world.pod(name).clone();
+    if dice.one_in(150) {
+        world.pod(name).stranded = true;
+    }
+    if pod.stranded && dice.one_in(10) {
+        truth.ghost = true;
+        world.gone(name);
+        return;
+    }
+    match pod.container {
+        _ if pod.stranded => {}
+        Container::Running { .. } if pod.took.is_some() => {
+            if dice.one_in(12) {
+                truth.migrated |= if dice.one_in(2) { 1 } else { 2 };
+            }
+            if dice.one_in(3) {
+                world.crashes(name, ExitKind::Unknown, "out of ideas");
+            }
+        }
+        // One that was asked to stop may have had the time for it.
+        Container::Running { .. } if pod.deleted => {
+            if dice.one_in(4) {
+                truth.migrated |= u8::from(dice.one_in(4));
+                world.gone(name);
+            }
+        }
+        Container::Running { .. } if !held && dice.one_in(2) => {
+            world.takes(name);
+            world.boots(name);
+        }
+        Container::Running { .. } if pod.waiting.is_none() && held => world.waits(name),
+        Container::Running { .. } | Container::Ended { .. } => {}
+        Container::NotStarted { .. } | Container::Down { .. } => {
+            if pod.deleted && dice.one_in(2) {
+                world.gone(name);
+            } else if dice.one_in(4) {
+                world.starts(name);
+            }
+        }
+    }
+}
+
+/// What the database answers, if it does.
+fn answers(world: &World, truth: &Truth, dice: &mut Dice) -> Option<Result<Says, Silence>> {
+    if dice.one_in(3) {
+        return None;
+    }
+    if dice.one_in(8) {
+        return Some(Err(silence()));
+    }
+    let holder = world.pods.iter().find(|pod| pod.took.is_some());
+    let left_behind = dice.one_in(3);
+    let mut said = says(match holder {
+        Some(pod) => Holder::Pod(pod.id.clone()),
+        None if left_behind => Holder::Unseen,
+        None => Holder::Nobody,
+    });
+    if truth.migrated & 1 != 0 {
+        said.schema = Some(Migrated {
+            applied: 241,
+            ..SCHEMA
+        });
+    }
+    if truth.migrated & 2 != 0 {
+        said.version = Some("2.29.0".parse().unwrap());
+    }
+    said.nodes_elsewhere = usize::from(dice.one_in(20));
+    Some(Ok(said))
+}
+
+#[test]
+fn whatever_happens_no_older_pod_is_made_where_a_newer_one_has_migrated_or_still_may() {
+    let starts = [1, 2].map(|replicas| handed_over(replicas, &said()).0);
+    let (mut back, mut forward) = (0, 0);
+    for seed in 0..1_000_u64 {
+        let mut dice = Dice(seed);
+        let mut world = starts[usize::from(seed % 2 == 1)].clone();
+        let mut truth = Truth::default();
+        for step in 0..150 {
+            let names: Vec<String> = world.pods.iter().map(|pod| pod.id.name.clone()).collect();
+            for name in names {
+                happens(&mut world, &name, &mut truth, &mut dice);
+            }
+            truth.migrated |= u8::from(truth.ghost && dice.one_in(30));
+            if let Some(said) = answers(&world, &truth, &mut dice) {
+                world.hears(said);
+            }
+            if dice.one_in(60) {
+                world.database.word = None;
+            }
+            if dice.one_in(100) {
+                world.want(&v1());
+            }
+            let newer = !world.pods.is_empty();
+            let acts = if dice.one_in(10) {
+                world.remember();
+                Vec::new()
+            } else {
+                world.obey()
+            };
+            if makes_older(&acts) {
+                let seen = (newer, truth.migrated, truth.ghost);
+                assert_eq!(seen, (false, 0, false), "seed {seed}, step {step}");
+                back += 1;
+                break;
+            }
+            world.later(1);
+        }
+        forward += usize::from(truth.migrated > 0);
+    }
+    assert!(back > 100 && forward > 100, "{back} and {forward}");
 }
