@@ -3,8 +3,9 @@
 //! An older node does not start on what a newer one has migrated (rule S6). Whether that has happened only the database
 //! can tell: what it showed right before the old active was stopped is kept, and compared with what it shows once no pod
 //! of a newer version is left that could still migrate. The order in a node's boot is lock, version check, backup,
-//! migrations, `node_versions` (`core/cmd/shell.go`, `handleNodeVersioning`, read; from 2.30 on the same order in a
-//! hook): the migrations tell more than the version does, and where that is the newer one the older node refuses.
+//! migrations, `node_versions` (`core/cmd/shell.go`, `handleNodeVersioning`, read): the migrations tell earlier than the
+//! version does; and where that is the newer one the older node refuses. Any difference ends the way back, so that it
+//! does not depend on this order.
 
 use std::time::Duration;
 
