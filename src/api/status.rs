@@ -491,6 +491,10 @@ pub struct Stop {
     pub purpose: Option<String>,
     /// When it was decided; once it is over, when that was first seen.
     pub at: Timestamp,
+    /// From when on its successor may have had the lock: the decision, or the end of the container where Kubernetes
+    /// tells it. Unlike `at` never the later look that showed the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Whether the pod was seen to be over, and nobody has taken over from it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub over: bool,

@@ -228,6 +228,12 @@ impl ExitKind {
         }
     }
 
+    /// The node ended by itself, for a reason of its own: a kill from outside says nothing of its revision.
+    #[must_use]
+    pub fn is_its_own(&self) -> bool {
+        !self.means_nothing() && *self != Self::Killed
+    }
+
     /// The database is the reason, or stands in the way.
     #[must_use]
     pub fn is_database(&self) -> bool {
@@ -469,7 +475,7 @@ mod tests {
         let words = Some("call failed: dial tcp 10.0.0.9:8545: connect: connection refused");
         assert_eq!(classify_exit(137, Some("Error"), words), ExitKind::Killed);
         assert_eq!(classify_exit(137, None, None), ExitKind::Killed);
-        assert!(!ExitKind::Killed.means_nothing());
+        assert!(!ExitKind::Killed.means_nothing() && !ExitKind::Killed.is_its_own());
         assert!(!ExitKind::Killed.advice().unwrap().contains("limits"));
     }
 

@@ -3,11 +3,13 @@
 
 use jiff::Timestamp;
 
-use super::census::before;
+use super::census::{Census, before};
 use super::guard::{self, Cause, Denied, Rule};
+use super::memory;
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Step};
-use crate::api::{FailedHow, Stop};
+use super::trial::WHOLE_SECOND;
+use crate::api::{FailedHow, Memory};
 use crate::observe::{Container, Observation, Pod, Revision};
 
 impl<'a> Board<'a> {
@@ -17,7 +19,7 @@ impl<'a> Board<'a> {
         self.rules.on(Rule::NotFailed) && wanted.is_some() && self.memory.failed.as_ref() == wanted
     }
 
-    /// A stop of the active was over long ago, and nobody serves; or who took over has ended by itself.
+    /// A stop of the active was over long ago, and nobody serves.
     pub(super) fn handover_failed(&self) -> Option<(FailedHow, Option<String>)> {
         let stop = self.memory.stopping.as_ref().filter(|stop| stop.active)?;
         let over = !self
@@ -40,25 +42,8 @@ impl<'a> Board<'a> {
         if !judged {
             return None;
         }
-        if let Some(words) = self.crashed_with_the_lock(stop) {
-            return Some((FailedHow::Crashed, Some(words)));
-        }
         let late = stop.at <= before(self.now, self.census.rescue);
         late.then(|| (FailedHow::Late, self.last_words()))
-    }
-
-    /// A pod of the revision that the handover was to has ended by itself since, with a reason of its own: the
-    /// lock was free, and it has had it. A standby that ends so would do the same. Its words.
-    fn crashed_with_the_lock(&self, stop: &Stop) -> Option<String> {
-        let made = |pod: &&Pod| {
-            let name = pod.revision.as_ref().map(|revision| &revision.name);
-            name == stop.to.as_ref() && !pod.deleted
-        };
-        self.seen.pods.iter().filter(made).find_map(|pod| {
-            let exit = pod.last_exit().filter(|exit| !exit.kind.means_nothing())?;
-            let since = exit.at.is_some_and(|at| at >= stop.at);
-            since.then(|| exit.words_and_advice())
-        })
     }
 
     /// Of a pod that has ended by itself.
@@ -209,6 +194,42 @@ impl<'a> Board<'a> {
                 let made = |pod: &&Pod| pod.revision.as_ref() == Some(proven);
                 proven != target && self.creatable(proven).is_ok() && !self.live.iter().any(made)
             })
+    }
+}
+
+/// A pod of the wanted revision, for which the active was stopped, has ended by itself since, with a reason of its own:
+/// the lock was free, and it has had it. One that only waited would do the same. However soon the operator looks, and
+/// whoever has the lock by then: what is no longer wanted, or serves, is not judged.
+pub(super) fn remember_crash(memory: &mut Memory, seen: &Observation, census: &Census<'_>) {
+    let Some(stop) = memory.stopping.as_ref().filter(|stop| stop.active) else {
+        return;
+    };
+    let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
+    let judged = stop.to.is_some()
+        && stop.to.as_ref() == wanted
+        && memory.failed.as_ref() != wanted
+        && memory.last_worked.as_ref() != wanted
+        && census.accepted(&stop.uid)
+        && !census.stopping.iter().any(|pod| pod.id.uid == stop.uid);
+    if !judged {
+        return;
+    }
+    let stopped = seen.pods.iter().find(|pod| pod.id.uid == stop.uid);
+    let ended = stopped.and_then(memory::ended_at).or(stop.since);
+    let free = before(ended.unwrap_or(stop.at), WHOLE_SECOND);
+    let made = |pod: &&Pod| {
+        let name = pod.revision.as_ref().map(|revision| &revision.name);
+        name == stop.to.as_ref() && !pod.deleted
+    };
+    let crash = seen.pods.iter().filter(made).find_map(|pod| {
+        let exit = pod.last_exit().filter(|exit| exit.kind.is_its_own())?;
+        let since = exit.at.is_some_and(|at| at >= free);
+        since.then(|| exit.words_and_advice())
+    });
+    if let Some(words) = crash {
+        memory.failed.clone_from(&stop.to);
+        memory.failed_how = Some(FailedHow::Crashed);
+        memory.failed_because = Some(words);
     }
 }
 

@@ -6,7 +6,9 @@ use super::census::{Census, before};
 use super::guard::{self, Rules};
 use super::moves::{self, NewPod};
 use super::relocate::Purpose;
-use super::{Permit, RETRY, asked, failback, held, trial, unresponsive, validate, way_back};
+use super::{
+    Permit, RETRY, asked, failback, failure, held, trial, unresponsive, validate, way_back,
+};
 use crate::api::{
     Coming, Creation, DatabaseDiffers, LastActive, LastHandover, MayHaveHeld, Memory, SaidVersion,
     Stop, WantedRevision,
@@ -40,6 +42,7 @@ pub(super) fn refresh(
     held::remember(&mut memory, seen, now);
     asked::remember(&mut memory, seen, census, now);
     validate::remember(&mut memory, seen);
+    failure::remember_crash(&mut memory, seen, census);
     forget_stop(&mut memory, seen, census, now);
     way_back::remember(&mut memory, seen, census, now);
     remember_foreign(&mut memory, seen, census, now);
@@ -400,12 +403,14 @@ fn forget_stop(memory: &mut Memory, seen: &Observation, census: &Census<'_>, now
     } else if over && !stop.over {
         // From now on the lock can be taken: a node may need its whole grace period to end.
         stop.over = true;
-        stop.at = pod.and_then(ended_at).unwrap_or(now);
+        let ended = pod.and_then(ended_at);
+        stop.at = ended.unwrap_or(now);
+        stop.since = ended.or(stop.since);
     }
 }
 
 /// When its container ended, if Kubernetes says so.
-fn ended_at(pod: &Pod) -> Option<Timestamp> {
+pub(super) fn ended_at(pod: &Pod) -> Option<Timestamp> {
     match &pod.container {
         Container::Down { exit, .. } => exit.at,
         Container::Ended { exit } => exit.as_ref().and_then(|exit| exit.at),
@@ -483,6 +488,7 @@ pub(super) fn intend_stop(memory: &mut Memory, permit: &Permit, now: Timestamp) 
         reason: permit.cause().to_string(),
         purpose: (permit.purpose() != Purpose::Rollout).then(|| permit.purpose().to_string()),
         at: now,
+        since: Some(now),
         over: false,
     });
 }

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use super::CRASH_LOOP;
 use super::census::before;
 use crate::api::{FailedHow, Memory, Trial};
-use crate::node::{ExitKind, NodeVersion};
+use crate::node::NodeVersion;
 use crate::observe::{Observation, Pod, Revision};
 
 /// The kubelet tells the end of a container in whole seconds.
-const WHOLE_SECOND: Duration = Duration::from_secs(1);
+pub(super) const WHOLE_SECOND: Duration = Duration::from_secs(1);
 
 /// Whether the revision is one whose successor had the lock and ended, and which has not worked for long since.
 fn distrusted(memory: &Memory, revision: &str) -> bool {
@@ -72,11 +72,9 @@ pub(super) fn fails(memory: &mut Memory, seen: &Observation) {
     };
     let pod = seen.pods.iter().find(|pod| pod.id.uid == trial.pod);
     let begun = before(trial.since, WHOLE_SECOND);
-    let exit = pod.and_then(Pod::last_exit).filter(|exit| {
-        // A kill from outside says nothing of the revision.
-        let own = !exit.kind.means_nothing() && exit.kind != ExitKind::Killed;
-        own && exit.at.is_some_and(|at| at >= begun)
-    });
+    let exit = pod
+        .and_then(Pod::last_exit)
+        .filter(|exit| exit.kind.is_its_own() && exit.at.is_some_and(|at| at >= begun));
     let Some(exit) = exit else {
         return;
     };

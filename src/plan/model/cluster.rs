@@ -174,7 +174,7 @@ pub enum Before {
     Nothing,
     /// The container that came after it answers.
     Answer,
-    /// The last stop of an active, or its end.
+    /// The last stop of an active, or its end where that is seen.
     Stop,
 }
 
@@ -811,7 +811,7 @@ impl Cluster {
         }
     }
 
-    /// An active is stopped, or has stopped: what exited so far did so before.
+    /// An active is stopped, or is seen to have ended: what exited so far did so before.
     pub fn exits_were_before(&mut self, but: u8) {
         for pod in self.pods_mut() {
             if pod.exit.is_some() && pod.no != but {
@@ -901,10 +901,6 @@ impl Cluster {
 
     fn leaves(&mut self, no: u8) {
         self.note_deception(no);
-        let runs = |pod: &Pod| pod.stopped_as_active && Pod::runs(pod.does);
-        if self.pod(no).is_some_and(runs) {
-            self.exits_were_before(no);
-        }
         self.remove(no);
     }
 

@@ -249,8 +249,11 @@ fn known_a_silent_liar_that_is_the_only_pod() {
 }
 
 #[test]
-#[ignore = "known: a successor that exits before the operator has seen the old active gone is handed over to again"]
-fn known_a_successor_that_exits_before_the_operator_looks() {
+#[ignore = "deep"]
+fn deep_a_successor_that_exits_before_the_operator_looks_is_not_handed_over_to_again() {
+    from_rest("answers and exits", 2)
+        .edits(1, &[CONFIG_ANSWERS_AND_CRASHES])
+        .holds();
     from_rest("no room and late exits", 2)
         .without_room()
         .edits(1, &[CONFIG_CRASHES_LATE])

@@ -174,6 +174,7 @@ pub struct Stopping {
     pub successor: Option<u8>,
     pub to: Option<u8>,
     pub ago: Ago,
+    pub since: Ago,
     pub over: bool,
 }
 
@@ -238,6 +239,7 @@ impl Mind {
                 purpose: None,
                 // Between what was before it and what was before an answer.
                 at: stop.ago.at() - Duration::from_millis(2500),
+                since: Some(stop.since.at() - Duration::from_millis(2500)),
                 over: stop.over,
             }),
             last_active: self.last_active.map(|last| LastActive {
@@ -303,6 +305,7 @@ impl Mind {
                 successor: stop.successor.as_deref().map(number),
                 to: stop.to.as_deref().map(kind_of),
                 ago: Ago::of(stop.at),
+                since: Ago::of(stop.since.unwrap_or(stop.at)),
                 over: stop.over,
             }),
             last_active: memory.last_active.as_ref().map(|last| Active {
@@ -351,6 +354,7 @@ impl Mind {
         }
         if let Some(stop) = &mut self.stopping {
             age(&mut stop.ago);
+            age(&mut stop.since);
         }
         if let Some(last) = &mut self.last_active
             && let Some(ended) = &mut last.ended
@@ -622,7 +626,8 @@ fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
                 - Duration::from_secs(match pod.before {
                     Before::Nothing => 0,
                     Before::Answer => 2,
-                    Before::Stop => 3,
+                    // Exits are told in whole seconds: one that was before is so by more than one.
+                    Before::Stop => 4,
                 }),
         ),
         ..exit(ExitKind::Unknown, false)

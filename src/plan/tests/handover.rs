@@ -174,14 +174,13 @@ fn nobody_takes_over_and_the_last_revision_that_worked_is_started() {
         ExitKind::Credentials,
         "unable to decrypt encrypted key ring",
     );
-    world.obey();
+    let mut made = world.obey().contains(&"create 2.28.0".to_owned());
     world.later(16);
     world.obey();
     let (reason, stalled) = world.blocked().unwrap();
     assert_eq!((reason.as_str(), stalled), ("HandoverFailed", true));
     let told = world.plan().situation.blocked.unwrap().message;
     assert!(told.contains("unable to decrypt"), "{told}");
-    let mut made = false;
     for _ in 0..3 {
         let acts = world.obey();
         made |= acts.contains(&"create 2.28.0".to_owned());

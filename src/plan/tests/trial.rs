@@ -126,11 +126,85 @@ fn a_successor_that_ends_while_its_temporary_server_answers_is_rolled_back() {
     assert!(world.memory.stopping.is_some(), "it has not served yet");
     world.crashes(&successor, ExitKind::Credentials, "unable to decrypt");
 
-    world.obey();
-    assert_eq!(world.obey(), ["create 2.28.0"]);
+    assert_eq!(world.obey().last().unwrap(), "create 2.28.0");
     let rescue = world.newest();
     assert_eq!(world.pod(&rescue).revision, Some(v1()));
     assert_eq!(world.blocked(), blocked("HandoverFailed", true));
+}
+
+/// `a` was stopped for the first of two pods of the changed revision, 400 ms after a whole second, and is gone.
+fn stopped_for_the_first_of_two() -> (World, String, String) {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.now += std::time::Duration::from_millis(400);
+    world.want_settled(&changed());
+    while world.handovers == 0 {
+        world.carry_on_until_stop();
+        world.pods.retain(|pod| !pod.deleted || pod.id.name == "a");
+    }
+    world.gone("a");
+    let [first, second] = &world.pods[..] else {
+        panic!("{:?}", world.pods);
+    };
+    let names = (first.id.name.clone(), second.id.name.clone());
+    (world, names.0, names.1)
+}
+
+/// It exits now, which the kubelet tells in whole seconds, is started again and waits.
+fn exits_and_waits_again(world: &mut World, name: &str, kind: ExitKind) {
+    let now = world.now;
+    world.now = jiff::Timestamp::from_second(now.as_second()).unwrap();
+    world.crashes(name, kind, "out of ideas");
+    world.now = now;
+    world.starts(name);
+    world.waits(name);
+}
+
+#[test]
+fn a_successor_that_had_the_lock_and_exited_before_the_next_look_has_failed() {
+    for seconds in [0, 3] {
+        let (mut world, first, second) = stopped_for_the_first_of_two();
+        world.later(seconds);
+        exits_and_waits_again(&mut world, &first, ExitKind::Credentials);
+        world.later(2);
+        world.takes(&second);
+        world.boots(&second);
+
+        world.obey();
+        assert_eq!(world.memory.failed, Some(changed().name), "{seconds}");
+        assert_eq!(world.blocked(), blocked("HandoverFailed", true));
+    }
+}
+
+#[test]
+fn a_successor_that_had_the_lock_and_exited_has_failed_whoever_serves_at_the_next_look() {
+    let (mut world, first, second) = stopped_for_the_first_of_two();
+    world.gone(&second);
+    let mut world = world.standby("old", &v1());
+    exits_and_waits_again(&mut world, &first, ExitKind::Credentials);
+    world.later(2);
+    world.takes("old");
+
+    world.obey();
+    assert_eq!(world.memory.failed, Some(changed().name));
+    assert_eq!(world.handovers, 1);
+}
+
+#[test]
+fn what_ended_before_the_stop_or_from_outside_says_nothing_of_the_handover() {
+    let (mut world, first, second) = stopped_for_the_first_of_two();
+    world.now -= std::time::Duration::from_secs(2);
+    exits_and_waits_again(&mut world, &second, ExitKind::Credentials);
+    world.later(2);
+    world.obey();
+    assert_eq!(world.memory.failed, None, "it was up again before the stop");
+    for kind in [ExitKind::Killed, ExitKind::DatabaseAway, ExitKind::Deposed] {
+        exits_and_waits_again(&mut world, &first, kind);
+        world.obey();
+        assert_eq!(world.memory.failed, None);
+    }
 }
 
 #[test]
