@@ -10,7 +10,7 @@ use super::{BOOT, FRESH, LOST, NO_BOOT, NOT_RESTARTED, RESCUE};
 use crate::api::Memory;
 use crate::node::NodeVersion;
 use crate::node::lock::LEASE_DURATION;
-use crate::observe::{Answered, Container, Observation, Pod, PodId};
+use crate::observe::{Answered, Container, Observation, Pod, PodId, Wanted};
 
 /// Every pod of one look in its part. A pod is in one part only.
 #[derive(Debug)]
@@ -64,11 +64,14 @@ impl<'a> Census<'a> {
             .filter(|pod| pod.running() && pod.took.is_some())
             .collect();
         let named = named(seen, &takers);
+        let differs = memory.database_differs.as_ref();
+        let differs = differs.is_some_and(|known| known.generation == seen.intent.generation)
+            && !is_new(seen, memory);
         let database = |pod: &Pod| {
             if named == Some(&pod.id) {
                 Database::Ours
             } else if rules.on(Rule::SameDatabase) {
-                database(pod, &takers, memory, rescue(seen, memory), now)
+                database(pod, &takers, memory, differs, rescue(seen, memory), now)
             } else {
                 Database::Ours
             }
@@ -256,9 +259,12 @@ impl<'a> Census<'a> {
 
     /// Whether the active holds the lock and has not served yet: it boots, dumps or migrates the database. One that
     /// refuses for [`NO_BOOT`] does not boot any more: nodes are known that work on without a server (their port was
-    /// taken; measured).
+    /// taken; measured). Of one that has not been heard of for [`LOST`] nothing is known.
     pub fn boots(&self, active: &Pod, memory: &Memory) -> bool {
-        if memory.knows_as_active(&active.id.uid) || active.worked_at.is_some() {
+        if self.unheard(active)
+            || memory.knows_as_active(&active.id.uid)
+            || active.worked_at.is_some()
+        {
             return false;
         }
         let took = |age| {
@@ -335,6 +341,15 @@ fn rescue(seen: &Observation, memory: &Memory) -> Duration {
         .fold(RESCUE, Duration::max)
 }
 
+/// Whether the spec asks for another revision than at the last look: what was known of its database is of no use.
+fn is_new(seen: &Observation, memory: &Memory) -> bool {
+    let Wanted::Revision(wanted) = &seen.intent.wanted else {
+        return false;
+    };
+    let known = memory.wanted.as_ref();
+    known.is_none_or(|known| known.name != wanted.name)
+}
+
 /// Which database a taker's lock is on, as far as can be told (rule S9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Database {
@@ -345,17 +360,23 @@ enum Database {
 
 /// A pod that takes a lock without having waited, while an older taker is seen at work after it, sits
 /// on another database. So does, once such a pod was seen, one that has waited: it may have waited there.
+///
+/// Assumed is that the older one is where we want to be: that it kept its lock, and did not move. An active that was
+/// started again behind a changed Secret, and answers before a pod that had taken the lock on the first database, is
+/// taken for right, and that other one is stopped. Without a word from the database the two can't be told apart (the
+/// model's walk of a Secret that changes while pods end, which is marked as known).
 fn database(
     pod: &Pod,
     takers: &[&Pod],
     memory: &Memory,
+    differs: bool,
     rescue: Duration,
     now: Timestamp,
 ) -> Database {
     let Some(took) = pod.took else {
         return Database::Ours;
     };
-    if took.waited != Some(false) && memory.database_differs.is_none() {
+    if took.waited != Some(false) && !differs {
         return Database::Ours;
     }
     // One that says itself that it can't refresh its lease is cut off from the database: that it goes on answering says
@@ -391,7 +412,9 @@ fn database(
     // the database, or this one sits on another. Or the older one has not answered since: it soon does,
     // or has not for too long.
     let lately = |older: &Pod| at_work(older, took.at) && !older.silent_since(before(now, LOST));
-    if older.any(|older| lately(older) || (!accepted && works(older))) {
+    // An operator that has just started has not heard of the older one yet (rule S8).
+    let awaited = |older: &Pod| older.contact.is_none() && !older.silent_since(before(now, LOST));
+    if older.any(|older| lately(older) || (!accepted && (works(older) || awaited(older)))) {
         return Database::InDoubt;
     }
     Database::Ours

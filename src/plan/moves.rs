@@ -329,7 +329,9 @@ impl<'a> Board<'a> {
     /// made or stopped. The next pod would read the same Secret.
     pub(super) fn database_differs(&self) -> Option<Decided> {
         let known = self.memory.database_differs.as_ref()?;
-        self.census.active_at_work()?;
+        // An operator that has just started has not heard of the active yet, and stops nothing for that (rule S8).
+        self.active()
+            .filter(|active| !self.census.unheard(active))?;
         let mut situation = Situation::at(Step::Holding).blocked(Blocked {
             reason: "DatabaseDiffers".to_owned(),
             message: guard::foreign_message(&known.pod),
@@ -488,6 +490,11 @@ impl<'a> Board<'a> {
             Cause::Surplus | Cause::Checked => Step::Trimming,
             _ => Step::ReplacingStandbys,
         };
+        if matches!(cause, Cause::Surplus | Cause::Replaced)
+            && let Some(unheard) = self.not_heard_yet()
+        {
+            return Decided::nothing(Situation::at(step).about(&unheard.id.name));
+        }
         match self.permit_other(pod, cause) {
             Ok(permit) => Decided::stop(permit, step),
             Err(denied) => {
@@ -496,6 +503,16 @@ impl<'a> Board<'a> {
                 decided
             }
         }
+    }
+
+    /// One that may be lost, which shows in a moment. An operator that has just started counts it, and would find no room
+    /// for what was made in its place (rule S8).
+    fn not_heard_yet(&self) -> Option<&'a Pod> {
+        let unheard = |pod: &&Pod| {
+            let running = pod.running() && !pod.deleted;
+            running && pod.contact.is_none() && !self.census.unheard(pod)
+        };
+        self.seen.pods.iter().find(unheard)
     }
 
     /// Planned moves of the lock wait while as many others as may are under way.

@@ -44,7 +44,6 @@ fn from_nothing(name: &'static str, replicas: u8) -> Walk {
         surge: 1,
         rules: Rules::all(),
         to_the_end: true,
-        restarts: true,
         limit: 20_000_000,
     }
 }
@@ -96,12 +95,6 @@ impl Walk {
     /// Without L1, where pods are made anew for ever, by design.
     fn for_ever(mut self) -> Self {
         self.to_the_end = false;
-        self
-    }
-
-    /// A known breach of S8 is looked past, so that the other rules can be judged.
-    fn but_for_restarts(mut self) -> Self {
-        self.restarts = false;
         self
     }
 

@@ -20,8 +20,6 @@ pub struct Walk {
     pub rules: Rules,
     /// Whether each state is also followed to its end (L1).
     pub to_the_end: bool,
-    /// Whether a restart of the operator is judged, too (S8).
-    pub restarts: bool,
     /// States after which the walk gives up.
     pub limit: usize,
 }
@@ -91,10 +89,7 @@ impl Walk {
                     let thought = before.think(self.surge, self.rules);
                     let anew = before.looked(&thought).restarted();
                     let anew = anew.think(self.surge, self.rules);
-                    let calm = properties::restart_is_calm(&thought, &anew);
-                    if let Err(broken) =
-                        calm.or_else(|broken| if self.restarts { Err(broken) } else { Ok(()) })
-                    {
+                    if let Err(broken) = properties::restart_is_calm(&thought, &anew) {
                         let story = self.story(&trail, place, &start);
                         found = Some((broken, format!("{story}then {event:?}")));
                     }

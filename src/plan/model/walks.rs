@@ -30,12 +30,10 @@ fn an_upgrade_in_which_a_pod_is_lost_and_the_operator_dies_keeps_every_rule() {
         .edits(1, &[NEW])
         .faults(1, &[Fault::Lose])
         .crashes(1)
-        .but_for_restarts()
         .holds();
 }
 
 #[test]
-#[ignore = "known: after a false alarm of S9, one that has waited is taken for one on another database, too"]
 fn an_upgrade_in_which_the_active_is_cut_off_and_the_operator_dies_keeps_every_rule() {
     from_rest("upgrade, cut off and crash", 1)
         .edits(1, &[NEW])
@@ -59,7 +57,6 @@ fn an_upgrade_to_a_version_that_answers_early_keeps_every_rule() {
 }
 
 #[test]
-#[ignore = "known: one that is lost while it migrates is said to boot for ever"]
 fn an_upgrade_in_which_one_that_answers_early_is_lost_keeps_every_rule() {
     from_rest("lost while it migrates", 1)
         .edits(1, &[NEW_ANSWERS_EARLY])
@@ -135,7 +132,6 @@ fn a_successor_that_answers_and_exits_with_the_lock_is_not_handed_over_to_again(
 }
 
 #[test]
-#[ignore = "known: the replacement of a lost active is trimmed by an operator that was started"]
 fn an_operator_that_starts_while_the_active_is_lost_stops_nothing() {
     from_rest("loss and restart", 1)
         .faults(1, &[Fault::Lose])

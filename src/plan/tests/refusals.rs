@@ -254,6 +254,73 @@ fn after_another_database_was_met_any_change_of_the_spec_asks_for_another_try() 
     assert_eq!(world.blocked(), None);
 }
 
+/// `a` is at work, and another pod that took a lock without having waited has just been stopped: its name.
+fn another_database_met() -> (World, String) {
+    let mut world = World::with(2).active("a", &v1()).standby("b", &v1());
+    world = world.at_rest();
+    world.gone("b");
+    world.obey();
+    let foreign = world.newest();
+    world.starts(&foreign);
+    world.obey();
+    world.takes(&foreign);
+    world.obey();
+    world.later(16);
+    assert_eq!(world.obey(), [format!("stop {foreign}")]);
+    (world, foreign)
+}
+
+#[test]
+fn s8_an_operator_that_starts_leads_nobody_to_a_pod_on_another_database() {
+    let (mut world, foreign) = another_database_met();
+    for pod in ["a", &foreign] {
+        world.unseen(pod);
+    }
+    world.operator_starts();
+    assert_eq!(world.obey(), nothing(), "it has heard of no pod yet");
+    world.seen_again(&foreign);
+    assert_eq!(world.obey(), nothing(), "nor of the active");
+    world.seen_again("a");
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.labelled(), ["a"]);
+}
+
+#[test]
+fn s8_an_operator_that_starts_stops_nothing_that_was_left_alone_for_another_database() {
+    let (mut world, foreign) = another_database_met();
+    world.gone(&foreign);
+    let mut world = world.standby("down", &v1());
+    world.crashes("down", crate::node::ExitKind::DatabaseAway, "no such host");
+    world.later(20);
+    let left = |world: &mut World| {
+        let acts = world.obey();
+        assert!(acts.iter().all(|act| !act.starts_with("stop")), "{acts:?}");
+    };
+    left(&mut world);
+    world.unseen("a");
+    world.operator_starts();
+    left(&mut world);
+}
+
+#[test]
+fn what_was_known_of_another_database_says_nothing_of_a_new_spec() {
+    let (mut world, foreign) = another_database_met();
+    world.gone(&foreign);
+    let mut world = world.standby("next", &v1());
+    world.obey();
+    world.takes("next");
+    world.obey();
+    world.later(16);
+    let stops = |world: &World| {
+        let acts = world.plan().acts;
+        acts.iter()
+            .any(|act| matches!(act, crate::plan::Act::Stop(_)))
+    };
+    assert!(stops(&world), "it may have waited on that other database");
+    world.intent.generation += 1;
+    assert!(!stops(&world), "already at the first look");
+}
+
 #[test]
 fn while_a_pod_sits_on_another_database_nothing_else_is_stopped() {
     let mut world = World::with(1).active("a", &v1()).at_rest();

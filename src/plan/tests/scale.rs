@@ -39,6 +39,52 @@ fn scale_down_never_stops_the_active() {
 }
 
 #[test]
+fn s8_an_operator_that_starts_stops_nothing_that_was_made_for_one_that_is_lost() {
+    for lost in ["a", "b"] {
+        let mut world = World::with(2)
+            .active("a", &v1())
+            .standby("b", &v1())
+            .at_rest();
+        world.unseen(lost);
+        world.later(40);
+        assert_eq!(world.obey(), ["create 2.28.0"], "in place of {lost}");
+        let made = world.newest();
+        world.operator_starts();
+        for waits in [false, true] {
+            for _ in 0..20 {
+                let acts = world.obey();
+                assert!(acts.iter().all(|act| !act.starts_with("stop")), "{acts:?}");
+                world.later(1);
+            }
+            if !waits {
+                world.waits(&made);
+            }
+        }
+        world.seen_again(lost);
+        world.carry_on();
+        assert_eq!(world.pods.len(), 2, "it is trimmed once all are known");
+        assert_eq!(world.labelled(), ["a"]);
+    }
+}
+
+#[test]
+fn s8_an_operator_that_starts_in_a_rollout_stops_nothing_that_was_made_for_one_that_is_lost() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.unseen("a");
+    world.later(40);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    world.want_settled(&v2());
+    world.operator_starts();
+    for _ in 0..20 {
+        assert_eq!(world.obey(), nothing());
+        world.later(1);
+    }
+}
+
+#[test]
 fn a_stop_under_way_on_a_resource_at_rest_for_long_is_no_alarm() {
     let mut world = World::with(3)
         .active("a", &v1())

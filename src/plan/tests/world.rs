@@ -341,6 +341,14 @@ impl World {
 
     // What the operator does.
 
+    /// It is started, and has heard of no pod yet.
+    pub fn operator_starts(&mut self) {
+        for pod in &mut self.pods {
+            pod.contact = None;
+            pod.watched = Some(self.now);
+        }
+    }
+
     pub fn look(&self) -> Observation {
         let mut pods = self.pods.clone();
         for pod in &mut pods {
