@@ -374,7 +374,8 @@ fn rival<'a>(
     goal: &Goal<'_>,
 ) -> Option<&'a str> {
     let pod = census.pods().iter().find(|pod| {
-        let over = pod.ended() || (pod.deleted && matches!(pod.container, Container::Down { .. }));
+        // A deleted one that is down is gone in a moment; on a machine that was lost it may have started again.
+        let over = pod.ended();
         // One of the same revision is not feared, only to be avoided: a lost one is not waited for.
         let given_up = pod.revision.as_ref() == Some(goal.revision) && census.unheard(pod);
         let rival = !over && !given_up && !goal.allows(pod);

@@ -240,6 +240,7 @@ pub(super) fn remember(
     if seen.intent.replicas == 0 || (works && !hands_over) {
         memory.upgrade = None;
     }
+    note_crash(memory, now);
     let Some(mut upgrade) = memory.upgrade.clone() else {
         return;
     };

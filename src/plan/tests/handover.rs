@@ -161,6 +161,38 @@ fn a_stopped_standby_on_a_lost_machine_could_still_win_so_the_active_stays() {
 }
 
 #[test]
+fn s1_a_deleted_pod_that_is_down_may_start_again_on_a_lost_machine_so_the_active_stays() {
+    let mut world = ready_to_hand_over().standby("other", &v1());
+    world.crashes("other", ExitKind::Unknown, "out of ideas");
+    world.pod("other").deleted = true;
+    assert_eq!(stop(&world), None);
+    assert_eq!(world.blocked(), blocked("RivalStandby", false));
+    world.gone("other");
+    assert!(matches!(stop(&world), Some(Cause::Handover { .. })));
+}
+
+#[test]
+fn l1_one_that_is_lost_while_it_migrates_is_told() {
+    let mut world = ready_to_hand_over();
+    world.obey();
+    world.gone("a");
+    world.takes("b");
+    world.boots("b");
+    world.obey();
+    assert_eq!(world.plan().situation.step, Step::Booting);
+    world.unseen("b");
+    world.later(40);
+    world.obey();
+    let made = world.newest();
+    assert_ne!(made, "b", "a standby is made");
+    world.waits(&made);
+    world.obey();
+    assert_eq!(world.blocked(), blocked("ActiveNotSeen", false));
+    world.later(601);
+    assert_eq!(world.blocked(), blocked("ActiveNotSeen", true));
+}
+
+#[test]
 fn nobody_takes_over_and_the_last_revision_that_worked_is_started() {
     let mut world = World::with(1).active("a", &v1()).at_rest();
     let broken = configured("2.28.0", "broken keystore");
