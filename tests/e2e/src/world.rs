@@ -1,7 +1,7 @@
 //! The world of one scenario: a namespace and a database of its own, the nodes in them, and the record of their duty.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -34,7 +34,8 @@ pub struct World {
     database: String,
     database_url: String,
     collector: Option<Collector>,
-    outlived: AtomicBool,
+    /// The gaps until one was outlived.
+    outlived: OnceLock<Vec<Gap>>,
     _watches: JoinSet<()>,
 }
 
@@ -62,7 +63,7 @@ impl World {
             database,
             database_url,
             collector,
-            outlived: AtomicBool::new(false),
+            outlived: OnceLock::new(),
             _watches: watches,
         };
         world.prepare_database(&world.database_url).await?;
@@ -554,8 +555,8 @@ impl World {
     /// Judges once more, and for the last time: one that was cut off or frozen works on for a moment when it comes back,
     /// as it does not know yet that its lease went to another.
     pub async fn outlived(&self) -> Result<()> {
-        self.judged().await?;
-        self.outlived.store(true, Ordering::Relaxed);
+        let gaps = self.gaps().await?;
+        self.outlived.get_or_init(|| gaps);
         Ok(())
     }
 
@@ -570,10 +571,10 @@ impl World {
             self.duty_in_database().await?.agrees_with(&collected)
         })
         .await?;
-        if self.outlived.load(Ordering::Relaxed) {
-            return Ok(self.duty_in_database().await?.gaps());
+        match self.outlived.get() {
+            Some(until_then) => Ok(until_then.clone()),
+            None => self.gaps().await,
         }
-        self.gaps().await
     }
 
     /// The gaps so far; refuses two actives.
