@@ -59,7 +59,7 @@ chart: ## Lint and render the chart.
 e2e: ## The operator on the real cluster, installed by its chart (make e2e ONLY=upgrades: some of it).
 	cargo test --locked -p e2e -- --include-ignored --test-threads 2 $(ONLY)
 
-soak: ## Counted repetitions on the real cluster: gaps, kills, a resource at rest. About 20 minutes.
+soak: ## Counted repetitions on the real cluster: gaps, kills, a resource at rest. About 12 minutes.
 	cargo run --quiet --locked -p e2e --bin soak
 
 crds: ## Write the CRD again after a change of src/api.
