@@ -9,7 +9,9 @@ use super::memory;
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Step};
 use super::trial::WHOLE_SECOND;
+use super::way_back;
 use crate::api::{FailedHow, Memory};
+use crate::node::ExitKind;
 use crate::observe::{Container, Observation, Pod, Revision};
 
 impl<'a> Board<'a> {
@@ -200,7 +202,12 @@ impl<'a> Board<'a> {
 /// A pod of the wanted revision, for which the active was stopped, has ended by itself since, with a reason of its own:
 /// the lock was free, and it has had it. One that only waited would do the same. However soon the operator looks, and
 /// whoever has the lock by then: what is no longer wanted, or serves, is not judged.
-pub(super) fn remember_crash(memory: &mut Memory, seen: &Observation, census: &Census<'_>) {
+pub(super) fn remember_crash(
+    memory: &mut Memory,
+    seen: &Observation,
+    census: &Census<'_>,
+    now: Timestamp,
+) {
     let Some(stop) = memory.stopping.as_ref().filter(|stop| stop.active) else {
         return;
     };
@@ -217,20 +224,40 @@ pub(super) fn remember_crash(memory: &mut Memory, seen: &Observation, census: &C
     let stopped = seen.pods.iter().find(|pod| pod.id.uid == stop.uid);
     let ended = stopped.and_then(memory::ended_at).or(stop.since);
     let free = before(ended.unwrap_or(stop.at), WHOLE_SECOND);
-    let made = |pod: &&Pod| {
-        let name = pod.revision.as_ref().map(|revision| &revision.name);
-        name == stop.to.as_ref() && !pod.deleted
-    };
-    let crash = seen.pods.iter().filter(made).find_map(|pod| {
-        let exit = pod.last_exit().filter(|exit| exit.kind.is_its_own())?;
-        let since = exit.at.is_some_and(|at| at >= free);
-        since.then(|| exit.words_and_advice())
-    });
-    if let Some(words) = crash {
-        memory.failed.clone_from(&stop.to);
-        memory.failed_how = Some(FailedHow::Crashed);
-        memory.failed_because = Some(words);
+    if let Some(words) = ended_since(seen, wanted, free, ExitKind::is_its_own) {
+        remember(memory, FailedHow::Crashed, Some(words), now);
     }
+}
+
+/// What a pod of this revision said that has ended since with a reason that counts.
+pub(super) fn ended_since(
+    seen: &Observation,
+    revision: Option<&String>,
+    since: Timestamp,
+    counts: impl Fn(&ExitKind) -> bool,
+) -> Option<String> {
+    let made = |pod: &&Pod| {
+        let of = pod.revision.as_ref().map(|revision| &revision.name);
+        of == revision && !pod.deleted
+    };
+    seen.pods.iter().filter(made).find_map(|pod| {
+        let exit = pod.last_exit().filter(|exit| counts(&exit.kind))?;
+        let later = exit.at.is_some_and(|at| at >= since);
+        later.then(|| exit.words_and_advice())
+    })
+}
+
+/// The handover to the wanted revision has failed.
+pub(super) fn remember(
+    memory: &mut Memory,
+    how: FailedHow,
+    because: Option<String>,
+    now: Timestamp,
+) {
+    memory.failed = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
+    memory.failed_how = Some(how);
+    memory.failed_because = because;
+    way_back::note_crash(memory, now);
 }
 
 /// A stop that the API server did not do is told, and tried again calmly: its intent is not written again before.

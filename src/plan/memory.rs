@@ -25,7 +25,7 @@ pub(super) fn refresh(
 ) -> (Memory, Option<LastHandover>) {
     let mut memory = old.clone();
     remember_wanted(&mut memory, seen, now);
-    trial::fails(&mut memory, seen);
+    trial::fails(&mut memory, seen, now);
     remember_versions(&mut memory, seen, census, now);
     remember_restored(&mut memory, seen);
     remember_coming(&mut memory, seen, now);
@@ -42,7 +42,7 @@ pub(super) fn refresh(
     held::remember(&mut memory, seen, now);
     asked::remember(&mut memory, seen, census, now);
     validate::remember(&mut memory, seen);
-    failure::remember_crash(&mut memory, seen, census);
+    failure::remember_crash(&mut memory, seen, census, now);
     forget_stop(&mut memory, seen, census, now);
     way_back::remember(&mut memory, seen, census, now);
     remember_foreign(&mut memory, seen, census, now);

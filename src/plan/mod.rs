@@ -209,10 +209,7 @@ pub(crate) fn plan_under(
         acts.push(Act::Stop(permit));
     }
     if let Some((how, because)) = decided.failed {
-        memory.failed = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
-        memory.failed_how = Some(how);
-        memory.failed_because = because;
-        way_back::note_crash(&mut memory, now);
+        failure::remember(&mut memory, how, because, now);
     }
     if decided.checked {
         memory.checked = memory.wanted.as_ref().map(|wanted| wanted.name.clone());

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::CRASH_LOOP;
 use super::census::before;
+use super::{CRASH_LOOP, failure};
 use crate::api::{FailedHow, Memory, Trial};
 use crate::node::NodeVersion;
 use crate::observe::{Observation, Pod, Revision};
@@ -66,7 +66,7 @@ pub(super) fn forget_failure(memory: &mut Memory) {
 
 /// The active on trial has ended by itself, with a reason of its own. Of the same version the one before is the last
 /// that worked again; an older one could not start on the database any more (rule S6).
-pub(super) fn fails(memory: &mut Memory, seen: &Observation) {
+pub(super) fn fails(memory: &mut Memory, seen: &Observation, now: Timestamp) {
     let Some(trial) = memory.trial.clone() else {
         return;
     };
@@ -89,8 +89,11 @@ pub(super) fn fails(memory: &mut Memory, seen: &Observation) {
     }
     let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
     if wanted == Some(&trial.revision) {
-        memory.failed = Some(trial.revision);
-        memory.failed_how = Some(FailedHow::Crashed);
-        memory.failed_because = Some(exit.words_and_advice());
+        failure::remember(
+            memory,
+            FailedHow::Crashed,
+            Some(exit.words_and_advice()),
+            now,
+        );
     }
 }

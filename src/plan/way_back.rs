@@ -12,20 +12,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::census::{Census, before};
+use super::failure::ended_since;
 use super::guard::Cause;
 use super::memory::GONE;
 use super::moves::{Board, Decided};
 use super::situation::{Situation, Step};
+use super::trial::WHOLE_SECOND;
 use super::{FRESH, LOST, Permit};
 use crate::api::{FailedHow, Memory, Migrated, Shown, Upgrade, Verification};
-use crate::node::NodeVersion;
+use crate::node::{ExitKind, NodeVersion};
 use crate::observe::{Container, Holder, Observation, Pod, Revision, Says, Verified, Wanted};
 
 /// How long to look again when the database is to answer.
 const SOON: Duration = Duration::from_millis(500);
-
-/// The kubelet tells the end of a container in whole seconds.
-const WHOLE_SECOND: Duration = Duration::from_secs(1);
 
 /// What the database says about the newer version.
 enum Found {
@@ -240,7 +239,6 @@ pub(super) fn remember(
     if seen.intent.replicas == 0 || (works && !hands_over) {
         memory.upgrade = None;
     }
-    note_crash(memory, now);
     let Some(mut upgrade) = memory.upgrade.clone() else {
         return;
     };
@@ -346,14 +344,8 @@ impl Board<'_> {
             && self.census.active.is_none()
             && !under_way.is_some_and(|stop| stop.active && !stop.over);
         let since = before(upgrade.stopped, WHOLE_SECOND);
-        let words = |pod: &Pod| {
-            let of = pod.revision.as_ref().map(|revision| &revision.name);
-            let exit = pod.last_exit().filter(|exit| {
-                !exit.kind.means_nothing() && exit.at.is_some_and(|at| at >= since)
-            })?;
-            (of == wanted && !pod.deleted).then(|| exit.words_and_advice())
-        };
-        let words = self.seen.pods.iter().find_map(words).filter(|_| judged)?;
+        let counts = |kind: &ExitKind| !kind.means_nothing();
+        let words = judged.then(|| ended_since(self.seen, wanted, since, counts))??;
         Some((FailedHow::Crashed, Some(words)))
     }
 
