@@ -4,6 +4,7 @@
 //! this room knows what a node does, and nothing talks to a cluster.
 
 mod amount;
+mod attempt;
 mod crd;
 mod duration;
 pub mod names;
@@ -11,12 +12,11 @@ mod schedule;
 mod schema;
 mod spec;
 mod status;
-mod upgrade;
 
 pub use amount::Amount;
+pub use attempt::{Attempt, Migrated, Shown, Upgrade};
 pub use crd::{ChainlinkNode, ChainlinkNodeSpec, crd, crd_yaml};
 pub use duration::{InvalidDuration, parse_duration};
 pub use schedule::{InvalidSchedule, OpenTime, Schedule};
 pub use spec::*;
 pub use status::*;
-pub use upgrade::{Migrated, Shown, Upgrade};

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::upgrade::Upgrade;
+use super::attempt::{Attempt, Upgrade};
 
 fn never_observed() -> i64 {
     -1
@@ -241,7 +241,10 @@ pub struct Memory {
     /// A revision that works since a moment ago.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
-    /// The handover to a newer version that has not worked yet.
+    /// The handover to a revision that has not worked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    /// The same, where that is of a newer version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<Upgrade>,
     /// Since when pods of the wanted revision come up, and none of them has come to wait or work.
@@ -372,6 +375,9 @@ pub struct Trial {
     pub pod: String,
     /// When it was first seen to serve.
     pub since: Timestamp,
+    /// How often its container had ended by then.
+    #[serde(default)]
+    pub ends: i32,
 }
 
 /// What was last seen of the Secrets that pods read.
@@ -491,10 +497,6 @@ pub struct Stop {
     pub purpose: Option<String>,
     /// When it was decided; once it is over, when that was first seen.
     pub at: Timestamp,
-    /// From when on its successor may have had the lock: the decision, or the end of the container where Kubernetes
-    /// tells it. Unlike `at` never the later look that showed the end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
     /// Whether the pod was seen to be over, and nobody has taken over from it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub over: bool,

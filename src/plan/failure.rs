@@ -1,6 +1,8 @@
 //! What did not work: a handover after which nobody serves, pods that do not come up; and what is done about it with the
 //! last revision that worked.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::census::{Census, before};
@@ -8,11 +10,12 @@ use super::guard::{self, Cause, Denied, Rule};
 use super::memory;
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Step};
-use super::trial::WHOLE_SECOND;
-use super::way_back;
-use crate::api::{FailedHow, Memory};
-use crate::node::ExitKind;
+use super::{Permit, way_back};
+use crate::api::{Attempt, FailedHow, Memory};
 use crate::observe::{Container, Observation, Pod, Revision};
+
+/// The kubelet tells the end of a container in whole seconds.
+const WHOLE_SECOND: Duration = Duration::from_secs(1);
 
 impl<'a> Board<'a> {
     /// The handover to the wanted revision has failed: it is not tried again.
@@ -199,51 +202,79 @@ impl<'a> Board<'a> {
     }
 }
 
+/// The active is about to be stopped for a handover.
+pub(super) fn note_attempt(
+    memory: &mut Memory,
+    seen: &Observation,
+    permit: &Permit,
+    now: Timestamp,
+) {
+    if !permit.active() {
+        return;
+    }
+    memory.attempt = permit.to().map(|to| {
+        let ended = |pod: &Pod| Some((pod.id.uid.clone(), pod.last_exit()?.number));
+        Attempt {
+            to: to.to_owned(),
+            stopped: permit.pod().uid.clone(),
+            since: now,
+            ends: seen.pods.iter().filter_map(ended).collect(),
+        }
+    });
+}
+
+/// What is wanted works, or nothing is to.
+pub(super) fn forget_attempt(memory: &mut Memory, seen: &Observation, census: &Census<'_>) {
+    let hands_over = memory.stopping.as_ref().is_some_and(|stop| stop.active);
+    let works = census
+        .active
+        .is_some_and(|active| memory.knows_as_active(&active.id.uid) && census.works(active));
+    if seen.intent.replicas == 0 || (works && !hands_over) {
+        memory.attempt = None;
+        memory.upgrade = None;
+    }
+}
+
 /// A pod of the wanted revision, for which the active was stopped, has ended by itself since, with a reason of its own:
 /// the lock was free, and it has had it. One that only waited would do the same. However soon the operator looks, and
-/// whoever has the lock by then: what is no longer wanted, or serves, is not judged.
+/// whoever has the lock by then: what is no longer wanted, or serves, is not judged. One that was only late before is.
 pub(super) fn remember_crash(
     memory: &mut Memory,
     seen: &Observation,
     census: &Census<'_>,
     now: Timestamp,
 ) {
-    let Some(stop) = memory.stopping.as_ref().filter(|stop| stop.active) else {
+    let Some(attempt) = &mut memory.attempt else {
         return;
     };
-    let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
-    let judged = stop.to.is_some()
-        && stop.to.as_ref() == wanted
-        && memory.failed.as_ref() != wanted
-        && memory.last_worked.as_ref() != wanted
-        && census.accepted(&stop.uid)
-        && !census.stopping.iter().any(|pod| pod.id.uid == stop.uid);
-    if !judged {
+    let uid = &attempt.stopped;
+    if !census.accepted(uid) || census.stopping.iter().any(|pod| pod.id.uid == *uid) {
         return;
     }
-    let stopped = seen.pods.iter().find(|pod| pod.id.uid == stop.uid);
-    let ended = stopped.and_then(memory::ended_at).or(stop.since);
-    let free = before(ended.unwrap_or(stop.at), WHOLE_SECOND);
-    if let Some(words) = ended_since(seen, wanted, free, ExitKind::is_its_own) {
+    let stopped = seen.pods.iter().find(|pod| pod.id.uid == *uid);
+    attempt.since = stopped.and_then(memory::ended_at).unwrap_or(attempt.since);
+    let crash = crash_since(seen, attempt);
+    let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
+    let judged = wanted == Some(&attempt.to)
+        && memory.last_worked.as_ref() != wanted
+        && !(memory.failed.as_ref() == wanted && memory.failed_how == Some(FailedHow::Crashed));
+    if let Some(words) = crash.filter(|_| judged) {
         remember(memory, FailedHow::Crashed, Some(words), now);
     }
 }
 
-/// What a pod of this revision said that has ended since with a reason that counts.
-pub(super) fn ended_since(
-    seen: &Observation,
-    revision: Option<&String>,
-    since: Timestamp,
-    counts: impl Fn(&ExitKind) -> bool,
-) -> Option<String> {
+/// What a pod of this attempt said that has ended since the lock was free, with a reason of its own.
+fn crash_since(seen: &Observation, attempt: &Attempt) -> Option<String> {
+    let free = before(attempt.since, WHOLE_SECOND);
     let made = |pod: &&Pod| {
         let of = pod.revision.as_ref().map(|revision| &revision.name);
-        of == revision && !pod.deleted
+        of == Some(&attempt.to) && !pod.deleted
     };
     seen.pods.iter().filter(made).find_map(|pod| {
-        let exit = pod.last_exit().filter(|exit| counts(&exit.kind))?;
-        let later = exit.at.is_some_and(|at| at >= since);
-        later.then(|| exit.words_and_advice())
+        let known = attempt.ends.get(&pod.id.uid).copied().unwrap_or_default();
+        let exit = pod.last_exit().filter(|exit| exit.number > known)?;
+        let later = exit.at.is_some_and(|at| at >= free);
+        (later && exit.kind.is_its_own()).then(|| exit.words_and_advice())
     })
 }
 

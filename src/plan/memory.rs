@@ -44,6 +44,7 @@ pub(super) fn refresh(
     validate::remember(&mut memory, seen);
     failure::remember_crash(&mut memory, seen, census, now);
     forget_stop(&mut memory, seen, census, now);
+    failure::forget_attempt(&mut memory, seen, census);
     way_back::remember(&mut memory, seen, census, now);
     remember_foreign(&mut memory, seen, census, now);
     if census.active.is_some() || seen.intent.replicas == 0 {
@@ -403,9 +404,7 @@ fn forget_stop(memory: &mut Memory, seen: &Observation, census: &Census<'_>, now
     } else if over && !stop.over {
         // From now on the lock can be taken: a node may need its whole grace period to end.
         stop.over = true;
-        let ended = pod.and_then(ended_at);
-        stop.at = ended.unwrap_or(now);
-        stop.since = ended.or(stop.since);
+        stop.at = pod.and_then(ended_at).unwrap_or(now);
     }
 }
 
@@ -488,7 +487,6 @@ pub(super) fn intend_stop(memory: &mut Memory, permit: &Permit, now: Timestamp) 
         reason: permit.cause().to_string(),
         purpose: (permit.purpose() != Purpose::Rollout).then(|| permit.purpose().to_string()),
         at: now,
-        since: Some(now),
         over: false,
     });
 }

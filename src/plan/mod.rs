@@ -204,6 +204,7 @@ pub(crate) fn plan_under(
         });
     }
     if let Some(permit) = decided.stop {
+        failure::note_attempt(&mut memory, seen, &permit, now);
         way_back::note(&mut memory, seen, &permit, now);
         memory::intend_stop(&mut memory, &permit, now);
         acts.push(Act::Stop(permit));

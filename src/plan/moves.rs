@@ -167,7 +167,7 @@ impl<'a> Board<'a> {
         if let Some(taker) = self.silent_taker() {
             return Decided::nothing(Situation::at(Step::Booting).about(&taker.id.name));
         }
-        if let Some(failed) = self.handover_failed().or_else(|| self.upgrade_failed()) {
+        if let Some(failed) = self.handover_failed() {
             let situation = Situation::at(Step::Holding).blocked(Self::failure(&failed));
             return Decided {
                 failed: Some(failed),

@@ -1,7 +1,5 @@
 //! A revision that has just taken over is on trial: one that ends by itself soon after has not worked.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::census::before;
@@ -9,9 +7,6 @@ use super::{CRASH_LOOP, failure};
 use crate::api::{FailedHow, Memory, Trial};
 use crate::node::NodeVersion;
 use crate::observe::{Observation, Pod, Revision};
-
-/// The kubelet tells the end of a container in whole seconds.
-pub(super) const WHOLE_SECOND: Duration = Duration::from_secs(1);
 
 /// Whether the revision is one whose successor had the lock and ended, and which has not worked for long since.
 fn distrusted(memory: &Memory, revision: &str) -> bool {
@@ -21,6 +16,7 @@ fn distrusted(memory: &Memory, revision: &str) -> bool {
 /// The active serves: its revision works, at least for now.
 pub(super) fn serves(memory: &mut Memory, active: &Pod, revision: &Revision, now: Timestamp) {
     let name = &revision.name;
+    let ends = active.last_exit().map_or(0, |exit| exit.number);
     let on_trial = memory
         .trial
         .as_mut()
@@ -29,6 +25,7 @@ pub(super) fn serves(memory: &mut Memory, active: &Pod, revision: &Revision, now
         if trial.pod != active.id.uid {
             trial.pod.clone_from(&active.id.uid);
             trial.since = now;
+            trial.ends = ends;
         } else if trial.since <= before(now, CRASH_LOOP) {
             memory.trial = None;
             works(memory, name);
@@ -44,6 +41,7 @@ pub(super) fn serves(memory: &mut Memory, active: &Pod, revision: &Revision, now
         before,
         pod: active.id.uid.clone(),
         since: now,
+        ends,
     });
     if !distrusted(memory, name) {
         works(memory, name);
@@ -71,10 +69,9 @@ pub(super) fn fails(memory: &mut Memory, seen: &Observation, now: Timestamp) {
         return;
     };
     let pod = seen.pods.iter().find(|pod| pod.id.uid == trial.pod);
-    let begun = before(trial.since, WHOLE_SECOND);
     let exit = pod
         .and_then(Pod::last_exit)
-        .filter(|exit| exit.kind.is_its_own() && exit.at.is_some_and(|at| at >= begun));
+        .filter(|exit| exit.kind.is_its_own() && exit.number > trial.ends);
     let Some(exit) = exit else {
         return;
     };

@@ -12,15 +12,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::census::{Census, before};
-use super::failure::ended_since;
 use super::guard::Cause;
 use super::memory::GONE;
 use super::moves::{Board, Decided};
 use super::situation::{Situation, Step};
-use super::trial::WHOLE_SECOND;
 use super::{FRESH, LOST, Permit};
 use crate::api::{FailedHow, Memory, Migrated, Shown, Upgrade, Verification};
-use crate::node::{ExitKind, NodeVersion};
+use crate::node::NodeVersion;
 use crate::observe::{Container, Holder, Observation, Pod, Revision, Says, Verified, Wanted};
 
 /// How long to look again when the database is to answer.
@@ -63,7 +61,6 @@ pub(super) fn note(memory: &mut Memory, seen: &Observation, permit: &Permit, now
         Upgrade {
             to: to.name.clone(),
             version: to.version.to_string(),
-            stopped: now,
             held: memory.newest_held.clone(),
             no_way_back: unseen.or_else(left),
             before: shown.ok(),
@@ -232,20 +229,9 @@ pub(super) fn remember(
     census: &Census<'_>,
     now: Timestamp,
 ) {
-    let hands_over = memory.stopping.as_ref().is_some_and(|stop| stop.active);
-    let works = census
-        .active
-        .is_some_and(|active| memory.knows_as_active(&active.id.uid) && census.works(active));
-    if seen.intent.replicas == 0 || (works && !hands_over) {
-        memory.upgrade = None;
-    }
     let Some(mut upgrade) = memory.upgrade.clone() else {
         return;
     };
-    let stop = memory.stopping.as_ref().filter(|stop| stop.active);
-    if let Some(stop) = stop.filter(|stop| stop.to.as_ref() == Some(&upgrade.to)) {
-        upgrade.stopped = stop.at;
-    }
     look_for_pods(&mut upgrade, memory, seen, census, now);
     if let (Some(_), Some(crashed)) = (goal(memory, seen), upgrade.crashed)
         && let Found::Something(what) = found(&upgrade, &seen.database, crashed)
@@ -333,22 +319,6 @@ pub(super) fn again(memory: &Memory, seen: &Observation) -> Option<Duration> {
 }
 
 impl Board<'_> {
-    /// The newer version has had the lock and ended, also where its pods have taken it from each other, so that nobody
-    /// knows any more of the stop that it began with; or where it was only late before.
-    pub(super) fn upgrade_failed(&self) -> Option<(FailedHow, Option<String>)> {
-        let upgrade = self.memory.upgrade.as_ref()?;
-        let wanted = self.memory.wanted.as_ref().map(|wanted| &wanted.name);
-        let under_way = self.memory.stopping.as_ref();
-        let judged = wanted == Some(&upgrade.to)
-            && !has_failed(self.memory, upgrade)
-            && self.census.active.is_none()
-            && !under_way.is_some_and(|stop| stop.active && !stop.over);
-        let since = before(upgrade.stopped, WHOLE_SECOND);
-        let counts = |kind: &ExitKind| !kind.means_nothing();
-        let words = judged.then(|| ended_since(self.seen, wanted, since, counts))??;
-        Some((FailedHow::Crashed, Some(words)))
-    }
-
     /// The newer version has taken the lock and ended, and the database shows nothing of it: its pods are removed, so
     /// that none of them migrates after all, and the database is asked once more before an older one is made.
     pub(super) fn way_back(&self) -> Option<Decided> {

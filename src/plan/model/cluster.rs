@@ -168,14 +168,11 @@ pub enum Sight {
     Lost,
 }
 
-/// How an exit stands to what else the operator knows the time of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Before {
-    Nothing,
-    /// The container that came after it answers.
-    Answer,
-    /// The last stop of an active, or its end where that is seen.
-    Stop,
+/// Which records of the memory know of a container's last exit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Known {
+    pub by_attempt: bool,
+    pub by_trial: bool,
 }
 
 /// The operator was started after the container's last answer.
@@ -222,8 +219,10 @@ pub struct Pod {
     pub leaving: bool,
     /// How long ago its container last exited with a reason of its own.
     pub exit: Option<Ago>,
-    /// What that exit was before.
-    pub before: Before,
+    /// That exit was before the end of the active that was stopped last.
+    pub exited_before: bool,
+    /// Who knows of it.
+    pub known: Known,
     /// That container had the lock and did not work for long, and every one of its revision does the same.
     pub burnt: bool,
 }
@@ -254,7 +253,8 @@ impl Pod {
             elsewhere: false,
             leaving: false,
             exit: None,
-            before: Before::Nothing,
+            exited_before: false,
+            known: Known::default(),
             burnt: false,
         }
     }
@@ -331,7 +331,8 @@ impl Pod {
             let worked = self.does == Does::Serve && self.took_long_ago;
             self.burnt = crashes && self.holds() && !worked;
             self.exit = Some(Ago::Moment);
-            self.before = Before::Nothing;
+            self.exited_before = false;
+            self.known = Known::default();
         }
         self.forget();
         self.does = how;
@@ -811,12 +812,10 @@ impl Cluster {
         }
     }
 
-    /// An active is stopped, or is seen to have ended: what exited so far did so before.
-    pub fn exits_were_before(&mut self, but: u8) {
+    /// An active is stopped, or has ended: what exited so far did so before.
+    pub fn exits_were_before(&mut self, of: impl Fn(&Pod) -> bool) {
         for pod in self.pods_mut() {
-            if pod.exit.is_some() && pod.no != but {
-                pod.before = Before::Stop;
-            }
+            pod.exited_before |= pod.exit.is_some() && of(pod);
         }
     }
 
@@ -835,7 +834,7 @@ impl Cluster {
 
     fn goes_down(&mut self, no: u8, how: Does) {
         if self.pod(no).is_some_and(|pod| pod.stopped_as_active) {
-            self.exits_were_before(no);
+            self.exits_were_before(|pod| pod.no != no);
         }
         self.change(no, |pod| pod.goes_down(how));
     }

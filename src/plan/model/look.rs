@@ -8,10 +8,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::check::{self, Check, TRIES};
-use super::cluster::{Before, Cluster, Does, KINDS, NEVER, Nature, Pod, Sight};
+use super::cluster::{Cluster, Does, KINDS, Known, NEVER, Nature, Pod, Sight};
 use crate::api::{
-    Coming, Creation, DatabaseDiffers, FailedHow, LastActive, MayHaveHeld, Memory, Stop, Trial,
-    Validation, ValidationState, Verification, WantedRevision,
+    Attempt, Coming, Creation, DatabaseDiffers, FailedHow, LastActive, MayHaveHeld, Memory, Stop,
+    Trial, Validation, ValidationState, Verification, WantedRevision,
 };
 use crate::node::database::SessionOf;
 use crate::node::{ExitKind, Verdict};
@@ -135,6 +135,9 @@ impl Ago {
     }
 }
 
+/// Between what was before something and what was after it.
+const AFTER_WHAT_WAS_BEFORE: Duration = Duration::from_millis(2500);
+
 /// The operator's memory, with pods and revisions by number and times by [`Ago`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mind {
@@ -155,6 +158,7 @@ pub struct Mind {
     pub validation: Option<(u8, u8, ValidationState)>,
     pub failed_how: Option<FailedHow>,
     pub trial: Option<OnTrial>,
+    pub attempt: Option<Tried>,
     /// Revision, since when, and whether its database was away.
     pub coming: Option<(u8, Ago, bool)>,
 }
@@ -174,8 +178,14 @@ pub struct Stopping {
     pub successor: Option<u8>,
     pub to: Option<u8>,
     pub ago: Ago,
-    pub since: Ago,
     pub over: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tried {
+    pub to: u8,
+    pub stopped: u8,
+    pub since: Ago,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -206,7 +216,7 @@ fn number_of_uid(uid: &str) -> u8 {
 impl Mind {
     /// What the planner is given. `made` pods have been made so far.
     #[allow(clippy::needless_update)]
-    pub fn memory(&self, made: u8) -> Memory {
+    pub fn memory(&self, cluster: &Cluster, made: u8) -> Memory {
         let name = |no: u8| name(no).to_owned();
         let revision = |kind: u8| revision(kind).name.clone();
         Memory {
@@ -237,9 +247,7 @@ impl Mind {
                 to: stop.to.map(revision),
                 reason: String::new(),
                 purpose: None,
-                // Between what was before it and what was before an answer.
-                at: stop.ago.at() - Duration::from_millis(2500),
-                since: Some(stop.since.at() - Duration::from_millis(2500)),
+                at: stop.ago.at() - AFTER_WHAT_WAS_BEFORE,
                 over: stop.over,
             }),
             last_active: self.last_active.map(|last| LastActive {
@@ -269,6 +277,20 @@ impl Mind {
                 before: revision(trial.before),
                 pod: uid(trial.no),
                 since: trial.since.at(),
+                ends: ends_known(cluster, trial.no, |pod| pod.known.by_trial),
+            }),
+            attempt: self.attempt.map(|attempt| Attempt {
+                to: revision(attempt.to),
+                stopped: uid(attempt.stopped),
+                since: attempt.since.at() - AFTER_WHAT_WAS_BEFORE,
+                ends: cluster
+                    .pods()
+                    .iter()
+                    .map(|pod| {
+                        let known = ends_known(cluster, pod.no, |pod| pod.known.by_attempt);
+                        (uid(pod.no), known)
+                    })
+                    .collect(),
             }),
             coming: self.coming.map(|(kind, since, database_away)| Coming {
                 revision: revision(kind),
@@ -305,7 +327,6 @@ impl Mind {
                 successor: stop.successor.as_deref().map(number),
                 to: stop.to.as_deref().map(kind_of),
                 ago: Ago::of(stop.at),
-                since: Ago::of(stop.since.unwrap_or(stop.at)),
                 over: stop.over,
             }),
             last_active: memory.last_active.as_ref().map(|last| Active {
@@ -336,6 +357,11 @@ impl Mind {
                 no: number_of_uid(&trial.pod),
                 since: Ago::of(trial.since),
             }),
+            attempt: memory.attempt.as_ref().map(|attempt| Tried {
+                to: kind_of(&attempt.to),
+                stopped: number_of_uid(&attempt.stopped),
+                since: Ago::of(attempt.since),
+            }),
             coming: memory.coming.as_ref().map(|coming| {
                 (
                     kind_of(&coming.revision),
@@ -354,7 +380,6 @@ impl Mind {
         }
         if let Some(stop) = &mut self.stopping {
             age(&mut stop.ago);
-            age(&mut stop.since);
         }
         if let Some(last) = &mut self.last_active
             && let Some(ended) = &mut last.ended
@@ -369,6 +394,9 @@ impl Mind {
         }
         if let Some(trial) = &mut self.trial {
             age(&mut trial.since);
+        }
+        if let Some(attempt) = &mut self.attempt {
+            age(&mut attempt.since);
         }
         if let Some((_, since, _)) = &mut self.coming {
             age(since);
@@ -397,6 +425,9 @@ impl Mind {
         }
         if let Some(trial) = &mut self.trial {
             trial.no = new(trial.no);
+        }
+        if let Some(attempt) = &mut self.attempt {
+            attempt.stopped = new(attempt.stopped);
         }
     }
 }
@@ -601,9 +632,40 @@ fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
     }
 }
 
+/// How often the API server says that a pod's container has ended: which end is the last is known by [`Known`].
+fn ends_shown(cluster: &Cluster, pod: &Pod) -> i32 {
+    if cluster.fails_for_good(pod) { 5 } else { 2 }
+}
+
+/// How often it had ended for the memory.
+fn ends_known(cluster: &Cluster, no: u8, known: impl Fn(&Pod) -> bool) -> i32 {
+    cluster
+        .pod(no)
+        .filter(|pod| known(pod))
+        .map_or(1, |pod| ends_shown(cluster, pod))
+}
+
+/// Which ends of containers the memory knows.
+pub fn remember_ends(cluster: &mut Cluster, memory: &Memory) {
+    let before = *cluster;
+    for pod in cluster.pods_mut() {
+        let shown = ends_shown(&before, pod);
+        let uid = uid(pod.no);
+        let attempt = memory.attempt.as_ref();
+        pod.known = Known {
+            by_attempt: attempt.is_some_and(|attempt| attempt.ends.get(&uid) == Some(&shown)),
+            by_trial: memory
+                .trial
+                .as_ref()
+                .is_some_and(|trial| trial.pod == uid && trial.ends == shown),
+        };
+    }
+}
+
 fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
+    let exits = ends_shown(cluster, pod);
     let exit = |kind, long: bool| Exit {
-        number: 1,
+        number: exits,
         at: Some(
             match (pod.long_up, long) {
                 (true, _) => Ago::TenMinutes,
@@ -618,18 +680,9 @@ fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
     };
     // What exited with a reason of its own; the API server knows no more than it is told.
     let told = pod.exit.filter(|_| pod.seen() || !pod.changed);
-    let exits = if cluster.fails_for_good(pod) { 5 } else { 1 };
     let last = told.map(|ago| Exit {
-        number: exits,
-        at: Some(
-            ago.at()
-                - Duration::from_secs(match pod.before {
-                    Before::Nothing => 0,
-                    Before::Answer => 2,
-                    // Exits are told in whole seconds: one that was before is so by more than one.
-                    Before::Stop => 4,
-                }),
-        ),
+        // Exits are told in whole seconds: one that was before is so by more than one.
+        at: Some(ago.at() - Duration::from_secs(if pod.exited_before { 4 } else { 0 })),
         ..exit(ExitKind::Unknown, false)
     });
     match status {
@@ -645,7 +698,7 @@ fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
         },
         Does::DownByDatabase => Container::Down {
             exit: exit(ExitKind::DatabaseAway, pod.long_down),
-            restarts: 1,
+            restarts: exits,
         },
         Does::Ended => Container::Ended { exit: None },
         _ => Container::Running {

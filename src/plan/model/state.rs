@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::cluster::{Before, Cluster, Does, Event, NEVER, Pod, Sight};
+use super::cluster::{Cluster, Does, Event, NEVER, Pod, Sight};
 use super::look::{self, Ago, Mind};
 use crate::api::Memory;
 use crate::observe::Observation;
@@ -37,17 +37,11 @@ impl State {
         let mut cluster = self.cluster;
         let next = cluster.ranks() + 1;
         let (deaf, mut burnt) = (cluster.deaf, 0);
-        let trial = self.mind.trial;
         for pod in cluster.pods_mut() {
             let answers = matches!(pod.does, Does::Serve | Does::Zombie | Does::Migrate);
             if pod.seen() && !deaf && answers && pod.took == 0 {
                 pod.took = next;
                 pod.took_waited = pod.waited;
-            }
-            // One that was on trial when it exited did so after that had begun.
-            let on_trial = trial.is_some_and(|trial| trial.no == pod.no);
-            if pod.seen() && !deaf && answers && pod.exit.is_some() && !on_trial {
-                pod.before = pod.before.max(Before::Answer);
             }
             if pod.seen() && pod.burnt {
                 burnt |= 1 << pod.kind;
@@ -57,7 +51,7 @@ impl State {
         let seen = look::look(&cluster, surge);
         let made = cluster.pods().iter().map(|pod| pod.no).max().unwrap_or(0);
         let made = made.max(self.mind.creating.map_or(0, |(no, _)| no));
-        let memory = self.mind.memory(made);
+        let memory = self.mind.memory(&cluster, made);
         let plan = plan_under(&seen, &memory, *look::NOW, rules);
         Thought {
             cluster,
@@ -101,7 +95,8 @@ impl State {
                 }
                 Act::Stop(permit) => {
                     if permit.active() {
-                        cluster.exits_were_before(u8::MAX);
+                        // Of the others the memory knows.
+                        cluster.exits_were_before(|pod| !pod.seen() && pod.changed);
                     }
                     let successor = permit.successor().map(|to| look::number(&to.name));
                     if let Some(to) = successor.and_then(|no| cluster.pod(no)) {
@@ -115,6 +110,7 @@ impl State {
                 }
             }
         }
+        look::remember_ends(&mut cluster, &thought.plan.memory);
         let mut state = Self {
             cluster,
             mind: Mind::of(&thought.plan.memory),

@@ -2,7 +2,7 @@
 
 use super::world::*;
 use crate::node::ExitKind;
-use crate::observe::Revision;
+use crate::observe::{Container, Revision};
 
 fn changed() -> Revision {
     configured("2.28.0", "changed")
@@ -193,7 +193,20 @@ fn a_successor_that_had_the_lock_and_exited_has_failed_whoever_serves_at_the_nex
 }
 
 #[test]
-fn what_ended_before_the_stop_or_from_outside_says_nothing_of_the_handover() {
+fn a_successor_that_had_the_lock_and_exited_has_failed_whatever_else_was_stopped_since() {
+    let (mut world, first, second) = stopped_for_the_first_of_two();
+    world.obey();
+    // One pod more than there should be.
+    world.memory.stopping = None;
+    world.takes(&second);
+    world.boots(&second);
+    exits_and_waits_again(&mut world, &first, ExitKind::Credentials);
+    world.obey();
+    assert_eq!(world.memory.failed, Some(changed().name));
+}
+
+#[test]
+fn what_ended_before_the_lock_was_free_or_from_outside_says_nothing_of_the_handover() {
     let (mut world, first, second) = stopped_for_the_first_of_two();
     world.now -= std::time::Duration::from_secs(2);
     exits_and_waits_again(&mut world, &second, ExitKind::Credentials);
@@ -204,6 +217,56 @@ fn what_ended_before_the_stop_or_from_outside_says_nothing_of_the_handover() {
         exits_and_waits_again(&mut world, &first, kind);
         world.obey();
         assert_eq!(world.memory.failed, None);
+    }
+}
+
+/// It exits, is started again, waits, and the active is stopped for it, all in one second.
+#[test]
+fn an_end_in_the_second_of_the_stop_but_before_it_says_nothing_of_the_handover() {
+    for to in [changed(), v2()] {
+        let mut world = World::with(1).active("a", &v1()).at_rest();
+        world.now += std::time::Duration::from_millis(900);
+        world.want_settled(&to);
+        world.obey();
+        let successor = world.newest();
+        world.starts(&successor);
+        exits_and_waits_again(&mut world, &successor, ExitKind::Credentials);
+        assert_eq!(world.obey().last().unwrap(), "stop a");
+        world.gone("a");
+        world.obey();
+        assert_eq!(world.memory.failed, None, "{to:?}");
+        // Of the next end nothing of this is said.
+        exits_and_waits_again(&mut world, &successor, ExitKind::Credentials);
+        world.obey();
+        assert_eq!(world.memory.failed, Some(to.name));
+    }
+}
+
+/// The clock of a machine need not be that of the operator.
+#[test]
+fn an_end_from_before_the_trial_is_none_in_it_by_whatever_clock() {
+    for seconds in [-3600, 0, 3600] {
+        let (mut world, active) = handed_over(&changed());
+        let clock = jiff::SignedDuration::from_secs(seconds);
+        let told = world.now + clock;
+        let crashed = |world: &mut World, active: &str| {
+            world.crashes(active, ExitKind::Credentials, "out of ideas");
+            let Container::Down { exit, .. } = &mut world.pod(active).container else {
+                panic!("it is down");
+            };
+            exit.at = Some(told);
+        };
+        crashed(&mut world, &active);
+        let mut before = world.memory.clone();
+        world.obey();
+        assert_eq!(world.memory.failed, Some(changed().name), "{seconds}");
+
+        before.trial.as_mut().unwrap().ends = world.pod(&active).last_exit().unwrap().number;
+        world.memory = before;
+        world.starts(&active);
+        world.takes(&active);
+        world.obey();
+        assert_eq!(world.memory.failed, None, "{seconds}");
     }
 }
 

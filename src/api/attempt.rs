@@ -1,8 +1,27 @@
-//! What is remembered of a handover to a newer version, until that works.
+//! What is remembered of a handover to another revision, until that works.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// A handover to a revision that has not worked yet. A later stop does not make it forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// The revision.
+    pub to: String,
+    /// Uid of the active that was stopped for it.
+    pub stopped: String,
+    /// From when on its pods may have had the lock: the decision to stop the active; once Kubernetes tells of it, the
+    /// end of that one's container.
+    pub since: Timestamp,
+    /// How often the containers of pods had ended when that was decided, by uid, where one had: times are told in whole
+    /// seconds, and by several clocks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ends: BTreeMap<String, i32>,
+}
 
 /// A handover to a newer version that has not worked yet: whether that has migrated anything decides about the way back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -11,8 +30,6 @@ pub struct Upgrade {
     /// Its revision.
     pub to: String,
     pub version: String,
-    /// When the stop of the old active was decided; once it is over, when it was.
-    pub stopped: Timestamp,
     /// The newest version that had held the lock before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
