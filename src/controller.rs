@@ -182,6 +182,13 @@ async fn one_pass(
         context.forget(reference);
         return Ok(Action::await_change());
     };
-    let pass = Pass::begin(context, &node, &api).await?;
-    Box::pin(pass.finish()).await
+    let pass = async {
+        let pass = Pass::begin(context, &node, &api).await?;
+        Box::pin(pass.finish()).await
+    };
+    let result = pass.await;
+    if let Err(error) = &result {
+        status::tell_refusal(error, &node, &api).await;
+    }
+    result
 }

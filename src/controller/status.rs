@@ -1,17 +1,22 @@
 //! The status is written before anything is done: it holds the intent (rule S4). What comes back has to be what was
 //! sent, as an older CRD drops fields without a word.
 
+use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::PostParams;
+use kube::api::{Api, PostParams};
 use serde_json::Value;
 
 use super::pass::Pass;
 use super::{Doing, Error};
+use crate::act::refusal;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
 use crate::plan::Blocked;
+use crate::report;
 
 /// The reason for which nothing is done.
 const OUTDATED: &str = "CrdOutdated";
+/// The reason for which nothing is even looked at.
+const LOOK_REFUSED: &str = "LookRefused";
 
 /// What came of writing a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,10 +69,7 @@ impl Pass<'_> {
         version: &str,
         dry_run: bool,
     ) -> Result<(Option<String>, Option<String>), Error> {
-        let mut node: ChainlinkNode = self.node.clone();
-        node.metadata.managed_fields = None;
-        node.metadata.resource_version = Some(version.to_owned());
-        node.status = Some(status.clone());
+        let node = with_status(self.node, status, version);
         let parameters = PostParams {
             dry_run,
             ..PostParams::default()
@@ -86,6 +88,42 @@ impl Pass<'_> {
             }
             Err(error) => Err(error).doing("writing the status"),
         }
+    }
+}
+
+fn with_status(node: &ChainlinkNode, status: &ChainlinkNodeStatus, version: &str) -> ChainlinkNode {
+    let mut node = node.clone();
+    node.metadata.managed_fields = None;
+    node.metadata.resource_version = Some(version.to_owned());
+    node.status = Some(status.clone());
+    node
+}
+
+/// A pass that has ended because the API server refuses what every pass needs has nothing new to report but that.
+pub(super) async fn tell_refusal(error: &Error, node: &ChainlinkNode, api: &Api<ChainlinkNode>) {
+    let Error::Api { doing, source } = error else {
+        return;
+    };
+    let Some(said) = refusal(source) else {
+        return;
+    };
+    let blocked = Blocked {
+        reason: LOOK_REFUSED.to_owned(),
+        message: format!(
+            "{doing}: the API server refuses it: {said}. Nothing is done before that is allowed, and the rest of this status is of an earlier look"
+        ),
+        stalled: true,
+    };
+    let old = node.status.clone().unwrap_or_default();
+    let told = report::not_looked(node, &old, &blocked, Timestamp::now());
+    if told == old {
+        return;
+    }
+    let version = node.resource_version().unwrap_or_default();
+    let node = with_status(node, &told, &version);
+    let (name, parameters) = (node.name_any(), PostParams::default());
+    if let Err(error) = api.replace_status(&name, &parameters, &node).await {
+        tracing::warn!(%error, "nor could that be told in the status");
     }
 }
 

@@ -94,6 +94,32 @@ pub(super) fn conditions(
         .collect()
 }
 
+/// The conditions where nothing was looked at: those of before, but for what keeps everything from going on.
+pub(super) fn stalled_by(
+    blocked: &Blocked,
+    generation: Option<i64>,
+    old: &[Condition],
+    now: Timestamp,
+) -> Vec<Condition> {
+    let Blocked {
+        reason, message, ..
+    } = blocked;
+    let told = [
+        said("Ready", false, reason, message),
+        said("Reconciling", false, reason, message),
+        said("Stalled", true, reason, message),
+    ];
+    let mut all = told
+        .map(|said| condition(said, generation, old, now))
+        .to_vec();
+    let others = old
+        .iter()
+        .filter(|old| !all.iter().any(|told| told.type_ == old.type_));
+    let others: Vec<Condition> = others.cloned().collect();
+    all.extend(others);
+    all
+}
+
 fn condition(said: Said, generation: Option<i64>, old: &[Condition], now: Timestamp) -> Condition {
     let status = said.status;
     let since = old

@@ -11,4 +11,4 @@ mod tests;
 
 pub use events::{Note, notes};
 pub use metrics::Metrics;
-pub use status::{Report, status};
+pub use status::{Report, not_looked, status};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::conditions::conditions;
+use super::conditions::{conditions, stalled_by};
 use crate::api::names::NODE_LABEL;
 use crate::api::{
     Asked, AskedState, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus,
@@ -87,6 +87,23 @@ pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeSt
         switchover: report.plan.memory.switchover.clone(),
         drill: report.plan.memory.drill.clone(),
         operator: report.plan.memory.clone(),
+    }
+}
+
+/// The status where nothing could be looked at: that of before, and why.
+pub fn not_looked(
+    node: &ChainlinkNode,
+    old: &ChainlinkNodeStatus,
+    blocked: &Blocked,
+    now: Timestamp,
+) -> ChainlinkNodeStatus {
+    let generation = node.metadata.generation;
+    ChainlinkNodeStatus {
+        observed_generation: generation.unwrap_or(-1),
+        phase: Some("Stalled".to_owned()),
+        message: Some(blocked.message.clone()),
+        conditions: stalled_by(blocked, generation, &old.conditions, now),
+        ..old.clone()
     }
 }
 

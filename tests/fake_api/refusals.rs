@@ -135,6 +135,39 @@ async fn a_pod_that_may_not_be_labelled_keeps_no_other_from_being_made() {
     assert_eq!(world.deeds(), DEEDS);
 }
 
+/// What was seen of a pod is noted in its status: where that is refused, or the pods may not be read at all, nothing goes
+/// on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_that_is_refused_is_told_once_and_nothing_is_done_before_it_is_allowed() {
+    let notes = |call: &Call| call.is("patch", "pods") && call.status;
+    let lists = |call: &Call| call.is("list", "pods");
+    for refused in [notes as fn(&Call) -> bool, lists] {
+        let world = World::new(&two_replicas());
+        Operator::start(&world).rest().await;
+        world.upgrade("2.29.0");
+        let mut operator = refusing(&world, 403, refused);
+        operator
+            .drive_in_vain("it is told", |world| stalled(world) == "LookRefused")
+            .await;
+        let told = message(&world);
+        assert!(
+            told.contains("looking at the pods: the API server refuses it"),
+            "{told}"
+        );
+        let before = world.with(|all| all.store.version());
+        operator.passes_for(Duration::from_secs(5)).await;
+        assert_eq!(world.with(|all| all.store.version()), before);
+        let stopped = world
+            .deeds()
+            .into_iter()
+            .any(|deed| deed.starts_with("remove pod"));
+        assert!(!stopped, "{}", world.describe());
+        Operator::start(&world).rest().await;
+        assert_eq!(world.deeds(), DEEDS);
+        assert_eq!(stalled(&world), "");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delete_that_is_denied_is_told_once_and_tried_again_calmly() {
     for code in [400, 500] {

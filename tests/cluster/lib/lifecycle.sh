@@ -82,6 +82,10 @@ raise_inotify_limit() {
 
 status() {
     local node name pid_file
+    if [[ ! -e $state/chainlink-operator-test ]]; then
+        say "there is no cluster; '$(basename "$0") up' makes one"
+        return
+    fi
     printf '%-32s %-9s %8s %7s\n' PROGRAM STATE PID MEMORY
     for pid_file in "$state"/run/*.pid; do
         [[ -e $pid_file ]] || continue

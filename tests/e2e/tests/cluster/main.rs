@@ -16,6 +16,7 @@ mod machines;
 mod moves;
 mod operator;
 mod p2p;
+mod restore;
 mod rollouts;
 mod scale;
 mod sessions;

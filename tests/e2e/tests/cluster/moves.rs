@@ -411,11 +411,22 @@ async fn the_active_goes_back_to_its_preferred_machine_by_itself() -> Result<()>
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the cluster: make e2e"]
-async fn a_drill_hands_over_at_its_time() -> Result<()> {
+async fn a_drill_hands_over_at_its_time_where_a_standby_waits() -> Result<()> {
     scenario("drill", Company::Welcome, async |world| {
-        let mut node = world.node("node", "2.18.0", 2);
+        let mut node = world.node("node", "2.18.0", 1);
         node["spec"]["drill"] = json!({"schedule": "* * * * *", "timeZone": "Europe/Berlin"});
         world.apply(&node).await?;
+        let status = world
+            .until_status("node", "a drill was skipped", |status| {
+                let drill = status.drill.as_ref();
+                drill.is_some_and(|drill| drill.state == AskedState::Refused)
+            })
+            .await?;
+        let skipped = status.drill.and_then(|drill| drill.message);
+        let told = skipped.as_deref().unwrap_or_default();
+        ensure!(told.contains("a drill needs a standby"), "{told}");
+        ensure!(world.gaps().await?.is_empty(), "it was done all the same");
+        world.change("node", json!({"replicas": 2})).await?;
         let status = world
             .until_status("node", "a drill was done", |status| {
                 let drill = status.drill.as_ref();
