@@ -79,3 +79,46 @@ impl Drop for LostNode {
         }
     }
 }
+
+/// Nodes on which nothing new is placed; they take pods again when dropped, also where a test fails.
+pub struct Cordoned {
+    cluster: Cluster,
+    nodes: Vec<String>,
+}
+
+impl Cordoned {
+    /// As a drain begins, without the evictions.
+    pub fn cordon(cluster: &Cluster, nodes: &[&str]) -> Result<Self> {
+        let cordoned = Self {
+            cluster: cluster.clone(),
+            nodes: nodes.iter().map(|node| (*node).to_owned()).collect(),
+        };
+        for node in nodes {
+            cluster.kubectl(&["cordon", node])?;
+        }
+        Ok(cordoned)
+    }
+
+    /// As people empty a node.
+    pub fn drain(cluster: &Cluster, node: &str) -> Result<Self> {
+        let drained = Self::cordon(cluster, &[node])?;
+        cluster.kubectl(&[
+            "drain",
+            node,
+            "--ignore-daemonsets",
+            "--delete-emptydir-data",
+            "--timeout=120s",
+        ])?;
+        Ok(drained)
+    }
+}
+
+impl Drop for Cordoned {
+    fn drop(&mut self) {
+        for node in &self.nodes {
+            if let Err(error) = self.cluster.kubectl(&["uncordon", node]) {
+                eprintln!("{node} could not be uncordoned: {error:#}");
+            }
+        }
+    }
+}

@@ -73,7 +73,6 @@ async fn a_process_killed_while_its_config_map_is_broken_comes_back_with_the_old
             .config_map("settings", "node.toml", "[Log]\nLevel = 'info'\n")
             .await?;
         world.until_running("node", "2.18.0", 2).await?;
-        world.judged().await?;
         Ok(())
     })
     .await

@@ -93,7 +93,6 @@ async fn an_operator_of_one_namespace_upgrades_there_with_no_right_to_the_cluste
             world.active("node").await? == active,
             "the change of operators changed the active"
         );
-        world.judged().await?;
         Ok(())
     })
     .await

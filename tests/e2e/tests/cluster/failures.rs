@@ -46,7 +46,6 @@ async fn the_standby_of_a_dead_active_takes_over_and_redundancy_is_restored() ->
             "the operator stopped {:?}",
             audit.stops(&world.namespace)?
         );
-        world.judged().await?;
         Ok(())
     })
     .await
@@ -78,7 +77,6 @@ async fn an_active_whose_process_dies_is_replaced_by_whoever_gets_the_lock() -> 
             "the operator stopped {:?}",
             audit.stops(&world.namespace)?
         );
-        world.judged().await?;
         Ok(())
     })
     .await
@@ -113,7 +111,6 @@ async fn the_lease_lasts_as_long_as_the_spec_says_and_another_time_costs_one_han
             .await?;
         let gaps = world.gaps().await?.len();
         ensure!(gaps == 1, "{gaps} gaps");
-        world.judged().await?;
         Ok(())
     })
     .await

@@ -1,35 +1,11 @@
 //! Machines are lost.
 
 use anyhow::{Context, Result, ensure};
-use e2e::machine::{LostNode, NODES};
+use e2e::machine::{Cordoned, LostNode, NODES};
 use e2e::world::{PATIENCE, pods_with_role};
-use e2e::{Cluster, Company, World, install, scenario, until};
+use e2e::{Company, World, install, scenario, until};
 use kube::ResourceExt;
 use serde_json::json;
-
-/// Machines on which nothing new is placed; undone when dropped.
-struct Cordoned<'a>(&'a Cluster, Vec<&'static str>);
-
-impl<'a> Cordoned<'a> {
-    fn all_but(cluster: &'a Cluster, machine: &str) -> Result<Self> {
-        let others: Vec<&str> = NODES.into_iter().filter(|node| *node != machine).collect();
-        let cordoned = Self(cluster, others);
-        for node in &cordoned.1 {
-            cluster.kubectl(&["cordon", node])?;
-        }
-        Ok(cordoned)
-    }
-}
-
-impl Drop for Cordoned<'_> {
-    fn drop(&mut self) {
-        for node in &self.1 {
-            if let Err(error) = self.0.kubectl(&["uncordon", node]) {
-                eprintln!("{node} could not be uncordoned: {error:#}");
-            }
-        }
-    }
-}
 
 /// Starts a node whose active runs on the operator's machine, and its standby elsewhere. Returns machine and standby.
 async fn beside_the_operator(world: &World) -> Result<(String, String)> {
@@ -38,7 +14,8 @@ async fn beside_the_operator(world: &World) -> Result<(String, String)> {
         .spec
         .and_then(|spec| spec.node_name)
         .context("the operator runs nowhere")?;
-    let cordoned = Cordoned::all_but(&world.cluster, &machine)?;
+    let others: Vec<&str> = NODES.into_iter().filter(|node| *node != machine).collect();
+    let cordoned = Cordoned::cordon(&world.cluster, &others)?;
     world.apply(&world.node("node", "2.18.0", 1)).await?;
     world.until_running("node", "2.18.0", 1).await?;
     drop(cordoned);

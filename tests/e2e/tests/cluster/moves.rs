@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use chainlink_operator::api::{AskedState, ChainlinkNodeStatus};
 use e2e::explain::explain;
-use e2e::machine::NODES;
+use e2e::machine::{Cordoned, NODES};
 use e2e::timeline::Timeline;
 use e2e::world::{condition, pods_with_role};
 use e2e::{Company, World, scenario};
@@ -21,42 +21,6 @@ fn active_of(status: &ChainlinkNodeStatus) -> Result<(String, String)> {
     let active = status.active.clone().context("nobody is active")?;
     let machine = machine_of(status, &active).context("it runs nowhere")?;
     Ok((active, machine))
-}
-
-/// A machine that is drained; it takes pods again when dropped, also where a test fails.
-struct Drained<'a>(&'a World, &'a str);
-
-impl<'a> Drained<'a> {
-    fn drain(world: &'a World, node: &'a str) -> Result<Self> {
-        let drained = Self(world, node);
-        world.timeline.act(&format!("draining {node}"));
-        world.cluster.kubectl(&[
-            "drain",
-            node,
-            "--ignore-daemonsets",
-            "--delete-emptydir-data",
-            "--timeout=120s",
-        ])?;
-        Ok(drained)
-    }
-}
-
-impl<'a> Drained<'a> {
-    /// As a drain begins, without the evictions.
-    fn cordon(world: &'a World, node: &'a str) -> Result<Self> {
-        let drained = Self(world, node);
-        world.timeline.act(&format!("cordoned {node}"));
-        world.cluster.kubectl(&["cordon", node])?;
-        Ok(drained)
-    }
-}
-
-impl Drop for Drained<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = self.0.cluster.kubectl(&["uncordon", self.1]) {
-            eprintln!("{} could not be uncordoned: {error:#}", self.1);
-        }
-    }
 }
 
 /// Every duty but the last ended on request and gave the lock back: nobody was killed.
@@ -121,7 +85,10 @@ async fn drained_in_turn(worlds: &[&World]) -> Result<()> {
         for resident in &residents {
             before.push(active_of(&resident.running().await?)?);
         }
-        let drained = Drained::drain(worlds[0], machine)?;
+        for world in worlds {
+            world.timeline.act(&format!("draining {machine}"));
+        }
+        let drained = Cordoned::drain(&worlds[0].cluster, machine)?;
         for (resident, before) in residents.iter_mut().zip(&before) {
             resident.has_left(machine, before).await?;
         }
@@ -222,7 +189,7 @@ async fn a_drain_waits_for_the_active_where_nothing_else_has_room() -> Result<()
             },
         )
         .await?;
-        let cordoned = Drained::cordon(world, &machine)?;
+        let cordoned = Cordoned::cordon(&world.cluster, &[&machine])?;
         let audit = world.audit()?;
         let status = world
             .until_status("node", "it says what is missing", |status| {
@@ -269,7 +236,7 @@ async fn a_machine_is_left_with_the_version_that_works_while_another_waits_for_a
             .until_status("node", "it waits for approval", held)
             .await?;
         let (active, machine) = active_of(&status)?;
-        let cordoned = Drained::cordon(world, &machine)?;
+        let cordoned = Cordoned::cordon(&world.cluster, &[&machine])?;
         let status = world
             .until_status("node", "the machine is left", |status| {
                 let mut pods = status.pods.iter();
