@@ -14,9 +14,12 @@ pub struct Attempt {
     pub to: String,
     /// Uid of the active that was stopped for it.
     pub stopped: String,
-    /// From when on its pods may have had the lock: the decision to stop the active; once Kubernetes tells of it, the
-    /// end of that one's container.
+    /// From when on its pods may have had the lock: the decision to stop the active; once that is over, the end of that
+    /// one's container, where Kubernetes tells of it.
     pub since: Timestamp,
+    /// Whether the stop was seen to be over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub over: bool,
     /// How often the containers of pods had ended when that was decided, by uid, where one had: times are told in whole
     /// seconds, and by several clocks.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -52,6 +52,11 @@ impl Pass<'_> {
             tracing::info!(pod = victim, "a second look does not permit the stop");
             return Ok(Stopped::No);
         };
+        let ends = |memory: &Memory| memory.attempt.as_ref().map(|attempt| attempt.ends.clone());
+        if ends(&again.memory) != ends(memory) {
+            tracing::info!(pod = victim, "a container has ended since that was written");
+            return Ok(Stopped::No);
+        }
         if let Some(silent) = silent(permit, &seen, asked) {
             tracing::info!(
                 pod = victim,

@@ -1,6 +1,7 @@
 //! What did not work: a handover after which nobody serves, pods that do not come up; and what is done about it with the
 //! last revision that worked.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use super::moves::{Board, Decided};
 use super::situation::{Blocked, Step};
 use super::{Permit, way_back};
 use crate::api::{Attempt, FailedHow, Memory};
-use crate::observe::{Container, Observation, Pod, Revision};
+use crate::observe::{Container, Observation, Pod, Revision, Wanted};
 
 /// The kubelet tells the end of a container in whole seconds.
 const WHOLE_SECOND: Duration = Duration::from_secs(1);
@@ -47,7 +48,9 @@ impl<'a> Board<'a> {
         if !judged {
             return None;
         }
-        let late = stop.at <= before(self.now, self.census.rescue);
+        // One that boots has taken up the work, and gives it back with its end.
+        let unheld = self.memory.unheld_since.unwrap_or(stop.at);
+        let late = stop.at.max(unheld) <= before(self.now, self.census.rescue);
         late.then(|| (FailedHow::Late, self.last_words()))
     }
 
@@ -212,27 +215,82 @@ pub(super) fn note_attempt(
     if !permit.active() {
         return;
     }
-    memory.attempt = permit.to().map(|to| {
-        let ended = |pod: &Pod| Some((pod.id.uid.clone(), pod.last_exit()?.number));
-        Attempt {
-            to: to.to_owned(),
-            stopped: permit.pod().uid.clone(),
-            since: now,
-            ends: seen.pods.iter().filter_map(ended).collect(),
-        }
+    memory.attempt = permit.to().map(|to| Attempt {
+        to: to.to_owned(),
+        stopped: permit.pod().uid.clone(),
+        since: now,
+        over: false,
+        ends: ends(seen),
     });
+}
+
+/// The spec has changed while nothing has worked yet of what the active was stopped for: no end of before says anything of
+/// what is wanted now. While nobody has the lock that is tried in its place.
+pub(super) fn attempt_other(
+    memory: &mut Memory,
+    seen: &Observation,
+    census: &Census<'_>,
+    now: Timestamp,
+) {
+    note_end_of_upgrade(memory, seen, census, now);
+    let Some(attempt) = &mut memory.attempt else {
+        return;
+    };
+    attempt.ends = ends(seen);
+    let Wanted::Revision(wanted) = &seen.intent.wanted else {
+        return;
+    };
+    if memory.last_worked.as_ref() == Some(&wanted.name) || census.active.is_some() {
+        return;
+    }
+    attempt.to.clone_from(&wanted.name);
+    let worked = memory.last_worked.as_ref();
+    let worked = worked.and_then(|worked| seen.revisions.get(worked));
+    let newer = worked.is_some_and(|worked| wanted.version > worked.version);
+    if let Some(upgrade) = memory.upgrade.as_mut().filter(|_| newer) {
+        upgrade.to.clone_from(&wanted.name);
+        upgrade.version = wanted.version.to_string();
+        upgrade.crashed = None;
+    }
+}
+
+/// How often containers have ended, by the uid of their pods.
+fn ends(seen: &Observation) -> BTreeMap<String, i32> {
+    let ended = |pod: &Pod| Some((pod.id.uid.clone(), pod.last_exit()?.number));
+    seen.pods.iter().filter_map(ended).collect()
 }
 
 /// What is wanted works, or nothing is to.
 pub(super) fn forget_attempt(memory: &mut Memory, seen: &Observation, census: &Census<'_>) {
     let hands_over = memory.stopping.as_ref().is_some_and(|stop| stop.active);
     let works = census
-        .active
+        .active_at_work()
         .is_some_and(|active| memory.knows_as_active(&active.id.uid) && census.works(active));
     if seen.intent.replicas == 0 || (works && !hands_over) {
         memory.attempt = None;
         memory.upgrade = None;
     }
+}
+
+/// The attempt whose stop is over, and from when on its pods may have had the lock.
+fn open_attempt<'m>(
+    memory: &'m mut Memory,
+    seen: &Observation,
+    census: &Census<'_>,
+    now: Timestamp,
+) -> Option<&'m Attempt> {
+    let attempt = memory.attempt.as_mut()?;
+    let uid = &attempt.stopped;
+    if !census.accepted(uid) || census.stopping.iter().any(|pod| pod.id.uid == *uid) {
+        return None;
+    }
+    if !attempt.over {
+        let stopped = seen.pods.iter().find(|pod| pod.id.uid == *uid);
+        let ended = stopped.and_then(|pod| memory::ended_at(pod, attempt.since, now));
+        attempt.since = ended.unwrap_or(attempt.since);
+        attempt.over = true;
+    }
+    Some(attempt)
 }
 
 /// A pod of the wanted revision, for which the active was stopped, has ended by itself since, with a reason of its own:
@@ -244,18 +302,13 @@ pub(super) fn remember_crash(
     census: &Census<'_>,
     now: Timestamp,
 ) {
-    let Some(attempt) = &mut memory.attempt else {
+    note_end_of_upgrade(memory, seen, census, now);
+    let Some(attempt) = open_attempt(memory, seen, census, now) else {
         return;
     };
-    let uid = &attempt.stopped;
-    if !census.accepted(uid) || census.stopping.iter().any(|pod| pod.id.uid == *uid) {
-        return;
-    }
-    let stopped = seen.pods.iter().find(|pod| pod.id.uid == *uid);
-    attempt.since = stopped.and_then(memory::ended_at).unwrap_or(attempt.since);
-    let crash = crash_since(seen, attempt);
+    let (to, crash) = (attempt.to.clone(), crash_since(seen, attempt, &attempt.to));
     let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
-    let judged = wanted == Some(&attempt.to)
+    let judged = wanted == Some(&to)
         && memory.last_worked.as_ref() != wanted
         && !(memory.failed.as_ref() == wanted && memory.failed_how == Some(FailedHow::Crashed));
     if let Some(words) = crash.filter(|_| judged) {
@@ -263,12 +316,29 @@ pub(super) fn remember_crash(
     }
 }
 
-/// What a pod of this attempt said that has ended since the lock was free, with a reason of its own.
-fn crash_since(seen: &Observation, attempt: &Attempt) -> Option<String> {
+/// The way back from a newer version is looked for from its end on, also where it is no longer wanted by then.
+fn note_end_of_upgrade(
+    memory: &mut Memory,
+    seen: &Observation,
+    census: &Census<'_>,
+    now: Timestamp,
+) {
+    let Some(to) = memory.upgrade.as_ref().map(|upgrade| upgrade.to.clone()) else {
+        return;
+    };
+    let attempt = open_attempt(memory, seen, census, now);
+    let ended = attempt.is_some_and(|attempt| crash_since(seen, attempt, &to).is_some());
+    if let Some(upgrade) = memory.upgrade.as_mut().filter(|_| ended) {
+        upgrade.crashed.get_or_insert(now);
+    }
+}
+
+/// What a pod of this revision said that has ended since the lock was free, with a reason of its own.
+fn crash_since(seen: &Observation, attempt: &Attempt, revision: &str) -> Option<String> {
     let free = before(attempt.since, WHOLE_SECOND);
     let made = |pod: &&Pod| {
-        let of = pod.revision.as_ref().map(|revision| &revision.name);
-        of == Some(&attempt.to) && !pod.deleted
+        let of = pod.revision.as_ref();
+        of.is_some_and(|of| of.name == revision) && !pod.deleted
     };
     seen.pods.iter().filter(made).find_map(|pod| {
         let known = attempt.ends.get(&pod.id.uid).copied().unwrap_or_default();

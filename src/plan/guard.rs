@@ -302,7 +302,9 @@ fn stoppable<'a>(
             ),
         );
     }
-    if rules.on(Rule::NotFailed) && memory.failed.as_deref() == Some(&to.name) {
+    // Another of its own revision in the place of an active that does not answer is a failover, and none that is tried again.
+    let again = goal.purpose != Purpose::Unresponsive;
+    if rules.on(Rule::NotFailed) && again && memory.failed.as_deref() == Some(&to.name) {
         return deny(
             "HandoverFailed",
             format!(

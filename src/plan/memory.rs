@@ -24,7 +24,7 @@ pub(super) fn refresh(
     now: Timestamp,
 ) -> (Memory, Option<LastHandover>) {
     let mut memory = old.clone();
-    remember_wanted(&mut memory, seen, now);
+    remember_wanted(&mut memory, seen, census, now);
     trial::fails(&mut memory, seen, now);
     remember_versions(&mut memory, seen, census, now);
     remember_restored(&mut memory, seen);
@@ -120,7 +120,7 @@ fn remember_foreign(memory: &mut Memory, seen: &Observation, census: &Census<'_>
     }
 }
 
-fn remember_wanted(memory: &mut Memory, seen: &Observation, now: Timestamp) {
+fn remember_wanted(memory: &mut Memory, seen: &Observation, census: &Census<'_>, now: Timestamp) {
     match &seen.intent.wanted {
         Wanted::Revision(revision) => {
             memory.missing_since = None;
@@ -134,6 +134,7 @@ fn remember_wanted(memory: &mut Memory, seen: &Observation, now: Timestamp) {
                     since: now,
                 });
                 trial::forget_failure(memory);
+                failure::attempt_other(memory, seen, census, now);
                 memory.database_differs = None;
                 memory.checked = None;
                 memory.set_aside = None;
@@ -404,17 +405,21 @@ fn forget_stop(memory: &mut Memory, seen: &Observation, census: &Census<'_>, now
     } else if over && !stop.over {
         // From now on the lock can be taken: a node may need its whole grace period to end.
         stop.over = true;
-        stop.at = pod.and_then(ended_at).unwrap_or(now);
+        stop.at = pod
+            .and_then(|pod| ended_at(pod, stop.at, now))
+            .unwrap_or(now);
     }
 }
 
-/// When its container ended, if Kubernetes says so.
-pub(super) fn ended_at(pod: &Pod) -> Option<Timestamp> {
-    match &pod.container {
+/// When the container of a stopped pod ended, if Kubernetes says so: after the stop was decided and before it was seen
+/// to be over, whatever the clock of its machine is.
+pub(super) fn ended_at(pod: &Pod, decided: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    let ended = match &pod.container {
         Container::Down { exit, .. } => exit.at,
         Container::Ended { exit } => exit.as_ref().and_then(|exit| exit.at),
         Container::NotStarted { .. } | Container::Running { .. } => None,
-    }
+    };
+    ended.map(|at| at.max(decided).min(now))
 }
 
 /// Writes a creation into the memory before it happens (rule S4).

@@ -261,7 +261,11 @@ impl<'a> Board<'a> {
                 && !self.census.is_active(pod)
                 && self.lateness(pod).is_some_and(|blocked| blocked.stalled)
         };
-        refused || self.live.iter().any(|pod| stuck(pod))
+        let unchecked = || {
+            let keeps = self.fails_its_check(target);
+            keeps.is_some_and(|blocked| blocked.stalled)
+        };
+        refused || self.live.iter().any(|pod| stuck(pod)) || unchecked()
     }
 
     /// `paused: true`: what was lost is repaired, and nothing else is done.

@@ -5,6 +5,7 @@ use super::census::before;
 use super::database::{Evidence, of_active, of_outside};
 use super::guard::{self, Cause};
 use super::moves::{Board, Decided};
+use super::relocate::is_preferred;
 use super::situation::{Blocked, Situation, Step};
 use crate::api::FailedHow;
 use crate::node::LockMode;
@@ -210,13 +211,25 @@ impl<'a> Board<'a> {
         Decided::nothing(situation)
     }
 
-    /// Pods beyond `replicas`: those that do not wait first, then the youngest that waits.
+    /// Pods beyond `replicas`: those that do not wait first, then those on the machine of another, then the youngest. The
+    /// only one where the active should live stays.
     pub(super) fn trim(&self) -> Decided {
+        let others = |pod: &Pod, fits: &dyn Fn(&Pod) -> bool| {
+            let mut others = self.live.iter().filter(|other| other.id != pod.id);
+            others.any(|other| fits(other))
+        };
+        let shares =
+            |pod: &Pod| pod.machine.is_some() && others(pod, &|other| other.machine == pod.machine);
+        let preferred = |pod: &Pod| is_preferred(self.seen, pod);
+        let only_there = |pod: &Pod| preferred(pod) && !others(pod, &preferred);
         let surplus = self
             .live
             .iter()
             .filter(|pod| !self.census.is_active(pod))
-            .max_by_key(|pod| (!pod.waits(), pod.created, &pod.id.name));
+            .max_by_key(|pod| {
+                let dispensable = (!pod.waits(), !only_there(pod), shares(pod));
+                (dispensable, pod.created, &pod.id.name)
+            });
         match surplus {
             Some(pod) => self.stop_other(pod, Cause::Surplus),
             None => Decided::nothing(Situation::at(Step::Steady)),

@@ -33,7 +33,7 @@ pub(super) fn serves(memory: &mut Memory, active: &Pod, revision: &Revision, now
         return;
     }
     memory.trial = None;
-    if memory.last_worked.as_ref() == Some(name) {
+    if memory.last_worked.as_ref() == Some(name) && !distrusted(memory, name) {
         return;
     }
     memory.trial = memory.last_worked.clone().map(|before| Trial {
@@ -76,6 +76,12 @@ pub(super) fn fails(memory: &mut Memory, seen: &Observation, now: Timestamp) {
         return;
     };
     memory.trial = None;
+    // Nobody looked for so long: it had passed. Where clocks differ that is not believed.
+    let passed = |at| before(at, CRASH_LOOP) > trial.since && at <= now;
+    if exit.at.is_some_and(passed) {
+        works(memory, &trial.revision);
+        return;
+    }
     let version = |name: &String| -> Option<&NodeVersion> {
         seen.revisions.get(name).map(|revision| &revision.version)
     };

@@ -120,6 +120,18 @@ impl Board<'_> {
         Some(decided)
     }
 
+    /// What keeps the check of `target` from being passed, where no pod of it is made before.
+    pub(super) fn fails_its_check(&self, target: &Revision) -> Option<Blocked> {
+        let known = self.memory.validation.as_ref();
+        let validation = known.filter(|validation| validation.revision == target.name)?;
+        let open = matches!(
+            validation.state,
+            ValidationState::Pending | ValidationState::Invalid
+        );
+        let blocked = self.keeps_from_passing(validation, pod(self.seen, validation));
+        blocked.filter(|_| open)
+    }
+
     /// What is wrong with the configuration, or keeps the check from being made.
     fn keeps_from_passing(
         &self,

@@ -186,6 +186,7 @@ pub struct Tried {
     pub to: u8,
     pub stopped: u8,
     pub since: Ago,
+    pub over: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -283,6 +284,7 @@ impl Mind {
                 to: revision(attempt.to),
                 stopped: uid(attempt.stopped),
                 since: attempt.since.at() - AFTER_WHAT_WAS_BEFORE,
+                over: attempt.over,
                 ends: cluster
                     .pods()
                     .iter()
@@ -361,6 +363,7 @@ impl Mind {
                 to: kind_of(&attempt.to),
                 stopped: number_of_uid(&attempt.stopped),
                 since: Ago::of(attempt.since),
+                over: attempt.over,
             }),
             coming: memory.coming.as_ref().map(|coming| {
                 (

@@ -55,7 +55,8 @@ pub fn judge(thought: &Thought) -> Judged {
             };
             // One that has come to serve after all has not failed.
             let failed = memory.failed.as_ref().and(plan.memory.failed.as_ref());
-            if failed.is_some() && failed == to && wanted == to {
+            let again = permit.purpose() != Purpose::Unresponsive;
+            if again && failed.is_some() && failed == to && wanted == to {
                 return broken("NotFailed", "a handover that has failed is tried again");
             }
         }

@@ -7,7 +7,7 @@ use super::relocation::{machine, pair};
 use super::world::{World, nothing, v1, v2};
 use crate::observe::Preferred;
 
-fn at_home_in_zone_b(automatic: Option<u64>) -> World {
+pub(super) fn at_home_in_zone_b(automatic: Option<u64>) -> World {
     let mut world = pair();
     world.intent.wishes.preferred = Some(Preferred {
         labels: BTreeMap::from([("zone".to_owned(), "b".to_owned())]),

@@ -1,5 +1,7 @@
 //! `replicas`: up, down, to nothing.
 
+use super::failback::at_home_in_zone_b;
+use super::relocation::machine;
 use super::world::{World, nothing, v1, v2};
 use crate::plan::Step;
 
@@ -36,6 +38,33 @@ fn scale_down_never_stops_the_active() {
     assert_eq!(stopped, ["stop b", "stop c"]);
     assert_eq!(world.plan().situation.step, Step::Steady);
     assert_eq!(world.labelled(), ["a"]);
+}
+
+#[test]
+fn scale_down_spreads_and_keeps_the_only_one_where_the_active_should_live() {
+    let three = || {
+        let mut world = World::with(3)
+            .active("a", &v1())
+            .standby("b", &v1())
+            .standby("c", &v1())
+            .at_rest();
+        // The youngest is the one that goes where nothing else counts.
+        world.pod("c").created += std::time::Duration::from_secs(1);
+        world
+    };
+    let one_less = |mut world: World| {
+        world.intent.replicas = 2;
+        world.obey()
+    };
+    assert_eq!(one_less(three()), ["stop c"]);
+    let mut beside = three();
+    beside.pod("b").machine = beside.pod("a").machine.clone();
+    assert_eq!(one_less(beside), ["stop b"]);
+    let mut preferring = three();
+    preferring.intent.wishes.preferred = at_home_in_zone_b(None).intent.wishes.preferred;
+    let machine = machine(false, "b");
+    preferring.machines = Some([("machine-c".to_owned(), machine)].into());
+    assert_eq!(one_less(preferring), ["stop b"]);
 }
 
 #[test]

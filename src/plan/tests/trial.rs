@@ -1,6 +1,7 @@
 //! A revision that has just taken over, and ends.
 
 use super::world::*;
+use crate::api::FailedHow;
 use crate::node::ExitKind;
 use crate::observe::{Container, Revision};
 
@@ -134,6 +135,13 @@ fn a_successor_that_ends_while_its_temporary_server_answers_is_rolled_back() {
 
 /// `a` was stopped for the first of two pods of the changed revision, 400 ms after a whole second, and is gone.
 fn stopped_for_the_first_of_two() -> (World, String, String) {
+    let (mut world, first, second) = stopped_for_the_first_of_two_that_is_there();
+    world.gone("a");
+    (world, first, second)
+}
+
+/// The same, and it is not over.
+fn stopped_for_the_first_of_two_that_is_there() -> (World, String, String) {
     let mut world = World::with(2)
         .active("a", &v1())
         .standby("b", &v1())
@@ -144,12 +152,10 @@ fn stopped_for_the_first_of_two() -> (World, String, String) {
         world.carry_on_until_stop();
         world.pods.retain(|pod| !pod.deleted || pod.id.name == "a");
     }
-    world.gone("a");
-    let [first, second] = &world.pods[..] else {
-        panic!("{:?}", world.pods);
-    };
-    let names = (first.id.name.clone(), second.id.name.clone());
-    (world, names.0, names.1)
+    let names = world.pods.iter().map(|pod| pod.id.name.clone());
+    let names: Vec<String> = names.filter(|name| name != "a").collect();
+    let [first, second] = names.try_into().unwrap();
+    (world, first, second)
 }
 
 /// It exits now, which the kubelet tells in whole seconds, is started again and waits.
@@ -240,6 +246,127 @@ fn an_end_in_the_second_of_the_stop_but_before_it_says_nothing_of_the_handover()
         world.obey();
         assert_eq!(world.memory.failed, Some(to.name));
     }
+}
+
+/// Also one that is not the version of before, to which there is no way back.
+#[test]
+fn a_newer_version_that_ends_once_and_then_works_is_trusted_again() {
+    let (mut world, active) = handed_over(&v2());
+    world.later(5);
+    let other = ends(&mut world, &active, ExitKind::OutOfMemory);
+    world.obey();
+    assert_eq!(world.memory.failed, Some(v2().name));
+    for _ in 0..70 {
+        world.later(1);
+        world.obey();
+        world.progress();
+    }
+    assert_eq!(world.memory.failed, None);
+    assert_eq!(world.blocked(), None);
+    assert_eq!(world.labelled(), [other]);
+}
+
+#[test]
+fn a_trial_that_was_passed_while_the_operator_was_away_is_not_failed_by_a_later_end() {
+    let (mut world, active) = handed_over(&changed());
+    let before = world.handovers;
+    world.later(7_200);
+    ends(&mut world, &active, ExitKind::OutOfMemory);
+    world.later(1);
+    world.carry_on();
+    assert_eq!(world.memory.failed, None);
+    assert_eq!(world.memory.last_worked, Some(changed().name));
+    assert_eq!(world.handovers, before);
+    for pod in &world.pods {
+        assert_eq!(pod.revision, Some(changed()));
+    }
+}
+
+/// The lock was with it for all that time.
+#[test]
+fn a_long_boot_that_is_broken_off_is_no_handover_that_failed_before_the_lock_was_free_for_long() {
+    for kind in [ExitKind::DatabaseAway, ExitKind::Killed, ExitKind::Deposed] {
+        let mut world = World::with(1).active("a", &v1()).at_rest();
+        world.want_settled(&changed());
+        let successor = world.carry_on_until_stop();
+        world.gone("a");
+        world.obey();
+        world.takes(&successor);
+        world.boots(&successor);
+        world.later(40);
+        world.obey();
+        world.crashes(&successor, kind, "connection refused");
+        for _ in 0..10 {
+            let acts = world.obey();
+            assert!(
+                acts.iter().all(|act| !act.starts_with("create")),
+                "{acts:?}"
+            );
+            assert_eq!(world.memory.failed, None);
+            world.later(1);
+        }
+        world.later(15);
+        world.obey();
+        assert_eq!(world.memory.failed_how, Some(FailedHow::Late));
+    }
+}
+
+/// The stopped active's machine has another clock than the operator and the successor's machine.
+#[test]
+fn when_a_stop_was_over_is_believed_only_between_its_decision_and_the_look_that_shows_it() {
+    for seconds in [-300, 0, 300] {
+        let (mut world, first, _) = stopped_for_the_first_of_two_that_is_there();
+        let told = world.now + jiff::SignedDuration::from_secs(seconds);
+        world.crashes("a", ExitKind::CleanStop, "");
+        let Container::Down { exit, .. } = &mut world.pod("a").container else {
+            panic!("it is down");
+        };
+        exit.at = Some(told);
+        for _ in 0..5 {
+            world.later(1);
+            world.obey();
+            assert_eq!(world.memory.failed, None, "{seconds}");
+        }
+        world.gone("a");
+        world.takes(&first);
+        world.boots(&first);
+        world.obey();
+        exits_and_waits_again(&mut world, &first, ExitKind::Credentials);
+        world.obey();
+        assert_eq!(world.memory.failed, Some(changed().name), "{seconds}");
+    }
+}
+
+/// Deleted by somebody in the moment in which it serves first.
+#[test]
+fn an_active_that_is_on_its_way_out_has_not_shown_that_its_revision_works() {
+    let (mut world, first, second) = stopped_for_the_first_of_two();
+    world.takes(&first);
+    world.pod(&first).deleted = true;
+    world.obey();
+    world.gone(&first);
+    world.obey();
+    exits_and_waits_again(&mut world, &second, ExitKind::Credentials);
+    world.obey();
+    assert_eq!(world.memory.failed, Some(changed().name));
+}
+
+/// What crashed may work once its cause is mended, be it the spec or what it refers to.
+#[test]
+fn a_spec_that_goes_back_and_forth_is_not_judged_by_an_end_of_before() {
+    let (mut world, first, second) = stopped_for_the_first_of_two();
+    world.gone(&second);
+    exits_and_waits_again(&mut world, &first, ExitKind::Credentials);
+    world.obey();
+    assert_eq!(world.memory.failed, Some(changed().name));
+    world.want(&configured("2.28.0", "another"));
+    world.remember();
+    world.want(&changed());
+    world.remember();
+    assert_eq!(world.memory.failed, None);
+    exits_and_waits_again(&mut world, &first, ExitKind::Credentials);
+    world.remember();
+    assert_eq!(world.memory.failed, Some(changed().name));
 }
 
 /// The clock of a machine need not be that of the operator.

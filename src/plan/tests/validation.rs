@@ -45,6 +45,35 @@ fn a_configuration_is_checked_before_anything_is_made_or_stopped_for_it() {
     assert_eq!(world.memory.validation, None, "it is forgotten");
 }
 
+/// Nothing of it will come up before a person has acted.
+#[test]
+fn a_configuration_that_fails_its_check_keeps_nobody_on_a_machine_that_is_being_emptied() {
+    let trouble = Trouble {
+        reason: "InvalidImageName".to_owned(),
+        message: "not found".to_owned(),
+    };
+    for checked in [invalid(), Checked::NotYet(Some(trouble))] {
+        let mut world = being_checked();
+        world.validation_comes_to(&checked);
+        world.obey();
+        world.emptied(&["a"]);
+        world.carry_on();
+        assert_eq!(world.handovers, 1, "{checked:?}");
+        assert_eq!(world.versions(), ["2.28.0", "2.28.0"]);
+        assert!(!world.has("a"));
+        let told = world.blocked().unwrap();
+        assert!(told.1, "{told:?}");
+    }
+    // One that goes on moves the lock itself.
+    let mut world = being_checked();
+    world.emptied(&["a"]);
+    for _ in 0..5 {
+        world.obey();
+        world.later(1);
+    }
+    assert_eq!(world.handovers, 0);
+}
+
 #[test]
 fn an_invalid_configuration_replaces_nothing_and_is_told_in_the_nodes_words() {
     let mut world = being_checked();

@@ -622,6 +622,53 @@ fn a_spec_that_goes_back_is_obeyed_the_same_way() {
     assert_eq!(world.blocked(), None);
 }
 
+/// In the same look, or before it.
+#[test]
+fn a_spec_that_goes_back_before_the_end_of_the_newer_version_is_obeyed_as_well() {
+    for (took, early) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (mut world, successor) = handed_over(1, &said());
+        world.obey();
+        if took {
+            world.takes(&successor);
+            world.boots(&successor);
+            world.obey();
+        }
+        world.want(&v1());
+        if early {
+            world.remember();
+        }
+        world.later(1);
+        world.crashes(&successor, ExitKind::Unknown, "pg_dump failed");
+        let acts = goes_on(&mut world, 10, &free());
+        assert!(makes_older(&acts), "{took}, {early}: {acts:?}");
+        world.carry_on();
+        assert_eq!(world.versions(), ["2.28.0"]);
+    }
+}
+
+#[test]
+fn a_correction_that_takes_the_free_lock_and_ends_is_rolled_back_as_well() {
+    let mended = configured("2.29.0", "mended");
+    let (mut world, successor) = handed_over(1, &said());
+    ends_with_the_lock(&mut world, &successor);
+    world.want_settled(&mended);
+    world.gone(&successor);
+    for _ in 0..20 {
+        let acts = goes_on(&mut world, 1, &free());
+        if makes_older(&acts) {
+            return;
+        }
+        let newer = world.pods.iter().filter(|pod| !pod.deleted);
+        let newer: Vec<String> = newer.map(|pod| pod.id.name.clone()).collect();
+        for name in newer {
+            if !matches!(world.pod(&name).container, Container::Down { .. }) {
+                ends_with_the_lock(&mut world, &name);
+            }
+        }
+    }
+    panic!("{:#?}", world.plan());
+}
+
 #[test]
 fn a_pause_and_an_operator_that_is_new_change_nothing_of_it() {
     let (mut world, successor) = ended(1);
