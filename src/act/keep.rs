@@ -15,8 +15,9 @@ use kube::api::{
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
-use super::{controls, refusal};
+use super::{controls, is_orphan, refusal};
 use crate::api::ChainlinkNode;
 use crate::api::names::{BUDGET_ACTIVE_ANNOTATION, FIELD_MANAGER};
 use crate::build::{self, Content, Resolved};
@@ -109,7 +110,7 @@ impl<'a> Keeper<'a> {
         };
         let maps = self.config_maps();
         match maps.get_metadata_opt(&map.name_any()).await? {
-            Some(there) => Ok(self.keeping(&there)),
+            Some(there) => self.keeping(&maps, &there).await,
             None => self.make(&maps, &map).await,
         }
     }
@@ -123,24 +124,55 @@ impl<'a> Keeper<'a> {
             Ok(_) => Ok(Keeping::Done),
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 let there = api.get_metadata(&object.name_any()).await?;
-                Ok(self.keeping(&there))
+                self.keeping(api, &there).await
             }
             Err(error) => Err(error),
         }
     }
 
-    fn keeping<K>(&self, there: &PartialObjectMeta<K>) -> Keeping
+    async fn keeping<K>(
+        &self,
+        api: &Api<K>,
+        there: &PartialObjectMeta<K>,
+    ) -> Result<Keeping, kube::Error>
     where
-        K: Resource<DynamicType = ()>,
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
         if controls(self.node, there) {
-            return Keeping::Done;
+            return Ok(Keeping::Done);
         }
-        Keeping::NotOurs(format!(
+        if is_orphan(self.node, there) {
+            self.adopt(api, there).await?;
+            return Ok(Keeping::Done);
+        }
+        Ok(Keeping::NotOurs(format!(
             "a {} named {} exists and is not this resource's: remove it, or rename the resource",
             K::kind(&()),
             there.name_any()
-        ))
+        )))
+    }
+
+    /// What is of one name is of one content: the name is made from it.
+    async fn adopt<K>(&self, api: &Api<K>, orphan: &PartialObjectMeta<K>) -> Result<(), kube::Error>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let mut owners = orphan.owner_references().to_vec();
+        owners.extend(build::owner(self.node));
+        let patch = json!({"metadata": {
+            "uid": orphan.metadata.uid,
+            "resourceVersion": orphan.metadata.resource_version,
+            "ownerReferences": owners,
+        }});
+        let parameters = PatchParams::default();
+        api.patch_metadata(&orphan.name_any(), &parameters, &Patch::Merge(patch))
+            .await
+            .map(drop)
+    }
+
+    /// Whether an object may be brought up to date: applying it takes an orphan over.
+    fn may_apply(&self, there: &impl ResourceExt) -> bool {
+        controls(self.node, there) || is_orphan(self.node, there)
     }
 
     /// Makes the Secret that signs the sessions, where there is none: it is never read and never
@@ -215,17 +247,16 @@ impl<'a> Keeper<'a> {
             Api::namespaced(self.client.clone(), &self.namespace);
         for (name, wanted) in build::budgets(self.node, standbys_kept, active) {
             let there = budgets.get_opt(&name).await?;
-            if there
-                .as_ref()
-                .is_some_and(|there| !controls(self.node, there))
-            {
+            if there.as_ref().is_some_and(|there| !self.may_apply(there)) {
                 return Ok(Some(name));
             }
             let as_wanted = there.is_some_and(|there| {
                 let counted_for = |budget: &PodDisruptionBudget| {
                     budget.annotations().get(BUDGET_ACTIVE_ANNOTATION).cloned()
                 };
-                there.spec == wanted.spec && counted_for(&there) == counted_for(&wanted)
+                controls(self.node, &there)
+                    && there.spec == wanted.spec
+                    && counted_for(&there) == counted_for(&wanted)
             });
             if !as_wanted {
                 let parameters = PatchParams::apply(FIELD_MANAGER).force();
@@ -252,10 +283,10 @@ impl<'a> Keeper<'a> {
             }
             return Ok(Service::AsWanted);
         };
-        if ours == Some(false) {
+        if there.as_ref().is_some_and(|there| !self.may_apply(there)) {
             return Ok(Service::NotOurs);
         }
-        if there.is_some_and(|there| is_as_wanted(&there, wanted)) {
+        if ours == Some(true) && there.is_some_and(|there| is_as_wanted(&there, wanted)) {
             return Ok(Service::AsWanted);
         }
         let parameters = PatchParams::apply(FIELD_MANAGER).force();

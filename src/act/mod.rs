@@ -8,6 +8,7 @@ mod refusal;
 use kube::ResourceExt;
 
 use crate::api::ChainlinkNode;
+use crate::build;
 
 pub use keep::{Keeper, Keeping, Kept, Services};
 pub use pods::{Actor, Outcome};
@@ -21,4 +22,14 @@ fn controls(node: &ChainlinkNode, object: &impl ResourceExt) -> bool {
         .owner_references()
         .iter()
         .any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
+}
+
+/// Whether an object was left by an earlier resource of this name, which was deleted without what belonged to it
+/// (`kubectl delete --cascade=orphan`): it is taken over as pods are.
+fn is_orphan(node: &ChainlinkNode, object: &impl ResourceExt) -> bool {
+    let mut owners = object.owner_references().iter();
+    let mut labels = build::labels(&node.name_any()).into_iter();
+    let of_node = labels.all(|(key, value)| object.labels().get(&key) == Some(&value));
+    let controlled = owners.any(|owner| owner.controller == Some(true));
+    of_node && !controlled && object.meta().deletion_timestamp.is_none()
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::meddler::{Call, Fate};
 use crate::operator::Operator;
-use crate::world::{HOME, Phase, World, two_replicas};
+use crate::world::{HOME, NAME, Phase, World, two_replicas};
 
 async fn at_work() -> (World, Operator) {
     let world = World::new(&two_replicas());
@@ -41,6 +41,75 @@ async fn an_orphan_is_adopted() {
     let pod = world.with(|all| all.pod("pod 2")).unwrap();
     assert_eq!(pod["metadata"]["ownerReferences"], owned);
     assert_eq!(world.deeds(), deeds);
+}
+
+/// `kubectl delete --cascade=orphan`, and the same file applied again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_earlier_resource_has_left_is_taken_over_and_works_on() {
+    let (world, operator) = at_work().await;
+    drop(operator);
+    let deeds = world.deeds();
+    let kinds = [
+        "pods",
+        "services",
+        "configmaps",
+        "controllerrevisions",
+        "poddisruptionbudgets",
+    ];
+    let names = |kind| world.with(|all| all.store.all(kind)).into_keys();
+    for kind in kinds {
+        for name in names(kind) {
+            world.with(|all| {
+                all.store.change(kind, &name, |object| {
+                    object["metadata"]["ownerReferences"] = json!([]);
+                });
+            });
+        }
+    }
+    world.with(|all| {
+        all.store.change("chainlinknodes", NAME, |node| {
+            node["metadata"]["uid"] = json!("another");
+            node.as_object_mut().unwrap().remove("status");
+        });
+    });
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    for kind in kinds {
+        assert!(names(kind).next().is_some(), "no {kind}");
+        for name in names(kind) {
+            let object = world.with(|all| all.store.find(kind, &name)).unwrap();
+            let owners = &object["metadata"]["ownerReferences"];
+            assert_eq!(owners[0]["uid"], "another", "{kind} {name}: {owners}");
+        }
+    }
+    assert_eq!(world.deeds(), deeds);
+    assert_eq!(world.wrongs(), [""; 0]);
+    world.upgrade("2.29.0");
+    operator.rest().await;
+    assert_eq!(world.status()["currentVersion"], "2.29.0");
+    // Also what it took over is tidied away in its time.
+    assert_eq!(world.deeds().last().unwrap(), "remove revision 1");
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_of_that_name_that_is_nobodys_is_left_alone() {
+    let world = World::new(&two_replicas());
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME},
+        "spec": {"selector": {"app": "theirs"}, "ports": [{"port": 6688}]},
+    });
+    world
+        .with(|all| all.store.create("services", theirs))
+        .unwrap();
+    let before = world.with(|all| all.store.find("services", NAME)).unwrap();
+    Operator::start(&world)
+        .drive_in_vain("it is told", |world| message(world).contains("Service"))
+        .await;
+    assert_eq!(
+        world.with(|all| all.store.find("services", NAME)).unwrap(),
+        before
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

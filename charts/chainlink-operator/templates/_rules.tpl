@@ -27,13 +27,14 @@ sessionSecrets and databaseVerification add one right each, below.
 - apiGroups: [""]
   resources: [services]
   verbs: [get, create, patch, delete]
-# The node's files, each revision's own; and those that the user refers to.
+# The node's files, each revision's own; and those that the user refers to. Those that an earlier resource of the same
+# name has left are taken over, which is a patch.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, list, watch, create, delete]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [controllerrevisions]
-  verbs: [get, list, create, delete]
+  verbs: [get, list, create, patch, delete]
 # One that keeps the active from being evicted, and one for its standbys.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]

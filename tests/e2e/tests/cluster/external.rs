@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use chainlink_operator::api::ChainlinkNodeStatus;
+use e2e::explain::explain;
+use e2e::timeline::Timeline;
 use e2e::world::{PATIENCE, condition, pods_with_role};
 use e2e::{Company, World, scenario};
 use k8s_openapi::api::core::v1::Pod;
@@ -122,6 +124,57 @@ async fn a_resource_is_renamed_with_one_handover() -> Result<()> {
             })
             .await?;
         world.delete("old").await
+    })
+    .await
+}
+
+/// As docs/migration.md says it.
+async fn moved(world: &World, there: &World) -> Result<()> {
+    there
+        .secret("database", &[("url", world.database_url())])
+        .await?;
+    world.apply(&world.node("node", "2.18.0", 2)).await?;
+    world.until_running("node", "2.18.0", 2).await?;
+    there.apply(&there.node("node", "2.18.0", 2)).await?;
+    until_external(there, "node").await?;
+    ensure!(world.gaps().await?.is_empty(), "the lock moved too soon");
+    for (one, other) in [(world, there), (there, world)] {
+        let name = format!("{}/node", other.namespace);
+        let what = format!("it is told that the database is that of {name}");
+        let told = |status: &ChainlinkNodeStatus| {
+            let mut conditions = status.conditions.iter();
+            conditions.any(|one| {
+                one.type_ == "DatabaseShared" && one.status == "True" && one.message.contains(&name)
+            })
+        };
+        one.until_status("node", &what, told).await?;
+    }
+    world.change("node", json!({"replicas": 0})).await?;
+    let status = there.until_running("node", "2.18.0", 2).await?;
+    ensure!(world.gaps().await?.len() == 1, "more than one handover");
+    let active = status.active.unwrap_or_default();
+    there.until_service_leads_to("node", &active).await?;
+    world
+        .until_status("node", "all pods of the old one are gone", |status| {
+            status.pods.is_empty()
+        })
+        .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_resource_is_moved_to_another_namespace_with_one_handover() -> Result<()> {
+    scenario("moved", Company::Welcome, async |world| {
+        let namespace = format!("{}-there", world.namespace);
+        let there = World::new(&world.cluster, &namespace, Timeline::new(false)).await?;
+        let there = there.with_secrets().await?;
+        let outcome = moved(world, &there).await;
+        if let Err(error) = &outcome {
+            eprintln!("{}", explain(&there, error));
+        }
+        there.remove().await?;
+        outcome
     })
     .await
 }
