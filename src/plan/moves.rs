@@ -302,7 +302,8 @@ impl<'a> Board<'a> {
     pub(super) fn end(&self) -> Decided {
         match guard::stop_for_end(self.census, self.rules) {
             Ok(Some(permit)) => Decided::stop(permit, Step::Ending),
-            Ok(None) if self.seen.pods.iter().all(Pod::ended) => {
+            // What people are told to wait for: a restored backup is believed from then on.
+            Ok(None) if self.seen.pods.is_empty() => {
                 Decided::nothing(Situation::at(Step::Hibernating))
             }
             Ok(None) => self.still_stopping(Step::Ending),
@@ -358,8 +359,11 @@ impl<'a> Board<'a> {
 
     pub(super) fn hold_quietly(&self) -> Decided {
         let missing = self.live.len() < self.seen.intent.replicas;
+        // After `replicas: 0` nothing but what the spec asks for is started: the database may be that of a backup.
+        let anew = self.live.is_empty() && self.memory.last_active.is_none();
         let repair = self
             .last_worked()
+            .filter(|_| !anew)
             .filter(|proven| (missing && self.one_at_a_time()) || self.nobody_can_serve(proven));
         if let Some(revision) = repair {
             return self.make(revision, Step::Restoring);

@@ -478,6 +478,51 @@ fn after_a_restored_backup_an_older_version_is_allowed_once_it_is_said() {
     assert_eq!(world.blocked().unwrap().0, "VersionWentBack");
 }
 
+/// The backup may have been restored before anybody said so: the newer version would migrate it again.
+#[test]
+fn after_a_hibernation_nothing_is_started_but_what_the_spec_asks_for() {
+    for refused in [true, false] {
+        let mut world = World::with(1).active("a", &v2()).wanting(&v2()).at_rest();
+        world.intent.replicas = 0;
+        assert_eq!(world.carry_on().step, Step::Hibernating);
+        if refused {
+            world.want(&v1());
+        } else {
+            world.want_unusable("ConfigMapMissing", true);
+        }
+        world.intent.replicas = 2;
+        for _ in 0..100 {
+            let acts = world.obey();
+            assert!(
+                acts.iter().all(|act| !act.starts_with("create")),
+                "{acts:?}"
+            );
+            world.later(10);
+        }
+        world.want(&v2());
+        world.carry_on();
+        assert_eq!(world.versions(), ["2.29.0", "2.29.0"]);
+    }
+}
+
+/// Who waits for that says next that a backup was restored, which is believed only then.
+#[test]
+fn a_hibernation_is_over_only_when_the_last_pod_is_gone() {
+    let mut world = World::with(1).active("a", &v2()).wanting(&v2()).at_rest();
+    world.intent.replicas = 0;
+    world.obey();
+    world.ends("a");
+    world.intent.wishes.restored = Some((v1().version, "2.28.0".to_owned()));
+    world.remember();
+    assert_eq!(world.plan().situation.step, Step::Ending);
+    world.gone("a");
+    world.remember();
+    assert_eq!(world.plan().situation.step, Step::Hibernating);
+    world.want(&v1());
+    world.intent.replicas = 1;
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+}
+
 #[test]
 fn a_restored_backup_is_not_believed_while_a_pod_is_there() {
     let mut world = World::with(1).active("a", &v2()).wanting(&v2()).at_rest();

@@ -150,7 +150,7 @@ async fn moved(world: &World, there: &World) -> Result<()> {
         one.until_status("node", &what, told).await?;
     }
     world.change("node", json!({"replicas": 0})).await?;
-    let status = there.until_running("node", "2.18.0", 2).await?;
+    let status = there.until_status_running("node", "2.18.0", 2).await?;
     ensure!(world.gaps().await?.len() == 1, "more than one handover");
     let active = status.active.unwrap_or_default();
     there.until_service_leads_to("node", &active).await?;
