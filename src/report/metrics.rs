@@ -108,7 +108,7 @@ impl Default for Metrics {
         );
         registry.register_with_unit(
             "last_gap",
-            "Time without an active in the last handover or failover",
+            "Time without an active in the last handover or failover, where its begin and end were seen",
             Unit::Seconds,
             gap.clone(),
         );
@@ -141,6 +141,14 @@ fn condition(namespace: &str, node: &str, kind: &str) -> NodeCondition {
         namespace: namespace.to_owned(),
         node: node.to_owned(),
         condition: kind.to_owned(),
+    }
+}
+
+fn moved(namespace: &str, node: &str, reason: &str) -> Move {
+    Move {
+        namespace: namespace.to_owned(),
+        node: node.to_owned(),
+        reason: reason.to_owned(),
     }
 }
 
@@ -179,6 +187,24 @@ impl Metrics {
             drop(self.switchovers.get_or_create(&labels));
             drop(self.drills.get_or_create(&labels));
         }
+        for reason in MOVES {
+            drop(self.moves.get_or_create(&moved(namespace, node, reason)));
+        }
+        // It stands in the status, and is not to be gone with a restart of the operator.
+        let last = status.last_handover.as_ref();
+        let gap = last.and_then(|last| i32::try_from(last.gap_ms?).ok());
+        let labels = Node {
+            namespace: namespace.to_owned(),
+            node: node.to_owned(),
+        };
+        match gap {
+            Some(millis) => drop(
+                self.gap
+                    .get_or_create(&labels)
+                    .set(f64::from(millis) / 1000.0),
+            ),
+            None => drop(self.gap.remove(&labels)),
+        }
     }
 
     /// Counts a switchover and a drill that ended between two statuses.
@@ -206,18 +232,9 @@ impl Metrics {
 
     /// Counts a handover or failover that ended.
     pub fn moved(&self, namespace: &str, node: &str, done: &LastHandover) {
-        let (namespace, node) = (namespace.to_owned(), node.to_owned());
-        let labels = Move {
-            namespace: namespace.clone(),
-            node: node.clone(),
-            reason: done.reason.clone(),
-        };
-        self.moves.get_or_create(&labels).inc();
-        if let Some(millis) = done.gap_ms.and_then(|millis| i32::try_from(millis).ok()) {
-            self.gap
-                .get_or_create(&Node { namespace, node })
-                .set(f64::from(millis) / 1000.0);
-        }
+        self.moves
+            .get_or_create(&moved(namespace, node, &done.reason))
+            .inc();
     }
 
     /// Forgets a resource that is gone.
@@ -240,11 +257,7 @@ impl Metrics {
             self.drills.remove(&labels);
         }
         for reason in MOVES {
-            self.moves.remove(&Move {
-                namespace: namespace.clone(),
-                node: node.clone(),
-                reason: reason.to_owned(),
-            });
+            self.moves.remove(&moved(&namespace, &node, reason));
         }
         self.gap.remove(&Node { namespace, node });
     }
@@ -281,6 +294,11 @@ mod tests {
             gap_ms: Some(1750),
             gap: None,
         };
+        let status = ChainlinkNodeStatus {
+            last_handover: Some(done.clone()),
+            ..ChainlinkNodeStatus::default()
+        };
+        metrics.status("chain", "mainnet", &status);
         metrics.moved("chain", "mainnet", &done);
         let text = metrics.text().unwrap();
         let labels = r#"{namespace="chain",node="mainnet""#;
@@ -296,6 +314,40 @@ mod tests {
             )),
             "{text}"
         );
+    }
+
+    #[test]
+    fn every_reason_of_a_move_counts_from_zero_and_the_gap_outlives_a_restart() {
+        let metrics = Metrics::default();
+        metrics.status("chain", "mainnet", &ChainlinkNodeStatus::default());
+        let text = metrics.text().unwrap();
+        let labels = r#"{namespace="chain",node="mainnet""#;
+        for reason in MOVES {
+            let line =
+                format!("chainlink_operator_lock_moves_total{labels},reason=\"{reason}\"}} 0");
+            assert!(text.contains(&line), "{reason}: {text}");
+        }
+        let gap = format!("chainlink_operator_last_gap_seconds{labels}}}");
+        assert!(!text.contains(&gap), "nothing has moved: {text}");
+
+        let mut status: ChainlinkNodeStatus = serde_json::from_value(serde_json::json!({
+            "lastHandover": {
+                "from": "a (2.28.0)", "to": "b (2.28.0)", "reason": "Failover", "gapMs": 10_600,
+                "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:10Z",
+            },
+        }))
+        .unwrap();
+        let restarted = Metrics::default();
+        restarted.status("chain", "mainnet", &status);
+        let text = restarted.text().unwrap();
+        assert!(text.contains(&format!("{gap} 10.6")), "{text}");
+        assert!(!text.contains("reason=\"Failover\"} 1"), "{text}");
+
+        // The gap of the last one is not known: that of the one before it is not shown for it.
+        status.last_handover.as_mut().unwrap().gap_ms = None;
+        restarted.status("chain", "mainnet", &status);
+        let text = restarted.text().unwrap();
+        assert!(!text.contains(&gap), "{text}");
     }
 
     fn asked(state: AskedState, ended: Option<Timestamp>) -> Asked {
