@@ -52,11 +52,12 @@ pub fn referenced_secrets(spec: &ChainlinkNodeSpec) -> BTreeSet<SecretUse> {
     keys.chain(whole).collect()
 }
 
-/// The data of the Secrets that could be read, by name.
-pub type SecretData = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
+/// The data of the Secrets that may be read, by name; `None` for one that is not there.
+pub type SecretData = BTreeMap<String, Option<BTreeMap<String, Vec<u8>>>>;
 
 /// What is remembered of the Secrets after a look at them. Nothing is a change that was only not seen before: a Secret
-/// that has just become readable, or is read for the first time.
+/// that has just become readable, or is read for the first time. While one is not there, all stays as it was known: it
+/// may come back with another content, and no pod starts without it until then.
 ///
 /// One digest stands for all of them together, with the uid of the resource in it: a single password of little
 /// entropy can't be guessed from it.
@@ -65,7 +66,11 @@ pub fn secrets_seen(
     uid: &str,
     uses: &BTreeSet<SecretUse>,
     data: &SecretData,
-) -> SecretsSeen {
+) -> Option<SecretsSeen> {
+    let gone = |one: &SecretUse| data.get(&one.name).is_some_and(Option::is_none);
+    if uses.iter().any(gone) {
+        return before.cloned();
+    }
     let readable = || uses.iter().filter(|one| data.contains_key(&one.name));
     let mut names = uid.as_bytes().to_vec();
     let mut text = uid.as_bytes().to_vec();
@@ -73,7 +78,7 @@ pub fn secrets_seen(
         let key = one.key.as_deref().unwrap_or("*");
         field(&mut names, one.name.as_bytes());
         field(&mut names, key.as_bytes());
-        for (name, value) in data.get(&one.name).into_iter().flatten() {
+        for (name, value) in data.get(&one.name).into_iter().flatten().flatten() {
             if one.key.as_ref().is_none_or(|key| key == name) {
                 field(&mut text, one.name.as_bytes());
                 field(&mut text, name.as_bytes());
@@ -83,7 +88,7 @@ pub fn secrets_seen(
     }
     let (of, content) = (digest(&names, 16), digest(&text, 32));
     let changed = before.is_some_and(|before| before.of == of && before.content != content);
-    SecretsSeen {
+    Some(SecretsSeen {
         stamp: match before {
             Some(before) if !changed => before.stamp.clone(),
             Some(_) => Some(content.chars().take(16).collect()),
@@ -91,7 +96,7 @@ pub fn secrets_seen(
         },
         of,
         content,
-    }
+    })
 }
 
 /// Appends a field such that no two lists of fields make one text.
@@ -125,7 +130,8 @@ mod tests {
     }
 
     fn data(password: &str) -> SecretData {
-        let secret = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.into())]);
+        let secret =
+            |key: &str, value: &str| Some(BTreeMap::from([(key.to_owned(), value.into())]));
         BTreeMap::from([
             ("keys".to_owned(), secret("password", password)),
             ("proxy".to_owned(), secret("HTTP_PROXY", "http://proxy")),
@@ -133,6 +139,10 @@ mod tests {
     }
 
     fn seen(before: Option<&SecretsSeen>, data: &SecretData) -> SecretsSeen {
+        look(before, data).unwrap()
+    }
+
+    fn look(before: Option<&SecretsSeen>, data: &SecretData) -> Option<SecretsSeen> {
         secrets_seen(before, "uid", &referenced_secrets(&spec("Auto")), data)
     }
 
@@ -172,16 +182,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_known_outlives_a_secret_that_is_not_there_for_a_while() {
+        let first = seen(None, &data("old"));
+        let mut gone = data("old");
+        gone.insert("keys".to_owned(), None);
+        let proxy = BTreeMap::from([("HTTP_PROXY".to_owned(), b"http://other".to_vec())]);
+        gone.insert("proxy".to_owned(), Some(proxy.clone()));
+        let meanwhile = look(Some(&first), &gone);
+        assert_eq!(meanwhile.as_ref(), Some(&first));
+        assert_eq!(seen(meanwhile.as_ref(), &data("old")), first);
+        let back = seen(meanwhile.as_ref(), &data("new"));
+        assert!(back.stamp.is_some(), "it came back with another content");
+        let mut other = data("old");
+        other.insert("proxy".to_owned(), Some(proxy));
+        let other = seen(meanwhile.as_ref(), &other);
+        assert!(other.stamp.is_some(), "another one changed meanwhile");
+        assert_eq!(look(None, &gone), None, "nothing to be compared with");
+    }
+
+    #[test]
     fn a_key_that_nobody_reads_does_not_count() {
         let first = seen(None, &data("old"));
         let mut other = data("old");
-        other
-            .get_mut("keys")
+        let keys = other.get_mut("keys").unwrap();
+        keys.as_mut()
             .unwrap()
             .insert("else".to_owned(), b"x".to_vec());
         assert_eq!(seen(Some(&first), &other), first);
-        other
-            .get_mut("proxy")
+        let proxy = other.get_mut("proxy").unwrap();
+        proxy
+            .as_mut()
             .unwrap()
             .insert("NO_PROXY".to_owned(), b"x".to_vec());
         assert_ne!(

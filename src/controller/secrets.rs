@@ -46,21 +46,21 @@ pub(super) async fn look(
         let read = match api.get_opt(name).await {
             Ok(read) => read,
             // The installation may allow some of them only.
-            Err(kube::Error::Api(status)) if status.is_forbidden() => None,
+            Err(kube::Error::Api(status)) if status.is_forbidden() => continue,
             Err(error) => {
                 tracing::debug!(%error, name, "a Secret could not be looked at");
                 return before;
             }
         };
-        if let Some(secret) = read {
+        let values = read.map(|secret| {
             let values = secret.data.unwrap_or_default().into_iter();
-            let values = values.map(|(key, value)| (key, value.0)).collect();
-            data.insert(name.to_owned(), values);
-        }
+            values.map(|(key, value)| (key, value.0)).collect()
+        });
+        data.insert(name.to_owned(), values);
     }
     context.know(reference, |known| {
         known.secrets_at = Some((generation, Instant::now()));
     });
     let uid = node.uid().unwrap_or_default();
-    Some(secrets_seen(before.as_ref(), &uid, &uses, &data))
+    secrets_seen(before.as_ref(), &uid, &uses, &data)
 }

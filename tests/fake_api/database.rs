@@ -151,6 +151,40 @@ fn url(world: &World, url: &str) {
     });
 }
 
+fn password(world: &World, password: &str) {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "mainnet", "namespace": "default"},
+        "data": {"keystore-password": k8s_openapi::ByteString(password.as_bytes().to_vec())},
+    });
+    world.with(|all| all.store.create("secrets", secret).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_was_deleted_and_made_again_rolls_where_its_content_changed_and_only_there() {
+    let mut spec = two_replicas();
+    spec["database"]["verification"] = json!("Never");
+    let world = World::new(&spec);
+    password(&world, "old");
+    Operator::that_asks(&world).rest().await;
+    let deeds = world.deeds();
+    // An operator that has just started looks at Secrets at once.
+    world.with(|all| all.store.remove("secrets", "mainnet"));
+    Operator::that_asks(&world).rest().await;
+    password(&world, "old");
+    Operator::that_asks(&world).rest().await;
+    assert_eq!(world.deeds(), deeds, "{}", world.describe());
+
+    world.with(|all| all.store.remove("secrets", "mainnet"));
+    Operator::that_asks(&world).rest().await;
+    assert_eq!(world.deeds(), deeds, "{}", world.describe());
+    password(&world, "new");
+    Operator::that_asks(&world).rest().await;
+    let removed = world.deeds().contains(&"remove pod 1".to_owned());
+    assert!(removed, "{}", world.describe());
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_the_database_has_to_agree_and_cannot_be_asked_the_active_is_not_stopped() {
     let mut spec = two_replicas();
