@@ -190,3 +190,60 @@ fn lease_times_that_fit_only_together_may_stand_in_two_files() {
 
     assert!(resolve("2.29.0", config, &ConfigMaps::new()).is_ok());
 }
+
+/// What is refused in these files: inline texts by name, and Secrets where there is none.
+fn refusal_of(files: &[(&str, Option<&str>)]) -> Option<String> {
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, text)| match text {
+            Some(text) => serde_json::json!({"name": name, "inline": text}),
+            None => {
+                serde_json::json!({"name": name, "secretKeyRef": {"name": "hidden", "key": name}})
+            }
+        })
+        .collect();
+    let config = serde_json::json!({ "files": files }).to_string();
+    resolve("2.29.0", &config, &ConfigMaps::new())
+        .err()
+        .map(|problem| problem.message)
+}
+
+#[test]
+fn a_log_level_and_an_address_are_judged_as_the_last_file_sets_them() {
+    let quiet = Some("Log.Level = 'warn'");
+    let loud = Some("[log]\nlevel = 'info'");
+    assert_eq!(refusal_of(&[("base", quiet), ("own", loud)]), None);
+    let refused = refusal_of(&[("base", loud), ("own", quiet), ("more", Some(""))]).unwrap();
+    assert!(
+        refused
+            .starts_with("spec.config.files (own) sets Log.Level = \"warn\", which hides the line"),
+        "{refused}"
+    );
+    let nowhere = Some("WebServer.ListenIP = '127.0.0.1'");
+    let everywhere = Some("WebServer.ListenIP = '0.0.0.0'");
+    assert_eq!(refusal_of(&[("base", nowhere), ("own", everywhere)]), None);
+    let refused = refusal_of(&[("base", everywhere), ("own", nowhere)]).unwrap();
+    assert!(
+        refused.starts_with("spec.config.files (own) sets WebServer.ListenIP = \"127.0.0.1\""),
+        "{refused}"
+    );
+}
+
+#[test]
+fn what_a_later_secret_may_set_otherwise_is_refused_as_it_is_read_and_the_secret_is_named() {
+    for text in ["Log.Level = 'warn'", "WebServer.ListenIP = '127.0.0.1'"] {
+        let bad = Some(text);
+        assert!(refusal_of(&[("rpc", None), ("own", bad)]).is_some());
+        let refused = refusal_of(&[("own", bad), ("rpc", None)]).unwrap();
+        assert!(
+            refused.starts_with("spec.config.files (own) sets"),
+            "{refused}"
+        );
+        assert!(
+            refused.ends_with(
+                "; whether rpc, which comes later, sets another can't be read, as it is in a Secret"
+            ),
+            "{refused}"
+        );
+    }
+}

@@ -18,8 +18,8 @@ use crate::api::{
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::settings::{
     AFTER_THE_GRACE, Finding, LeaseTimes, More, OperatorSettings, P2P_PORT, PeerAddress, Settings,
-    backup_off_by_files, backup_off_by_variables, check_lease_times, check_toml, dump_folder,
-    dump_must_fit, grace_name, own_grace, sets_lease_times, sets_tls,
+    backup_off_by_files, backup_off_by_variables, check_last, check_lease_times, check_toml,
+    dump_folder, dump_must_fit, grace_name, own_grace, sets_lease_times, sets_tls,
 };
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 use crate::observe::Problem;
@@ -585,6 +585,7 @@ fn files(
         .zip(&files)
         .map(|(file, (name, _))| (file.name.as_str(), texts.get(name).map(String::as_str)))
         .collect();
+    sort(check_last(&readable), None, warnings)?;
     sort(check_lease_times(&readable), None, warnings)?;
     Ok((files, texts))
 }

@@ -7,7 +7,7 @@
 //! * `grace`: how long the node may take to stop.
 //! * `said`: what the user's files or variables say of one setting in the end.
 //! * `p2p`: the port for peers, where the operator is asked for it.
-//! * `toml_check`, `environment_check`, `lease_check`: what is wrong with the user's own settings.
+//! * `toml_check`, `last_check`, `environment_check`, `lease_check`: what is wrong with the user's own settings.
 //!
 //! The user's text is never edited. What the operator sets is applied after it.
 
@@ -16,6 +16,7 @@ mod dump;
 mod duration;
 mod environment_check;
 mod grace;
+mod last_check;
 mod lease_check;
 mod own;
 mod p2p;
@@ -27,6 +28,7 @@ pub use backup::{backup_off_by_files, backup_off_by_variables};
 pub use dump::{dump_folder, dump_must_fit};
 pub use environment_check::{check_environment, check_environment_value};
 pub use grace::{AFTER_THE_GRACE, grace_name, own_grace};
+pub use last_check::check_last;
 pub use lease_check::{check_lease_times, sets_lease_times};
 pub use own::{HTTP_PORT, HTTPS_PORT, LeaseTimes, OperatorSettings, ROOT_DIR, ROOT_MOUNT};
 pub use p2p::{P2P_PORT, PeerAddress};

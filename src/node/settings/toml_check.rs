@@ -1,14 +1,13 @@
 //! What is wrong with a user's TOML, as far as the operator can tell without running it.
 
-use std::net::IpAddr;
-
 use toml::{Table, Value};
 
-use super::{Finding, HTTP_PORT, ROOT_DIR, shows_waiting_line};
+use super::{Finding, HTTP_PORT, ROOT_DIR};
 use crate::node::version::NodeVersion;
 
-/// Checks one of the user's readable TOML files, but for the times of the lease: those may stand in several
-/// files ([`check_lease_times`](super::check_lease_times)). An error is malformed TOML, with its line.
+/// Checks one of the user's readable TOML files, but for what another file may set otherwise
+/// ([`check_last`](super::check_last), [`check_lease_times`](super::check_lease_times)). An error is malformed TOML,
+/// with its line.
 ///
 /// Keys are compared as the node's own decoder does it, without regard to case.
 pub fn check_toml(text: &str, version: &NodeVersion) -> Result<Vec<Finding>, String> {
@@ -95,14 +94,6 @@ fn secrets(table: &Table, findings: &mut Vec<Finding>) {
 }
 
 fn log(table: &Table, findings: &mut Vec<Finding>) {
-    for level in values(table, &["Log", "Level"]) {
-        if !level.as_str().is_some_and(shows_waiting_line) {
-            findings.push(Finding::Refused(format!(
-                "spec.config.files sets Log.Level = {level}, which hides the line by which a \
-                 standby reports that it waits: write Level = 'info' or Level = 'debug'"
-            )));
-        }
-    }
     for size in values(table, &["Log", "File", "MaxSize"]) {
         let off = size.as_str().is_some_and(|size| {
             let number = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -132,21 +123,12 @@ fn web_server(table: &Table, version: &NodeVersion, findings: &mut Vec<Finding>)
             ));
         }
     }
-    for ip in values(table, &["WebServer", "ListenIP"]) {
-        if !version.knows_listen_ip() {
-            findings.push(Finding::Refused(format!(
-                "spec.config.files sets WebServer.ListenIP, which Chainlink {version} does not \
-                 know: leave it out"
-            )));
-            continue;
-        }
-        let everywhere = ip.as_str().and_then(|ip| ip.parse::<IpAddr>().ok());
-        if !everywhere.is_some_and(|ip| ip.is_unspecified()) {
-            findings.push(Finding::Refused(format!(
-                "spec.config.files sets WebServer.ListenIP = {ip}, where neither the operator nor \
-                 the Service reaches the node: leave it out"
-            )));
-        }
+    // The node takes no file with a key that it does not know, whatever a later one says.
+    if !version.knows_listen_ip() && !values(table, &["WebServer", "ListenIP"]).is_empty() {
+        findings.push(Finding::Refused(format!(
+            "spec.config.files sets WebServer.ListenIP, which Chainlink {version} does not know: \
+             leave it out"
+        )));
     }
 }
 
@@ -196,30 +178,6 @@ mod tests {
 
         assert_eq!(check(text), []);
         assert_eq!(check(""), []);
-    }
-
-    #[test]
-    fn a_log_level_that_hides_the_waiting_line_is_refused() {
-        for level in ["warn", "error", "crit", "panic", "fatal", "WARN", "verbose"] {
-            assert_eq!(
-                check(&format!("[Log]\nLevel = '{level}'")),
-                [Refused(format!(
-                    "spec.config.files sets Log.Level = \"{level}\", which hides the line by \
-                     which a standby reports that it waits: write Level = 'info' or Level = \
-                     'debug'"
-                ))]
-            );
-        }
-        for level in ["debug", "info", "INFO", ""] {
-            assert_eq!(check(&format!("[Log]\nLevel = '{level}'")), []);
-        }
-    }
-
-    #[test]
-    fn keys_are_found_in_any_case_as_the_node_finds_them() {
-        assert_eq!(check("[log]\nlevel = 'error'").len(), 1);
-        assert_eq!(check("log.LEVEL = 'error'").len(), 1);
-        assert_eq!(check("LOG = { Level = 'error' }").len(), 1);
     }
 
     #[test]
@@ -281,16 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_web_server_that_nobody_reaches_is_refused() {
-        assert_eq!(
-            check("[WebServer]\nListenIP = '127.0.0.1'"),
-            [Refused(
-                "spec.config.files sets WebServer.ListenIP = \"127.0.0.1\", where neither the \
-                 operator nor the Service reaches the node: leave it out"
-                    .to_owned()
-            )]
-        );
-        assert_eq!(check("[WebServer]\nListenIP = '::'"), []);
+    fn a_key_that_the_version_does_not_know_is_refused() {
         assert_eq!(
             check_toml("[WebServer]\nListenIP = '::'", &"2.1.1".parse().unwrap()),
             Ok(vec![Refused(
