@@ -3,11 +3,10 @@
 
 mod golden;
 
-use std::collections::BTreeMap;
-
 use chainlink_operator::build::{self, ConfigMaps, Resolved, Value};
 use chainlink_operator::observe::Problem;
 use golden::manifest;
+use k8s_openapi::api::core::v1::ConfigMap;
 
 fn resolve(version: &str, config: &str, maps: &ConfigMaps) -> Result<Resolved, Problem> {
     let (node, _) = manifest(&format!(
@@ -25,12 +24,16 @@ spec:
     build::resolve("one", &node.spec, maps)
 }
 
-fn map(name: &str, data: &[(&str, &str)]) -> (String, BTreeMap<String, String>) {
+fn map(name: &str, data: &[(&str, &str)]) -> (String, ConfigMap) {
     let data = data
         .iter()
         .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))
         .collect();
-    (name.to_owned(), data)
+    let map = ConfigMap {
+        data: Some(data),
+        ..ConfigMap::default()
+    };
+    (name.to_owned(), map)
 }
 
 fn texts(resolved: &Resolved) -> Vec<(&str, &str)> {
@@ -173,13 +176,18 @@ spec:
     env: [{name: TZ, valueFrom: {configMapKeyRef: {name: variable, key: tz}}}]
     envFrom: [{configMapRef: {name: whole}}, {secretRef: {name: hidden}}]
   credentials: {keystorePassword: {secretKeyRef: {name: credentials, key: keystore}}}
+  pod:
+    volumes:
+      - {name: ca, mountPath: /ca, configMapName: certificates}
+      - {name: more, mountPath: /more, configMapName: files}
+      - {name: tls, mountPath: /tls, secretName: tls}
 ",
     );
 
     let names: Vec<_> = build::referenced_config_maps(&node.spec)
         .into_iter()
         .collect();
-    assert_eq!(names, ["files", "variable", "whole"]);
+    assert_eq!(names, ["certificates", "files", "variable", "whole"]);
 }
 
 #[test]

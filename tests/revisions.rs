@@ -102,6 +102,11 @@ data:
     Level = 'info'
   PROXY: http://proxy.example.com
 ---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: ca}
+data: {ca.crt: certificate}
+---
 apiVersion: chainlink-operator.dev/v1alpha1
 kind: ChainlinkNode
 metadata: {name: one}
@@ -171,6 +176,37 @@ fn what_pods_are_made_from_makes_a_new_revision() {
     ] {
         assert!(rolls_with(lines), "{lines}");
     }
+}
+
+#[test]
+fn s8_the_revision_of_a_node_that_mounts_a_config_map_and_its_copy_are_the_pinned_ones() {
+    let volume = "spec:\n  pod: {volumes: [{name: ca, mountPath: /ca, configMapName: ca}]}\n";
+    let (node, maps) = manifest(&NODE.replacen("spec:\n", volume, 1));
+    let resolved = resolve(&node, &maps);
+    assert_eq!(resolved.revision.name, "one-506e921ad6", "{ADVICE}");
+    let copies = build::mounted_copies(&node, &resolved);
+    let names: Vec<_> = copies
+        .iter()
+        .map(|map| map.metadata.name.as_deref())
+        .collect();
+    assert_eq!(names, [Some("one-506e921ad6-0")], "{ADVICE}");
+    assert_eq!(copies[0].data, maps["ca"].data);
+    assert_eq!(copies[0].immutable, Some(true));
+    let pod = build::pod(
+        &node,
+        "one-bcdfg",
+        &resolved.revision,
+        &resolved.content,
+        &Place::default(),
+    );
+    let volumes = pod.spec.unwrap().volumes.unwrap();
+    let mut maps = volumes
+        .into_iter()
+        .filter_map(|volume| Some(volume.config_map?.name));
+    assert!(
+        maps.any(|name| name == "one-506e921ad6-0"),
+        "the pod mounts the copy"
+    );
 }
 
 #[test]

@@ -105,14 +105,18 @@ impl<'a> Keeper<'a> {
     /// Makes the files of a revision where they are not there: it is new, its removal may have been begun,
     /// or somebody deleted them. Without them no pod of it starts.
     pub async fn keep_files(&self, resolved: &Resolved) -> Result<Keeping, kube::Error> {
-        let Some(map) = build::config_map(self.node, resolved) else {
-            return Ok(Keeping::Done);
-        };
         let maps = self.config_maps();
-        match maps.get_metadata_opt(&map.name_any()).await? {
-            Some(there) => self.keeping(&maps, &there).await,
-            None => self.make(&maps, &map).await,
+        let files = build::config_map(self.node, resolved).into_iter();
+        for map in files.chain(build::mounted_copies(self.node, resolved)) {
+            let keeping = match maps.get_metadata_opt(&map.name_any()).await? {
+                Some(there) => self.keeping(&maps, &there).await?,
+                None => self.make(&maps, &map).await?,
+            };
+            if keeping != Keeping::Done {
+                return Ok(keeping);
+            }
         }
+        Ok(Keeping::Done)
     }
 
     /// Makes an object, unless it is there already: then it has to be ours.
@@ -206,6 +210,9 @@ impl<'a> Keeper<'a> {
                 .any(|(_, source)| matches!(source, build::FileSource::Pinned(_)));
             if pinned {
                 self.forget_files(name).await?;
+            }
+            for copy in content.copies(name) {
+                self.forget_files(&copy).await?;
             }
             // Without its uid it was made in this pass, and is needed.
             if let Some(uid) = kept.uids.get(name) {

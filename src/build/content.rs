@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -12,10 +13,13 @@ use crate::observe::Revision;
 
 /// Number of the pod template of this operator: how a pod is made from a revision's content. Where two make the same
 /// of a spec, it has the lower number.
-pub const TEMPLATE: u32 = WITH_THE_NODES_GRACE;
+pub const TEMPLATE: u32 = WITH_COPIES;
 
 /// From this template on a pod has the time to stop that the node's own configuration asks for.
 pub(super) const WITH_THE_NODES_GRACE: u32 = 2;
+
+/// From this template on a pod mounts copies of the user's ConfigMaps, and what stands in them is part of the revision.
+pub(super) const WITH_COPIES: u32 = 3;
 
 /// How the node is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +138,9 @@ pub struct Content {
     /// Another one for each change of the content of Secrets, where that is seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<String>,
+    /// The ConfigMaps that pods mount a copy of: the user's name and a digest, by the number of the copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounted_maps: Vec<(String, String)>,
 }
 
 /// A spec with everything that it refers to, as far as it can be read.
@@ -143,6 +150,8 @@ pub struct Resolved {
     pub content: Content,
     /// Texts of the pinned files by file name: the data of the revision's ConfigMap.
     pub texts: BTreeMap<String, String>,
+    /// What the mounted ConfigMaps hold: the data of their copies, in the order of [`Content::mounted_maps`].
+    pub mounted: Vec<ConfigMap>,
     /// What a person should know: settings of theirs that the operator's override.
     pub warnings: Vec<String>,
     /// Why the node makes no dump of its database at the start of a newer version, as far as that is known.
@@ -157,6 +166,12 @@ pub(super) fn digest(text: &[u8], length: usize) -> String {
         .take(length)
         .filter_map(|digit| char::from_digit(u32::from(digit), 16))
         .collect()
+}
+
+/// Appends a field such that no two lists of fields make one text.
+pub(super) fn field(text: &mut Vec<u8>, field: &[u8]) {
+    text.extend(field.len().to_be_bytes());
+    text.extend(field);
 }
 
 impl Content {

@@ -3,6 +3,7 @@
 
 mod content;
 mod errand;
+mod mounted;
 mod objects;
 mod options;
 mod pod;
@@ -13,6 +14,7 @@ mod variables;
 
 pub use content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value};
 pub use errand::{pull_pod, validation_pod};
+pub use mounted::mounted_copies;
 pub use objects::{
     active_service, budgets, config_map, content_of, labels, owner, peer_service, revision_object,
     services,

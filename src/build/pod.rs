@@ -455,11 +455,12 @@ pub(super) fn volumes(node: &ChainlinkNode, revision: &Revision, content: &Conte
         let reference = session.reference(&node.name_any());
         volumes.push(secret_file(session::VOLUME, &reference, session::FILE));
     }
+    let extra = |volume| extra(volume, revision, content);
     volumes.extend(content.pod.volumes.iter().map(extra));
     volumes
 }
 
-fn extra(volume: &ExtraVolume) -> Volume {
+fn extra(volume: &ExtraVolume, revision: &Revision, content: &Content) -> Volume {
     Volume {
         name: format!("extra-{}", volume.name),
         secret: volume.secret_name.clone().map(|name| SecretVolumeSource {
@@ -468,9 +469,9 @@ fn extra(volume: &ExtraVolume) -> Volume {
         }),
         config_map: volume
             .config_map_name
-            .clone()
+            .as_ref()
             .map(|name| ConfigMapVolumeSource {
-                name,
+                name: content.mounted_as(&revision.name, name),
                 ..ConfigMapVolumeSource::default()
             }),
         ..Volume::default()

@@ -5,9 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ConfigMap;
+
 use super::content::{
-    Content, FileSource, Resolved, Session, TEMPLATE, Value, WITH_THE_NODES_GRACE, digest,
+    Content, FileSource, Resolved, Session, TEMPLATE, Value, WITH_COPIES, WITH_THE_NODES_GRACE,
+    digest,
 };
+use super::mounted::{digest_of, mounted_maps, mounted_names};
 use super::options::pod_options;
 use super::pod::{GRACE_SECONDS, ROOT_SIZE};
 use super::variables::{variables, variables_keep_https};
@@ -24,8 +28,8 @@ use crate::node::settings::{
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 use crate::observe::Problem;
 
-/// The data of the ConfigMaps that exist, by name.
-pub type ConfigMaps = BTreeMap<String, BTreeMap<String, String>>;
+/// The ConfigMaps that exist, by name.
+pub type ConfigMaps = BTreeMap<String, ConfigMap>;
 
 const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
 /// Name of the operator's own last file, for versions without `CL_CONFIG`.
@@ -49,8 +53,9 @@ pub(super) fn refused<T>(reason: &'static str, message: impl Into<String>) -> Ou
 
 /// Names of the ConfigMaps that a spec refers to.
 pub fn referenced_config_maps(spec: &ChainlinkNodeSpec) -> BTreeSet<String> {
+    let mounted = mounted_names(spec.pod.as_ref());
     let Some(config) = &spec.config else {
-        return BTreeSet::new();
+        return mounted;
     };
     let files = config
         .files
@@ -68,6 +73,7 @@ pub fn referenced_config_maps(spec: &ChainlinkNodeSpec) -> BTreeSet<String> {
         .chain(variables)
         .map(|reference| reference.name.clone())
         .chain(whole.map(|reference| reference.name.clone()))
+        .chain(mounted)
         .collect()
 }
 
@@ -130,6 +136,7 @@ fn render(
     let mut warnings = Vec::new();
     times(spec)?;
     let mut pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
+    let (mounted, template) = copies(spec, maps, template)?;
     let peers = peers(spec)?;
     let (mut files, mut texts) = files(config, maps, &version, &mut warnings)?;
     let (mut env, env_secrets) = variables(config, maps, &version, style, &mut warnings)?;
@@ -200,6 +207,10 @@ fn render(
         p2p_port: settings.peers.as_ref().map(PeerAddress::port),
         lease_millis: lease.and_then(|lease| u64::try_from(lease.duration.as_millis()).ok()),
         secrets: secrets.map(str::to_owned),
+        mounted_maps: mounted
+            .iter()
+            .map(|(name, map)| (name.clone(), digest_of(map)))
+            .collect(),
         version,
     };
     let revision = content.revision(node).map_err(|error| Problem {
@@ -211,9 +222,32 @@ fn render(
         revision,
         content,
         texts,
+        mounted: mounted.into_iter().map(|(_, map)| map).collect(),
         warnings,
         backup_off,
     })
+}
+
+/// What of the user's ConfigMaps the pods mount a copy of, and which template that is: what mounts none goes on under
+/// the older one's name (rule S8).
+fn copies(
+    spec: &ChainlinkNodeSpec,
+    maps: &ConfigMaps,
+    template: u32,
+) -> Outcome<(Vec<(String, ConfigMap)>, u32)> {
+    if template < WITH_COPIES {
+        return Ok((Vec::new(), template));
+    }
+    let mounted = mounted_maps(spec.pod.as_ref(), maps)?;
+    let older = mounted.is_empty() && template == WITH_COPIES;
+    Ok((
+        mounted,
+        if older {
+            WITH_THE_NODES_GRACE
+        } else {
+            template
+        },
+    ))
 }
 
 /// Tells what the user's configuration says, as far as it can be read.
@@ -507,10 +541,11 @@ fn optional(value: Option<&SecretValue>, field: &str) -> Outcome<Option<KeyRef>>
 }
 
 pub(super) fn lookup(maps: &ConfigMaps, reference: &KeyRef, field: &str) -> Outcome<String> {
-    let Some(data) = maps.get(&reference.name) else {
+    let Some(map) = maps.get(&reference.name) else {
         return missing_map(&reference.name, field);
     };
-    match data.get(&reference.key) {
+    let data = map.data.as_ref();
+    match data.and_then(|data| data.get(&reference.key)) {
         Some(text) => Ok(text.clone()),
         None => Err(Problem {
             reason: "ConfigMapKeyMissing",
@@ -518,7 +553,11 @@ pub(super) fn lookup(maps: &ConfigMaps, reference: &KeyRef, field: &str) -> Outc
                 "{field}: ConfigMap {} has no key {}; it has {}",
                 reference.name,
                 reference.key,
-                data.keys().cloned().collect::<Vec<_>>().join(", ")
+                data.into_iter()
+                    .flat_map(BTreeMap::keys)
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
             missing: true,
         }),
@@ -780,6 +819,82 @@ mod tests {
             "credentials": {"keystorePassword": {"secretKeyRef": {"name": "keystore", "key": "password"}}},
         }))
         .unwrap()
+    }
+
+    /// Where pods mount a ConfigMap.
+    fn mounting() -> ChainlinkNodeSpec {
+        let mut spec = spec("2.28.0");
+        let pod = serde_json::json!({
+            "volumes": [{"name": "certificates", "mountPath": "/ca", "configMapName": "ca"}]
+        });
+        spec.pod = serde_json::from_value(pod).unwrap();
+        spec
+    }
+
+    fn maps(texts: &serde_json::Value, binaries: &serde_json::Value) -> ConfigMaps {
+        let map = serde_json::json!({"data": texts, "binaryData": binaries});
+        ConfigMaps::from([("ca".to_owned(), serde_json::from_value(map).unwrap())])
+    }
+
+    #[test]
+    fn s8_only_a_node_that_mounts_a_config_map_has_the_third_template() {
+        let old = maps(&serde_json::json!({"a": "old"}), &serde_json::Value::Null);
+        let new = maps(&serde_json::json!({"a": "new"}), &serde_json::Value::Null);
+        let gone = ConfigMaps::new();
+        let of = |spec: &ChainlinkNodeSpec, maps, template| {
+            let resolved = render("node", spec, maps, None, template).unwrap();
+            (
+                resolved.content.template,
+                resolved.content.mounted_maps.len(),
+            )
+        };
+        assert_eq!(of(&mounting(), &old, 3), (3, 1));
+        assert_eq!(of(&spec("2.28.0"), &old, 3), (1, 0));
+        assert_eq!(of(&with_grace(40), &old, 3), (2, 0));
+        // As it was made, whatever becomes of the ConfigMap, until the user changes something else.
+        for template in [1, 2] {
+            let before = render("node", &mounting(), &old, None, template).unwrap();
+            let recorded = Recorded {
+                revision: &before.revision.name,
+                template: before.content.template,
+            };
+            let after = |spec: &ChainlinkNodeSpec, maps| {
+                resolve_after(Some(recorded), "node", spec, maps, None)
+            };
+            for maps in [&old, &new, &gone] {
+                assert_eq!(after(&mounting(), maps).unwrap(), before);
+            }
+            let mut changed = mounting();
+            changed.restarted_at = Some("today".to_owned());
+            assert_eq!(after(&changed, &old).unwrap().content.template, 3);
+        }
+    }
+
+    #[test]
+    fn what_stands_in_a_mounted_config_map_is_part_of_the_revision_whichever_way_it_is_written() {
+        let nothing = serde_json::Value::Null;
+        let name = |maps: &ConfigMaps| {
+            let resolved = resolve("node", &mounting(), maps).unwrap();
+            resolved.revision.name
+        };
+        let text = |text: &str| maps(&serde_json::json!({"a": text}), &nothing);
+        assert_ne!(name(&text("old")), name(&text("new")));
+        let renamed = maps(&serde_json::json!({"b": "old"}), &nothing);
+        assert_ne!(name(&text("old")), name(&renamed));
+        // `b2xk` is `old`.
+        let binary = |code: &str| maps(&nothing, &serde_json::json!({"a": code}));
+        assert_eq!(name(&text("old")), name(&binary("b2xk")));
+        assert_ne!(name(&binary("AAH/")), name(&binary("AAL/")));
+        let missing = resolve("node", &mounting(), &ConfigMaps::new()).unwrap_err();
+        assert!(missing.missing);
+        assert_eq!(missing.reason, "ConfigMapMissing");
+        assert!(
+            missing
+                .message
+                .starts_with("spec.pod.volumes (certificates): ConfigMap ca"),
+            "{}",
+            missing.message
+        );
     }
 
     fn upgraded(before: &Resolved, spec: &ChainlinkNodeSpec) -> Resolved {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::content::digest;
+use super::content::{digest, field};
 use crate::api::{ChainlinkNodeSpec, KeyRef, SecretsSeen, Verification};
 
 /// A Secret that pods read: one key of it, or all.
@@ -97,12 +97,6 @@ pub fn secrets_seen(
         of,
         content,
     })
-}
-
-/// Appends a field such that no two lists of fields make one text.
-fn field(text: &mut Vec<u8>, field: &[u8]) {
-    text.extend(field.len().to_be_bytes());
-    text.extend(field);
 }
 
 #[cfg(test)]

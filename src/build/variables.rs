@@ -34,11 +34,11 @@ pub(super) fn variables(
                 secrets.push(secret.name.clone());
             }
             (None, Some(map)) => {
-                let Some(data) = maps.get(&map.name) else {
+                let Some(found) = maps.get(&map.name) else {
                     return missing_map(&map.name, "spec.config.envFrom");
                 };
                 let place = format!("spec.config.envFrom (ConfigMap {})", map.name);
-                for (name, text) in data {
+                for (name, text) in found.data.iter().flatten() {
                     set(
                         &mut env,
                         name,

@@ -440,7 +440,7 @@ fn unreadable(said: &str) -> Problem {
     Problem {
         reason: "ConfigMapUnreadable",
         message: format!(
-            "the API server does not let the operator read the ConfigMaps of spec.config: {said}"
+            "the API server does not let the operator read the ConfigMaps of spec.config and spec.pod.volumes: {said}"
         ),
         missing: false,
     }

@@ -74,16 +74,16 @@ impl<'a> Looker<'a> {
             .collect())
     }
 
-    /// The data of the ConfigMaps that exist of those named.
+    /// The ConfigMaps that exist of those named.
     pub async fn config_maps(
         &self,
         names: &BTreeSet<String>,
-    ) -> Result<BTreeMap<String, BTreeMap<String, String>>, kube::Error> {
+    ) -> Result<BTreeMap<String, ConfigMap>, kube::Error> {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut found = BTreeMap::new();
         for name in names {
             if let Some(map) = api.get_opt(name).await? {
-                found.insert(name.clone(), map.data.unwrap_or_default());
+                found.insert(name.clone(), map);
             }
         }
         Ok(found)

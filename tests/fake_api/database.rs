@@ -126,6 +126,68 @@ async fn a_deleted_config_map_replaces_nothing_and_a_killed_active_keeps_its_pin
     );
 }
 
+/// What a pod mounts of the user's ConfigMap `ca`: the name of the copy, and the copy.
+fn mounted(world: &World, pod: &str) -> (String, std::sync::Arc<serde_json::Value>) {
+    let pod = world.with(|all| all.pod(pod)).unwrap();
+    let volumes = pod["spec"]["volumes"].as_array().unwrap();
+    let extra = volumes.iter().find(|one| one["name"] == "extra-ca");
+    let name = extra.unwrap()["configMap"]["name"].as_str().unwrap();
+    let map = world.with(|all| all.store.find("configmaps", name));
+    (name.to_owned(), map.unwrap())
+}
+
+/// What a pod mounts from a ConfigMap is a file of the node's like any other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mounted_config_map_is_pinned_and_a_change_of_it_is_rolled_out_by_handover() {
+    let mut spec = two_replicas();
+    spec["pod"] = json!({"volumes": [{"name": "ca", "mountPath": "/ca", "configMapName": "ca"}]});
+    let world = World::new(&spec);
+    let mut operator = Operator::start(&world);
+    operator
+        .drive("the missing ConfigMap is told", |world| {
+            message(world).contains("spec.pod.volumes (ca): ConfigMap ca does not exist yet")
+        })
+        .await;
+    let ca = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca"},
+        "data": {"ca.crt": "old"}, "binaryData": {"ca.der": "AAH/"}});
+    world.with(|all| all.store.create("configmaps", ca).unwrap());
+    operator.rest().await;
+    let (before, copy) = mounted(&world, "pod 1");
+    assert_ne!(before, "ca");
+    assert_eq!(copy["immutable"], true);
+    assert_eq!(copy["data"], json!({"ca.crt": "old"}));
+    assert_eq!(copy["binaryData"], json!({"ca.der": "AAH/"}));
+
+    world.with(|all| {
+        all.store.change("configmaps", "ca", |map| {
+            map["data"] = json!({"ca.crt": "new"});
+        });
+    });
+    operator.rest().await;
+    let deeds = world.deeds();
+    assert!(deeds.contains(&"remove pod 1".to_owned()), "{deeds:?}");
+    let (after, copy) = mounted(&world, "pod 3");
+    assert_ne!(after, before);
+    assert_eq!(copy["data"], json!({"ca.crt": "new"}));
+    operator
+        .drive("the copy of the old revision is removed", |world| {
+            let left = world.with(|all| all.store.find("configmaps", &before));
+            left.is_none()
+        })
+        .await;
+    let deeds = world.deeds();
+
+    world.with(|all| all.store.remove("configmaps", "ca"));
+    operator
+        .drive("the missing ConfigMap is told", |world| {
+            message(world).contains("ConfigMap ca does not exist yet")
+        })
+        .await;
+    operator.drive_for(Duration::from_secs(1)).await;
+    assert_eq!(world.deeds(), deeds);
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
 fn lock_verified(world: &World) -> (String, String) {
     let status = world.status();
     let all = status["conditions"].as_array().cloned().unwrap_or_default();

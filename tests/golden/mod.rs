@@ -20,7 +20,7 @@ pub fn documents(text: &str) -> Vec<serde_json::Value> {
         .collect()
 }
 
-/// The one `ChainlinkNode` of a manifest, and the data of the ConfigMaps beside it.
+/// The one `ChainlinkNode` of a manifest, and the ConfigMaps beside it.
 pub fn manifest(text: &str) -> (ChainlinkNode, ConfigMaps) {
     let mut node = None;
     let mut maps = ConfigMaps::new();
@@ -34,7 +34,7 @@ pub fn manifest(text: &str) -> (ChainlinkNode, ConfigMaps) {
             }
             "ConfigMap" => {
                 let map: ConfigMap = serde_json::from_value(document).unwrap();
-                maps.insert(map.metadata.name.unwrap(), map.data.unwrap_or_default());
+                maps.insert(map.metadata.name.clone().unwrap(), map);
             }
             _ => {}
         }
