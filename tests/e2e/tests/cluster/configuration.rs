@@ -44,6 +44,53 @@ async fn a_config_map_and_a_version_a_few_seconds_apart_cost_one_gap() -> Result
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the cluster: make e2e"]
+async fn a_mounted_config_map_is_missed_by_no_pod_and_a_change_of_it_costs_one_gap() -> Result<()> {
+    scenario("mounted-map", Company::Welcome, async |world| {
+        world.config_map("certificates", "ca.crt", "one").await?;
+        let mut node = world.node("node", "2.18.0", 2);
+        let volume =
+            json!({"name": "ca", "mountPath": "/certificates", "configMapName": "certificates"});
+        node["spec"]["pod"] = json!({"volumes": [volume]});
+        world.apply(&node).await?;
+        let before = world.until_running("node", "2.18.0", 2).await?;
+        world
+            .config_maps()
+            .delete("certificates", &kube::api::DeleteParams::default())
+            .await?;
+        world
+            .until_status("node", "it is missed", |status| {
+                let mut told = status.conditions.iter();
+                told.any(|one| one.type_ == "Ready" && one.reason == "ConfigMapMissing")
+            })
+            .await?;
+        let lost = pods_with_role(&before, "Standby").remove(0);
+        world.force_delete(&lost).await?;
+        world
+            .until_status("node", "another waits all the same", |status| {
+                let waiting = pods_with_role(status, "Standby");
+                waiting.len() == 1 && waiting[0] != lost
+            })
+            .await?;
+        ensure!(world.gaps().await?.is_empty(), "there was a gap");
+
+        world.config_map("certificates", "ca.crt", "two").await?;
+        let old = &before.pods[0].revision;
+        world
+            .until_status("node", "both pods have the new one", |status| {
+                status.phase.as_deref() == Some("Running")
+                    && status.pods.len() == 2
+                    && status.pods.iter().all(|pod| pod.revision != *old)
+            })
+            .await?;
+        let gaps = world.gaps().await?;
+        ensure!(gaps.len() == 1, "one gap was due: {gaps:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
 async fn a_process_killed_while_its_config_map_is_broken_comes_back_with_the_old_text() -> Result<()>
 {
     scenario("broken-map", Company::Welcome, async |world| {
