@@ -23,17 +23,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use kube::api::Api;
 use kube::runtime::controller::Action;
-use kube::runtime::events::Reporter;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::api::ChainlinkNode;
 use crate::observe::{Machines, Witnesses};
-use crate::report::Metrics;
+use crate::report::{Metrics, Note};
 
 use database::Asked;
 use known::Known;
@@ -132,6 +133,30 @@ impl Context {
         (Arc::new(context), woken)
     }
 
+    /// Publishes events about a resource, and waits until that has been tried.
+    async fn tell(&self, node: &ChainlinkNode, notes: impl IntoIterator<Item = Note>) {
+        let about = node.object_ref(&());
+        join_all(notes.into_iter().map(async |note| {
+            let event = Event {
+                type_: if note.warning {
+                    EventType::Warning
+                } else {
+                    EventType::Normal
+                },
+                note: Some(note.short_text().to_owned()),
+                reason: note.reason,
+                action: note.action.to_owned(),
+                secondary: None,
+            };
+            // A recorder folds later events of one reason into the text of the first: each gets its own.
+            let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+            if let Err(error) = recorder.publish(&event, &about).await {
+                tracing::warn!(%error, "an event could not be published");
+            }
+        }))
+        .await;
+    }
+
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -188,7 +213,7 @@ async fn one_pass(
     };
     let result = pass.await;
     if let Err(error) = &result {
-        status::tell_refusal(error, &node, &api).await;
+        status::tell_refusal(context, error, &node, &api).await;
     }
     result
 }

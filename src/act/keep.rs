@@ -21,7 +21,7 @@ use super::{controls, is_orphan, refusal};
 use crate::api::ChainlinkNode;
 use crate::api::names::{BUDGET_ACTIVE_ANNOTATION, FIELD_MANAGER};
 use crate::build::{self, Content, Resolved};
-use crate::observe::Revision;
+use crate::observe::{Revision, still_there};
 
 /// The kept revisions, readable.
 #[derive(Clone, Debug, Default)]
@@ -145,7 +145,7 @@ impl<'a> Keeper<'a> {
         if controls(self.node, there) {
             return Ok(Keeping::Done);
         }
-        if is_orphan(self.node, there) {
+        if self.may_adopt(there).await? {
             self.adopt(api, there).await?;
             return Ok(Keeping::Done);
         }
@@ -174,9 +174,13 @@ impl<'a> Keeper<'a> {
             .map(drop)
     }
 
-    /// Whether an object may be brought up to date: applying it takes an orphan over.
-    fn may_apply(&self, there: &impl ResourceExt) -> bool {
-        controls(self.node, there) || is_orphan(self.node, there)
+    async fn may_adopt(&self, there: &impl ResourceExt) -> Result<bool, kube::Error> {
+        Ok(is_orphan(self.node, there) && still_there(self.client, self.node).await?)
+    }
+
+    /// Whether an object may be brought up to date, or removed: applying it takes an orphan over.
+    async fn may_change(&self, there: &impl ResourceExt) -> Result<bool, kube::Error> {
+        Ok(controls(self.node, there) || self.may_adopt(there).await?)
     }
 
     /// Makes the Secret that signs the sessions, where there is none: it is never read and never
@@ -254,7 +258,9 @@ impl<'a> Keeper<'a> {
             Api::namespaced(self.client.clone(), &self.namespace);
         for (name, wanted) in build::budgets(self.node, standbys_kept, active) {
             let there = budgets.get_opt(&name).await?;
-            if there.as_ref().is_some_and(|there| !self.may_apply(there)) {
+            if let Some(there) = &there
+                && !self.may_change(there).await?
+            {
                 return Ok(Some(name));
             }
             let as_wanted = there.is_some_and(|there| {
@@ -282,18 +288,22 @@ impl<'a> Keeper<'a> {
     ) -> Result<Service, kube::Error> {
         let services: Api<ApiService> = Api::namespaced(self.client.clone(), &self.namespace);
         let there = services.get_opt(name).await?;
-        let ours = there.as_ref().map(|there| controls(self.node, there));
+        let may_change = match &there {
+            Some(there) => self.may_change(there).await?,
+            None => true,
+        };
         let Some(wanted) = wanted else {
-            let there = there.filter(|_| ours == Some(true));
+            let there = there.filter(|_| may_change);
             if let Some(uid) = there.and_then(|there| there.metadata.uid) {
                 remove(&services, name, &uid).await?;
             }
             return Ok(Service::AsWanted);
         };
-        if there.as_ref().is_some_and(|there| !self.may_apply(there)) {
+        if !may_change {
             return Ok(Service::NotOurs);
         }
-        if ours == Some(true) && there.is_some_and(|there| is_as_wanted(&there, wanted)) {
+        let ours = |there: &ApiService| controls(self.node, there);
+        if there.is_some_and(|there| ours(&there) && is_as_wanted(&there, wanted)) {
             return Ok(Service::AsWanted);
         }
         let parameters = PatchParams::apply(FIELD_MANAGER).force();

@@ -25,7 +25,7 @@ fn controls(node: &ChainlinkNode, object: &impl ResourceExt) -> bool {
 }
 
 /// Whether an object was left by an earlier resource of this name, which was deleted without what belonged to it
-/// (`kubectl delete --cascade=orphan`): it is taken over as pods are.
+/// (`kubectl delete --cascade=orphan`): where it is needed it is taken over, as pods are.
 fn is_orphan(node: &ChainlinkNode, object: &impl ResourceExt) -> bool {
     let mut owners = object.owner_references().iter();
     let mut labels = build::labels(&node.name_any()).into_iter();

@@ -375,9 +375,9 @@ pub struct Trial {
     pub pod: String,
     /// When it was first seen to serve.
     pub since: Timestamp,
-    /// How often its container had ended by then.
-    #[serde(default)]
-    pub ends: i32,
+    /// How often its container had ended by then. An operator of before did not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<i32>,
 }
 
 /// What was last seen of the Secrets that pods read.

@@ -4,13 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures::future::join_all;
 use jiff::Timestamp;
+use kube::ResourceExt;
 use kube::api::Api;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::ObjectRef;
-use kube::{Resource, ResourceExt};
 
 use super::known::Known;
 use super::second_look::Stopped;
@@ -228,8 +226,8 @@ impl<'a> Pass<'a> {
 
         let mut troubles = std::mem::take(&mut self.troubles);
         let labels_in_place = self.move_roles(&seen, &plan, &mut troubles).await;
-        self.tell(report::notes(&report, &old, &new, self.warnings()))
-            .await;
+        let notes = report::notes(&report, &old, &new, self.warnings());
+        self.context.tell(self.node, notes).await;
         self.keep_services(&mut troubles).await;
         let stopped = self
             .act(&seen, &plan, &version, labels_in_place, &mut troubles)
@@ -320,31 +318,6 @@ impl<'a> Pass<'a> {
         self.context
             .witnesses
             .set_alert(&self.reference, is_busy(plan) && moving);
-    }
-
-    /// Publishes what is about to be done, and waits until that has been tried.
-    async fn tell(&self, notes: Vec<report::Note>) {
-        let about = self.node.object_ref(&());
-        join_all(notes.into_iter().map(async |note| {
-            let event = Event {
-                type_: if note.warning {
-                    EventType::Warning
-                } else {
-                    EventType::Normal
-                },
-                note: Some(note.short_text().to_owned()),
-                reason: note.reason,
-                action: note.action.to_owned(),
-                secondary: None,
-            };
-            // A recorder folds later events of one reason into the text of the first: each gets its own.
-            let recorder =
-                Recorder::new(self.context.client.clone(), self.context.reporter.clone());
-            if let Err(error) = recorder.publish(&event, &about).await {
-                tracing::warn!(%error, "an event could not be published");
-            }
-        }))
-        .await;
     }
 
     async fn keep_services(&self, troubles: &mut Troubles) {

@@ -7,7 +7,7 @@ use kube::api::{Api, PostParams};
 use serde_json::Value;
 
 use super::pass::Pass;
-use super::{Doing, Error};
+use super::{Context, Doing, Error};
 use crate::act::refusal;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
 use crate::plan::Blocked;
@@ -100,7 +100,12 @@ fn with_status(node: &ChainlinkNode, status: &ChainlinkNodeStatus, version: &str
 }
 
 /// A pass that has ended because the API server refuses what every pass needs has nothing new to report but that.
-pub(super) async fn tell_refusal(error: &Error, node: &ChainlinkNode, api: &Api<ChainlinkNode>) {
+pub(super) async fn tell_refusal(
+    context: &Context,
+    error: &Error,
+    node: &ChainlinkNode,
+    api: &Api<ChainlinkNode>,
+) {
     let Error::Api { doing, source } = error else {
         return;
     };
@@ -116,12 +121,17 @@ pub(super) async fn tell_refusal(error: &Error, node: &ChainlinkNode, api: &Api<
     };
     let old = node.status.clone().unwrap_or_default();
     let told = report::not_looked(node, &old, &blocked, Timestamp::now());
-    if told == old {
+    let (namespace, name) = (node.namespace().unwrap_or_default(), node.name_any());
+    context.metrics.status(&namespace, &name, &told);
+    // The words of a webhook may be others each time.
+    let new = report::stalled(&old, &told);
+    if new.is_none() && old.observed_generation == told.observed_generation {
         return;
     }
+    context.tell(node, new).await;
     let version = node.resource_version().unwrap_or_default();
     let node = with_status(node, &told, &version);
-    let (name, parameters) = (node.name_any(), PostParams::default());
+    let parameters = PostParams::default();
     if let Err(error) = api.replace_status(&name, &parameters, &node).await {
         tracing::warn!(%error, "nor could that be told in the status");
     }

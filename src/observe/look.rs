@@ -35,6 +35,17 @@ const LINES_OF_A_VALIDATION: i64 = 50;
 /// How long it is waited for.
 const OUTPUT: Duration = Duration::from_secs(2);
 
+/// Whether the resource is there now, and is to stay. One that is deleted without what belongs to it has its owner
+/// references taken away before it is gone: what got one back then would be deleted after it.
+pub async fn still_there(client: &Client, node: &ChainlinkNode) -> Result<bool, kube::Error> {
+    let namespace = node.namespace().unwrap_or_default();
+    let nodes: Api<ChainlinkNode> = Api::namespaced(client.clone(), &namespace);
+    let now = nodes.get_opt(&node.name_any()).await?;
+    Ok(now.is_some_and(|now| {
+        now.metadata.uid == node.metadata.uid && now.metadata.deletion_timestamp.is_none()
+    }))
+}
+
 /// Reads and records what belongs to one resource.
 pub struct Looker<'a> {
     client: &'a Client,
@@ -243,7 +254,7 @@ impl<'a> Looker<'a> {
             } else if !others && pod.metadata.deletion_timestamp.is_some() {
                 // Too late to be adopted, and it may hold the lock for as long as it runs.
                 own.push(pod);
-            } else if !others && self.node.metadata.deletion_timestamp.is_none() {
+            } else if !others && still_there(self.client, self.node).await? {
                 own.push(self.adopt(&pod).await?);
             }
         }

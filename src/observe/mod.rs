@@ -13,7 +13,7 @@ mod warning;
 mod witness;
 
 pub use database::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};
-pub use look::Looker;
+pub use look::{Looker, still_there};
 pub use machines::Machines;
 pub use observation::*;
 pub use witness::Witnesses;

@@ -224,33 +224,44 @@ pub(super) fn note_attempt(
     });
 }
 
-/// The spec has changed while nothing has worked yet of what the active was stopped for: no end of before says anything of
-/// what is wanted now. While nobody has the lock that is tried in its place.
-pub(super) fn attempt_other(
+/// The spec has changed: no end of before says anything of what is wanted now.
+pub(super) fn begin_anew(
     memory: &mut Memory,
     seen: &Observation,
     census: &Census<'_>,
     now: Timestamp,
 ) {
     note_end_of_upgrade(memory, seen, census, now);
-    let Some(attempt) = &mut memory.attempt else {
-        return;
-    };
-    attempt.ends = ends(seen);
+    if let Some(attempt) = &mut memory.attempt {
+        attempt.ends = ends(seen);
+    }
+}
+
+/// While nothing has worked yet of what the active was stopped for, and nobody has the lock, what is wanted now is tried
+/// in its place.
+fn attempt_other(memory: &mut Memory, seen: &Observation, census: &Census<'_>, now: Timestamp) {
     let Wanted::Revision(wanted) = &seen.intent.wanted else {
         return;
     };
-    if memory.last_worked.as_ref() == Some(&wanted.name) || census.active.is_some() {
+    let worked = memory.last_worked.clone();
+    let open = open_attempt(memory, seen, census, now);
+    let other = open.is_some_and(|attempt| attempt.to != wanted.name);
+    if !other || census.active.is_some() || worked.as_ref() == Some(&wanted.name) {
         return;
     }
-    attempt.to.clone_from(&wanted.name);
-    let worked = memory.last_worked.as_ref();
-    let worked = worked.and_then(|worked| seen.revisions.get(worked));
-    let newer = worked.is_some_and(|worked| wanted.version > worked.version);
-    if let Some(upgrade) = memory.upgrade.as_mut().filter(|_| newer) {
+    if let Some(attempt) = &mut memory.attempt {
+        attempt.to.clone_from(&wanted.name);
+        attempt.ends = ends(seen);
+    }
+    // An older one than that is a way back.
+    if let Some(upgrade) = &mut memory.upgrade
+        && upgrade
+            .version
+            .parse()
+            .is_ok_and(|version| wanted.version >= version)
+    {
         upgrade.to.clone_from(&wanted.name);
         upgrade.version = wanted.version.to_string();
-        upgrade.crashed = None;
     }
 }
 
@@ -303,10 +314,14 @@ pub(super) fn remember_crash(
     now: Timestamp,
 ) {
     note_end_of_upgrade(memory, seen, census, now);
+    attempt_other(memory, seen, census, now);
     let Some(attempt) = open_attempt(memory, seen, census, now) else {
         return;
     };
-    let (to, crash) = (attempt.to.clone(), crash_since(seen, attempt, &attempt.to));
+    let (to, crash) = (
+        attempt.to.clone(),
+        crash_since(seen, attempt, |of| of.name == attempt.to),
+    );
     let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
     let judged = wanted == Some(&to)
         && memory.last_worked.as_ref() != wanted
@@ -323,23 +338,33 @@ fn note_end_of_upgrade(
     census: &Census<'_>,
     now: Timestamp,
 ) {
-    let Some(to) = memory.upgrade.as_ref().map(|upgrade| upgrade.to.clone()) else {
+    if memory.upgrade.is_none() {
         return;
+    }
+    let worked = memory.last_worked.as_ref();
+    let worked = worked
+        .and_then(|worked| seen.revisions.get(worked))
+        .cloned();
+    let newer = |of: &Revision| {
+        worked
+            .as_ref()
+            .is_some_and(|worked| of.version > worked.version)
     };
     let attempt = open_attempt(memory, seen, census, now);
-    let ended = attempt.is_some_and(|attempt| crash_since(seen, attempt, &to).is_some());
+    let ended = attempt.is_some_and(|attempt| crash_since(seen, attempt, newer).is_some());
     if let Some(upgrade) = memory.upgrade.as_mut().filter(|_| ended) {
         upgrade.crashed.get_or_insert(now);
     }
 }
 
-/// What a pod of this revision said that has ended since the lock was free, with a reason of its own.
-fn crash_since(seen: &Observation, attempt: &Attempt, revision: &str) -> Option<String> {
+/// What a pod of such a revision said that has ended since the lock was free, with a reason of its own.
+fn crash_since(
+    seen: &Observation,
+    attempt: &Attempt,
+    such: impl Fn(&Revision) -> bool,
+) -> Option<String> {
     let free = before(attempt.since, WHOLE_SECOND);
-    let made = |pod: &&Pod| {
-        let of = pod.revision.as_ref();
-        of.is_some_and(|of| of.name == revision) && !pod.deleted
-    };
+    let made = |pod: &&Pod| pod.revision.as_ref().is_some_and(&such) && !pod.deleted;
     seen.pods.iter().filter(made).find_map(|pod| {
         let known = attempt.ends.get(&pod.id.uid).copied().unwrap_or_default();
         let exit = pod.last_exit().filter(|exit| exit.number > known)?;

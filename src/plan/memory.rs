@@ -134,7 +134,7 @@ fn remember_wanted(memory: &mut Memory, seen: &Observation, census: &Census<'_>,
                     since: now,
                 });
                 trial::forget_failure(memory);
-                failure::attempt_other(memory, seen, census, now);
+                failure::begin_anew(memory, seen, census, now);
                 memory.database_differs = None;
                 memory.checked = None;
                 memory.set_aside = None;

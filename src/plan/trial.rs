@@ -16,7 +16,7 @@ fn distrusted(memory: &Memory, revision: &str) -> bool {
 /// The active serves: its revision works, at least for now.
 pub(super) fn serves(memory: &mut Memory, active: &Pod, revision: &Revision, now: Timestamp) {
     let name = &revision.name;
-    let ends = active.last_exit().map_or(0, |exit| exit.number);
+    let ends = Some(active.last_exit().map_or(0, |exit| exit.number));
     let on_trial = memory
         .trial
         .as_mut()
@@ -25,6 +25,8 @@ pub(super) fn serves(memory: &mut Memory, active: &Pod, revision: &Revision, now
         if trial.pod != active.id.uid {
             trial.pod.clone_from(&active.id.uid);
             trial.since = now;
+            trial.ends = ends;
+        } else if trial.ends.is_none() {
             trial.ends = ends;
         } else if trial.since <= before(now, CRASH_LOOP) {
             memory.trial = None;
@@ -71,7 +73,7 @@ pub(super) fn fails(memory: &mut Memory, seen: &Observation, now: Timestamp) {
     let pod = seen.pods.iter().find(|pod| pod.id.uid == trial.pod);
     let exit = pod
         .and_then(Pod::last_exit)
-        .filter(|exit| exit.kind.is_its_own() && exit.number > trial.ends);
+        .filter(|exit| exit.kind.is_its_own() && trial.ends.is_some_and(|ends| exit.number > ends));
     let Some(exit) = exit else {
         return;
     };

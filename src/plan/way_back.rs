@@ -195,7 +195,7 @@ fn is_newer(pod: &Pod, goal: &Revision) -> bool {
 pub(super) fn note_crash(memory: &mut Memory, now: Timestamp) {
     let failed = memory.upgrade.clone();
     if let Some(mut upgrade) = failed.filter(|upgrade| has_failed(memory, upgrade)) {
-        upgrade.crashed.get_or_insert(now);
+        upgrade.crashed = Some(now);
         memory.upgrade = Some(upgrade);
     }
 }

@@ -260,7 +260,8 @@ fn stalled_reason(status: &ChainlinkNodeStatus) -> Option<(&str, &str)> {
         .map(|condition| (condition.reason.as_str(), condition.message.as_str()))
 }
 
-fn stalled(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<Note> {
+/// That it is for a person now, where it was not before, or for another reason.
+pub fn stalled(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<Note> {
     let (reason, message) = stalled_reason(new)?;
     let known = stalled_reason(old).is_some_and(|(before, _)| before == reason);
     (!known).then(|| note(true, reason, "Wait", message.to_owned()))

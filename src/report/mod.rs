@@ -9,6 +9,6 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use events::{Note, notes};
+pub use events::{Note, notes, stalled};
 pub use metrics::Metrics;
 pub use status::{Report, not_looked, status};

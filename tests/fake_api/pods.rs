@@ -1,5 +1,6 @@
 //! Pods that come and go beside the operator's plans, and an API server that refuses to make one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -43,22 +44,19 @@ async fn an_orphan_is_adopted() {
     assert_eq!(world.deeds(), deeds);
 }
 
-/// `kubectl delete --cascade=orphan`, and the same file applied again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_an_earlier_resource_has_left_is_taken_over_and_works_on() {
-    let (world, operator) = at_work().await;
-    drop(operator);
-    let deeds = world.deeds();
-    let kinds = [
-        "pods",
-        "services",
-        "configmaps",
-        "controllerrevisions",
-        "poddisruptionbudgets",
-    ];
-    let names = |kind| world.with(|all| all.store.all(kind)).into_keys();
-    for kind in kinds {
-        for name in names(kind) {
+/// What belongs to a resource.
+const KINDS: [&str; 5] = [
+    "pods",
+    "services",
+    "configmaps",
+    "controllerrevisions",
+    "poddisruptionbudgets",
+];
+
+/// Takes from all that belongs to the resource that it does.
+fn orphan(world: &World) {
+    for kind in KINDS {
+        for name in world.with(|all| all.store.all(kind)).into_keys() {
             world.with(|all| {
                 all.store.change(kind, &name, |object| {
                     object["metadata"]["ownerReferences"] = json!([]);
@@ -66,6 +64,15 @@ async fn what_an_earlier_resource_has_left_is_taken_over_and_works_on() {
             });
         }
     }
+}
+
+/// `kubectl delete --cascade=orphan`, and the same file applied again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_earlier_resource_has_left_is_taken_over_and_works_on() {
+    let (world, operator) = at_work().await;
+    drop(operator);
+    let deeds = world.deeds();
+    orphan(&world);
     world.with(|all| {
         all.store.change("chainlinknodes", NAME, |node| {
             node["metadata"]["uid"] = json!("another");
@@ -74,10 +81,10 @@ async fn what_an_earlier_resource_has_left_is_taken_over_and_works_on() {
     });
     let mut operator = Operator::start(&world);
     operator.rest().await;
-    for kind in kinds {
-        assert!(names(kind).next().is_some(), "no {kind}");
-        for name in names(kind) {
-            let object = world.with(|all| all.store.find(kind, &name)).unwrap();
+    for kind in KINDS {
+        let objects = world.with(|all| all.store.all(kind));
+        assert!(!objects.is_empty(), "no {kind}");
+        for (name, object) in objects {
             let owners = &object["metadata"]["ownerReferences"];
             assert_eq!(owners[0]["uid"], "another", "{kind} {name}: {owners}");
         }
@@ -90,6 +97,34 @@ async fn what_an_earlier_resource_has_left_is_taken_over_and_works_on() {
     // Also what it took over is tidied away in its time.
     assert_eq!(world.deeds().last().unwrap(), "remove revision 1");
     assert_eq!(world.wrongs(), [""; 0]);
+}
+
+/// The garbage collector takes the owner references away, then the resource is gone: what got one back in between would be
+/// deleted with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_orphaned_in_the_middle_of_a_pass_is_not_taken_back() {
+    let (world, operator) = at_work().await;
+    drop(operator);
+    let (seen, orphaned) = (world.clone(), AtomicBool::new(false));
+    let mut operator = Operator::meddled(&world, move |call: &Call| {
+        if call.is("list", "controllerrevisions") && !orphaned.swap(true, Ordering::SeqCst) {
+            orphan(&seen);
+            seen.with(|all| {
+                all.store.change("chainlinknodes", NAME, |node| {
+                    node["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+                    node["metadata"]["finalizers"] = json!(["orphan"]);
+                });
+            });
+        }
+        Fate::Pass
+    });
+    operator.passes_for(Duration::from_secs(3)).await;
+    for kind in KINDS {
+        for (name, object) in world.with(|all| all.store.all(kind)) {
+            let owners = &object["metadata"]["ownerReferences"];
+            assert_eq!(*owners, json!([]), "{kind} {name}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

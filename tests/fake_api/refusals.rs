@@ -154,6 +154,13 @@ async fn a_look_that_is_refused_is_told_once_and_nothing_is_done_before_it_is_al
             told.contains("looking at the pods: the API server refuses it"),
             "{told}"
         );
+        let told = |world: &World| {
+            let events = world.with(|all| all.store.all("new-events")).into_values();
+            events
+                .filter(|event| event["reason"] == "LookRefused")
+                .count()
+        };
+        assert_eq!(told(&world), 1, "{}", world.describe());
         let before = world.with(|all| all.store.version());
         operator.passes_for(Duration::from_secs(5)).await;
         assert_eq!(world.with(|all| all.store.version()), before);

@@ -278,7 +278,7 @@ impl Mind {
                 before: revision(trial.before),
                 pod: uid(trial.no),
                 since: trial.since.at(),
-                ends: ends_known(cluster, trial.no, |pod| pod.known.by_trial),
+                ends: Some(ends_known(cluster, trial.no, |pod| pod.known.by_trial)),
             }),
             attempt: self.attempt.map(|attempt| Attempt {
                 to: revision(attempt.to),
@@ -660,7 +660,7 @@ pub fn remember_ends(cluster: &mut Cluster, memory: &Memory) {
             by_trial: memory
                 .trial
                 .as_ref()
-                .is_some_and(|trial| trial.pod == uid && trial.ends == shown),
+                .is_some_and(|trial| trial.pod == uid && trial.ends == Some(shown)),
         };
     }
 }

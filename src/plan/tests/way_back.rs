@@ -669,6 +669,104 @@ fn a_correction_that_takes_the_free_lock_and_ends_is_rolled_back_as_well() {
     panic!("{:#?}", world.plan());
 }
 
+/// One of the version of before is there to take the lock.
+fn older_is_there(world: &World) -> bool {
+    let mut pods = world.pods.iter().filter(|pod| !pod.deleted);
+    pods.any(|pod| pod.revision.as_ref() == Some(&v1()))
+}
+
+/// The correction does not come up, or may not: what the newer version has not done is not forgotten for that.
+#[test]
+fn a_correction_that_comes_to_nothing_does_not_close_the_way_back() {
+    let older = version("2.28.5");
+    for (other, paused) in [
+        (configured("2.29.0", "mended"), false),
+        (configured("2.29.0", "mended"), true),
+        (older.clone(), false),
+        (older.clone(), true),
+    ] {
+        let (mut world, successor) = ended(1);
+        world.intent.wishes.paused = paused;
+        world.want(&other);
+        world.obey();
+        world.later(1);
+        world.intent.wishes.paused = false;
+        let mut acts = Vec::new();
+        for _ in 0..20 {
+            acts.extend(goes_on(&mut world, 1, &free()));
+            for pod in &mut world.pods {
+                if pod.id.name != successor && pod.revision.as_ref() == Some(&other) {
+                    let name = pod.id.name.clone();
+                    world.in_trouble(&name, "ImagePullBackOff", "not found");
+                    break;
+                }
+            }
+        }
+        if other == older {
+            assert!(
+                acts.contains(&"create 2.28.5".to_owned()),
+                "{paused}: {acts:?}"
+            );
+        }
+        world.want(&v1());
+        goes_on(&mut world, 20, &free());
+        assert!(
+            older_is_there(&world),
+            "{other:?}, {paused}: {:#?}",
+            world.plan()
+        );
+    }
+}
+
+/// It came while the newer version booted.
+#[test]
+fn a_correction_that_takes_the_lock_later_and_ends_is_judged_as_well() {
+    for newer in [true, false] {
+        let (tried, mended) = if newer {
+            (v2(), configured("2.29.0", "mended"))
+        } else {
+            (
+                configured("2.28.0", "tried"),
+                configured("2.28.0", "mended"),
+            )
+        };
+        let mut world = World::with(1).active("a", &v1()).at_rest();
+        world.want_settled(&tried);
+        for _ in 0..60 {
+            world.hears(said());
+            if world.obey().contains(&"stop a".to_owned()) {
+                break;
+            }
+            world.progress();
+            world.later(1);
+        }
+        let successor = world.newest();
+        world.gone("a");
+        world.obey();
+        world.takes(&successor);
+        world.boots(&successor);
+        world.obey();
+        world.want_settled(&mended);
+        world.crashes(&successor, ExitKind::Unknown, "pg_dump failed");
+        world.obey();
+        world.gone(&successor);
+        for _ in 0..30 {
+            goes_on(&mut world, 1, &free());
+            let made = world
+                .pods
+                .iter()
+                .find(|pod| !pod.deleted && pod.revision.as_ref() == Some(&mended));
+            if let Some(name) = made.map(|pod| pod.id.name.clone())
+                && world.memory.failed.is_none()
+            {
+                ends_with_the_lock(&mut world, &name);
+            }
+        }
+        assert_eq!(world.memory.failed, Some(mended.name), "{newer}");
+        assert!(older_is_there(&world), "{newer}: {:#?}", world.plan());
+    }
+}
+
 #[test]
 fn a_pause_and_an_operator_that_is_new_change_nothing_of_it() {
     let (mut world, successor) = ended(1);
