@@ -212,8 +212,9 @@ async fn one_pass(
         Box::pin(pass.finish()).await
     };
     let result = pass.await;
-    if let Err(error) = &result {
-        status::tell_refusal(context, error, &node, &api).await;
+    match &result {
+        Ok(_) => context.know(reference, |known| known.refused_look = None),
+        Err(error) => status::tell_refusal(context, error, &node, &api).await,
     }
     result
 }

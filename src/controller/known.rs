@@ -25,6 +25,8 @@ pub(super) struct Known {
     pub(super) secrets_at: Option<(Option<i64>, Instant)>,
     /// The stop that the API server did not do when it was last tried.
     pub(super) refused_stop: Option<RefusedStop>,
+    /// What ended its last pass, as the API server refuses it, and for which generation of the spec.
+    pub(super) refused_look: Option<(&'static str, Option<i64>)>,
 }
 
 fn uid(reference: &ObjectRef<ChainlinkNode>) -> String {
@@ -46,6 +48,7 @@ impl Context {
             troubles: Troubles::default(),
             secrets_at: None,
             refused_stop: None,
+            refused_look: None,
         });
         what(entry)
     }

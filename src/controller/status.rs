@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::{Api, PostParams};
+use kube::runtime::reflector::ObjectRef;
 use serde_json::Value;
 
 use super::pass::Pass;
@@ -123,8 +124,16 @@ pub(super) async fn tell_refusal(
     let told = report::not_looked(node, &old, &blocked, Timestamp::now());
     let (namespace, name) = (node.namespace().unwrap_or_default(), node.name_any());
     context.metrics.status(&namespace, &name, &told);
-    // The words of a webhook may be others each time.
+    // Once, also where this is refused too; the words of a webhook may be others each time.
+    let known = Some((*doing, node.metadata.generation));
+    let reference = ObjectRef::from_obj(node);
+    let before = context.know(&reference, |of| {
+        std::mem::replace(&mut of.refused_look, known)
+    });
     let new = report::stalled(&old, &told);
+    if before == known {
+        return;
+    }
     if new.is_none() && old.observed_generation == told.observed_generation {
         return;
     }

@@ -176,6 +176,28 @@ async fn a_look_that_is_refused_is_told_once_and_nothing_is_done_before_it_is_al
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_that_may_not_be_written_is_told_by_one_event() {
+    let world = World::new(&two_replicas());
+    let status = |call: &Call| call.is("replace", "chainlinknodes");
+    let mut operator = refusing(&world, 403, status);
+    let told = |world: &World| {
+        let events = world.with(|all| all.store.all("new-events")).into_values();
+        let told = events.filter(|event| event["reason"] == "LookRefused");
+        told.map(|event| event["note"].to_string())
+            .collect::<Vec<_>>()
+    };
+    operator
+        .drive_in_vain("it is told", |world| !told(world).is_empty())
+        .await;
+    operator.passes_for(Duration::from_secs(5)).await;
+    let notes = told(&world);
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains("writing the status"), "{notes:?}");
+    // What could not be remembered is not done.
+    assert!(world.with(|all| all.store.all("pods").is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delete_that_is_denied_is_told_once_and_tried_again_calmly() {
     for code in [400, 500] {
         let world = World::new(&two_replicas());
