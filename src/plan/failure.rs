@@ -244,9 +244,10 @@ fn attempt_other(memory: &mut Memory, seen: &Observation, census: &Census<'_>, n
         return;
     };
     let worked = memory.last_worked.clone();
+    let new = |revision: &String| worked.as_ref() != Some(revision);
     let open = open_attempt(memory, seen, census, now);
-    let other = open.is_some_and(|attempt| attempt.to != wanted.name);
-    if !other || census.active.is_some() || worked.as_ref() == Some(&wanted.name) {
+    let other = open.is_some_and(|attempt| attempt.to != wanted.name && new(&attempt.to));
+    if !other || !new(&wanted.name) || census.active.is_some() {
         return;
     }
     if let Some(attempt) = &mut memory.attempt {

@@ -351,6 +351,21 @@ fn an_active_that_is_on_its_way_out_has_not_shown_that_its_revision_works() {
     assert_eq!(world.memory.failed, Some(changed().name));
 }
 
+/// The lock is not free for it.
+#[test]
+fn a_change_during_a_move_of_place_is_not_tried_in_its_place() {
+    let mut world = World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.ask("now", None);
+    assert_eq!(world.obey().last().unwrap(), "stop a");
+    world.want(&changed());
+    world.gone("a");
+    world.obey();
+    assert_eq!(world.memory.attempt.unwrap().to, v1().name);
+}
+
 /// What crashed may work once its cause is mended, be it the spec or what it refers to.
 #[test]
 fn a_spec_that_goes_back_and_forth_is_not_judged_by_an_end_of_before() {
