@@ -32,7 +32,7 @@ unit: postgres ## Tests that need no cluster: rules, model walk, fake API server
 postgres:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(CLUSTER) packages postgresql
 
-model: ## The deep walks of the planner's model, for a change of the planner: about 10 minutes on 2 cores, without the build.
+model: ## The deep walks of the planner's model, for a change of the planner: about 11 minutes on 2 cores, without the build.
 	cargo test --locked --release -p chainlink-operator --lib plan::model::deep::deep_ -- --ignored --show-output
 
 cluster: ## Bring up the real cluster (the first time builds Kubernetes: about 20 minutes).
