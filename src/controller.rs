@@ -214,7 +214,7 @@ async fn one_pass(
     let result = pass.await;
     match &result {
         Ok(_) => context.know(reference, |known| known.refused_look = None),
-        Err(error) => status::tell_refusal(context, error, &node, &api).await,
+        Err(error) => status::tell_refusal(context, error, reference, &node, &api).await,
     }
     result
 }

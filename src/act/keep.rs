@@ -15,13 +15,12 @@ use kube::api::{
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use super::{controls, is_orphan, refusal};
 use crate::api::ChainlinkNode;
 use crate::api::names::{BUDGET_ACTIVE_ANNOTATION, FIELD_MANAGER};
 use crate::build::{self, Content, Resolved};
-use crate::observe::{Revision, still_there};
+use crate::observe::{Revision, adoption, still_there};
 
 /// The kept revisions, readable.
 #[derive(Clone, Debug, Default)]
@@ -161,13 +160,7 @@ impl<'a> Keeper<'a> {
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
-        let mut owners = orphan.owner_references().to_vec();
-        owners.extend(build::owner(self.node));
-        let patch = json!({"metadata": {
-            "uid": orphan.metadata.uid,
-            "resourceVersion": orphan.metadata.resource_version,
-            "ownerReferences": owners,
-        }});
+        let patch = adoption(self.node, orphan);
         let parameters = PatchParams::default();
         api.patch_metadata(&orphan.name_any(), &parameters, &Patch::Merge(patch))
             .await

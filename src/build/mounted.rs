@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
-use super::content::{Content, Resolved, digest, field};
-use super::objects::metadata;
+use super::content::{Content, Resolved, WITH_COPIES, WITH_THE_NODES_GRACE, digest, field};
+use super::objects::of_revision;
 use super::resolve::{ConfigMaps, Outcome, missing_map};
-use crate::api::names::REVISION_LABEL;
 use crate::api::{ChainlinkNode, PodOptions};
 
 /// The ConfigMaps that pods mount, each once and with one volume that does.
@@ -26,10 +25,7 @@ pub(super) fn mounted_names(pod: Option<&PodOptions>) -> BTreeSet<String> {
 }
 
 /// What they hold now, by name.
-pub(super) fn mounted_maps(
-    pod: Option<&PodOptions>,
-    maps: &ConfigMaps,
-) -> Outcome<Vec<(String, ConfigMap)>> {
+fn mounted_maps(pod: Option<&PodOptions>, maps: &ConfigMaps) -> Outcome<Vec<(String, ConfigMap)>> {
     let mounted = mounted(pod).into_iter();
     mounted
         .map(|(name, volume)| match maps.get(name) {
@@ -44,6 +40,25 @@ pub(super) fn mounted_maps(
             }
         })
         .collect()
+}
+
+/// What of the user's ConfigMaps the pods mount a copy of, and which template that is: what mounts none goes on under
+/// the older one's name (rule S8).
+pub(super) fn copies(
+    pod: Option<&PodOptions>,
+    maps: &ConfigMaps,
+    template: u32,
+) -> Outcome<(Vec<(String, ConfigMap)>, u32)> {
+    if template < WITH_COPIES {
+        return Ok((Vec::new(), template));
+    }
+    let mounted = mounted_maps(pod, maps)?;
+    let template = if mounted.is_empty() && template == WITH_COPIES {
+        WITH_THE_NODES_GRACE
+    } else {
+        template
+    };
+    Ok((mounted, template))
 }
 
 /// A digest of the files that a pod sees there.
@@ -87,15 +102,10 @@ pub fn mounted_copies(node: &ChainlinkNode, resolved: &Resolved) -> Vec<ConfigMa
     let names = resolved.content.copies(revision).into_iter();
     names
         .zip(&resolved.mounted)
-        .map(|(name, map)| {
-            let mut metadata = metadata(node, name);
-            let labels = metadata.labels.get_or_insert_default();
-            labels.insert(REVISION_LABEL.to_owned(), revision.clone());
-            ConfigMap {
-                metadata,
-                immutable: Some(true),
-                ..map.clone()
-            }
+        .map(|(name, map)| ConfigMap {
+            metadata: of_revision(node, name, revision),
+            immutable: Some(true),
+            ..map.clone()
         })
         .collect()
 }

@@ -46,18 +46,23 @@ pub(super) fn metadata(node: &ChainlinkNode, name: String) -> ObjectMeta {
     }
 }
 
+/// The metadata of what goes with a revision.
+pub(super) fn of_revision(node: &ChainlinkNode, name: String, revision: &str) -> ObjectMeta {
+    let mut metadata = metadata(node, name);
+    let labels = metadata.labels.get_or_insert_default();
+    labels.insert(REVISION_LABEL.to_owned(), revision.to_owned());
+    metadata
+}
+
 /// The kept form of a revision.
 pub fn revision_object(
     node: &ChainlinkNode,
     resolved: &Resolved,
     number: i64,
 ) -> Result<ControllerRevision, serde_json::Error> {
-    let mut metadata = metadata(node, resolved.revision.name.clone());
-    if let Some(labels) = metadata.labels.as_mut() {
-        labels.insert(REVISION_LABEL.to_owned(), resolved.revision.name.clone());
-    }
+    let name = &resolved.revision.name;
     Ok(ControllerRevision {
-        metadata,
+        metadata: of_revision(node, name.clone(), name),
         data: Some(RawExtension(serde_json::to_value(&resolved.content)?)),
         revision: number,
     })
@@ -79,12 +84,9 @@ pub fn config_map(node: &ChainlinkNode, resolved: &Resolved) -> Option<ConfigMap
     if resolved.texts.is_empty() {
         return None;
     }
-    let mut metadata = metadata(node, resolved.revision.name.clone());
-    if let Some(labels) = metadata.labels.as_mut() {
-        labels.insert(REVISION_LABEL.to_owned(), resolved.revision.name.clone());
-    }
+    let name = &resolved.revision.name;
     Some(ConfigMap {
-        metadata,
+        metadata: of_revision(node, name.clone(), name),
         data: Some(resolved.texts.clone()),
         immutable: Some(true),
         ..ConfigMap::default()

@@ -52,8 +52,9 @@ impl Pass<'_> {
             tracing::info!(pod = victim, "a second look does not permit the stop");
             return Ok(Stopped::No);
         };
-        let ends = |memory: &Memory| memory.attempt.as_ref().map(|attempt| attempt.ends.clone());
-        if ends(&again.memory) != ends(memory) {
+        let [written, seen_now] = [memory, &again.memory]
+            .map(|memory| memory.attempt.as_ref().map(|attempt| &attempt.ends));
+        if written != seen_now {
             tracing::info!(pod = victim, "a container has ended since that was written");
             return Ok(Stopped::No);
         }

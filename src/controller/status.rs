@@ -104,6 +104,7 @@ fn with_status(node: &ChainlinkNode, status: &ChainlinkNodeStatus, version: &str
 pub(super) async fn tell_refusal(
     context: &Context,
     error: &Error,
+    reference: &ObjectRef<ChainlinkNode>,
     node: &ChainlinkNode,
     api: &Api<ChainlinkNode>,
 ) {
@@ -126,15 +127,12 @@ pub(super) async fn tell_refusal(
     context.metrics.status(&namespace, &name, &told);
     // Once, also where this is refused too; the words of a webhook may be others each time.
     let known = Some((*doing, node.metadata.generation));
-    let reference = ObjectRef::from_obj(node);
-    let before = context.know(&reference, |of| {
+    let before = context.know(reference, |of| {
         std::mem::replace(&mut of.refused_look, known)
     });
     let new = report::stalled(&old, &told);
-    if before == known {
-        return;
-    }
-    if new.is_none() && old.observed_generation == told.observed_generation {
+    let stands = new.is_none() && old.observed_generation == told.observed_generation;
+    if before == known || stands {
         return;
     }
     context.tell(node, new).await;

@@ -14,6 +14,7 @@ use kube::{Client, ResourceExt};
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::adoption::{adoption, still_there};
 use super::observation::{Pod, PodId, Pull, Trouble, Validation};
 use super::read;
 use super::record::{last_takeover, news, record};
@@ -34,17 +35,6 @@ const ANSWERS: Duration = Duration::from_secs(30);
 const LINES_OF_A_VALIDATION: i64 = 50;
 /// How long it is waited for.
 const OUTPUT: Duration = Duration::from_secs(2);
-
-/// Whether the resource is there now, and is to stay. One that is deleted without what belongs to it has its owner
-/// references taken away before it is gone: what got one back then would be deleted after it.
-pub async fn still_there(client: &Client, node: &ChainlinkNode) -> Result<bool, kube::Error> {
-    let namespace = node.namespace().unwrap_or_default();
-    let nodes: Api<ChainlinkNode> = Api::namespaced(client.clone(), &namespace);
-    let now = nodes.get_opt(&node.name_any()).await?;
-    Ok(now.is_some_and(|now| {
-        now.metadata.uid == node.metadata.uid && now.metadata.deletion_timestamp.is_none()
-    }))
-}
 
 /// Reads and records what belongs to one resource.
 pub struct Looker<'a> {
@@ -262,13 +252,7 @@ impl<'a> Looker<'a> {
     }
 
     async fn adopt(&self, orphan: &ApiPod) -> Result<ApiPod, kube::Error> {
-        let mut owners = orphan.owner_references().to_vec();
-        owners.extend(kube::Resource::controller_owner_ref(self.node, &()));
-        let patch = json!({"metadata": {
-            "uid": orphan.metadata.uid,
-            "resourceVersion": orphan.metadata.resource_version,
-            "ownerReferences": owners,
-        }});
+        let patch = adoption(self.node, orphan);
         self.pods()
             .patch(
                 &orphan.name_any(),

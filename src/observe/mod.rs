@@ -1,6 +1,7 @@
 //! From the cluster to an [`Observation`]: what is read, what is watched, and what of it is recorded
 //! in the pods. Nothing is decided here.
 
+mod adoption;
 mod container;
 pub mod database;
 mod look;
@@ -12,8 +13,9 @@ mod record;
 mod warning;
 mod witness;
 
+pub use adoption::{adoption, still_there};
 pub use database::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};
-pub use look::{Looker, still_there};
+pub use look::Looker;
 pub use machines::Machines;
 pub use observation::*;
 pub use witness::Witnesses;

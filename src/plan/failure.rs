@@ -11,7 +11,7 @@ use super::guard::{self, Cause, Denied, Rule};
 use super::memory;
 use super::moves::{Board, Decided};
 use super::situation::{Blocked, Step};
-use super::{Permit, way_back};
+use super::{Permit, trial, way_back};
 use crate::api::{Attempt, FailedHow, Memory};
 use crate::observe::{Container, Observation, Pod, Revision, Wanted};
 
@@ -326,7 +326,7 @@ pub(super) fn remember_crash(
     let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
     let judged = wanted == Some(&to)
         && memory.last_worked.as_ref() != wanted
-        && !(memory.failed.as_ref() == wanted && memory.failed_how == Some(FailedHow::Crashed));
+        && !trial::distrusted(memory, &to);
     if let Some(words) = crash.filter(|_| judged) {
         remember(memory, FailedHow::Crashed, Some(words), now);
     }
@@ -343,14 +343,8 @@ fn note_end_of_upgrade(
         return;
     }
     let worked = memory.last_worked.as_ref();
-    let worked = worked
-        .and_then(|worked| seen.revisions.get(worked))
-        .cloned();
-    let newer = |of: &Revision| {
-        worked
-            .as_ref()
-            .is_some_and(|worked| of.version > worked.version)
-    };
+    let worked = worked.and_then(|worked| seen.revisions.get(worked));
+    let newer = |of: &Revision| worked.is_some_and(|worked| of.version > worked.version);
     let attempt = open_attempt(memory, seen, census, now);
     let ended = attempt.is_some_and(|attempt| crash_since(seen, attempt, newer).is_some());
     if let Some(upgrade) = memory.upgrade.as_mut().filter(|_| ended) {

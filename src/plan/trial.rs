@@ -9,7 +9,7 @@ use crate::node::NodeVersion;
 use crate::observe::{Observation, Pod, Revision};
 
 /// Whether the revision is one whose successor had the lock and ended, and which has not worked for long since.
-fn distrusted(memory: &Memory, revision: &str) -> bool {
+pub(super) fn distrusted(memory: &Memory, revision: &str) -> bool {
     memory.failed.as_deref() == Some(revision) && memory.failed_how == Some(FailedHow::Crashed)
 }
 

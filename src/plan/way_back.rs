@@ -16,8 +16,8 @@ use super::guard::Cause;
 use super::memory::GONE;
 use super::moves::{Board, Decided};
 use super::situation::{Situation, Step};
-use super::{FRESH, LOST, Permit};
-use crate::api::{FailedHow, Memory, Migrated, Shown, Upgrade, Verification};
+use super::{FRESH, LOST, Permit, trial};
+use crate::api::{Memory, Migrated, Shown, Upgrade, Verification};
 use crate::node::NodeVersion;
 use crate::observe::{Container, Holder, Observation, Pod, Revision, Says, Verified, Wanted};
 
@@ -174,9 +174,7 @@ fn goal<'a>(memory: &Memory, seen: &'a Observation) -> Option<&'a Revision> {
 /// Whether the newer version is still wanted, and its successor had the lock and ended.
 fn has_failed(memory: &Memory, upgrade: &Upgrade) -> bool {
     let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
-    wanted == Some(&upgrade.to)
-        && memory.failed.as_ref() == wanted
-        && memory.failed_how == Some(FailedHow::Crashed)
+    wanted == Some(&upgrade.to) && trial::distrusted(memory, &upgrade.to)
 }
 
 /// Whether a pod is, or may be, of a newer version than the goal.

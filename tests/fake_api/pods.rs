@@ -53,26 +53,13 @@ const KINDS: [&str; 5] = [
     "poddisruptionbudgets",
 ];
 
-/// Takes from all that belongs to the resource that it does.
-fn orphan(world: &World) {
-    for kind in KINDS {
-        for name in world.with(|all| all.store.all(kind)).into_keys() {
-            world.with(|all| {
-                all.store.change(kind, &name, |object| {
-                    object["metadata"]["ownerReferences"] = json!([]);
-                });
-            });
-        }
-    }
-}
-
 /// `kubectl delete --cascade=orphan`, and the same file applied again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_earlier_resource_has_left_is_taken_over_and_works_on() {
     let (world, operator) = at_work().await;
     drop(operator);
     let deeds = world.deeds();
-    orphan(&world);
+    world.orphan(&KINDS);
     world.with(|all| {
         all.store.change("chainlinknodes", NAME, |node| {
             node["metadata"]["uid"] = json!("another");
@@ -108,7 +95,7 @@ async fn what_is_orphaned_in_the_middle_of_a_pass_is_not_taken_back() {
     let (seen, orphaned) = (world.clone(), AtomicBool::new(false));
     let mut operator = Operator::meddled(&world, move |call: &Call| {
         if call.is("list", "controllerrevisions") && !orphaned.swap(true, Ordering::SeqCst) {
-            orphan(&seen);
+            seen.orphan(&KINDS);
             seen.with(|all| {
                 all.store.change("chainlinknodes", NAME, |node| {
                     node["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");

@@ -135,6 +135,13 @@ async fn a_pod_that_may_not_be_labelled_keeps_no_other_from_being_made() {
     assert_eq!(world.deeds(), DEEDS);
 }
 
+/// What events say of looks that were refused.
+fn refused_looks(world: &World) -> Vec<String> {
+    let events = world.with(|all| all.store.all("new-events")).into_values();
+    let told = events.filter(|event| event["reason"] == "LookRefused");
+    told.map(|event| event["note"].to_string()).collect()
+}
+
 /// What was seen of a pod is noted in its status: where that is refused, or the pods may not be read at all, nothing goes
 /// on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,17 +187,11 @@ async fn a_status_that_may_not_be_written_is_told_by_one_event() {
     let world = World::new(&two_replicas());
     let status = |call: &Call| call.is("replace", "chainlinknodes");
     let mut operator = refusing(&world, 403, status);
-    let told = |world: &World| {
-        let events = world.with(|all| all.store.all("new-events")).into_values();
-        let told = events.filter(|event| event["reason"] == "LookRefused");
-        told.map(|event| event["note"].to_string())
-            .collect::<Vec<_>>()
-    };
     operator
-        .drive_in_vain("it is told", |world| !told(world).is_empty())
+        .drive_in_vain("it is told", |world| !refused_looks(world).is_empty())
         .await;
     operator.passes_for(Duration::from_secs(5)).await;
-    let notes = told(&world);
+    let notes = refused_looks(&world);
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].contains("writing the status"), "{notes:?}");
     // What could not be remembered is not done.

@@ -104,15 +104,7 @@ async fn the_chart_grants_no_right_that_nothing_asks_for() {
     until_asked_for(&mut operator, "delete apps/controllerrevisions").await;
     assert_eq!(world.wrongs(), [""; 0]);
 
-    for kind in ["configmaps", "controllerrevisions"] {
-        world.with(|all| {
-            for name in all.store.all(kind).into_keys() {
-                all.store.change(kind, &name, |object| {
-                    object["metadata"]["ownerReferences"] = json!([]);
-                });
-            }
-        });
-    }
+    world.orphan(&["configmaps", "controllerrevisions"]);
     until_asked_for(&mut operator, "patch apps/controllerrevisions").await;
 
     slow_pod(&world);

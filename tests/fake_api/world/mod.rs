@@ -204,6 +204,19 @@ impl World {
         });
     }
 
+    /// All objects of these kinds belong to nobody any more.
+    pub fn orphan(&self, kinds: &[&str]) {
+        self.with(|all| {
+            for kind in kinds {
+                for name in all.store.all(kind).into_keys() {
+                    all.store.change(kind, &name, |object| {
+                        object["metadata"]["ownerReferences"] = json!([]);
+                    });
+                }
+            }
+        });
+    }
+
     pub fn node(&self) -> Value {
         self.with(|all| (*all.store.get("chainlinknodes", NAME).unwrap()).clone())
     }

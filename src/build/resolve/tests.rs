@@ -1,0 +1,204 @@
+//! Which template a spec is rendered by, and what is part of a revision.
+
+use super::*;
+
+fn spec(version: &str) -> ChainlinkNodeSpec {
+    serde_json::from_value(serde_json::json!({
+        "version": version,
+        "database": {"url": {"secretKeyRef": {"name": "database", "key": "url"}}},
+        "credentials": {"keystorePassword": {"secretKeyRef": {"name": "keystore", "key": "password"}}},
+    }))
+    .unwrap()
+}
+
+/// Where pods mount a ConfigMap.
+fn mounting() -> ChainlinkNodeSpec {
+    let mut spec = spec("2.28.0");
+    let pod = serde_json::json!({
+        "volumes": [{"name": "certificates", "mountPath": "/ca", "configMapName": "ca"}]
+    });
+    spec.pod = serde_json::from_value(pod).unwrap();
+    spec
+}
+
+fn maps(texts: &serde_json::Value, binaries: &serde_json::Value) -> ConfigMaps {
+    let map = serde_json::json!({"data": texts, "binaryData": binaries});
+    ConfigMaps::from([("ca".to_owned(), serde_json::from_value(map).unwrap())])
+}
+
+#[test]
+fn s8_only_a_node_that_mounts_a_config_map_has_the_third_template() {
+    let old = maps(&serde_json::json!({"a": "old"}), &serde_json::Value::Null);
+    let new = maps(&serde_json::json!({"a": "new"}), &serde_json::Value::Null);
+    let gone = ConfigMaps::new();
+    let of = |spec: &ChainlinkNodeSpec, maps, template| {
+        let resolved = render("node", spec, maps, None, template).unwrap();
+        (
+            resolved.content.template,
+            resolved.content.mounted_maps.len(),
+        )
+    };
+    assert_eq!(of(&mounting(), &old, 3), (3, 1));
+    assert_eq!(of(&spec("2.28.0"), &old, 3), (1, 0));
+    assert_eq!(of(&with_grace(40), &old, 3), (2, 0));
+    // As it was made, whatever becomes of the ConfigMap, until the user changes something else.
+    for template in [1, 2] {
+        let before = render("node", &mounting(), &old, None, template).unwrap();
+        let recorded = Recorded {
+            revision: &before.revision.name,
+            template: before.content.template,
+        };
+        let after = |spec: &ChainlinkNodeSpec, maps| {
+            resolve_after(Some(recorded), "node", spec, maps, None)
+        };
+        for maps in [&old, &new, &gone] {
+            assert_eq!(after(&mounting(), maps).unwrap(), before);
+        }
+        let mut changed = mounting();
+        changed.restarted_at = Some("today".to_owned());
+        assert_eq!(after(&changed, &old).unwrap().content.template, 3);
+    }
+}
+
+#[test]
+fn what_stands_in_a_mounted_config_map_is_part_of_the_revision_whichever_way_it_is_written() {
+    let nothing = serde_json::Value::Null;
+    let name = |maps: &ConfigMaps| {
+        let resolved = resolve("node", &mounting(), maps).unwrap();
+        resolved.revision.name
+    };
+    let text = |text: &str| maps(&serde_json::json!({"a": text}), &nothing);
+    assert_ne!(name(&text("old")), name(&text("new")));
+    let renamed = maps(&serde_json::json!({"b": "old"}), &nothing);
+    assert_ne!(name(&text("old")), name(&renamed));
+    // `b2xk` is `old`.
+    let binary = |code: &str| maps(&nothing, &serde_json::json!({"a": code}));
+    assert_eq!(name(&text("old")), name(&binary("b2xk")));
+    assert_ne!(name(&binary("AAH/")), name(&binary("AAL/")));
+    let missing = resolve("node", &mounting(), &ConfigMaps::new()).unwrap_err();
+    assert!(missing.missing);
+    assert_eq!(missing.reason, "ConfigMapMissing");
+    assert!(
+        missing
+            .message
+            .starts_with("spec.pod.volumes (certificates): ConfigMap ca"),
+        "{}",
+        missing.message
+    );
+}
+
+fn upgraded(before: &Resolved, spec: &ChainlinkNodeSpec) -> Resolved {
+    let recorded = Recorded {
+        revision: &before.revision.name,
+        template: before.content.template,
+    };
+    newer_only_with_a_change(Some(recorded), TEMPLATE + 1, |template| {
+        render("node", spec, &ConfigMaps::new(), None, template)
+    })
+    .unwrap()
+}
+
+/// Where the node's own files set how long it takes to stop.
+fn with_grace(seconds: u32) -> ChainlinkNodeSpec {
+    let mut spec = spec("2.28.0");
+    let file = format!("ShutdownGracePeriod = '{seconds}s'");
+    spec.config = serde_json::from_value(
+        serde_json::json!({"files": [{"name": "node.toml", "inline": file}]}),
+    )
+    .unwrap();
+    spec
+}
+
+#[test]
+fn s8_only_a_node_that_needs_more_time_to_stop_has_the_second_template() {
+    let of = |spec: &ChainlinkNodeSpec, template| {
+        let resolved = render("node", spec, &ConfigMaps::new(), None, template).unwrap();
+        let seconds = resolved.content.pod.termination_grace_period_seconds;
+        (resolved.content.template, seconds)
+    };
+    assert_eq!(of(&spec("2.28.0"), 2), (1, None));
+    assert_eq!(of(&with_grace(15), 2), (1, None));
+    assert_eq!(of(&with_grace(40), 2), (2, Some(55)));
+    // As it was made, until the user changes something.
+    assert_eq!(of(&with_grace(40), 1), (1, None));
+    let before = render("node", &with_grace(40), &ConfigMaps::new(), None, 1).unwrap();
+    let recorded = Recorded {
+        revision: &before.revision.name,
+        template: 1,
+    };
+    let maps = ConfigMaps::new();
+    let kept = resolve_after(Some(recorded), "node", &with_grace(40), &maps, None).unwrap();
+    assert_eq!(kept, before);
+    let changed = resolve_after(Some(recorded), "node", &with_grace(50), &maps, None).unwrap();
+    assert_eq!(changed.content.template, 2);
+}
+
+#[test]
+fn a_grace_that_the_node_itself_may_exceed_is_refused_with_what_to_write() {
+    let mut spec = with_grace(40);
+    let mut given = |seconds| {
+        spec.pod = Some(PodOptions {
+            termination_grace_period_seconds: Some(seconds),
+            ..PodOptions::default()
+        });
+        resolve("node", &spec, &ConfigMaps::new())
+    };
+    let message = given(54).unwrap_err().message;
+    assert!(message.contains("write 55 or more"), "{message}");
+    assert!(
+        message.contains("40 s for itself (ShutdownGracePeriod)"),
+        "{message}"
+    );
+    assert_eq!(given(55).unwrap().content.template, 1);
+    // Written out, the least is still what was asked for.
+    assert!(given(30).is_err());
+}
+
+#[test]
+fn a_time_that_can_not_be_read_is_refused_and_named() {
+    for (part, field) in [
+        (
+            r#"{"handover": {"windows": [{"schedule": "0 2 * * *", "duration": "200h"}]}}"#,
+            "spec.handover.windows[0].duration",
+        ),
+        (
+            r#"{"handover": {"windows": [{"schedule": "0 2 * * *", "duration": "0s"}]}}"#,
+            "such a window never opens",
+        ),
+        (
+            r#"{"handover": {"preferred": {"nodeSelector": {"a": "b"}, "steadyFor": "9999h"}}}"#,
+            "spec.handover.preferred.steadyFor",
+        ),
+        (
+            r#"{"failover": {"unresponsiveAfter": "9999h"}}"#,
+            "spec.failover.unresponsiveAfter",
+        ),
+        (
+            r#"{"failover": {"unresponsiveAfter": "0s"}}"#,
+            "write 10s or more",
+        ),
+        (
+            r#"{"pod": {"terminationGracePeriodSeconds": 5}}"#,
+            "write 30 to 3600",
+        ),
+    ] {
+        let mut whole = serde_json::to_value(spec("2.28.0")).unwrap();
+        let part: serde_json::Value = serde_json::from_str(part).unwrap();
+        let fields = part.as_object().unwrap().clone();
+        whole.as_object_mut().unwrap().extend(fields);
+        let spec: ChainlinkNodeSpec = serde_json::from_value(whole).unwrap();
+        let problem = resolve("node", &spec, &ConfigMaps::new()).unwrap_err();
+        assert_eq!(problem.reason, "InvalidSpec");
+        assert!(problem.message.contains(field), "{}", problem.message);
+    }
+}
+
+#[test]
+fn s8_a_newer_operator_keeps_the_recorded_template_until_the_user_changes_something() {
+    let before = resolve("node", &spec("2.28.0"), &ConfigMaps::new()).unwrap();
+    assert_eq!(upgraded(&before, &spec("2.28.0")), before);
+
+    let changed = upgraded(&before, &spec("2.29.0"));
+    assert_eq!(changed.content.template, TEMPLATE + 1);
+    assert_eq!(upgraded(&changed, &spec("2.29.0")), changed);
+}
