@@ -39,6 +39,7 @@ use crate::report::{Metrics, Note};
 use database::Asked;
 use known::Known;
 use pass::Pass;
+use shared::Reservation;
 use turns::Turns;
 
 pub use database::DatabaseAccess;
@@ -101,6 +102,8 @@ pub struct Context {
     known: Mutex<HashMap<String, Known>>,
     /// What the database of a resource said last, by the resource's uid.
     words: Mutex<HashMap<String, Asked>>,
+    /// What resources are about to take a database by, by their uids.
+    reserved: Mutex<HashMap<String, Reservation>>,
     /// All resources, as the controllers of their namespaces know them.
     stores: Mutex<Vec<Store<ChainlinkNode>>>,
 }
@@ -127,6 +130,7 @@ impl Context {
             watchdog: Watchdog::default(),
             known: Mutex::default(),
             words: Mutex::default(),
+            reserved: Mutex::default(),
             stores: Mutex::default(),
             client,
         };

@@ -204,6 +204,7 @@ fn a_node_of_version_1_is_told_everything_by_environment_the_operators_last() {
         environment(&environment_node()),
         [
             "ETH_CHAIN_ID=1",
+            "ADVISORY_LOCK_ID=1027321974924625846",
             "CHAINLINK_PORT=6688",
             "CHAINLINK_TLS_PORT=0",
             "DATABASE_LOCKING_MODE=dual",

@@ -157,6 +157,8 @@ async fn the_holder_of_the_lease_is_the_pod_whose_session_bears_its_id() {
             missing_right: None,
             lease: Holder::Pod(pod("a")),
             advisory: Holder::Nobody,
+            lease_client: Some(ACTIVE.to_owned()),
+            advisory_session: None,
             version: None,
             schema: None,
             nodes_elsewhere: 0,
@@ -285,6 +287,32 @@ async fn the_advisory_lock_is_held_by_the_session_that_took_it_and_by_no_other_l
         Holder::Nobody,
         "a lock belongs to one database"
     );
+}
+
+/// A lease-only node sees it, and it is no lock of another kind (rule S7).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_in_dual_mode_is_one_client_that_has_both_locks() {
+    let database = database().await;
+    leased(&database, "10 seconds");
+    let lock = format!("SELECT pg_advisory_lock({ADVISORY_LOCK_ID})");
+    let other = node(
+        &database,
+        "127.0.0.9",
+        "00000000-2d9b-4d1c-9c1f-6d2a1f0e8b11",
+    )
+    .await;
+    other.batch_execute(&lock).await.unwrap();
+    assert!(!ask(&database).await.one_client_has_both());
+    drop(other);
+    let dual = node(&database, "127.0.0.9", ACTIVE).await;
+    dual.batch_execute(&lock).await.unwrap();
+    let said = ask(&database).await;
+    assert!(said.one_client_has_both(), "{said:?}");
+    // Also for as long as it is frozen: its lease has run out.
+    leased(&database, "-1 seconds");
+    let said = ask(&database).await;
+    assert_eq!(said.lease, Holder::Nobody);
+    assert!(said.one_client_has_both(), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

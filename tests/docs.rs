@@ -65,6 +65,7 @@ fn every_reason_is_explained() {
         "src/plan/failure.rs",
         "src/plan/lateness.rs",
         "src/plan/moves.rs",
+        "src/plan/neighbours.rs",
         "src/plan/rollout.rs",
         "src/plan/steady.rs",
         "src/plan/validate.rs",

@@ -8,18 +8,22 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::api::{KeyRef, PodOptions};
+use crate::node::lock::LOCK_ID_VARIABLE;
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 use crate::observe::Revision;
 
 /// Number of the pod template of this operator: how a pod is made from a revision's content. Where two make the same
 /// of a spec, it has the lower number.
-pub const TEMPLATE: u32 = WITH_COPIES;
+pub const TEMPLATE: u32 = WITH_THE_LOCK_ID;
 
 /// From this template on a pod has the time to stop that the node's own configuration asks for.
 pub(super) const WITH_THE_NODES_GRACE: u32 = 2;
 
 /// From this template on a pod mounts copies of the user's ConfigMaps, and what stands in them is part of the revision.
 pub(super) const WITH_COPIES: u32 = 3;
+
+/// From this template on a pod that takes the advisory lock is told its id: a Secret could set another one.
+pub(super) const WITH_THE_LOCK_ID: u32 = 4;
 
 /// How the node is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,6 +185,13 @@ impl Content {
         Ok(self.named(format!("{node}-{}", digest(&json, 10))))
     }
 
+    /// Whether a Secret may give the node another `ADVISORY_LOCK_ID`, as with the templates before
+    /// [`WITH_THE_LOCK_ID`].
+    fn hides_its_lock_id(&self) -> bool {
+        let named = self.env.iter().any(|(name, _)| name == LOCK_ID_VARIABLE);
+        !self.env_secrets.is_empty() && !named
+    }
+
     /// The revision under a name that is already known.
     pub fn named(&self, name: String) -> Revision {
         Revision {
@@ -192,6 +203,7 @@ impl Content {
                 self.database_url.name,
                 self.database_url.key
             ),
+            lock_id_hidden: self.hides_its_lock_id(),
             lease: self.lease_millis.map(Duration::from_millis),
             validates: self.version.validates(self.style.into()),
         }

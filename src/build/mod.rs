@@ -20,6 +20,8 @@ pub use objects::{
     services,
 };
 pub use pod::pod;
-pub use resolve::{ConfigMaps, Recorded, referenced_config_maps, resolve, resolve_after};
+pub use resolve::{
+    ConfigMaps, Recorded, lock_mode, referenced_config_maps, resolve, resolve_after,
+};
 pub use secrets::{SecretData, SecretUse, referenced_secrets, secrets_seen};
 pub use session::session_secret;

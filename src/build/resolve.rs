@@ -8,7 +8,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::content::{
-    Content, FileSource, Resolved, Session, TEMPLATE, Value, WITH_THE_NODES_GRACE, digest,
+    Content, FileSource, Resolved, Session, TEMPLATE, Value, WITH_COPIES, WITH_THE_LOCK_ID,
+    WITH_THE_NODES_GRACE, digest,
 };
 use super::mounted::{copies, digest_of, mounted_names};
 use super::options::pod_options;
@@ -135,6 +136,7 @@ fn render(
     let mut warnings = Vec::new();
     times(spec)?;
     let mut pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
+    let template = with_the_lock_id(style, lock, template);
     let (mounted, template) = copies(spec.pod.as_ref(), maps, template)?;
     let peers = peers(spec)?;
     let (mut files, mut texts) = files(config, maps, &version, &mut warnings)?;
@@ -151,6 +153,7 @@ fn render(
     lease_is_said_once(lease, &texts, &env, &mut warnings)?;
     let settings = OperatorSettings {
         lock,
+        lock_id: template >= WITH_THE_LOCK_ID,
         peers,
         lease,
         https_off: !match style {
@@ -305,6 +308,17 @@ fn with_the_nodes_grace(
     }
 }
 
+/// Which template it is for a node that takes its lock this way: one without the advisory lock goes on under the older
+/// one's name (rule S8).
+fn with_the_lock_id(style: ConfigStyle, lock: LockMode, template: u32) -> u32 {
+    let needed = style == ConfigStyle::Environment && lock.uses_advisory();
+    if template == WITH_THE_LOCK_ID && !needed {
+        WITH_COPIES
+    } else {
+        template
+    }
+}
+
 /// Why the node makes no dump of its database before it migrates it, as far as its configuration can be read.
 fn backup_off(
     style: ConfigStyle,
@@ -414,6 +428,14 @@ fn lock(spec: &ChainlinkNodeSpec, version: &NodeVersion, style: ConfigStyle) -> 
             mode.env_value()
         ),
     )
+}
+
+/// How the pods of a spec take the database; `None` where the spec can't be turned into pods.
+pub fn lock_mode(spec: &ChainlinkNodeSpec) -> Option<LockMode> {
+    let version = version(spec).ok()?;
+    let config = spec.config.clone().unwrap_or_default();
+    let style = style(&version, &config).ok()?;
+    lock(spec, &version, style).ok()
 }
 
 /// The times of the lease, where the spec sets one of them.

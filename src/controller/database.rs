@@ -10,8 +10,8 @@ use kube::{Api, ResourceExt};
 use sha2::{Digest, Sha256};
 
 use super::{Error, Pass};
-use crate::api::{KeyRef, Verification};
-use crate::observe::database::{Question, ask};
+use crate::api::{ChainlinkNode, KeyRef, Verification};
+use crate::observe::database::{Question, Target, ask};
 use crate::observe::{DatabaseWord, Observation, PodId, Says, Silence, Verified};
 use crate::plan::{Plan, is_due, is_stale};
 
@@ -27,7 +27,9 @@ pub enum DatabaseAccess {
 /// The last answer, and what it was the answer of.
 pub(super) struct Asked {
     /// SHA-256 of the URL: another one may lead to another database.
-    pub(super) url: Option<[u8; 32]>,
+    url: Option<[u8; 32]>,
+    /// What the URL leads to, and the key of the Secret that it was read from.
+    leads_to: Option<(Target, KeyRef)>,
     word: DatabaseWord,
 }
 
@@ -41,9 +43,11 @@ impl Asked {
         said: Result<Says, Silence>,
     ) -> Self {
         let url = url.or(before.as_ref().and_then(|before| before.url));
+        let leads_to = before.as_ref().and_then(|before| before.leads_to.clone());
         let before = before.filter(|before| before.url == url);
         Self {
             url,
+            leads_to,
             word: DatabaseWord::after(before.map(|before| before.word), at, said),
         }
     }
@@ -77,7 +81,15 @@ impl Pass<'_> {
         Verified {
             wanted: self.node.spec.database.verification.unwrap_or_default(),
             word,
+            duals: Vec::new(),
         }
+    }
+
+    /// What the database URL of a resource led to when it was last read, and the key of the Secret that it was read from.
+    pub(super) fn target_of(&self, node: &ChainlinkNode) -> Option<(Target, KeyRef)> {
+        let words = &self.context.words;
+        let words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.get(&node.uid()?)?.leads_to.clone()
     }
 
     /// Asks where an answer is due: right before a stop of the active, and now and then. Says whether it asked.
@@ -103,11 +115,13 @@ impl Pass<'_> {
 
     async fn ask_database(&self) -> Result<(), Error> {
         let at = Timestamp::now();
-        let mut digest = None;
+        let (mut digest, mut leads_to) = (None, None);
         let said = match self.question().await? {
             Ok((url, authority, pods)) => {
                 digest = Some(Sha256::digest(&url).into());
                 let namespace = self.node.namespace().unwrap_or_default();
+                let key = self.node.spec.database.url.secret_key_ref.clone();
+                leads_to = Target::of(&url, &namespace).zip(key);
                 let question = Question {
                     url: &url,
                     authority: authority.as_deref(),
@@ -124,7 +138,9 @@ impl Pass<'_> {
         let words = &self.context.words;
         let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
         let before = words.remove(&self.uid());
-        words.insert(self.uid(), Asked::after(before, digest, at, said));
+        let mut asked = Asked::after(before, digest, at, said);
+        asked.leads_to = leads_to.or(asked.leads_to);
+        words.insert(self.uid(), asked);
         Ok(())
     }
 
@@ -233,6 +249,8 @@ mod tests {
             advisory: Holder::Nobody,
             version: None,
             schema: None,
+            lease_client: None,
+            advisory_session: None,
             nodes_elsewhere: 0,
             sessions: [].into(),
         }

@@ -174,6 +174,7 @@ mod tests {
             name: "cl-1".to_owned(),
             version: "2.28.0".parse().unwrap(),
             lock: "lease".to_owned(),
+            lock_id_hidden: false,
             lease: None,
             validates: false,
         };

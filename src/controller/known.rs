@@ -63,6 +63,7 @@ impl Context {
         let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         words.remove(&uid);
         drop(words);
+        self.release(&uid);
         self.give_back(&uid);
         if !again {
             self.witnesses.forget(reference);

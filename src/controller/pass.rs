@@ -18,7 +18,8 @@ use super::{Context, Doing, Error, intent, secrets};
 use crate::act::{Keeper, Keeping, Kept, Services, refusal, sentence};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, SecretsSeen};
 use crate::build::{self, Recorded, Resolved};
-use crate::observe::{Looker, Observation, Problem, Wanted};
+use crate::node::LockMode;
+use crate::observe::{Claim, Holder, Looker, Observation, Pod, Problem, Wanted};
 use crate::plan::{Act, Blocked, Plan, Step, plan};
 use crate::report::{self, Report};
 
@@ -28,6 +29,8 @@ const ACTED: Duration = Duration::from_millis(200);
 const OVERTAKEN: Duration = Duration::from_millis(50);
 /// After the API server has refused something.
 const REFUSED: Duration = Duration::from_secs(5);
+/// How often the database is asked for one plan: the second answer may change what the first one left open.
+const MOST_QUESTIONS: u32 = 2;
 /// While the CRD is too old to keep what the operator has to remember.
 const OUTDATED: Duration = Duration::from_secs(15);
 
@@ -143,7 +146,8 @@ impl<'a> Pass<'a> {
         self.context.know(&self.reference, what)
     }
 
-    pub(super) async fn observe(&self) -> Result<Observation, Error> {
+    /// One look. Before a pod is made it is `thorough`: all that others may have on the database is looked at.
+    pub(super) async fn observe(&self, thorough: bool) -> Result<Observation, Error> {
         let at = Timestamp::now();
         let mut pods = self
             .looker
@@ -181,6 +185,9 @@ impl<'a> Pass<'a> {
         };
         let (taken, refused_stop) =
             self.know(|known| (known.taken.clone(), known.refused_stop.clone()));
+        let claims = self.claims(&pods, thorough).await?;
+        let mut database = self.verified();
+        database.duals = duals(&pods, &claims);
         Ok(Observation {
             at,
             intent,
@@ -188,7 +195,8 @@ impl<'a> Pass<'a> {
             pods,
             pulls,
             validations,
-            database: self.verified(),
+            database,
+            claims,
             taken,
             refused_stop,
             machines,
@@ -209,6 +217,10 @@ impl<'a> Pass<'a> {
             now,
         };
         let new = report::status(&report, &old);
+        // Another resource is about to make a pod that would not see the lock of this one's: it is seen soon.
+        if !self.reserve(&plan) {
+            return Ok(Action::requeue(OVERTAKEN));
+        }
         let version = match self.write(&old, &new).await? {
             Written::Whole(version) => version,
             // This plan is worth nothing any more (rule S4).
@@ -254,17 +266,25 @@ impl<'a> Pass<'a> {
             secrets: self.secrets.clone(),
             ..old.operator.clone()
         };
-        let seen = self.observe().await?;
-        let now = Timestamp::now();
-        let next = plan(&seen, &memory, now);
-        if !self.ask_if_due(&seen, &next, now).await? {
-            return Ok((seen, next, now));
+        let mut thorough = false;
+        let mut questions = 0;
+        loop {
+            let seen = self.observe(thorough).await?;
+            let now = Timestamp::now();
+            let next = plan(&seen, &memory, now);
+            // A database that is slow to answer is not asked for ever.
+            let asked = questions < MOST_QUESTIONS && self.ask_if_due(&seen, &next, now).await?;
+            questions += u32::from(asked);
+            let makes = next
+                .acts
+                .iter()
+                .any(|act| matches!(act, Act::Create { .. }));
+            if !asked && (thorough || !makes) {
+                return Ok((seen, next, now));
+            }
+            // The answer may have taken its time, and what was seen before it is no longer fresh.
+            thorough |= makes;
         }
-        // The answer may have taken its time, and what was seen before it is no longer fresh.
-        let seen = self.observe().await?;
-        let now = Timestamp::now();
-        let next = plan(&seen, &memory, now);
-        Ok((seen, next, now))
     }
 
     /// What did not succeed in the pass before, as far as it would be done again.
@@ -407,6 +427,21 @@ impl<'a> Pass<'a> {
         }
         removed.doing("removing old revisions")
     }
+}
+
+/// Who may hold a lock and is a node in `dual` mode.
+fn duals(pods: &[Pod], claims: &[Claim]) -> Vec<Holder> {
+    let is_dual = |pod: &&Pod| {
+        let lock = pod.revision.as_ref().map(|revision| &revision.lock);
+        lock.and_then(|lock| LockMode::of(lock)) == Some(LockMode::Dual)
+    };
+    let own = pods.iter().filter(is_dual);
+    let others = claims
+        .iter()
+        .filter(|claim| claim.mode == Some(LockMode::Dual));
+    own.map(|pod| Holder::Pod(pod.id.clone()))
+        .chain(others.flat_map(|claim| claim.addresses.iter().map(|at| Holder::Elsewhere(*at))))
+        .collect()
 }
 
 fn unreadable(said: &str) -> Problem {

@@ -37,7 +37,7 @@ impl Pass<'_> {
         }
         let asked = Timestamp::now();
         self.ask_all(planned).await?;
-        let seen = self.observe().await?;
+        let seen = self.observe(false).await?;
         let again = plan(&seen, memory, Timestamp::now());
         let permit = again.acts.iter().find_map(|act| match act {
             Act::Stop(permit)

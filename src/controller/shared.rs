@@ -1,12 +1,46 @@
-//! Other resources on the same database: intended while one takes over from the other, and otherwise a mistake.
+//! Other resources on the same database: intended while one takes over from the other, and otherwise a mistake. What they
+//! have there, or are about to have, counts like pods of one's own before a pod is made (rule S7).
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
-use kube::ResourceExt;
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use kube::api::Api;
 use kube::runtime::reflector::Store;
+use kube::{Resource, ResourceExt};
 
-use super::{Context, Pass};
-use crate::api::ChainlinkNode;
+use super::{Context, Doing, Error, Pass};
+use crate::api::{ChainlinkNode, KeyRef};
+use crate::build;
+use crate::node::LockMode;
+use crate::observe::database::Target;
+use crate::observe::{Claim, Pod, Revision};
+use crate::plan::{Act, Plan};
+
+/// What a resource is about to take a database by, from before that is written until it is seen.
+pub(super) struct Reservation {
+    namespace: Option<String>,
+    key: Option<KeyRef>,
+    target: Option<Target>,
+    mode: Option<LockMode>,
+    lock_id_hidden: bool,
+}
+
+impl Reservation {
+    fn is_of_one_database(&self, other: &Self) -> bool {
+        let targets = self.target.as_ref().zip(other.target.as_ref());
+        let same_key = self.namespace == other.namespace && self.key == other.key;
+        (same_key && self.key.is_some())
+            || targets.is_some_and(|(one, other)| one.is_that_of(other))
+    }
+
+    fn sees(&self, other: &Self) -> bool {
+        let modes = self.mode.zip(other.mode);
+        modes.is_some_and(|(one, two)| {
+            let hidden = self.lock_id_hidden || other.lock_id_hidden;
+            one.sees(two) && !(hidden && one.sees_by_the_advisory_lock_alone(two))
+        })
+    }
+}
 
 impl Context {
     /// The resources of one more controller.
@@ -15,28 +49,173 @@ impl Context {
         let mut stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
         stores.push(store);
     }
+
+    /// The resource with this uid is not about to make a pod any more.
+    pub(super) fn release(&self, uid: &str) {
+        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        reserved.remove(uid);
+    }
 }
 
 impl Pass<'_> {
-    /// Names of the other resources that run pods on this one's database, as far as that can be told: they name the
-    /// same key of the same Secret, or the operator has read the same URL for both.
+    /// Every resource but this one.
+    fn others(&self) -> Vec<Arc<ChainlinkNode>> {
+        let stores = &self.context.stores;
+        let stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = stores.iter().flat_map(Store::state);
+        all.filter(|other| other.uid() != self.node.uid()).collect()
+    }
+
+    /// Whether the spec of another resource leads to this one's database, as far as that can be told: both name the
+    /// same key of the same Secret, or the operator has read both URLs.
+    fn shares(&self, other: &ChainlinkNode) -> bool {
+        let targets = self.target_of(self.node).zip(self.target_of(other));
+        names_same_key(self.node, other)
+            || targets.is_some_and(|((one, _), (other, _))| one.is_that_of(&other))
+    }
+
+    /// Names of the other resources that run pods on this one's database.
     pub(super) fn sharers(&self) -> Vec<String> {
         if !runs(self.node) {
             return Vec::new();
         }
-        let stores = &self.context.stores;
-        let stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut sharers: Vec<String> = stores
+        let mut sharers: Vec<String> = self
+            .others()
             .iter()
-            .flat_map(Store::state)
-            .filter(|other| other.uid() != self.node.uid() && runs(other))
-            .filter(|other| {
-                names_same_key(self.node, other) || same_url(self.context, self.node, other)
-            })
-            .map(|other| name(self.node, &other))
+            .filter(|other| runs(other) && self.shares(other))
+            .map(|other| name(self.node, other))
             .collect();
         sharers.sort();
         sharers
+    }
+
+    /// What other resources have, or are about to have, on this one's database. Before a pod is made the look is
+    /// `thorough`: pods count whatever became of their resource, and intents as they stand in the API server now. At
+    /// other times only resources that name this database are looked at.
+    pub(super) async fn claims(&self, own: &[Pod], thorough: bool) -> Result<Vec<Claim>, Error> {
+        let others = self.others();
+        let sharing: Vec<_> = others.iter().filter(|other| self.shares(other)).collect();
+        if sharing.is_empty() && !thorough {
+            return Ok(Vec::new());
+        }
+        let mut claims = Vec::new();
+        if let Some(key) = &self.node.spec.database.url.secret_key_ref {
+            let listed = self.looker.claims_on_key(key).await;
+            claims = listed.doing("looking at the pods of other resources")?;
+        }
+        let ours = self.target_of(self.node).map(|(target, _)| target);
+        for other in &others {
+            let Some((target, key)) = self.target_of(other) else {
+                continue;
+            };
+            let same_key = other.namespace() == self.node.namespace()
+                && Some(&key) == self.node.spec.database.url.secret_key_ref.as_ref();
+            if same_key || !ours.as_ref().is_some_and(|ours| ours.is_that_of(&target)) {
+                continue;
+            }
+            let of = name(self.node, other);
+            let listed = self.looker.claims_of(other, &key, &of).await;
+            claims.extend(listed.doing("looking at the pods of another resource")?);
+        }
+        if thorough {
+            for other in sharing {
+                claims.extend(self.intent_of(other, own, &claims).await?);
+            }
+        }
+        Ok(claims)
+    }
+
+    /// What another resource without pods is about to have on this database: the pod that it has written down; or, where
+    /// neither resource has any yet, the first pod of the older one.
+    async fn intent_of(
+        &self,
+        other: &ChainlinkNode,
+        own: &[Pod],
+        claims: &[Claim],
+    ) -> Result<Option<Claim>, Error> {
+        let of = name(self.node, other);
+        let client = self.context.client.clone();
+        let namespace = other.namespace().unwrap_or_default();
+        let api: Api<ChainlinkNode> = Api::namespaced(client.clone(), &namespace);
+        let fresh = api.get_opt(&other.name_any()).await;
+        let Some(other) = fresh.doing("reading another resource")?.filter(runs) else {
+            return Ok(None);
+        };
+        let claim = |mode, lock_id_hidden| Claim {
+            of: of.clone(),
+            pod: None,
+            mode,
+            lock_id_hidden,
+            same_key: names_same_key(self.node, &other),
+            works: false,
+            addresses: Vec::new(),
+        };
+        let creating = |node: &ChainlinkNode| node.status.as_ref()?.operator.creating.clone();
+        if let Some(creating) = creating(&other) {
+            let there = |claim: &Claim| claim.pod.as_ref() == Some(&creating.pod);
+            if claims.iter().any(there) {
+                return Ok(None);
+            }
+            let revisions: Api<ControllerRevision> = Api::namespaced(client, &namespace);
+            let kept = revisions.get_opt(&creating.revision).await;
+            let kept = kept.doing("reading the revision of another resource")?;
+            let made = kept.and_then(|kept| build::content_of(&kept).ok());
+            let made = made.map(|content| content.named(creating.revision.clone()));
+            return Ok(Some(claim(
+                made.as_ref().and_then(|made| LockMode::of(&made.lock)),
+                made.is_none_or(|made| made.lock_id_hidden),
+            )));
+        }
+        let has_begun = |node: &ChainlinkNode| {
+            let status = node.status.as_ref();
+            status.is_some_and(|status| status.operator.last_active.is_some())
+        };
+        let begins = own.iter().all(Pod::ended) && !has_begun(self.node);
+        let first = begins
+            && creating(self.node).is_none()
+            && claims.iter().all(|claim| claim.of != of)
+            && !other.spec.paused
+            && age(&other) < age(self.node);
+        let mode = build::lock_mode(&other.spec).filter(|_| first);
+        Ok(mode.map(|mode| claim(Some(mode), false)))
+    }
+
+    /// Reserves what the plan is about to make, for as long as nobody else can see it. Two resources that look at the
+    /// same moment see neither's intent: here, under one lock, the second finds the first. Says whether it may be written.
+    pub(super) fn reserve(&self, plan: &Plan) -> bool {
+        let uid = self.node.uid().unwrap_or_default();
+        let mut made = plan.acts.iter().filter_map(|act| match act {
+            Act::Create { revision, .. } => self.kept.revisions.get(revision),
+            _ => None,
+        });
+        let Some(revision) = made.next() else {
+            if plan.memory.creating.is_none() {
+                self.context.release(&uid);
+            }
+            return true;
+        };
+        let new = self.reservation(revision);
+        let proven = plan.memory.last_worked.as_ref() == Some(&revision.name);
+        let reserved = &self.context.reserved;
+        let mut reserved = reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        let differs = |(of, other): (&String, &Reservation)| {
+            *of != uid && new.is_of_one_database(other) && !new.sees(other)
+        };
+        if !proven && reserved.iter().any(differs) {
+            return false;
+        }
+        reserved.insert(uid, new);
+        true
+    }
+
+    fn reservation(&self, revision: &Revision) -> Reservation {
+        Reservation {
+            namespace: self.node.namespace(),
+            key: self.node.spec.database.url.secret_key_ref.clone(),
+            target: self.target_of(self.node).map(|(target, _)| target),
+            mode: LockMode::of(&revision.lock),
+            lock_id_hidden: revision.lock_id_hidden,
+        }
     }
 }
 
@@ -44,16 +223,15 @@ fn runs(node: &ChainlinkNode) -> bool {
     node.spec.replicas > 0 && node.metadata.deletion_timestamp.is_none()
 }
 
+/// The older of two is the lesser.
+fn age(node: &ChainlinkNode) -> (Option<jiff::Timestamp>, Option<String>) {
+    let created = node.meta().creation_timestamp.as_ref();
+    (created.map(|time| time.0), node.uid())
+}
+
 fn names_same_key(one: &ChainlinkNode, other: &ChainlinkNode) -> bool {
     let key = |node: &ChainlinkNode| node.spec.database.url.secret_key_ref.clone();
     one.namespace() == other.namespace() && key(one).is_some() && key(one) == key(other)
-}
-
-fn same_url(context: &Context, one: &ChainlinkNode, other: &ChainlinkNode) -> bool {
-    let words = &context.words;
-    let words = words.lock().unwrap_or_else(PoisonError::into_inner);
-    let url = |node: &ChainlinkNode| words.get(&node.uid()?)?.url;
-    url(one).is_some() && url(one) == url(other)
 }
 
 fn name(node: &ChainlinkNode, other: &ChainlinkNode) -> String {
@@ -62,5 +240,55 @@ fn name(node: &ChainlinkNode, other: &ChainlinkNode) -> String {
             format!("{namespace}/{}", other.name_any())
         }
         _ => other.name_any(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reservation(key: &str, mode: LockMode) -> Reservation {
+        Reservation {
+            namespace: Some("chain".to_owned()),
+            key: Some(KeyRef {
+                name: key.to_owned(),
+                key: "url".to_owned(),
+            }),
+            target: None,
+            mode: Some(mode),
+            lock_id_hidden: false,
+        }
+    }
+
+    #[test]
+    fn two_resources_reserve_one_database_only_by_locks_that_see_each_other() {
+        let lease = reservation("db", LockMode::Lease);
+        let advisory = reservation("db", LockMode::Advisory);
+        assert!(lease.is_of_one_database(&advisory) && !lease.sees(&advisory));
+        assert!(lease.sees(&reservation("db", LockMode::Dual)));
+        assert!(!lease.is_of_one_database(&reservation("other", LockMode::Lease)));
+        let unknown = Reservation {
+            mode: None,
+            ..reservation("db", LockMode::Lease)
+        };
+        assert!(!lease.sees(&unknown), "a lock that can't be told");
+        let hidden = Reservation {
+            lock_id_hidden: true,
+            ..reservation("db", LockMode::Advisory)
+        };
+        assert!(!advisory.sees(&hidden), "a Secret may set another id");
+
+        let target = |namespace| Target::of("postgres://cl@db.chain/node", namespace);
+        let there = Reservation {
+            namespace: Some("elsewhere".to_owned()),
+            target: target("elsewhere"),
+            ..reservation("mine", LockMode::Lease)
+        };
+        assert!(!there.is_of_one_database(&lease));
+        let here = Reservation {
+            target: target("chain"),
+            ..lease
+        };
+        assert!(there.is_of_one_database(&here));
     }
 }

@@ -16,6 +16,9 @@ pub const LEASE_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 /// The key of the advisory lock, `ADVISORY_LOCK_ID` (`v1.13.3:core/config/envvar/schema.go`).
 pub const ADVISORY_LOCK_ID: i64 = 1_027_321_974_924_625_846;
 
+/// The variable that gives a node of version 1 another one (`v1.13.3:core/config/envvar/schema.go`).
+pub const LOCK_ID_VARIABLE: &str = "ADVISORY_LOCK_ID";
+
 /// How nodes on one database agree on which of them works.
 ///
 /// Chainlink also knows `none`; it lets two nodes work at once and is never offered.
@@ -44,6 +47,13 @@ impl LockMode {
     #[must_use]
     pub fn sees(self, other: Self) -> bool {
         self == other || self == Self::Dual || other == Self::Dual
+    }
+
+    /// Whether, of two nodes in these modes, the one waits for the other by the advisory lock alone: a node with another
+    /// `ADVISORY_LOCK_ID` would not.
+    #[must_use]
+    pub fn sees_by_the_advisory_lock_alone(self, other: Self) -> bool {
+        self.sees(other) && !(self.uses_lease() && other.uses_lease())
     }
 
     /// The mode in the text of a lock as it stands on pods (`lease mainnet-database/url`).

@@ -15,13 +15,13 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::adoption::{adoption, still_there};
-use super::observation::{Pod, PodId, Pull, Trouble, Validation};
+use super::observation::{Claim, Pod, PodId, Pull, Trouble, Validation};
 use super::read;
 use super::record::{last_takeover, news, record};
 use super::warning::{is_slow, warning};
 use super::witness::{Facts, Recorded, Subject, Witnesses};
-use crate::api::ChainlinkNode;
 use crate::api::names::{ACTIVE_CONDITION, CONTAINER, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL};
+use crate::api::{ChainlinkNode, KeyRef};
 use crate::observe::Revision;
 
 /// The least by which one time is later than another.
@@ -202,6 +202,44 @@ impl<'a> Looker<'a> {
         let name = pod.name_any();
         let output = timeout(OUTPUT, pods.logs(&name, &end)).await;
         output.ok()?.ok()
+    }
+
+    /// The pods of other resources in this namespace whose database URL is that key of that Secret, whether or not
+    /// the resource is still there: what they mean for the database.
+    pub async fn claims_on_key(&self, key: &KeyRef) -> Result<Vec<Claim>, kube::Error> {
+        let labelled = ListParams::default().labels(NODE_LABEL);
+        let listed = self.pods().list(&labelled).await?.items;
+        let own = self.node.name_any();
+        let others = listed.iter().filter(|pod| {
+            let controlled = pod
+                .owner_references()
+                .iter()
+                .any(|one| one.controller == Some(true));
+            // One of ours that nobody controls is about to be adopted.
+            let orphan = !controlled && pod.labels().get(NODE_LABEL) == Some(&own);
+            !self.owns(pod.owner_references()) && !orphan && read::takes(pod, key)
+        });
+        let of = |pod: &ApiPod| pod.labels().get(NODE_LABEL).cloned().unwrap_or_default();
+        Ok(others
+            .filter_map(|pod| read::claim(pod, of(pod), true))
+            .collect())
+    }
+
+    /// The pods of another resource whose database URL is that key of that Secret: what they mean for the database.
+    pub async fn claims_of(
+        &self,
+        other: &ChainlinkNode,
+        key: &KeyRef,
+        of: &str,
+    ) -> Result<Vec<Claim>, kube::Error> {
+        let namespace = other.namespace().unwrap_or_default();
+        let pods: Api<ApiPod> = Api::namespaced(self.client.clone(), &namespace);
+        let labelled = format!("{NODE_LABEL}={}", other.name_any());
+        let listed = pods.list(&ListParams::default().labels(&labelled)).await?;
+        let here = listed.items.iter().filter(|pod| read::takes(pod, key));
+        Ok(here
+            .filter_map(|pod| read::claim(pod, of.to_owned(), false))
+            .collect())
     }
 
     /// Every pod of the resource that has addresses, by each of them.

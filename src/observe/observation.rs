@@ -1,6 +1,7 @@
 //! What one fresh look at the cluster showed, in the planner's terms. Data only.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use super::database::Verified;
 use crate::api::{OpenTime, Schedule};
 use crate::node::exit::ExitKind;
-use crate::node::{NodeVersion, Verdict};
+use crate::node::{LockMode, NodeVersion, Verdict};
 
 /// A pod's identity: a name may be used again, a uid never is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +26,8 @@ pub struct Revision {
     pub version: NodeVersion,
     /// Which lock on which database its pods take. Two pods with different texts may not see each other.
     pub lock: String,
+    /// Whether a Secret may give its nodes another `ADVISORY_LOCK_ID`.
+    pub lock_id_hidden: bool,
     /// Whether its configuration can be checked by a pod that is no node.
     pub validates: bool,
     /// How long their lease is good for without a refresh, where that is not the node's default.
@@ -53,6 +56,28 @@ pub struct Observation {
     pub database: Verified,
     /// Every machine of the cluster by name; `None` where they may not be read.
     pub machines: Option<BTreeMap<String, Machine>>,
+    /// What other resources have, or are about to have, on the same database (rule S7).
+    pub claims: Vec<Claim>,
+}
+
+/// A pod of another resource on the same database, or one that the other resource is about to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Name of the other resource, with its namespace where that is another.
+    pub of: String,
+    /// Name of the pod; `None` where none has been made yet.
+    pub pod: Option<String>,
+    /// How the pod takes the database; `None` where that can't be told.
+    pub mode: Option<LockMode>,
+    /// Whether a Secret may give its node another `ADVISORY_LOCK_ID`.
+    pub lock_id_hidden: bool,
+    /// Whether both resources read the database URL from one key of one Secret. Else the two URLs were read, and name
+    /// the same server and database.
+    pub same_key: bool,
+    /// Whether its container runs and has taken its lock.
+    pub works: bool,
+    /// The addresses of the pod.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A stop that the API server did not do when it was last tried.
@@ -252,6 +277,9 @@ pub struct Pod {
     pub contradicting_version: Option<String>,
     /// Its machine does not report: it can't start there.
     pub stranded: bool,
+    /// Whether a Secret may give its node another `ADVISORY_LOCK_ID` than the node's own: the pod was made without an
+    /// explicit one, and takes a whole Secret as variables.
+    pub lock_id_hidden: bool,
 }
 
 /// The state of the node's container.

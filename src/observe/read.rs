@@ -10,15 +10,17 @@ use k8s_openapi::api::core::v1::{
 
 use super::container::container;
 use super::observation::{
-    Checked, Container, Pod, PodId, Pull, Pulled, Revision, Trouble, Validation,
+    Checked, Claim, Container, Pod, PodId, Pull, Pulled, Revision, Trouble, Validation,
 };
 use super::record::record;
 use super::witness::{ContainerKey, Facts, Moment};
+use crate::api::KeyRef;
 use crate::api::names::{
     CONTAINER, LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL,
     VERSION_ANNOTATION,
 };
-use crate::node::{kept_lines, read_validation};
+use crate::node::lock::LOCK_ID_VARIABLE;
+use crate::node::{LockMode, kept_lines, read_validation};
 
 pub(super) fn condition<'a>(pod: &'a ApiPod, kind: &str) -> Option<&'a PodCondition> {
     pod.status
@@ -120,6 +122,7 @@ fn revision(pod: &ApiPod, kept: &BTreeMap<String, Revision>) -> Option<Revision>
         name: name.to_owned(),
         version: annotation(pod, VERSION_ANNOTATION)?.parse().ok()?,
         lock: annotation(pod, LOCK_ANNOTATION)?.to_owned(),
+        lock_id_hidden: hides_its_lock_id(pod),
         lease: None,
         validates: false,
     })
@@ -170,8 +173,54 @@ pub(super) fn read(
         watched: facts.watched.map(wall),
         contradicting_version: named.filter(contradicts),
         stranded: false,
+        lock_id_hidden: hides_its_lock_id(pod),
         container,
     }
+}
+
+/// Whether a Secret may give the node of this pod another `ADVISORY_LOCK_ID`: its variables name none, and it takes a
+/// whole Secret as variables. A variable of its own beats those.
+fn hides_its_lock_id(pod: &ApiPod) -> bool {
+    let Some(node) = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.containers.iter().find(|one| one.name == CONTAINER))
+    else {
+        return false;
+    };
+    let mut named = node.env.iter().flatten();
+    let mut whole = node.env_from.iter().flatten();
+    whole.any(|from| from.secret_ref.is_some()) && !named.any(|one| one.name == LOCK_ID_VARIABLE)
+}
+
+/// What another resource's pod means for a database: `None` once it can't run again. Its lock is told as on pods.
+pub(super) fn claim(pod: &ApiPod, of: String, same_key: bool) -> Option<Claim> {
+    if matches!(container(pod, None), Container::Ended { .. }) {
+        return None;
+    }
+    let took = running(pod).and_then(|(key, _)| record(pod, &key.container_id).took);
+    Some(Claim {
+        of,
+        pod: pod.metadata.name.clone(),
+        mode: lock(pod).and_then(LockMode::of),
+        lock_id_hidden: hides_its_lock_id(pod),
+        same_key,
+        works: took.is_some(),
+        addresses: addresses(pod),
+    })
+}
+
+/// Whether a pod reads its database URL from that key of that Secret.
+pub(super) fn takes(pod: &ApiPod, key: &KeyRef) -> bool {
+    let at = format!("{}/{}", key.name, key.key);
+    lock(pod)
+        .and_then(|lock| lock.split_once(' '))
+        .is_some_and(|(_, there)| there == at)
+}
+
+/// The lock that a pod takes, as it stands on it: `lease mainnet-database/url`.
+fn lock(pod: &ApiPod) -> Option<&str> {
+    annotation(pod, LOCK_ANNOTATION)
 }
 
 /// A pod that pulls an image. One whose container has run, well or not, has pulled it.

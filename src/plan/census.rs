@@ -10,7 +10,7 @@ use super::{BOOT, FRESH, LOST, NO_BOOT, NOT_RESTARTED, RESCUE};
 use crate::api::Memory;
 use crate::node::NodeVersion;
 use crate::node::lock::LEASE_DURATION;
-use crate::observe::{Answered, Container, Observation, Pod, PodId, Wanted};
+use crate::observe::{Answered, Claim, Container, Observation, Pod, PodId, Verified, Wanted};
 
 /// Every pod of one look in its part. A pod is in one part only.
 #[derive(Debug)]
@@ -37,6 +37,10 @@ pub struct Census<'a> {
     pub(super) migrated_by: Option<&'a NodeVersion>,
     /// How long the lock may stay free after the end of an active: the lease of its pods and [`RESCUE`].
     pub(super) rescue: Duration,
+    /// What other resources have on the same database (rule S7).
+    pub(super) claims: &'a [Claim],
+    /// What the database itself has said.
+    pub(super) verified: &'a Verified,
     now: Timestamp,
     all: &'a [Pod],
 }
@@ -110,6 +114,8 @@ impl<'a> Census<'a> {
             stopping: Vec::new(),
             migrated_by: migrated_by(&seen.database),
             rescue: rescue(seen, memory),
+            claims: &seen.claims,
+            verified: &seen.database,
             now,
             all: &seen.pods,
         };

@@ -30,7 +30,7 @@ pub enum Evidence {
 }
 
 /// The lock that the pods of this one's revision take. `None` where that can't be told.
-fn mode(pod: &Pod) -> Option<LockMode> {
+pub(super) fn mode(pod: &Pod) -> Option<LockMode> {
     LockMode::of(&pod.revision.as_ref()?.lock)
 }
 
@@ -141,10 +141,61 @@ fn of_server(verified: &Verified, pod: &Pod) -> Evidence {
     })
 }
 
-/// Whether what holds the lock is the active.
-fn of_holder(verified: &Verified, active: &Pod) -> Evidence {
+/// Whether what holds the lock is the active, and nobody works beside it by a lock that it does not see (rule S7).
+pub(super) fn of_holder(verified: &Verified, active: &Pod) -> Evidence {
     let took = active.took.map(|took| took.at);
-    weigh(verified, took, |said| holds(said, active))
+    weigh(verified, took, |said| {
+        let beside = mode(active).and_then(|mode| unseen(verified, said, mode));
+        match beside {
+            Some(other) => Evidence::Contradicts(format!(
+                "{other}, which {} does not see: two nodes may be at work",
+                active.id.name
+            )),
+            None => holds(said, active),
+        }
+    })
+}
+
+/// Who holds a lock that a node in this mode does not see, as far as the database has said: in words, for people. Not
+/// meant is a node in `dual` mode, which waits for either lock, and for which either waits.
+pub(super) fn unseen_holder(verified: &Verified, mode: LockMode) -> Option<String> {
+    if verified.wanted == Verification::Never {
+        return None;
+    }
+    let (_, said) = verified.word.as_ref()?.last()?;
+    unseen(verified, said, mode)
+}
+
+fn unseen(verified: &Verified, said: &Says, mode: LockMode) -> Option<String> {
+    let word = verified.word.as_ref()?;
+    let (holder, lock, is_dual) = match mode {
+        LockMode::Dual => return None,
+        LockMode::Lease => (
+            &said.advisory,
+            ADVISORY,
+            word.advisory_is_of_a_leaseholder(said),
+        ),
+        // Who may not read the row does not know whether anybody has the lease.
+        LockMode::Advisory if said.lease_client.is_none() => return None,
+        LockMode::Advisory => (&said.lease, LEASE, said.one_client_has_both()),
+    };
+    if is_dual || verified.duals.contains(holder) {
+        return None;
+    }
+    let who = match holder {
+        Holder::Nobody => return None,
+        Holder::Pod(pod) => pod.name.clone(),
+        Holder::Elsewhere(address) => format!("a client at {address}"),
+        Holder::Unseen => "a client that is not shown".to_owned(),
+    };
+    Some(format!("in the database {who} holds {lock}"))
+}
+
+/// Whether the database was asked after the pod had taken its lock, and answered.
+pub(super) fn has_spoken_since(verified: &Verified, active: &Pod) -> bool {
+    let answered = asked(verified);
+    let took = active.took.map(|took| took.at);
+    answered.is_some() && answered > took
 }
 
 fn holds(said: &Says, active: &Pod) -> Evidence {

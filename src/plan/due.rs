@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::census::{Census, before};
 use super::database::{is_of_database, migrated_by};
+use super::neighbours::TWO_HOLDERS;
 use super::situation::Step;
 use super::{Act, BOOT, Plan, way_back};
 use crate::observe::{DatabaseWord, Observation, Verified};
@@ -37,13 +38,21 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
     }
     let word = seen.database.word.as_ref();
     let hands_over = |act: &Act| matches!(act, Act::Stop(permit) if permit.successor().is_some());
-    let makes = |act: &Act| matches!(act, Act::Create { .. });
+    // A repair while the lock moves is not held up: its revision has held the lock.
+    let census = Census::take(seen, &plan.memory, now);
+    let moves = lock_moves(plan, &census, now);
+    let worked = plan.memory.last_worked.as_ref();
+    let makes = |act: &Act| matches!(act, Act::Create { revision, .. } if !moves || worked != Some(revision));
     let reason = plan.situation.blocked.as_ref();
     let reason = reason.map(|blocked| blocked.reason.as_str());
-    // A version that the database is too new for would take the lock, and end.
-    let first = word.is_none() && plan.acts.iter().any(makes);
-    if first || plan.acts.iter().any(hands_over) || reason.is_some_and(is_of_database) {
+    // A version that the database is too new for would take the lock, and end; beside a lock that it does not see a pod
+    // would work at once (rule S7).
+    let makes = plan.acts.iter().any(makes);
+    if makes || plan.acts.iter().any(hands_over) || reason.is_some_and(is_of_database) {
         return is_stale(&seen.database, now);
+    }
+    if matches!(reason, Some("LockDiffers" | TWO_HOLDERS)) {
+        return is_older(word, PATIENCE, now);
     }
     if reason == Some("VersionWentBack") && migrated_by(&seen.database).is_some() {
         return is_older(word, PATIENCE, now);
@@ -51,7 +60,6 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
     if way_back::asks(&plan.memory, seen) {
         return is_stale(&seen.database, now);
     }
-    let census = Census::take(seen, &plan.memory, now);
     // Several have taken a lock: only the database can tell at once which of them has it now.
     let takers = seen.pods.iter().filter(|pod| census.holds(pod)).count();
     if takers > 1 {
@@ -59,7 +67,7 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
         let booting = plan.situation.step == Step::Booting;
         return !(sure && booting) && is_older(word, IN_DOUBT, now);
     }
-    if lock_moves(plan, &census, now) {
+    if moves {
         return false;
     }
     let took = census.active.and_then(|active| active.took);

@@ -6,13 +6,13 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::census::{Census, before};
-use super::database;
+use super::database::{self, Evidence};
 use super::relocate::Purpose;
-use super::{BACKOFF, FRESH, TAKEOVER};
-use crate::api::Memory;
+use super::{BACKOFF, FRESH, TAKEOVER, neighbours};
+use crate::api::{Memory, Verification};
 use crate::node::lock::see_each_other;
-use crate::node::{ExitKind, NodeVersion};
-use crate::observe::{Answered, Contact, Container, Pod, PodId, Revision, Verified};
+use crate::node::{ExitKind, LockMode, NodeVersion};
+use crate::observe::{Answered, Contact, Container, Holder, Pod, PodId, Revision, Verified};
 
 /// The right to stop one pod, as it stood in one look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ pub struct Denied {
     pub message: String,
 }
 
-fn deny<T>(reason: &'static str, message: impl Into<String>) -> Result<T, Denied> {
+pub(super) fn deny<T>(reason: &'static str, message: impl Into<String>) -> Result<T, Denied> {
     Err(Denied {
         reason,
         message: message.into(),
@@ -651,6 +651,11 @@ pub(super) fn create(
     rules: Rules,
 ) -> Result<(), Denied> {
     refuse(census, memory, revision, rules)?;
+    if rules.on(Rule::SameLock)
+        && let Some(message) = other_holder(census)
+    {
+        return deny("DatabaseContradicts", message);
+    }
     if rules.on(Rule::NoOlder)
         && let Some(newer) = newer_may_have_held(census, memory, &version_of(memory, revision), now)
     {
@@ -670,6 +675,10 @@ pub(super) fn refuse(
         && let Some(other) = unseen_lock(census, revision)
     {
         return deny("LockDiffers", lock_message(other, revision));
+    }
+    if rules.on(Rule::SameLock) {
+        same_lock_id(census, revision)?;
+        neighbours::refuse(census, memory, revision)?;
     }
     let version = version_of(memory, revision);
     if rules.on(Rule::NoOlder)
@@ -742,6 +751,40 @@ fn unseen_lock<'a>(census: &Census<'a>, revision: &Revision) -> Option<&'a Pod> 
                 .as_ref()
                 .is_none_or(|other| !see_each_other(&other.lock, &revision.lock))
     })
+}
+
+/// S7: a pod that runs or may start, and whose `ADVISORY_LOCK_ID` may be another than that of a pod of the revision.
+/// Of one whose id a Secret may set only the database can show that it is the node's own: that session has the lock of
+/// that id. One that waits has the id of the one that it waits for.
+fn same_lock_id(census: &Census<'_>, revision: &Revision) -> Result<(), Denied> {
+    let shown = |pod: &Pod| neighbours::has_the_known_lock(census, &Holder::Pod(pod.id.clone()));
+    let hides = |pod: &&Pod| pod.lock_id_hidden != revision.lock_id_hidden && !pod.ended();
+    let relies = |pod: &&Pod| {
+        let modes = database::mode(pod).zip(LockMode::of(&revision.lock));
+        modes.is_none_or(|(one, other)| one.sees_by_the_advisory_lock_alone(other))
+    };
+    let known = |pod: &Pod| {
+        let same = |other: &Pod| other.lock_id_hidden == pod.lock_id_hidden && shown(other);
+        shown(pod) || (pod.waits() && census.pods().iter().any(same))
+    };
+    let mut others = census.pods().iter().filter(hides).filter(relies);
+    match others.find(|pod| !known(pod)) {
+        Some(pod) => deny("LockDiffers", neighbours::hidden_message(&pod.id.name)),
+        None => Ok(()),
+    }
+}
+
+/// S7, S9: the database names another holder than the active that works: a pod made now would read the same URL.
+fn other_holder(census: &Census<'_>) -> Option<String> {
+    let active = census.active_at_work()?;
+    let verified = census.verified;
+    if verified.wanted == Verification::Never || !database::has_spoken_since(verified, active) {
+        return None;
+    }
+    match database::of_holder(verified, active) {
+        Evidence::Contradicts(message) => Some(message),
+        Evidence::Agrees | Evidence::Missing(..) => None,
+    }
 }
 
 /// S6: a version newer than `version` that was started, and may have held the lock.

@@ -18,6 +18,7 @@ mod memory;
 #[cfg(test)]
 mod model;
 mod moves;
+mod neighbours;
 mod pull;
 mod relocate;
 mod rollout;
@@ -44,6 +45,7 @@ pub use due::{is_due, is_stale};
 #[cfg(test)]
 pub use guard::Rule;
 pub use guard::{Cause, Denied, Permit, Rules};
+pub use neighbours::{TWO_HOLDERS, two_holders};
 pub use relocate::Purpose;
 pub use situation::{Blocked, Situation, Step};
 

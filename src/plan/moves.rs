@@ -9,7 +9,7 @@ use super::guard::{self, Cause, Denied, Goal, Permit, Rules};
 use super::pull::Needed;
 use super::relocate::Purpose;
 use super::situation::{Blocked, Situation, Step, WAITING_FOR_TURN};
-use super::{DATABASE_DOUBT, LOST, MISSING, RETRY};
+use super::{DATABASE_DOUBT, LOST, MISSING, RETRY, neighbours};
 use crate::api::{FailedHow, Memory, Stop, Validation};
 use crate::observe::{Observation, Pod, PodId, Revision, Wanted};
 
@@ -135,6 +135,10 @@ impl<'a> Board<'a> {
         if known.is_none_or(|known| known.reason == "ActiveUnresponsive") {
             let left = self.left_unresponsive();
             decided.situation.blocked = left.or(decided.situation.blocked);
+        }
+        // Nothing that is waited for matters as much as two nodes at work.
+        if let Some(beside) = neighbours::two_holders(self.census) {
+            decided.situation.blocked = Some(beside);
         }
         decided
     }

@@ -12,6 +12,7 @@ mod failback;
 mod failover;
 mod handover;
 mod held;
+mod neighbours;
 mod refusals;
 mod relocation;
 mod rest;

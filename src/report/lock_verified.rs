@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use super::conditions::{Said, said, unknown};
 use crate::api::Verification;
 use crate::observe::{DatabaseWord, Observation, Pod, Verified};
-use crate::plan::{Census, Evidence, Step, of_active, of_outside, of_standby, outside};
+use crate::plan::{
+    Census, Evidence, Step, of_active, of_outside, of_standby, outside, two_holders,
+};
 
 const KIND: &str = "LockVerified";
 
@@ -21,6 +23,10 @@ pub(super) fn lock_verified(
     now: Timestamp,
 ) -> Said {
     let verified = &seen.database;
+    // Whatever else is known, and whether or not the database is asked.
+    if let Some(beside) = two_holders(census) {
+        return said(KIND, false, &beside.reason, beside.message);
+    }
     if verified.wanted == Verification::Never {
         return unknown(
             KIND,

@@ -11,6 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::conditions::CONDITIONS;
 use crate::api::{Asked, AskedState, ChainlinkNodeStatus, LastHandover};
+use crate::plan::TWO_HOLDERS;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Node {
@@ -78,6 +79,7 @@ pub struct Metrics {
     gap: Family<Node, Gauge<f64, AtomicU64>>,
     pods: Family<PodRole, Gauge>,
     conditions: Family<NodeCondition, Gauge>,
+    two_holders: Family<Node, Gauge>,
     errors: Counter,
 }
 
@@ -90,6 +92,7 @@ impl Default for Metrics {
         let gap = Family::default();
         let pods = Family::default();
         let conditions = Family::default();
+        let two_holders = Family::default();
         let errors = Counter::default();
         registry.register(
             "lock_moves",
@@ -119,6 +122,11 @@ impl Default for Metrics {
             conditions.clone(),
         );
         registry.register(
+            "two_holders",
+            "1 where another node works on the database beside the active, by a lock that neither sees, else 0",
+            two_holders.clone(),
+        );
+        registry.register(
             "reconcile_errors",
             "Passes that ended with an error",
             errors.clone(),
@@ -131,6 +139,7 @@ impl Default for Metrics {
             gap,
             pods,
             conditions,
+            two_holders,
             errors,
         }
     }
@@ -181,6 +190,13 @@ impl Metrics {
             let labels = condition(namespace, node, kind);
             self.conditions.get_or_create(&labels).set(i64::from(is));
         }
+        let mut all = status.conditions.iter();
+        let two = all.any(|one| one.status == "False" && one.reason == TWO_HOLDERS);
+        let labels = Node {
+            namespace: namespace.to_owned(),
+            node: node.to_owned(),
+        };
+        self.two_holders.get_or_create(&labels).set(i64::from(two));
         // A counter that begins with its first event shows no increase by it.
         for result in RESULTS {
             let labels = ended(namespace, node, result);
@@ -259,7 +275,9 @@ impl Metrics {
         for reason in MOVES {
             self.moves.remove(&moved(&namespace, &node, reason));
         }
-        self.gap.remove(&Node { namespace, node });
+        let labels = Node { namespace, node };
+        self.gap.remove(&labels);
+        self.two_holders.remove(&labels);
     }
 
     /// Counts a pass that ended with an error.

@@ -11,7 +11,7 @@ use crate::api::{
     Asked, AskedState, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus,
 };
 use crate::observe::{Container, Exit, Observation, Pod, Revision, Wanted};
-use crate::plan::{Blocked, Census, Plan, Step};
+use crate::plan::{Blocked, Census, Plan, Step, TWO_HOLDERS};
 
 /// How long the last words of a container that works again are shown.
 const TOLD: Duration = Duration::from_mins(10);
@@ -33,9 +33,15 @@ pub struct Report<'a> {
 impl Report<'_> {
     /// What the plan waits for, or what the API server refuses.
     pub(super) fn blocked(&self) -> Option<Blocked> {
-        self.refusal
-            .clone()
-            .or_else(|| self.plan.situation.blocked.clone())
+        let planned = self.plan.situation.blocked.clone();
+        // Two nodes at work are worse than anything that the API server refuses.
+        if planned
+            .as_ref()
+            .is_some_and(|blocked| blocked.reason == TWO_HOLDERS)
+        {
+            return planned;
+        }
+        self.refusal.clone().or(planned)
     }
 
     pub(super) fn stalled(&self) -> bool {

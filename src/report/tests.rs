@@ -321,6 +321,8 @@ fn asked(told: &mut Told, change: impl FnOnce(&mut Says)) {
         advisory: Holder::Nobody,
         version: None,
         schema: None,
+        lease_client: None,
+        advisory_session: None,
         nodes_elsewhere: 0,
         sessions: [a, b].map(|pod| (pod, SessionOf::Node)).into(),
     };

@@ -87,6 +87,41 @@ fn what_stands_in_a_mounted_config_map_is_part_of_the_revision_whichever_way_it_
     );
 }
 
+/// A node of version 1 that takes a whole Secret as variables.
+fn with_variables_in_a_secret(lock: &str) -> ChainlinkNodeSpec {
+    let mut spec = spec("1.13.3");
+    let config = serde_json::json!({"envFrom": [{"secretRef": {"name": "variables"}}]});
+    spec.config = serde_json::from_value(config).unwrap();
+    spec.database.lock = serde_json::from_value(serde_json::json!({"mode": lock})).unwrap();
+    spec
+}
+
+#[test]
+fn s8_only_a_node_that_takes_the_advisory_lock_has_the_fourth_template_and_an_explicit_id() {
+    let of = |lock, template| {
+        let spec = with_variables_in_a_secret(lock);
+        let resolved = render("node", &spec, &ConfigMaps::new(), None, template).unwrap();
+        let id = resolved
+            .content
+            .env
+            .iter()
+            .find(|(name, _)| name == "ADVISORY_LOCK_ID");
+        let id = id.map(|(_, value)| value.clone());
+        (resolved, id)
+    };
+    for lock in ["advisorylock", "dual"] {
+        let (newest, id) = of(lock, 4);
+        assert_eq!(newest.content.template, 4, "{lock}");
+        assert_eq!(id, Some(Value::Text("1027321974924625846".to_owned())));
+        assert!(!newest.revision.lock_id_hidden);
+        let (before, id) = of(lock, 1);
+        assert_eq!(id, None);
+        assert!(before.revision.lock_id_hidden, "the Secret may set it");
+        assert_eq!(upgraded(&before, &with_variables_in_a_secret(lock)), before);
+    }
+    assert_eq!(of("lease", 4), of("lease", 1));
+}
+
 fn upgraded(before: &Resolved, spec: &ChainlinkNodeSpec) -> Resolved {
     let recorded = Recorded {
         revision: &before.revision.name,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::p2p::PeerAddress;
-use crate::node::lock::LockMode;
+use crate::node::lock::{ADVISORY_LOCK_ID, LOCK_ID_VARIABLE, LockMode};
 use crate::node::version::NodeVersion;
 
 /// The port of the node's API, UI, health and metrics: the node's own default.
@@ -24,6 +24,8 @@ pub const ROOT_DIR: &str = "/chainlink/root";
 pub struct OperatorSettings {
     /// How the node takes the database. Always said explicitly, defaults have changed.
     pub lock: LockMode,
+    /// Whether the id of the advisory lock is said explicitly, too: a Secret of variables could set another one.
+    pub lock_id: bool,
     /// No server on 6689. Without a certificate the node would log critical errors for it.
     pub https_off: bool,
     /// Where peers reach the node, if the operator is to say so.
@@ -101,6 +103,9 @@ impl OperatorSettings {
         if version.knows_locking_mode() {
             variables.push(("DATABASE_LOCKING_MODE", self.lock.env_value().to_owned()));
         }
+        if self.lock_id && self.lock.uses_advisory() {
+            variables.push((LOCK_ID_VARIABLE, ADVISORY_LOCK_ID.to_string()));
+        }
         if let Some(lease) = self.lease.filter(|_| version.knows_locking_mode()) {
             variables.push(("LEASE_LOCK_DURATION", written(lease.duration)));
             variables.push(("LEASE_LOCK_REFRESH_INTERVAL", written(lease.refresh)));
@@ -127,6 +132,7 @@ mod tests {
     fn settings(lock: LockMode, https_off: bool) -> OperatorSettings {
         OperatorSettings {
             lock,
+            lock_id: true,
             https_off,
             peers: None,
             lease: None,
@@ -169,6 +175,7 @@ mod tests {
         assert_eq!(
             environment(LockMode::Dual, true, "1.13.3"),
             [
+                "ADVISORY_LOCK_ID=1027321974924625846",
                 "CHAINLINK_PORT=6688",
                 "CHAINLINK_TLS_PORT=0",
                 "DATABASE_LOCKING_MODE=dual",
@@ -188,6 +195,7 @@ mod tests {
         assert_eq!(
             environment(LockMode::Advisory, false, "1.0.1"),
             [
+                "ADVISORY_LOCK_ID=1027321974924625846",
                 "CHAINLINK_PORT=6688",
                 "LOG_TO_DISK=false",
                 "ROOT=/chainlink/root",

@@ -140,6 +140,7 @@ mod tests {
             let version: NodeVersion = text.parse().unwrap();
             let settings = OperatorSettings {
                 lock: LockMode::Advisory,
+                lock_id: true,
                 https_off: true,
                 peers: None,
                 lease: None,

@@ -1,6 +1,6 @@
 //! One question to the database: one connection, two round trips, read only, nothing kept open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -24,6 +24,42 @@ use crate::observe::PodId;
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// Of that, for one server of several.
 const CONNECT: Duration = Duration::from_millis(1000);
+
+/// Where a database URL leads to: two with a server and the database in common lead to one database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    servers: BTreeSet<(String, u16)>,
+    database: String,
+}
+
+impl Target {
+    /// Where this URL leads to, for pods in this namespace. `None` where it can't be read, or leads to the pod itself.
+    pub fn of(url: &str, namespace: &str) -> Option<Self> {
+        let url = DatabaseUrl::parse(url).ok()?;
+        if url.hosts.iter().any(is_local) {
+            return None;
+        }
+        let server = |host: &Host| (whole_name(&host.name, namespace), host.port);
+        Some(Self {
+            servers: url.hosts.iter().map(server).collect(),
+            database: url.database.clone(),
+        })
+    }
+
+    /// Whether both lead to one database, as far as names tell.
+    pub fn is_that_of(&self, other: &Self) -> bool {
+        self.database == other.database && !self.servers.is_disjoint(&other.servers)
+    }
+}
+
+/// A Service has several names: the shortest that is good for every namespace.
+fn whole_name(name: &str, namespace: &str) -> String {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let seen = seen_from_here(&name, namespace);
+    let service = seen.strip_suffix(".svc.cluster.local");
+    let service = service.or_else(|| seen.strip_suffix(".svc"));
+    service.unwrap_or(&seen).to_owned()
+}
 
 /// What is asked, and of whom.
 pub struct Question<'a> {
@@ -188,10 +224,13 @@ async fn converse(
         Vec::new()
     };
     // The transaction goes with the connection.
-    let advisory = held.first().map_or(Holder::Nobody, |row| {
-        let pid = row.get(0).unwrap_or_default();
+    let of_advisory = held.first().and_then(|row| row.get(0));
+    let advisory = of_advisory.map_or(Holder::Nobody, |pid| {
         holder(&sessions, pods, |session| session.pid == pid)
     });
+    let advisory_session = sessions
+        .iter()
+        .find(|session| Some(session.pid.as_str()) == of_advisory);
     let lease = match leases.first() {
         Some(row) if row.get(1) == Some("t") => {
             let id = row.get(0).unwrap_or_default();
@@ -215,6 +254,8 @@ async fn converse(
         },
         lease,
         advisory,
+        lease_client: leases.first().and_then(|row| row.get(0)).map(str::to_owned),
+        advisory_session: advisory_session.map(|session| session.name.clone()),
         // A node built by hand calls itself "unset".
         version: versions.first().and_then(|row| row.get(0)?.parse().ok()),
         schema: migrations.first().and_then(migrated),
@@ -405,6 +446,40 @@ mod tests {
         assert_eq!(names("postgres,10.0.0.7"), [appended].into());
         assert_eq!(names("postgres.chainlink.svc"), [].into());
         assert_eq!(names("postgres.chainlink.svc,postgres"), [].into());
+    }
+
+    #[test]
+    fn two_urls_lead_to_one_database_where_they_have_a_server_and_its_name_in_common() {
+        let one = |one: &str, other: &str| {
+            let target = |(url, namespace): (&str, &str)| {
+                Target::of(&format!("postgres://{url}"), namespace).unwrap()
+            };
+            let read = |text: &'static str| match text.split_once(" in ") {
+                Some((url, namespace)) => (url, namespace),
+                None => (text, "chain"),
+            };
+            let (one, other) = (one.to_owned().leak(), other.to_owned().leak());
+            target(read(one)).is_that_of(&target(read(other)))
+        };
+        for other in [
+            "other:word@db:5432/node?sslmode=disable",
+            "cl@DB.chain/node",
+            "cl@db.chain.svc/node in elsewhere",
+            "cl@db.chain.svc.cluster.local./node in elsewhere",
+            "cl@replica,db/node",
+        ] {
+            assert!(one("cl@db/node", other), "{other}");
+        }
+        for other in [
+            "cl@db/node in elsewhere",
+            "cl@db:5433/node",
+            "cl@db/other",
+            "cl@dc/node",
+        ] {
+            assert!(!one("cl@db/node", other), "{other}");
+        }
+        assert_eq!(Target::of("postgres://cl@localhost/node", "chain"), None);
+        assert_eq!(Target::of("nonsense", "chain"), None);
     }
 
     #[tokio::test]

@@ -4,5 +4,5 @@ mod ask;
 mod tls;
 mod word;
 
-pub use ask::{Question, ask, ask_server};
+pub use ask::{Question, Target, ask, ask_server};
 pub use word::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};

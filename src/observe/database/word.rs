@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::api::{Migrated, Verification};
 use crate::node::NodeVersion;
-use crate::node::database::SessionOf;
+use crate::node::database::{SessionOf, is_of_app};
 use crate::observe::PodId;
 
 /// What the spec asks for, and the last answer.
@@ -15,6 +15,8 @@ use crate::observe::PodId;
 pub struct Verified {
     pub wanted: Verification,
     pub word: Option<DatabaseWord>,
+    /// Who of those that may hold a lock is known to be a node in `dual` mode, by the pods.
+    pub duals: Vec<Holder>,
 }
 
 /// One answer, or why there is none.
@@ -30,6 +32,8 @@ pub struct DatabaseWord {
     pub held: BTreeSet<PodId>,
     /// Since when each lock was free whenever the same URL was asked.
     pub free: Free,
+    /// The `client_id`s that the same URL has shown to hold the lease, now or before.
+    pub leased: BTreeSet<String>,
 }
 
 /// An answer, and when it was asked for.
@@ -55,6 +59,7 @@ impl DatabaseWord {
             before: None,
             held: BTreeSet::new(),
             free: Free::default(),
+            leased: BTreeSet::new(),
         };
         if let Some(before) = before {
             word.before = match before.said {
@@ -66,6 +71,7 @@ impl DatabaseWord {
             };
             word.held = before.held;
             word.free = before.free;
+            word.leased = before.leased;
         }
         if let Ok(says) = &word.said {
             word.before = None;
@@ -79,8 +85,16 @@ impl DatabaseWord {
             };
             word.free.lease = free(&says.lease, word.free.lease);
             word.free.advisory = free(&says.advisory, word.free.advisory);
+            word.leased.extend(says.lease_client.clone());
         }
         word
+    }
+
+    /// Whether the session that holds the advisory lock is of a node that has, or had, the lease, too: one in `dual`
+    /// mode takes both.
+    pub fn advisory_is_of_a_leaseholder(&self, says: &Says) -> bool {
+        let session = says.advisory_session.as_deref();
+        session.is_some_and(|name| self.leased.iter().any(|client| is_of_app(name, client)))
     }
 
     /// The last answer, and when it was asked for: this one, or the one before a silence.
@@ -104,6 +118,10 @@ pub struct Says {
     pub lease: Holder,
     /// Who holds the advisory lock.
     pub advisory: Holder,
+    /// The `client_id` in `lease_lock`, whether or not its lease has run out.
+    pub lease_client: Option<String>,
+    /// The `application_name` of the session that holds the advisory lock.
+    pub advisory_session: Option<String>,
     /// The version that migrated it last, where that can be read (rule S6).
     pub version: Option<NodeVersion>,
     /// How far it is migrated, where that can be read.
@@ -112,6 +130,17 @@ pub struct Says {
     pub sessions: BTreeMap<PodId, SessionOf>,
     /// How many sessions bear a node's name and come from no pod of the resource, as far as addresses tell.
     pub nodes_elsewhere: usize,
+}
+
+impl Says {
+    /// Whether one session bears the `client_id` of the lease and holds the advisory lock.
+    pub fn one_client_has_both(&self) -> bool {
+        let both = self
+            .advisory_session
+            .as_ref()
+            .zip(self.lease_client.as_ref());
+        both.is_some_and(|(session, client)| is_of_app(session, client))
+    }
 }
 
 /// Who holds a lock.
@@ -164,6 +193,8 @@ mod tests {
             advisory: Holder::Nobody,
             version: None,
             schema: None,
+            lease_client: None,
+            advisory_session: None,
             nodes_elsewhere: 0,
             sessions: [].into(),
         }

@@ -126,6 +126,7 @@ impl Kind {
                 _ => "dual db",
             }
             .to_owned(),
+            lock_id_hidden: false,
             lease: None,
             validates: self.valid.is_some(),
         }

@@ -462,6 +462,7 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
             ),
             wishes: observe::Wishes::default(),
         },
+        claims: Vec::new(),
         revisions: KEPT.clone(),
         pods: cluster
             .pods()
@@ -521,6 +522,8 @@ fn asked(cluster: &Cluster) -> Verified {
         advisory: Holder::Nobody,
         version: None,
         schema: None,
+        lease_client: None,
+        advisory_session: None,
         nodes_elsewhere: 0,
         sessions: sessions.collect(),
     };
@@ -529,6 +532,7 @@ fn asked(cluster: &Cluster) -> Verified {
         .then(|| DatabaseWord::after(None, Ago::HalfMinute.at(), Ok(says.clone())));
     Verified {
         wanted: Verification::Auto,
+        duals: Vec::new(),
         word: Some(DatabaseWord::after(before, *NOW, Ok(says))),
     }
 }
@@ -632,6 +636,7 @@ fn seen(pod: &Pod, cluster: &Cluster) -> observe::Pod {
         lost_lease_at: None,
         serving_since: None,
         log_ended: false,
+        lock_id_hidden: false,
     }
 }
 

@@ -31,6 +31,8 @@ fn good(world: &mut World) -> Says {
         advisory: Holder::Nobody,
         version: None,
         schema: None,
+        lease_client: None,
+        advisory_session: None,
         nodes_elsewhere: 0,
         sessions: nodes([a, b]),
     }
@@ -90,6 +92,8 @@ fn nothing_there() -> Says {
         advisory: Holder::Nobody,
         version: None,
         schema: None,
+        lease_client: None,
+        advisory_session: None,
         nodes_elsewhere: 0,
         sessions: [].into(),
     }

@@ -17,6 +17,8 @@ fn says() -> Says {
         advisory: Holder::Nobody,
         version: None,
         schema: None,
+        lease_client: None,
+        advisory_session: None,
         nodes_elsewhere: 0,
         sessions: [].into(),
     }

@@ -23,6 +23,8 @@ fn says(lease: Holder) -> Says {
         version: Some("2.28.0".parse().unwrap()),
         schema: Some(SCHEMA),
         sessions: [].into(),
+        lease_client: None,
+        advisory_session: None,
         nodes_elsewhere: 0,
     }
 }
@@ -317,7 +319,6 @@ fn a_database_that_falls_silent_or_is_not_free_once_the_pods_are_gone_brings_the
     for after in [
         Err(silence()),
         changed(|said| said.lease = Holder::Unseen),
-        changed(|said| said.advisory = Holder::Unseen),
         changed(|said| said.nodes_elsewhere = 1),
         changed(|said| said.read_only = Some("it is in recovery")),
     ] {

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use crate::api::Memory;
 use crate::node::ExitKind;
 use crate::observe::{
-    Answered, Checked, Contact, Container, DatabaseWord, Exit, Intent, Machine, Observation, Pod,
-    PodId, Problem, Pull, Pulled, RefusedStop, Revision, Says, Silence, Took, Trouble, Validation,
-    Verified, Wanted, Wishes,
+    Answered, Checked, Claim, Contact, Container, DatabaseWord, Exit, Intent, Machine, Observation,
+    Pod, PodId, Problem, Pull, Pulled, RefusedStop, Revision, Says, Silence, Took, Trouble,
+    Validation, Verified, Wanted, Wishes,
 };
 use crate::plan::{Act, Cause, Plan, Situation, plan};
 
@@ -37,6 +37,7 @@ fn revision(version: &str, configuration: &str, lock: &str) -> Revision {
         name: format!("{version}-{configuration}-{lock}"),
         version: version.parse().unwrap(),
         lock: lock.to_owned(),
+        lock_id_hidden: false,
         lease: None,
         validates: false,
     }
@@ -76,6 +77,8 @@ pub struct World {
     pub dumb: BTreeMap<String, Option<Timestamp>>,
     /// Pods that have the lock, and whose temporary server answers.
     pub booting: BTreeSet<String>,
+    /// What other resources have on the same database.
+    pub claims: Vec<Claim>,
 }
 
 impl World {
@@ -110,6 +113,7 @@ impl World {
             machines: None,
             dumb: BTreeMap::new(),
             booting: BTreeSet::new(),
+            claims: Vec::new(),
         };
         world.wanting(&v1())
     }
@@ -379,6 +383,7 @@ impl World {
             refused_stop: self.refused_stop.clone(),
             machines: self.machines.clone(),
             database: self.database.clone(),
+            claims: self.claims.clone(),
         }
     }
 
@@ -593,6 +598,7 @@ fn new_pod(name: &str, of: &Revision, created: Timestamp) -> Pod {
         lost_lease_at: None,
         serving_since: None,
         log_ended: false,
+        lock_id_hidden: false,
     }
 }
 
