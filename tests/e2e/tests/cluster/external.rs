@@ -11,7 +11,7 @@ use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 
 /// All pods of the resource wait, the holder is outside, and that is healthy.
-async fn until_external(world: &World, name: &str) -> Result<ChainlinkNodeStatus> {
+pub async fn until_external(world: &World, name: &str) -> Result<ChainlinkNodeStatus> {
     world
         .until_status(
             name,
@@ -27,7 +27,7 @@ async fn until_external(world: &World, name: &str) -> Result<ChainlinkNodeStatus
 }
 
 /// A pod like that of a resource, and nobody's: as if it had been started by hand.
-async fn by_hand(world: &World, like: &str) -> Result<()> {
+pub async fn by_hand(world: &World, like: &str) -> Result<()> {
     let mut pod = world.pods().get(like).await?;
     pod.metadata = serde_json::from_value(json!({"name": "by-hand"}))?;
     pod.status = None;
@@ -45,7 +45,7 @@ async fn by_hand(world: &World, like: &str) -> Result<()> {
     .await
 }
 
-async fn until_worked_by(world: &World, pod: &str) -> Result<()> {
+pub async fn until_worked_by(world: &World, pod: &str) -> Result<()> {
     e2e::until(&format!("{pod} works"), PATIENCE, async || {
         let record = world.judged().await?;
         let last = record.duties.last().context("nobody had the lock yet")?;

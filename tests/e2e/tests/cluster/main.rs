@@ -14,6 +14,7 @@ mod failures;
 mod input;
 mod machines;
 mod moves;
+mod neighbours;
 mod operator;
 mod p2p;
 mod restore;
