@@ -6,7 +6,7 @@ use super::world::{World, blocked, locked, nothing, v1};
 use crate::api::Verification;
 use crate::node::LockMode;
 use crate::observe::{Claim, Holder, PodId, Revision, Says, Silence};
-use crate::plan::{TWO_HOLDERS, is_due};
+use crate::plan::{Evidence, TWO_HOLDERS, is_due, of_active};
 
 const CLIENT: &str = "5f0cd4de-2d9b-4d1c-9c1f-6d2a1f0e8b11";
 
@@ -334,4 +334,30 @@ fn the_database_is_asked_before_every_pod_that_begins_a_revision() {
     world.want_settled(&locked("2.29.0", "lease on db"));
     let plan = world.plan();
     assert!(is_due(&world.look(), &plan, world.now), "{:?}", plan.acts);
+}
+
+/// The database's word on a pod looks at both locks.
+#[test]
+fn s7_nothing_is_handed_over_while_somebody_holds_a_lock_that_the_active_does_not_see() {
+    let hands_over = |other: Holder| {
+        let mut world = World::with(1).active("a", &v1()).at_rest();
+        world.want_settled(&locked("2.29.0", "lease on db"));
+        world = world.standby("b", &locked("2.29.0", "lease on db"));
+        world.later(60);
+        let a = Holder::Pod(world.pod("a").id.clone());
+        world.hears(Ok(says(a, other)));
+        world.obey() == ["stop a"]
+    };
+    assert!(hands_over(Holder::Nobody));
+    assert!(!hands_over(Holder::Elsewhere(outsider())));
+    assert!(!hands_over(Holder::Unseen));
+
+    // Nor is the lock verified by the one that the active has.
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let a = Holder::Pod(world.pod("a").id.clone());
+    world.hears(Ok(says(a.clone(), Holder::Nobody)));
+    let evidence = |world: &mut World| of_active(&world.database.clone(), world.pod("a"));
+    assert_eq!(evidence(&mut world), Evidence::Agrees);
+    world.hears(Ok(says(a, Holder::Unseen)));
+    assert!(matches!(evidence(&mut world), Evidence::Contradicts(_)));
 }
