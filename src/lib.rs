@@ -9,6 +9,7 @@ pub mod act;
 pub mod api;
 pub mod build;
 pub mod controller;
+pub mod domain;
 pub mod node;
 pub mod observe;
 pub mod plan;

@@ -20,7 +20,8 @@ use super::{controls, is_orphan, refusal};
 use crate::api::ChainlinkNode;
 use crate::api::names::{BUDGET_ACTIVE_ANNOTATION, FIELD_MANAGER};
 use crate::build::{self, Content, Resolved};
-use crate::observe::{Revision, adoption, still_there};
+use crate::domain::Revision;
+use crate::observe::{adoption, still_there};
 
 /// The kept revisions, readable.
 #[derive(Clone, Debug, Default)]

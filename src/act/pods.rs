@@ -9,8 +9,8 @@ use super::{controls, refusal};
 use crate::api::ChainlinkNode;
 use crate::api::names::{FIELD_MANAGER, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
 use crate::build::{self, Content};
-use crate::observe::{Pod, PodId, Revision};
-use crate::plan::{Permit, Place};
+use crate::domain::{Place, Pod, PodId, Revision};
+use crate::plan::Permit;
 
 /// What came of an act.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use super::pod::{
 };
 use crate::api::ChainlinkNode;
 use crate::api::names::{NODE_LABEL, PULL_LABEL, REVISION_LABEL, VALIDATION_LABEL};
-use crate::observe::Revision;
+use crate::domain::Revision;
 
 /// Makes a pod that only pulls the image of a revision on one machine: it asks the program for its
 /// version, and ends. Small, but with limits, so that a quota that asks for them takes it.

@@ -25,9 +25,8 @@ use crate::api::names::{
     ROLE_STANDBY, VERSION_ANNOTATION,
 };
 use crate::api::{Amount, ChainlinkNode, ExtraVolume, KeyRef, PodOptions, Spread};
+use crate::domain::{Place, Revision};
 use crate::node::settings::{HTTP_PORT, ROOT_MOUNT};
-use crate::observe::Revision;
-use crate::plan::Place;
 
 /// The image's `chainlink` user.
 pub(super) const UID: i64 = 14933;

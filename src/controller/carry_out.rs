@@ -7,8 +7,8 @@ use super::second_look::Stopped;
 use super::troubles::{POD_REFUSED, POD_UNCHANGED, Troubles};
 use crate::act::{Actor, Keeping, Outcome};
 use crate::build::Session;
-use crate::observe::{Observation, PodId};
-use crate::plan::{Act, Place, Plan};
+use crate::domain::{Observation, Place, PodId};
+use crate::plan::{Act, Plan};
 
 const TO_MAKE: &str = "make a pod";
 
@@ -165,7 +165,7 @@ impl Pass<'_> {
     }
 }
 
-fn find<'a>(seen: &'a Observation, id: &PodId) -> Option<&'a crate::observe::Pod> {
+fn find<'a>(seen: &'a Observation, id: &PodId) -> Option<&'a crate::domain::Pod> {
     seen.pods.iter().find(|pod| pod.id == *id)
 }
 

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Error, Pass};
 use crate::api::{KeyRef, Verification};
+use crate::domain::{DatabaseWord, Observation, PodId, Says, Silence, Verified};
 use crate::observe::database::{Question, ask};
-use crate::observe::{DatabaseWord, Observation, PodId, Says, Silence, Verified};
 use crate::plan::{Plan, is_due, is_stale};
 
 /// Whether the operator may read the Secrets that hold the database URLs.
@@ -223,7 +223,7 @@ fn refused(kind: &str, reference: &KeyRef, error: &kube::Error) -> Silence {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::observe::Holder;
+    use crate::domain::Holder;
 
     fn says() -> Says {
         Says {

@@ -9,7 +9,7 @@ use super::Context;
 use super::budgets::Budgets;
 use super::troubles::Troubles;
 use crate::api::ChainlinkNode;
-use crate::observe::RefusedStop;
+use crate::domain::RefusedStop;
 
 /// What is known of one resource.
 pub(super) struct Known {

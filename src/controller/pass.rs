@@ -18,7 +18,8 @@ use super::{Context, Doing, Error, intent, secrets};
 use crate::act::{Keeper, Keeping, Kept, Services, refusal, sentence};
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory, SecretsSeen};
 use crate::build::{self, Recorded, Resolved};
-use crate::observe::{Looker, Observation, Problem, Wanted};
+use crate::domain::{Observation, Problem, Wanted};
+use crate::observe::Looker;
 use crate::plan::{Act, Blocked, Plan, Step, plan};
 use crate::report::{self, Report};
 

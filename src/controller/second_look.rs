@@ -10,7 +10,7 @@ use super::troubles::{POD_UNCHANGED, Troubles};
 use super::{Doing, Error};
 use crate::act::{Actor, Outcome, refusal, sentence};
 use crate::api::Memory;
-use crate::observe::{Observation, PodId, RefusedStop};
+use crate::domain::{Observation, PodId, RefusedStop};
 use crate::plan::{Act, Permit, Purpose, plan};
 
 /// What came of a stop.

@@ -15,14 +15,14 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::adoption::{adoption, still_there};
-use super::observation::{Pod, PodId, Pull, Trouble, Validation};
 use super::read;
 use super::record::{last_takeover, news, record};
 use super::warning::{is_slow, warning};
 use super::witness::{Facts, Recorded, Subject, Witnesses};
 use crate::api::ChainlinkNode;
 use crate::api::names::{ACTIVE_CONDITION, CONTAINER, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL};
-use crate::observe::Revision;
+use crate::domain::Revision;
+use crate::domain::{Pod, PodId, Pull, Trouble, Validation};
 
 /// The least by which one time is later than another.
 const ONE_LATER: Duration = Duration::from_millis(1);
@@ -351,7 +351,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::observe::{Checked, Pulled};
+    use crate::domain::{Checked, Pulled};
 
     fn node() -> ChainlinkNode {
         serde_json::from_value(json!({

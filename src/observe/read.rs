@@ -9,15 +9,13 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::container::container;
-use super::observation::{
-    Checked, Container, Pod, PodId, Pull, Pulled, Revision, Trouble, Validation,
-};
 use super::record::record;
 use super::witness::{ContainerKey, Facts, Moment};
 use crate::api::names::{
     CONTAINER, LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL,
     VERSION_ANNOTATION,
 };
+use crate::domain::{Checked, Container, Pod, PodId, Pull, Pulled, Revision, Trouble, Validation};
 use crate::node::{kept_lines, read_validation};
 
 pub(super) fn condition<'a>(pod: &'a ApiPod, kind: &str) -> Option<&'a PodCondition> {

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::lock_verified::lock_verified;
 use super::status::{Report, message};
-use crate::observe::{Answered, Pod};
+use crate::domain::{Answered, Pod};
 use crate::plan::{Blocked, Census, Step, UNRESPONSIVE};
 
 /// All conditions that a resource can have. Some are there only where they have something to say.

@@ -3,8 +3,8 @@
 use super::conditions::DATABASE_SHARED;
 use super::status::Report;
 use crate::api::{Asked, AskedState, ChainlinkNodeStatus};
+use crate::domain::{Exit, Pod};
 use crate::node::NodeVersion;
-use crate::observe::{Exit, Pod};
 use crate::plan::{Act, Cause, Permit, Purpose};
 
 /// One event, without its addressee.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::conditions::{Said, said, unknown};
 use crate::api::Verification;
-use crate::observe::{DatabaseWord, Observation, Pod, Verified};
+use crate::domain::{DatabaseWord, Observation, Pod, Verified};
 use crate::plan::{Census, Evidence, Step, of_active, of_outside, of_standby, outside};
 
 const KIND: &str = "LockVerified";

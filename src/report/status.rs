@@ -10,7 +10,7 @@ use crate::api::names::NODE_LABEL;
 use crate::api::{
     Asked, AskedState, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus,
 };
-use crate::observe::{Container, Exit, Observation, Pod, Revision, Wanted};
+use crate::domain::{Container, Exit, Observation, Pod, Revision, Wanted};
 use crate::plan::{Blocked, Census, Plan, Step};
 
 /// How long the last words of a container that works again are shown.
