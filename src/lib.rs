@@ -8,6 +8,7 @@
 pub mod act;
 pub mod api;
 pub mod build;
+pub mod cluster;
 pub mod controller;
 pub mod domain;
 pub mod node;

@@ -9,19 +9,16 @@ use std::io::Read;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service as ApiService};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{
-    Api, DeleteParams, PartialObjectMeta, Patch, PatchParams, PostParams, Preconditions,
-};
+use kube::api::{Api, PartialObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{controls, is_orphan, refusal};
 use crate::api::ChainlinkNode;
 use crate::api::names::{BUDGET_ACTIVE_ANNOTATION, FIELD_MANAGER};
 use crate::build::{self, Content, Resolved};
+use crate::cluster::{adoption, controls, is_orphan, refusal, remove, still_there};
 use crate::domain::Revision;
-use crate::observe::{adoption, still_there};
 
 /// The kept revisions, readable.
 #[derive(Clone, Debug, Default)]
@@ -400,23 +397,5 @@ fn there(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
     match result {
         Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
         other => other,
-    }
-}
-
-/// Deletes an object that was seen, and no other that has its name since.
-async fn remove<K>(api: &Api<K>, name: &str, uid: &str) -> Result<(), kube::Error>
-where
-    K: Clone + Debug + DeserializeOwned,
-{
-    let parameters = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: Some(uid.to_owned()),
-            resource_version: None,
-        }),
-        ..DeleteParams::default()
-    };
-    match api.delete(name, &parameters).await {
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        other => other.map(drop),
     }
 }

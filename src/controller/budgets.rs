@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::pass::Pass;
 use super::troubles::{BUDGET, Troubles};
-use crate::act::refusal;
+use crate::cluster::refusal;
 
 /// How often budgets are looked at while they should be as they are.
 const BUDGETS: Duration = Duration::from_secs(15);

@@ -8,8 +8,9 @@ use kube::ResourceExt;
 use super::pass::Pass;
 use super::troubles::{POD_UNCHANGED, Troubles};
 use super::{Doing, Error};
-use crate::act::{Actor, Outcome, refusal, sentence};
+use crate::act::{Actor, Outcome};
 use crate::api::Memory;
+use crate::cluster::{refusal, sentence};
 use crate::domain::{Observation, PodId, RefusedStop};
 use crate::plan::{Act, Permit, Purpose, plan};
 

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::pass::Pass;
 use super::{Context, Doing, Error};
-use crate::act::refusal;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
+use crate::cluster::refusal;
 use crate::plan::Blocked;
 use crate::report;
 

@@ -11,13 +11,14 @@ use kube::api::{Api, GroupVersionKind, PartialObjectMeta};
 use kube::runtime::controller::{Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
 
 use super::{Context, RETRY, reconcile, retry};
 use crate::api::ChainlinkNode;
 use crate::api::names::{self, NODE_LABEL};
 use crate::build;
+use crate::cluster::scoped;
 
 /// Resources that are reconciled at the same time.
 const CONCURRENCY: u16 = 16;
@@ -179,16 +180,6 @@ fn is_idle(store: &Store<ChainlinkNode>) -> bool {
         .state()
         .iter()
         .all(|node| node.metadata.deletion_timestamp.is_some())
-}
-
-fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    }
 }
 
 /// The resources that refer to a ConfigMap.

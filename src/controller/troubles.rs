@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::act::{refusal, sentence};
+use crate::cluster::{refusal, sentence};
 use crate::plan::Blocked;
 
 /// A pod can't be made.

@@ -1,7 +1,6 @@
 //! From the cluster to an [`Observation`]: what is read, what is watched, and what of it is recorded
 //! in the pods. Nothing is decided here.
 
-mod adoption;
 mod container;
 pub mod database;
 mod look;
@@ -14,7 +13,6 @@ mod witness;
 
 // For the planner, which finds them here so far: everybody else reads them in `domain`.
 pub use crate::domain::*;
-pub use adoption::{adoption, still_there};
 pub use look::Looker;
 pub use machines::Machines;
 pub use witness::Witnesses;
