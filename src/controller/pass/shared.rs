@@ -5,17 +5,9 @@ use std::sync::PoisonError;
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 
-use super::{Context, Pass};
+use super::scene::Pass;
 use crate::api::ChainlinkNode;
-
-impl Context {
-    /// The resources of one more controller.
-    pub(super) fn looks_into(&self, store: Store<ChainlinkNode>) {
-        let stores = &self.stores;
-        let mut stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
-        stores.push(store);
-    }
-}
+use crate::controller::context::Context;
 
 impl Pass<'_> {
     /// Names of the other resources that run pods on this one's database, as far as that can be told: they name the

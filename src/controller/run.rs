@@ -14,7 +14,8 @@ use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
 
-use super::{Context, RETRY, reconcile, retry};
+use super::context::Context;
+use super::{RETRY, reconcile, retry};
 use crate::api::ChainlinkNode;
 use crate::api::names::{self, NODE_LABEL};
 use crate::build;
@@ -296,21 +297,21 @@ mod tests {
             let status = crate::api::ChainlinkNodeStatus::default();
             context.metrics.status("a", &reference.name, &status);
         }
-        assert!(context.turns.take("gone"));
-        context.turns.wait(&there);
+        assert!(context.slots.take("gone"));
+        context.slots.wait(&there);
 
         sweep(&store, &context, None);
         assert!(
-            context.turns.are_taken_for("next"),
+            context.slots.are_taken_for("next"),
             "nothing was listed yet"
         );
         writer.apply_watcher_event(&watcher::Event::Init);
         writer.apply_watcher_event(&watcher::Event::InitApply(next));
         writer.apply_watcher_event(&watcher::Event::InitDone);
         sweep(&store, &context, Some("b"));
-        assert!(context.turns.are_taken_for("next"), "another loop's");
+        assert!(context.slots.are_taken_for("next"), "another loop's");
         sweep(&store, &context, None);
-        assert!(!context.turns.are_taken_for("next"));
+        assert!(!context.slots.are_taken_for("next"));
         assert_eq!(woken.try_recv().unwrap(), there);
         assert_eq!(context.know(&gone, |known| known.taken.clone()), None);
         assert!(context.know(&there, |known| known.taken.is_some()));
