@@ -1,7 +1,7 @@
 //! Events: what is about to be done, before it is done, and what was seen to end.
 
+use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
-use super::status::Report;
 use crate::api::{Asked, AskedState, ChainlinkNodeStatus};
 use crate::domain::{Exit, Pod};
 use crate::node::NodeVersion;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::conditions::{Said, said, unknown};
+use super::said::{Said, said, unknown};
 use crate::api::Verification;
 use crate::domain::{DatabaseWord, Observation, Pod, Verified};
 use crate::plan::{Census, Evidence, Step, of_active, of_outside, of_standby, outside};
