@@ -1,8 +1,12 @@
 //! From a plan to the API server. Nothing is decided here: each act is done as planned, with the uid
 //! and the version of what it was planned for, or not at all.
 
-mod keep;
 mod pods;
+mod revisions;
+mod services;
+mod session;
 
-pub use keep::{Keeper, Keeping, Kept, Services};
 pub use pods::{Actor, Outcome};
+pub use revisions::{Claim, RevisionStore, Revisions};
+pub use services::{Services, budgets, services};
+pub use session::session_secret;

@@ -6,6 +6,6 @@ mod ownership;
 mod refusal;
 mod scope;
 
-pub use ownership::{adoption, controls, is_orphan, still_there};
+pub use ownership::{adoption, controls, may_adopt, may_change, still_there};
 pub use refusal::{refusal, sentence};
 pub use scope::{only, remove, scoped};

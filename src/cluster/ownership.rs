@@ -21,7 +21,7 @@ pub fn controls(node: &ChainlinkNode, object: &impl ResourceExt) -> bool {
 
 /// Whether an object was left by an earlier resource of this name, which was deleted without what belonged to it
 /// (`kubectl delete --cascade=orphan`): where it is needed it is taken over, as pods are.
-pub fn is_orphan(node: &ChainlinkNode, object: &impl ResourceExt) -> bool {
+fn is_orphan(node: &ChainlinkNode, object: &impl ResourceExt) -> bool {
     let mut owners = object.owner_references().iter();
     let mut labels = labels(&node.name_any()).into_iter();
     let of_node = labels.all(|(key, value)| object.labels().get(&key) == Some(&value));
@@ -49,4 +49,22 @@ pub fn adoption(node: &ChainlinkNode, orphan: &impl ResourceExt) -> Value {
         "resourceVersion": orphan.resource_version(),
         "ownerReferences": owners,
     }})
+}
+
+/// Whether the resource may take an object over now.
+pub async fn may_adopt(
+    client: &Client,
+    node: &ChainlinkNode,
+    there: &impl ResourceExt,
+) -> Result<bool, kube::Error> {
+    Ok(is_orphan(node, there) && still_there(client, node).await?)
+}
+
+/// Whether an object may be brought up to date, or removed: applying it takes an orphan over.
+pub async fn may_change(
+    client: &Client,
+    node: &ChainlinkNode,
+    there: &impl ResourceExt,
+) -> Result<bool, kube::Error> {
+    Ok(controls(node, there) || may_adopt(client, node, there).await?)
 }

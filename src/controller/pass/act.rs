@@ -3,7 +3,7 @@
 
 use super::confirm::Stopped;
 use super::scene::Pass;
-use crate::act::{Actor, Keeping, Outcome};
+use crate::act::{Actor, Claim, Outcome, session_secret};
 use crate::build::Session;
 use crate::controller::error::Error;
 use crate::controller::failures::{ApiFailures, POD_REFUSED, POD_UNCHANGED};
@@ -114,12 +114,12 @@ impl Pass<'_> {
         };
         if let Ok(resolved) = &self.resolved
             && resolved.revision == *revision
-            && let Keeping::NotOurs(message) = self.keeper.keep_files(resolved).await?
+            && let Claim::NotOurs(message) = self.store.keep_files(resolved).await?
         {
             return Ok(Some(message));
         }
         if content.session == Some(Session::Generated)
-            && let Some(message) = self.keeper.session_secret().await?
+            && let Some(message) = session_secret(&self.context.client, self.node).await?
             && !self.has_session_secret()
         {
             return Ok(Some(format!(

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::scene::Pass;
-use crate::act::Services;
+use crate::act::{Services, budgets, services};
 use crate::api::Memory;
 use crate::cluster::refusal;
 use crate::controller::error::{Doing, Error};
@@ -18,7 +18,7 @@ const BUDGETS: Duration = Duration::from_secs(15);
 
 impl Pass<'_> {
     pub(super) async fn keep_services(&self, failures: &mut ApiFailures) {
-        match self.keeper.services().await {
+        match services(&self.context.client, self.node).await {
             Ok(Services::AsWanted) => {}
             Ok(Services::NotOurs(name)) => failures.refuse(
                 SERVICE,
@@ -46,7 +46,9 @@ impl Pass<'_> {
         let refusal = if let Some(known) = known {
             known.refusal
         } else {
-            let refusal = match self.keeper.budgets(standbys_kept, active).await {
+            let refusal = match budgets(&self.context.client, self.node, standbys_kept, active)
+                .await
+            {
                 Ok(None) => None,
                 Ok(Some(name)) => Some(format!(
                     "a PodDisruptionBudget named {name} exists and is not this resource's: remove it, or rename the resource"
@@ -94,7 +96,7 @@ impl Pass<'_> {
                 .as_ref()
                 .map(|creating| creating.revision.clone()),
         );
-        let removed = self.keeper.forget_all_but(&needed, &self.kept).await;
+        let removed = self.store.forget_all_but(&needed, &self.kept).await;
         // What may not be removed is in nobody's way: the next pass at rest tries again.
         if let Some(said) = removed.as_ref().err().and_then(refusal) {
             tracing::warn!(node = %self.reference, said, "an old revision could not be removed");

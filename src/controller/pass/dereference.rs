@@ -10,7 +10,7 @@ use kube::api::Api;
 use kube::runtime::reflector::ObjectRef;
 
 use super::scene::Pass;
-use crate::act::{Keeper, Keeping, Kept};
+use crate::act::{Claim, RevisionStore, Revisions};
 use crate::api::{ChainlinkNode, SecretsSeen};
 use crate::build::{self, Recorded, Resolved, SecretData, referenced_secrets, secrets_seen};
 use crate::cluster::{refusal, sentence};
@@ -24,7 +24,7 @@ use crate::observe::Looker;
 const NOW_AND_THEN: Duration = Duration::from_secs(30);
 
 /// The revision that was wanted when the operator last looked.
-fn recorded<'a>(node: &'a ChainlinkNode, kept: &Kept) -> Option<Recorded<'a>> {
+fn recorded<'a>(node: &'a ChainlinkNode, kept: &Revisions) -> Option<Recorded<'a>> {
     let wanted = node.status.as_ref()?.operator.wanted.as_ref()?;
     Some(Recorded {
         revision: &wanted.name,
@@ -34,16 +34,16 @@ fn recorded<'a>(node: &'a ChainlinkNode, kept: &Kept) -> Option<Recorded<'a>> {
 
 /// Keeps the wanted revision, or says why it can't be. That keeps nobody from looking after the pods.
 async fn keep(
-    keeper: &Keeper<'_>,
+    store: &RevisionStore<'_>,
     wanted: Resolved,
-    kept: &mut Kept,
+    kept: &mut Revisions,
     failures: &mut ApiFailures,
 ) -> Result<Resolved, Problem> {
     let known = kept.revisions.contains_key(&wanted.revision.name);
-    let (message, missing) = match keeper.keep(&wanted, kept).await {
-        Ok(Keeping::Done) => return Ok(wanted),
+    let (message, missing) = match store.keep(&wanted, kept).await {
+        Ok(Claim::Done) => return Ok(wanted),
         // It may be an object of an earlier resource of this name, and soon gone.
-        Ok(Keeping::NotOurs(message)) => (message, true),
+        Ok(Claim::NotOurs(message)) => (message, true),
         Err(error) => match refusal(&error) {
             Some(said) => (
                 format!("the API server refuses to keep the revision: {said}"),
@@ -75,12 +75,12 @@ impl<'a> Pass<'a> {
         api: &'a Api<ChainlinkNode>,
     ) -> Result<Self, Error> {
         let looker = Looker::new(&context.client, &context.witnesses, node);
-        let keeper = Keeper::new(&context.client, node);
+        let store = RevisionStore::new(&context.client, node);
         let objects = looker
             .revisions()
             .await
             .doing("reading the kept revisions")?;
-        let mut kept = Kept::read(&objects);
+        let mut kept = Revisions::read(&objects);
         let mut failures = ApiFailures::default();
         let reference = ObjectRef::from_obj(node);
         let secrets = look_at_secrets(context, &reference, node).await;
@@ -98,7 +98,7 @@ impl<'a> Pass<'a> {
             },
         };
         let resolved = match resolved {
-            Ok(wanted) => keep(&keeper, wanted, &mut kept, &mut failures).await,
+            Ok(wanted) => keep(&store, wanted, &mut kept, &mut failures).await,
             Err(problem) => Err(problem),
         };
         Ok(Self {
@@ -107,7 +107,7 @@ impl<'a> Pass<'a> {
             api,
             reference,
             looker,
-            keeper,
+            store,
             kept,
             resolved,
             secrets,

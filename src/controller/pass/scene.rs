@@ -9,7 +9,7 @@ use kube::api::Api;
 use kube::runtime::reflector::ObjectRef;
 
 use super::intent;
-use crate::act::{Keeper, Kept};
+use crate::act::{RevisionStore, Revisions};
 use crate::api::{ChainlinkNode, SecretsSeen};
 use crate::build::Resolved;
 use crate::controller::context::{Context, DatabaseAccess};
@@ -26,8 +26,8 @@ pub(super) struct Pass<'a> {
     pub(super) api: &'a Api<ChainlinkNode>,
     pub(super) reference: ObjectRef<ChainlinkNode>,
     pub(super) looker: Looker<'a>,
-    pub(super) keeper: Keeper<'a>,
-    pub(super) kept: Kept,
+    pub(super) store: RevisionStore<'a>,
+    pub(super) kept: Revisions,
     pub(super) resolved: Result<Resolved, Problem>,
     /// What is to be remembered of the Secrets that pods read.
     pub(super) secrets: Option<SecretsSeen>,
