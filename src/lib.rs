@@ -8,7 +8,9 @@
 pub mod act;
 pub mod api;
 pub mod build;
+pub mod cluster;
 pub mod controller;
+pub mod domain;
 pub mod node;
 pub mod observe;
 pub mod plan;

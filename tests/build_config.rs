@@ -4,7 +4,7 @@
 mod golden;
 
 use chainlink_operator::build::{self, ConfigMaps, Resolved, Value};
-use chainlink_operator::observe::Problem;
+use chainlink_operator::domain::Problem;
 use golden::manifest;
 use k8s_openapi::api::core::v1::ConfigMap;
 

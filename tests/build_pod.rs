@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use chainlink_operator::api::names::{NODE_LABEL, ROLE_LABEL, VALIDATION_LABEL};
 use chainlink_operator::build::{self, Resolved};
-use chainlink_operator::plan::Place;
+use chainlink_operator::domain::Place;
 use golden::manifest;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use serde_json::{Value, json};

@@ -158,7 +158,7 @@ fn a_variable_that_the_chart_sets_is_refused_in_extra_env() {
 /// The one message of the operator that names a value of its chart.
 #[test]
 fn the_value_that_the_operator_names_is_one_of_the_chart() {
-    let controller = include_str!("../src/controller/carry_out.rs");
+    let controller = include_str!("../src/controller/pass/act.rs");
     let name = "sessionSecrets.generate";
 
     assert!(controller.contains(&format!("{name}=true")));

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chainlink_operator::api::Migrated;
+use chainlink_operator::domain::{Holder, PodId, Says, Silence};
 use chainlink_operator::node::DatabaseUrl;
 use chainlink_operator::node::database::SessionOf;
 use chainlink_operator::node::lock::ADVISORY_LOCK_ID;
 use chainlink_operator::observe::database::{Question, ask_server};
-use chainlink_operator::observe::{Holder, PodId, Says, Silence};
 use tokio_postgres::{Client, NoTls};
 
 #[allow(dead_code)]

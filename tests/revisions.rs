@@ -7,7 +7,7 @@ use chainlink_operator::api::ChainlinkNode;
 use chainlink_operator::build::{
     self, ConfigMaps, Resolved, active_service, config_map, content_of, revision_object,
 };
-use chainlink_operator::plan::Place;
+use chainlink_operator::domain::Place;
 use golden::{documents, manifest, repository};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use serde::Serialize;

@@ -27,7 +27,7 @@ fn watched(all: &BTreeSet<String>) -> BTreeSet<&str> {
 
 #[test]
 fn what_the_operator_watches_it_may_list_and_watch_and_nothing_else() {
-    let streams = include_str!("../src/controller/streams.rs");
+    let streams = include_str!("../src/controller/run.rs");
     // `Metadata` is that of ConfigMaps.
     assert!(streams.contains("type Metadata = PartialObjectMeta<ConfigMap>;"));
     assert_eq!(

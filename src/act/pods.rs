@@ -1,16 +1,16 @@
 //! Acts on pods.
 
 use k8s_openapi::api::core::v1::Pod as ApiPod;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::json;
 
-use super::{controls, refusal};
 use crate::api::ChainlinkNode;
 use crate::api::names::{FIELD_MANAGER, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
 use crate::build::{self, Content};
-use crate::observe::{Pod, PodId, Revision};
-use crate::plan::{Permit, Place};
+use crate::cluster::{controls, only, refusal};
+use crate::domain::{Place, Pod, PodId, Revision};
+use crate::plan::Permit;
 
 /// What came of an act.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,24 +116,12 @@ impl<'a> Actor<'a> {
 
     /// Removes a pod that is no node.
     pub async fn end_errand(&self, pod: &PodId) -> Result<Outcome, kube::Error> {
-        let parameters = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(pod.uid.clone()),
-                resource_version: None,
-            }),
-            ..DeleteParams::default()
-        };
+        let parameters = only(&pod.uid, None);
         overtaken(self.pods.delete(&pod.name, &parameters).await.map(drop))
     }
 
     async fn delete(&self, pod: &PodId, version: &str) -> Result<Outcome, kube::Error> {
-        let parameters = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(pod.uid.clone()),
-                resource_version: Some(version.to_owned()),
-            }),
-            ..DeleteParams::default()
-        };
+        let parameters = only(&pod.uid, Some(version));
         overtaken(self.pods.delete(&pod.name, &parameters).await.map(drop))
     }
 

@@ -1,6 +1,8 @@
 //! Names that appear in the cluster: labels, annotations, pod conditions. They are part of the API:
 //! changing one orphans what a running operator has made.
 
+use std::collections::BTreeMap;
+
 /// The API group, and the prefix of every label, annotation and condition of ours.
 pub const GROUP: &str = "chainlink-operator.dev";
 
@@ -58,3 +60,16 @@ pub const FIELD_MANAGER: &str = "chainlink-operator";
 
 /// `app.kubernetes.io/name` of node pods.
 pub const APP_NAME: &str = "chainlink-node";
+
+/// Labels on everything that belongs to a `ChainlinkNode`.
+pub fn labels(node: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("app.kubernetes.io/name".to_owned(), APP_NAME.to_owned()),
+        ("app.kubernetes.io/instance".to_owned(), node.to_owned()),
+        (
+            "app.kubernetes.io/managed-by".to_owned(),
+            "chainlink-operator".to_owned(),
+        ),
+        (NODE_LABEL.to_owned(), node.to_owned()),
+    ])
+}

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::api::{KeyRef, PodOptions};
+use crate::domain::Revision;
 use crate::node::lock::LOCK_ID_VARIABLE;
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
-use crate::observe::Revision;
 
 /// Number of the pod template of this operator: how a pod is made from a revision's content. Where two make the same
 /// of a spec, it has the lower number.

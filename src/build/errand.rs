@@ -9,13 +9,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
 use super::content::Content;
-use super::objects::{labels, owner};
+use super::objects::owner;
 use super::pod::{
     container, from_secret, pull_secrets, security_context, tolerations, volumes, with_files,
 };
 use crate::api::ChainlinkNode;
-use crate::api::names::{NODE_LABEL, PULL_LABEL, REVISION_LABEL, VALIDATION_LABEL};
-use crate::observe::Revision;
+use crate::api::names::{NODE_LABEL, PULL_LABEL, REVISION_LABEL, VALIDATION_LABEL, labels};
+use crate::domain::Revision;
 
 /// Makes a pod that only pulls the image of a revision on one machine: it asks the program for its
 /// version, and ends. Small, but with limits, so that a quota that asks for them takes it.

@@ -16,8 +16,7 @@ pub use content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value
 pub use errand::{pull_pod, validation_pod};
 pub use mounted::mounted_copies;
 pub use objects::{
-    active_service, budgets, config_map, content_of, labels, owner, peer_service, revision_object,
-    services,
+    active_service, budgets, config_map, content_of, owner, peer_service, revision_object, services,
 };
 pub use pod::pod;
 pub use resolve::{

@@ -12,24 +12,11 @@ use kube::{Resource, ResourceExt};
 
 use super::content::{Content, Resolved};
 use crate::api::names::{
-    APP_NAME, BUDGET_ACTIVE_ANNOTATION, NODE_LABEL, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL,
-    ROLE_STANDBY,
+    BUDGET_ACTIVE_ANNOTATION, NODE_LABEL, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY,
+    labels,
 };
 use crate::api::{ChainlinkNode, ServiceType};
 use crate::node::settings::{HTTP_PORT, P2P_PORT};
-
-/// Labels on everything that belongs to a `ChainlinkNode`.
-pub fn labels(node: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        ("app.kubernetes.io/name".to_owned(), APP_NAME.to_owned()),
-        ("app.kubernetes.io/instance".to_owned(), node.to_owned()),
-        (
-            "app.kubernetes.io/managed-by".to_owned(),
-            "chainlink-operator".to_owned(),
-        ),
-        (NODE_LABEL.to_owned(), node.to_owned()),
-    ])
-}
 
 /// The owner reference of everything that goes with the resource.
 pub fn owner(node: &ChainlinkNode) -> Option<OwnerReference> {

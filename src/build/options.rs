@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::objects;
 use super::pod::{GRACE_SECONDS, OWN_ANNOTATIONS, ROOT_SIZE, UID};
 use super::resolve::{Outcome, refused};
-use crate::api::names::GROUP;
+use crate::api::names::{GROUP, labels};
 use crate::api::{Amount, PodOptions, Spread};
 
 /// The options of a spec.
@@ -125,7 +124,7 @@ fn amounts(options: &PodOptions) -> Outcome<()> {
 }
 
 fn overridden(options: &PodOptions, warnings: &mut Vec<String>) {
-    let own = objects::labels("");
+    let own = labels("");
     for key in options.labels.keys().filter(|key| own.contains_key(*key)) {
         warnings.push(format!(
             "spec.pod.labels sets {key}; the operator sets it itself"
@@ -143,7 +142,7 @@ fn overridden(options: &PodOptions, warnings: &mut Vec<String>) {
 
 /// Without what says nothing.
 fn canonical(mut options: PodOptions) -> PodOptions {
-    let own = objects::labels("");
+    let own = labels("");
     options.labels.retain(|key, _| !own.contains_key(key));
     options
         .annotations

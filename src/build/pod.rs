@@ -18,16 +18,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::ResourceExt;
 
 use super::content::{Content, FileSource, Style, Value};
-use super::objects::{P2P, labels, owner};
+use super::objects::{P2P, owner};
 use super::session;
 use crate::api::names::{
     CONTAINER, LOCK_ANNOTATION, NODE_LABEL, READY_CONDITION, REVISION_LABEL, ROLE_LABEL,
-    ROLE_STANDBY, VERSION_ANNOTATION,
+    ROLE_STANDBY, VERSION_ANNOTATION, labels,
 };
 use crate::api::{Amount, ChainlinkNode, ExtraVolume, KeyRef, PodOptions, Spread};
+use crate::domain::{Place, Revision};
 use crate::node::settings::{HTTP_PORT, ROOT_MOUNT};
-use crate::observe::Revision;
-use crate::plan::Place;
 
 /// The image's `chainlink` user.
 pub(super) const UID: i64 = 14933;

@@ -19,6 +19,7 @@ use crate::api::{
     ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, SHORTEST_SILENCE, SecretValue,
     parse_duration,
 };
+use crate::domain::Problem;
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::settings::{
     AFTER_THE_GRACE, Finding, LeaseTimes, More, OperatorSettings, P2P_PORT, PeerAddress, Settings,
@@ -26,7 +27,6 @@ use crate::node::settings::{
     dump_folder, dump_must_fit, grace_name, own_grace, sets_lease_times, sets_tls,
 };
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
-use crate::observe::Problem;
 
 /// The ConfigMaps that exist, by name.
 pub type ConfigMaps = BTreeMap<String, ConfigMap>;

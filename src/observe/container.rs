@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
 
-use super::observation::{Container, Exit, Trouble};
 use super::preparation::preparation;
 use super::read::{condition, container_status, terminated};
+use crate::domain::{Container, Exit, Trouble};
 use crate::node::{classify_exit, kept_lines, last_words};
 
 /// `warning` is what Kubernetes last said about a pod that does not start.

@@ -7,22 +7,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod as ApiPod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Api, ListParams, LogParams, Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::adoption::{adoption, still_there};
-use super::observation::{Claim, Pod, PodId, Pull, Trouble, Validation};
 use super::read;
 use super::record::{last_takeover, news, record};
 use super::warning::{is_slow, warning};
 use super::witness::{Facts, Recorded, Subject, Witnesses};
 use crate::api::names::{ACTIVE_CONDITION, CONTAINER, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL};
 use crate::api::{ChainlinkNode, KeyRef};
-use crate::observe::Revision;
+use crate::cluster::{adoption, controls, still_there};
+use crate::domain::{Claim, Pod, PodId, Pull, Revision, Trouble, Validation};
 
 /// The least by which one time is later than another.
 const ONE_LATER: Duration = Duration::from_millis(1);
@@ -71,7 +69,7 @@ impl<'a> Looker<'a> {
         Ok(list
             .items
             .into_iter()
-            .filter(|kept| self.owns(kept.owner_references()))
+            .filter(|kept| controls(self.node, kept))
             .collect())
     }
 
@@ -88,13 +86,6 @@ impl<'a> Looker<'a> {
             }
         }
         Ok(found)
-    }
-
-    fn owns(&self, owners: &[OwnerReference]) -> bool {
-        let uid = self.node.metadata.uid.as_deref();
-        owners
-            .iter()
-            .any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
     }
 
     /// Every pod of the resource, after new observations have been recorded in them.
@@ -171,7 +162,7 @@ impl<'a> Looker<'a> {
     async fn errands(&self, kind: &str) -> Result<Vec<ApiPod>, kube::Error> {
         let labelled = ListParams::default().labels(&format!("{kind}={}", self.node.name_any()));
         let mut listed = self.pods().list(&labelled).await?.items;
-        listed.retain(|pod| self.owns(pod.owner_references()));
+        listed.retain(|pod| controls(self.node, pod));
         Ok(listed)
     }
 
@@ -217,7 +208,7 @@ impl<'a> Looker<'a> {
                 .any(|one| one.controller == Some(true));
             // One of ours that nobody controls is about to be adopted.
             let orphan = !controlled && pod.labels().get(NODE_LABEL) == Some(&own);
-            !self.owns(pod.owner_references()) && !orphan && read::takes(pod, key)
+            !controls(self.node, *pod) && !orphan && read::takes(pod, key)
         });
         let of = |pod: &ApiPod| pod.labels().get(NODE_LABEL).cloned().unwrap_or_default();
         Ok(others
@@ -245,10 +236,7 @@ impl<'a> Looker<'a> {
     /// Every pod of the resource that has addresses, by each of them.
     pub async fn addresses(&self) -> Result<BTreeMap<IpAddr, PodId>, kube::Error> {
         let listed = self.pods().list(&self.of_node()).await?;
-        let own = listed
-            .items
-            .iter()
-            .filter(|pod| self.owns(pod.owner_references()));
+        let own = listed.items.iter().filter(|pod| controls(self.node, *pod));
         Ok(own
             .flat_map(|pod| {
                 read::addresses(pod)
@@ -277,7 +265,7 @@ impl<'a> Looker<'a> {
                 .owner_references()
                 .iter()
                 .any(|owner| owner.controller == Some(true));
-            if self.owns(pod.owner_references()) {
+            if controls(self.node, &pod) {
                 own.push(pod);
             } else if !others && pod.metadata.deletion_timestamp.is_some() {
                 // Too late to be adopted, and it may hold the lock for as long as it runs.
@@ -389,7 +377,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::observe::{Checked, Pulled};
+    use crate::domain::{Checked, Pulled};
 
     fn node() -> ChainlinkNode {
         serde_json::from_value(json!({

@@ -12,8 +12,8 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::observation::Machine;
 use crate::api::ChainlinkNode;
+use crate::domain::Machine;
 
 /// Taints by which those that are about to remove a machine say so, beside the cordon.
 const DRAIN_TAINTS: [&str; 5] = [

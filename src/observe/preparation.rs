@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{ContainerState, Pod as ApiPod};
 
-use super::observation::Trouble;
+use crate::domain::Trouble;
 
 /// What keeps a container from ending that has to run before the node's.
 pub(super) fn preparation(pod: &ApiPod) -> Option<Trouble> {
@@ -45,8 +45,8 @@ mod tests {
 
     use super::*;
     use crate::api::names::CONTAINER;
+    use crate::domain::Container;
     use crate::observe::container::container;
-    use crate::observe::observation::Container;
 
     fn trouble(before: &serde_json::Value) -> Option<Trouble> {
         let pod = serde_json::json!({

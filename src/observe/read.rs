@@ -9,15 +9,15 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::container::container;
-use super::observation::{
-    Checked, Claim, Container, Pod, PodId, Pull, Pulled, Revision, Trouble, Validation,
-};
 use super::record::record;
 use super::witness::{ContainerKey, Facts, Moment};
 use crate::api::KeyRef;
 use crate::api::names::{
     CONTAINER, LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL,
     VERSION_ANNOTATION,
+};
+use crate::domain::{
+    Checked, Claim, Container, Pod, PodId, Pull, Pulled, Revision, Trouble, Validation,
 };
 use crate::node::lock::LOCK_ID_VARIABLE;
 use crate::node::{LockMode, kept_lines, read_validation};

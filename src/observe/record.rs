@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod as ApiPod;
 use serde_json::{Value, json};
 
-use super::observation::Took;
 use super::read::{condition, running};
 use super::witness::{Facts, Moment};
 use crate::api::names::{ACTIVE_CONDITION, WAITING_CONDITION};
+use crate::domain::Took;
 
 /// What a pod's own conditions say of its present container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

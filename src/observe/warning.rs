@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod as ApiPod};
 
-use super::observation::Trouble;
 use super::read::{condition, container_status};
+use crate::domain::Trouble;
 
 /// A pod that has not started by then is asked about.
 const SLOW_START: Duration = Duration::from_secs(5);

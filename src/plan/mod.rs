@@ -31,7 +31,6 @@ mod unresponsive;
 mod validate;
 mod way_back;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -39,6 +38,7 @@ use jiff::Timestamp;
 use crate::api::{GoingBack, LastHandover, Memory};
 use crate::observe::{Observation, Pod, PodId};
 
+pub use crate::domain::Place;
 pub use census::Census;
 pub use database::{Evidence, of_active, of_outside, of_standby, outside};
 pub use due::{is_due, is_stale};
@@ -128,15 +128,6 @@ pub enum Act {
     Tidy { pod: PodId },
     /// Delete a pod that runs, or may.
     Stop(Permit),
-}
-
-/// Where a new pod is to go, if it can.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Not to these machines.
-    pub avoid: Vec<String>,
-    /// To a machine with these labels.
-    pub prefer: BTreeMap<String, String>,
 }
 
 /// Plans the next step. The same look and memory always give the same plan.

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::basis::Report;
 use super::lock_verified::lock_verified;
-use super::status::{Report, message};
-use crate::observe::{Answered, Pod};
+use super::message::message;
+use super::said::{Said, said, unknown};
+use crate::domain::{Answered, Pod};
 use crate::plan::{Blocked, Census, Step, UNRESPONSIVE};
 
 /// All conditions that a resource can have. Some are there only where they have something to say.
@@ -27,30 +29,6 @@ pub(super) const CONDITIONS: [&str; 11] = [
 
 /// The condition that another resource is on the same database.
 pub(super) const DATABASE_SHARED: &str = "DatabaseShared";
-
-pub(super) struct Said {
-    kind: &'static str,
-    /// `True`, `False` or `Unknown`.
-    status: &'static str,
-    reason: String,
-    message: String,
-}
-
-pub(super) fn said(kind: &'static str, is: bool, reason: &str, message: impl Into<String>) -> Said {
-    Said {
-        kind,
-        status: if is { "True" } else { "False" },
-        reason: reason.to_owned(),
-        message: message.into(),
-    }
-}
-
-pub(super) fn unknown(kind: &'static str, reason: &str, message: impl Into<String>) -> Said {
-    Said {
-        status: "Unknown",
-        ..said(kind, false, reason, message)
-    }
-}
 
 /// All conditions; the time of one that has not changed its status is kept from `old`.
 pub(super) fn conditions(

@@ -1,10 +1,10 @@
 //! Events: what is about to be done, before it is done, and what was seen to end.
 
+use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
-use super::status::Report;
 use crate::api::{Asked, AskedState, ChainlinkNodeStatus};
+use crate::domain::{Exit, Pod};
 use crate::node::NodeVersion;
-use crate::observe::{Exit, Pod};
 use crate::plan::{Act, Cause, Permit, Purpose};
 
 /// One event, without its addressee.

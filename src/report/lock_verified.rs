@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::conditions::{Said, said, unknown};
+use super::said::{Said, said, unknown};
 use crate::api::Verification;
-use crate::observe::{DatabaseWord, Observation, Pod, Verified};
+use crate::domain::{DatabaseWord, Observation, Pod, Verified};
 use crate::plan::{
     Census, Evidence, Step, of_active, of_outside, of_standby, outside, two_holders,
 };

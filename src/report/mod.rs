@@ -1,14 +1,18 @@
 //! From a look and a plan to what people and tools read: status, conditions, events, metrics. Nothing
 //! here talks to a cluster.
 
+mod basis;
 mod conditions;
 mod events;
 mod lock_verified;
+mod message;
 mod metrics;
+mod said;
 mod status;
 #[cfg(test)]
 mod tests;
 
+pub use basis::Report;
 pub use events::{Note, notes, stalled};
 pub use metrics::Metrics;
-pub use status::{Report, not_looked, status};
+pub use status::{not_looked, status};

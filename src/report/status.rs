@@ -5,49 +5,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::basis::Report;
 use super::conditions::{conditions, stalled_by};
+use super::message::{message, phase};
 use crate::api::names::NODE_LABEL;
 use crate::api::{
     Asked, AskedState, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus,
 };
-use crate::observe::{Container, Exit, Observation, Pod, Revision, Wanted};
-use crate::plan::{Blocked, Census, Plan, Step, TWO_HOLDERS};
+use crate::domain::{Container, Exit, Pod, Revision, Wanted};
+use crate::plan::{Blocked, Census, Step};
 
 /// How long the last words of a container that works again are shown.
 const TOLD: Duration = Duration::from_mins(10);
-
-/// Everything that a report is made from.
-pub struct Report<'a> {
-    pub node: &'a ChainlinkNode,
-    pub seen: &'a Observation,
-    pub plan: &'a Plan,
-    /// Other resources on the same database.
-    pub sharers: Vec<String>,
-    /// Why the node makes no dump of its database before a newer version migrates it, if it makes none.
-    pub backup_off: Option<&'static str>,
-    /// What the API server refuses: a pod, or the Service.
-    pub refusal: Option<Blocked>,
-    pub now: Timestamp,
-}
-
-impl Report<'_> {
-    /// What the plan waits for, or what the API server refuses.
-    pub(super) fn blocked(&self) -> Option<Blocked> {
-        let planned = self.plan.situation.blocked.clone();
-        // Two nodes at work are worse than anything that the API server refuses.
-        if planned
-            .as_ref()
-            .is_some_and(|blocked| blocked.reason == TWO_HOLDERS)
-        {
-            return planned;
-        }
-        self.refusal.clone().or(planned)
-    }
-
-    pub(super) fn stalled(&self) -> bool {
-        self.blocked().is_some_and(|blocked| blocked.stalled)
-    }
-}
 
 /// Makes the status. `old` is what stands in the resource now: times of unchanged conditions, and the
 /// last handover, are kept from it.
@@ -201,95 +170,6 @@ fn pod_status(pod: &Pod, census: &Census<'_>, now: Timestamp) -> PodStatus {
         ),
         message: pod_message(pod, now),
         exits: pod.last_exit().map_or(0, |exit| exit.number),
-    }
-}
-
-/// One or two words for people.
-fn phase(report: &Report<'_>, census: &Census<'_>) -> &'static str {
-    let worked = report.plan.memory.last_worked.is_some();
-    if report.stalled() {
-        return "Stalled";
-    }
-    match report.plan.situation.step {
-        Step::Steady => "Running",
-        Step::Hibernating => "Hibernated",
-        Step::Ending => "Stopping",
-        Step::External => "Standby",
-        Step::AwaitingTakeover | Step::StoppingActive => "HandingOver",
-        Step::Booting => "Booting",
-        _ if census.order_unknown => "Waiting",
-        _ if census.active.is_none() && worked => "FailingOver",
-        _ if census.active.is_none() => "Starting",
-        Step::Surging | Step::AwaitingStandby | Step::ReplacingStandbys if !rolls(report) => {
-            "Moving"
-        }
-        Step::Settling
-        | Step::Validating
-        | Step::Surging
-        | Step::AwaitingStandby
-        | Step::PullingImage
-        | Step::ReplacingStandbys => "Upgrading",
-        Step::Trimming => "Scaling",
-        Step::Restoring => "Restoring",
-        Step::Holding => "Waiting",
-    }
-}
-
-fn rolls(report: &Report<'_>) -> bool {
-    let Wanted::Revision(to) = &report.seen.intent.wanted else {
-        return false;
-    };
-    let mut pods = report.seen.pods.iter().filter(|pod| !pod.ended());
-    pods.any(|pod| pod.revision.as_ref() != Some(to))
-}
-
-/// What is going on, in a sentence.
-pub(super) fn message(report: &Report<'_>, census: &Census<'_>) -> String {
-    let situation = &report.plan.situation;
-    let pod = situation.pod.as_deref().unwrap_or("a pod");
-    if let Some(blocked) = report.blocked() {
-        let works = match census.active {
-            Some(active) if blocked.stalled => format!(" ({} works on)", active.id.name),
-            _ => String::new(),
-        };
-        return format!("{}{works}", blocked.message);
-    }
-    let active = census.active.map(|active| active.id.name.as_str());
-    match situation.step {
-        Step::Steady => format!(
-            "{} is active, {} of {} standbys wait for the lock",
-            active.unwrap_or("no pod"),
-            census.waiting.len(),
-            report.seen.intent.replicas.saturating_sub(1)
-        ),
-        Step::Hibernating => "replicas is 0: all pods are gone".to_owned(),
-        Step::Ending => "replicas is 0: pods are being stopped".to_owned(),
-        Step::Settling => "a change was seen; it has to be still for handover.settle".to_owned(),
-        Step::Validating => {
-            format!("{pod} checks the wanted configuration before a pod is replaced for it")
-        }
-        Step::Surging => format!("{pod} is being made beside the active"),
-        Step::AwaitingStandby => {
-            format!("{pod} has to wait for the lock before anything is stopped")
-        }
-        Step::PullingImage => {
-            format!(
-                "the wanted image is being pulled on {pod}, where a standby is replaced in place"
-            )
-        }
-        Step::ReplacingStandbys => format!("{pod} is being replaced"),
-        Step::StoppingActive => format!("{pod} is being stopped: its successor waits for the lock"),
-        Step::AwaitingTakeover => "the last active has ended; a standby is taking over".to_owned(),
-        Step::Booting => format!("{pod} holds the lock and is booting"),
-        Step::Trimming => format!("{pod} is more than replicas asks for and is being stopped"),
-        Step::Restoring => match active {
-            Some(active) => format!("{active} is active; {pod} is coming up as standby"),
-            None => format!("{pod} is coming up"),
-        },
-        Step::External => {
-            "all pods wait: the lock is held by a node outside this resource".to_owned()
-        }
-        Step::Holding => "nothing can be done at the moment".to_owned(),
     }
 }
 

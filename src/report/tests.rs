@@ -9,9 +9,9 @@ use serde_json::json;
 use super::{Note, Report, notes, status};
 use crate::api::Verification;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, GoingBack};
+use crate::domain::{Answered, Contact, Holder, Preferred, Says, Silence};
 use crate::node::ExitKind;
 use crate::node::database::SessionOf;
-use crate::observe::{Answered, Contact, Holder, Preferred, Says, Silence};
 use crate::plan::Plan;
 use crate::plan::tests::world::{World, v1, v2};
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chainlink_operator::api::ChainlinkNode;
-use chainlink_operator::observe::{Answered, Looker, Pod, Witnesses};
+use chainlink_operator::domain::{Answered, Pod};
+use chainlink_operator::observe::{Looker, Witnesses};
 use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;

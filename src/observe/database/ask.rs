@@ -11,14 +11,13 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, SimpleQueryMessage, SimpleQueryRow};
 
 use super::tls::{Tls, Untrusted};
-use super::word::{Holder, Says, Silence};
 use crate::api::Migrated;
+use crate::domain::{Holder, PodId, Says, Silence};
 use crate::node::database::{
     LEASE_QUERY, SCHEMA_QUERY, SERVER_QUERY, SESSIONS_QUERY, SessionOf, VERSION_QUERY,
     advisory_query, is_named_as_node, is_of_app, session_of,
 };
 use crate::node::{DatabaseUrl, Host, TlsMode, WhichServer};
-use crate::observe::PodId;
 
 /// The longest that a question may take: the stop of an active waits for it.
 const PATIENCE: Duration = Duration::from_millis(1500);

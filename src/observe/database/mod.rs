@@ -2,7 +2,5 @@
 
 mod ask;
 mod tls;
-mod word;
 
 pub use ask::{Question, Target, ask, ask_server};
-pub use word::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::{Answered, Contact};
 use crate::node::{LogReader, Milestone, NodeVersion, Shows};
-use crate::observe::observation::{Answered, Contact};
 
 /// A port that has not answered for so long is out of sight.
 const OUT_OF_SIGHT: Duration = Duration::from_secs(5);

@@ -1,9 +1,10 @@
-//! What did not succeed in a pass. It keeps nothing else from being done; what is refused, or fails for long, is told.
+//! What did not succeed in a pass. It keeps nothing else from being done; what is refused, or fails for long, is told. It is
+//! kept from pass to pass, so it knows none: it has reasons, sentences and times only.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::act::{refusal, sentence};
+use crate::cluster::{refusal, sentence};
 use crate::plan::Blocked;
 
 /// A pod can't be made.
@@ -22,17 +23,17 @@ const LASTING: Duration = Duration::from_secs(10);
 
 /// What did not succeed, by the reason that status has for it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Troubles(BTreeMap<&'static str, Trouble>);
+pub(super) struct ApiFailures(BTreeMap<&'static str, ApiFailure>);
 
 #[derive(Clone, Debug)]
-struct Trouble {
+struct ApiFailure {
     message: String,
     /// It would be refused again, as far as can be told.
     refused: bool,
     since: Instant,
 }
 
-impl Troubles {
+impl ApiFailures {
     /// Takes note of what is not to be had.
     pub(super) fn refuse(&mut self, reason: &'static str, message: String) {
         self.add(reason, message, true);
@@ -52,22 +53,22 @@ impl Troubles {
     }
 
     fn add(&mut self, reason: &'static str, message: String, refused: bool) {
-        let trouble = Trouble {
+        let failure = ApiFailure {
             message,
             refused,
             since: Instant::now(),
         };
         // A refusal says more than what fails beside it.
         if refused || !self.0.contains_key(reason) {
-            self.0.insert(reason, trouble);
+            self.0.insert(reason, failure);
         }
     }
 
     /// The same, with the time since when it has lasted.
     pub(super) fn after(mut self, before: &Self) -> Self {
-        for (reason, trouble) in &mut self.0 {
+        for (reason, failure) in &mut self.0 {
             if let Some(known) = before.0.get(reason) {
-                trouble.since = known.since;
+                failure.since = known.since;
             }
         }
         self
@@ -75,11 +76,11 @@ impl Troubles {
 
     /// What status says of it, where it is refused or has lasted.
     pub(super) fn told(&self, reason: &str) -> Option<Blocked> {
-        let trouble = self.0.get(reason)?;
-        let told = trouble.refused || trouble.since.elapsed() >= LASTING;
+        let failure = self.0.get(reason)?;
+        let told = failure.refused || failure.since.elapsed() >= LASTING;
         told.then(|| Blocked {
             reason: reason.to_owned(),
-            message: trouble.message.clone(),
+            message: failure.message.clone(),
             stalled: true,
         })
     }
@@ -91,7 +92,7 @@ impl Troubles {
     pub(super) fn are_refused(&self, reasons: &[&str]) -> bool {
         reasons
             .iter()
-            .any(|reason| self.0.get(reason).is_some_and(|trouble| trouble.refused))
+            .any(|reason| self.0.get(reason).is_some_and(|failure| failure.refused))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -101,7 +102,7 @@ impl Troubles {
     /// Something that failed and should have succeeded.
     pub(super) fn failure(&self) -> Option<&str> {
         let mut all = self.0.values();
-        let failed = all.find(|trouble| !trouble.refused)?;
+        let failed = all.find(|failure| !failure.refused)?;
         Some(&failed.message)
     }
 }

@@ -5,12 +5,13 @@ use futures::future::try_join_all;
 use jiff::{Timestamp, ToSpan};
 use kube::ResourceExt;
 
-use super::pass::Pass;
-use super::troubles::{POD_UNCHANGED, Troubles};
-use super::{Doing, Error};
-use crate::act::{Actor, Outcome, refusal, sentence};
+use super::scene::Pass;
+use crate::act::{Actor, Outcome};
 use crate::api::Memory;
-use crate::observe::{Observation, PodId, RefusedStop};
+use crate::cluster::{refusal, sentence};
+use crate::controller::error::{Doing, Error};
+use crate::controller::failures::{ApiFailures, POD_UNCHANGED};
+use crate::domain::{Observation, PodId, RefusedStop};
 use crate::plan::{Act, Permit, Purpose, plan};
 
 /// What came of a stop.
@@ -30,7 +31,7 @@ impl Pass<'_> {
         planned: &Permit,
         memory: &Memory,
         version: &str,
-        troubles: &mut Troubles,
+        failures: &mut ApiFailures,
     ) -> Result<Stopped, Error> {
         if planned.successor().is_some() {
             self.ask_again(Timestamp::now()).await?;
@@ -69,9 +70,9 @@ impl Pass<'_> {
         let hands_over = permit.successor().is_some();
         if permit.purpose() == Purpose::Unresponsive {
             // A failover waits for nobody.
-            self.context.turns.note(&seen.intent.node.uid);
-        } else if hands_over && !self.context.turns.take(&seen.intent.node.uid) {
-            self.context.turns.wait(&self.reference);
+            self.context.slots.note(&seen.intent.node.uid);
+        } else if hands_over && !self.context.slots.take(&seen.intent.node.uid) {
+            self.context.slots.wait(&self.reference);
             return Ok(Stopped::No);
         }
         // The spec may have gone back, or a pause been set, at any time before.
@@ -84,7 +85,7 @@ impl Pass<'_> {
             Err(error) => return Ok(self.not_done(permit, &error)),
         }
         self.know(|known| known.refused_stop = None);
-        self.lead_to_successor(actor, permit, &seen, troubles).await;
+        self.lead_to_successor(actor, permit, &seen, failures).await;
         Ok(Stopped::Yes)
     }
 
@@ -111,13 +112,13 @@ impl Pass<'_> {
         actor: &Actor<'_>,
         permit: &Permit,
         seen: &Observation,
-        troubles: &mut Troubles,
+        failures: &mut ApiFailures,
     ) {
         let find = |id: &PodId| seen.pods.iter().find(|pod| pod.id == *id);
         if let Some(successor) = permit.successor().and_then(find)
             && let Err(error) = actor.label(successor, true).await
         {
-            troubles.fail(POD_UNCHANGED, "label the successor", &error);
+            failures.fail(POD_UNCHANGED, "label the successor", &error);
         }
     }
 

@@ -1,14 +1,14 @@
 //! The acts of a plan, in their order. Nothing is decided here, and what is made has first what it needs. An act that
 //! fails is noted, and keeps no other from being done but one that depends on it.
 
-use super::Error;
-use super::pass::Pass;
-use super::second_look::Stopped;
-use super::troubles::{POD_REFUSED, POD_UNCHANGED, Troubles};
-use crate::act::{Actor, Keeping, Outcome};
+use super::confirm::Stopped;
+use super::scene::Pass;
+use crate::act::{Actor, Claim, Outcome, session_secret};
 use crate::build::Session;
-use crate::observe::{Observation, PodId};
-use crate::plan::{Act, Place, Plan};
+use crate::controller::error::Error;
+use crate::controller::failures::{ApiFailures, POD_REFUSED, POD_UNCHANGED};
+use crate::domain::{Observation, Place, PodId};
+use crate::plan::{Act, Plan};
 
 const TO_MAKE: &str = "make a pod";
 
@@ -22,7 +22,7 @@ impl Pass<'_> {
         &self,
         seen: &Observation,
         plan: &Plan,
-        troubles: &mut Troubles,
+        failures: &mut ApiFailures,
     ) -> bool {
         let actor = Actor::new(&self.context.client, self.node);
         let mut in_place = true;
@@ -35,13 +35,13 @@ impl Pass<'_> {
                     }
                     let Some(pod) = find(seen, pod) else { continue };
                     if let Err(error) = actor.label(pod, *active).await {
-                        troubles.fail(POD_UNCHANGED, "label a pod", &error);
+                        failures.fail(POD_UNCHANGED, "label a pod", &error);
                         in_place = false;
                     }
                 }
                 Act::Gate { pod, ready } => {
                     if let Err(error) = actor.gate(pod, *ready).await {
-                        troubles.fail(POD_UNCHANGED, "set the readiness gate of a pod", &error);
+                        failures.fail(POD_UNCHANGED, "set the readiness gate of a pod", &error);
                     }
                 }
                 _ => {}
@@ -57,7 +57,7 @@ impl Pass<'_> {
         plan: &Plan,
         version: &str,
         labels_in_place: bool,
-        troubles: &mut Troubles,
+        failures: &mut ApiFailures,
     ) -> Result<Stopped, Error> {
         let actor = Actor::new(&self.context.client, self.node);
         let mut stopped = Stopped::No;
@@ -68,32 +68,32 @@ impl Pass<'_> {
                     pod,
                     revision,
                     place,
-                } => made(troubles, self.create(&actor, pod, revision, place).await),
+                } => made(failures, self.create(&actor, pod, revision, place).await),
                 Act::Pull {
                     pod,
                     revision,
                     machine,
-                } => made(troubles, self.pull(&actor, pod, revision, machine).await),
+                } => made(failures, self.pull(&actor, pod, revision, machine).await),
                 Act::Validate { pod, revision } => {
-                    made(troubles, self.validate(&actor, pod, revision).await);
+                    made(failures, self.validate(&actor, pod, revision).await);
                 }
                 Act::EndErrand { pod } => {
                     if let Err(error) = actor.end_errand(pod).await {
-                        troubles.fail(POD_UNCHANGED, "remove a pod that is no node", &error);
+                        failures.fail(POD_UNCHANGED, "remove a pod that is no node", &error);
                     }
                 }
                 Act::Tidy { pod } => {
                     if let Some(pod) = find(seen, pod)
                         && let Err(error) = actor.tidy(pod).await
                     {
-                        troubles.fail(POD_UNCHANGED, "remove an ended pod", &error);
+                        failures.fail(POD_UNCHANGED, "remove an ended pod", &error);
                     }
                 }
                 // A handover that the Service could not follow.
                 Act::Stop(permit) if permit.successor().is_some() && !labels_in_place => {}
                 Act::Stop(permit) => {
                     stopped = self
-                        .stop(&actor, permit, &plan.memory, version, troubles)
+                        .stop(&actor, permit, &plan.memory, version, failures)
                         .await?;
                 }
                 // Done before.
@@ -114,12 +114,12 @@ impl Pass<'_> {
         };
         if let Ok(resolved) = &self.resolved
             && resolved.revision == *revision
-            && let Keeping::NotOurs(message) = self.keeper.keep_files(resolved).await?
+            && let Claim::NotOurs(message) = self.store.keep_files(resolved).await?
         {
             return Ok(Some(message));
         }
         if content.session == Some(Session::Generated)
-            && let Some(message) = self.keeper.session_secret().await?
+            && let Some(message) = session_secret(&self.context.client, self.node).await?
             && !self.has_session_secret()
         {
             return Ok(Some(format!(
@@ -165,17 +165,17 @@ impl Pass<'_> {
     }
 }
 
-fn find<'a>(seen: &'a Observation, id: &PodId) -> Option<&'a crate::observe::Pod> {
+fn find<'a>(seen: &'a Observation, id: &PodId) -> Option<&'a crate::domain::Pod> {
     seen.pods.iter().find(|pod| pod.id == *id)
 }
 
-fn made(troubles: &mut Troubles, outcome: Made) {
+fn made(failures: &mut ApiFailures, outcome: Made) {
     match outcome {
         Ok(None) => {}
         Ok(Some(said)) => {
             let message = format!("the API server refuses to {TO_MAKE}: {said}");
-            troubles.refuse(POD_REFUSED, message);
+            failures.refuse(POD_REFUSED, message);
         }
-        Err(error) => troubles.fail(POD_REFUSED, TO_MAKE, &error),
+        Err(error) => failures.fail(POD_REFUSED, TO_MAKE, &error),
     }
 }

@@ -1,14 +1,15 @@
-//! The database's answer, in the planner's terms. Data only.
+//! What the database said of its lock, in the planner's terms. Data only: `observe` asks, and what an answer is worth is
+//! worked out by `plan`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use super::pod::PodId;
 use crate::api::{Migrated, Verification};
 use crate::node::NodeVersion;
 use crate::node::database::{SessionOf, is_of_app};
-use crate::observe::PodId;
 
 /// What the spec asks for, and the last answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -164,7 +165,7 @@ pub struct Silence {
 }
 
 impl Silence {
-    pub(super) fn new(reason: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             reason,
             message: message.into(),

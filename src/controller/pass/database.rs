@@ -1,4 +1,4 @@
-//! When the database is asked, and with what.
+//! Whether and when the database is asked, and where its answer is kept. What an answer is worth is for the planner to say.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,87 +9,19 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, ResourceExt};
 use sha2::{Digest, Sha256};
 
-use super::{Error, Pass};
-use crate::api::{ChainlinkNode, KeyRef, Verification};
+use super::scene::Pass;
+use crate::api::{KeyRef, Verification};
+use crate::controller::context::DatabaseAccess;
+use crate::controller::error::Error;
+use crate::controller::local::Asked;
+use crate::domain::{Observation, PodId, Silence};
 use crate::observe::database::{Question, Target, ask};
-use crate::observe::{DatabaseWord, Observation, PodId, Says, Silence, Verified};
 use crate::plan::{Plan, is_due, is_stale};
 
-/// Whether the operator may read the Secrets that hold the database URLs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DatabaseAccess {
-    /// It was installed without that right.
-    #[default]
-    No,
-    Yes,
-}
-
-/// The last answer, and what it was the answer of.
-pub(super) struct Asked {
-    /// SHA-256 of the URL: another one may lead to another database.
-    url: Option<[u8; 32]>,
-    /// What the URL leads to, and the key of the Secret that it was read from.
-    leads_to: Option<(Target, KeyRef)>,
-    word: DatabaseWord,
-}
-
-impl Asked {
-    /// The answer to a question, beside what was known. Where the URL could not be read it is taken for the one
-    /// before; what another one said says nothing of this one.
-    fn after(
-        before: Option<Self>,
-        url: Option<[u8; 32]>,
-        at: Timestamp,
-        said: Result<Says, Silence>,
-    ) -> Self {
-        let url = url.or(before.as_ref().and_then(|before| before.url));
-        let leads_to = before.as_ref().and_then(|before| before.leads_to.clone());
-        let before = before.filter(|before| before.url == url);
-        Self {
-            url,
-            leads_to,
-            word: DatabaseWord::after(before.map(|before| before.word), at, said),
-        }
-    }
-}
-
 impl Pass<'_> {
-    fn uid(&self) -> String {
-        self.node.uid().unwrap_or_default()
-    }
-
     fn may_ask(&self) -> bool {
         let wanted = self.node.spec.database.verification.unwrap_or_default();
         self.context.settings.database == DatabaseAccess::Yes && wanted != Verification::Never
-    }
-
-    /// What the spec asks for, and what the database said last.
-    pub(super) fn verified(&self) -> Verified {
-        let words = &self.context.words;
-        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.node.spec.replicas == 0 {
-            // It may be another one, or that of a backup, before anything starts again.
-            words.remove(&self.uid());
-        }
-        let word = match self.context.settings.database {
-            DatabaseAccess::Yes => words.get(&self.uid()).map(|asked| asked.word.clone()),
-            DatabaseAccess::No => {
-                let silence = Err(Silence::not_allowed());
-                Some(DatabaseWord::after(None, Timestamp::MIN, silence))
-            }
-        };
-        Verified {
-            wanted: self.node.spec.database.verification.unwrap_or_default(),
-            word,
-            duals: Vec::new(),
-        }
-    }
-
-    /// What the database URL of a resource led to when it was last read, and the key of the Secret that it was read from.
-    pub(super) fn target_of(&self, node: &ChainlinkNode) -> Option<(Target, KeyRef)> {
-        let words = &self.context.words;
-        let words = words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.get(&node.uid()?)?.leads_to.clone()
     }
 
     /// Asks where an answer is due: right before a stop of the active, and now and then. Says whether it asked.
@@ -232,44 +164,5 @@ fn refused(kind: &str, reference: &KeyRef, error: &kube::Error) -> Silence {
             unreadable(format!("the operator may not read the {kind} {name}"))
         }
         _ => unreadable(format!("the API server did not give the {kind} {name}")),
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::observe::Holder;
-
-    fn says() -> Says {
-        Says {
-            read_only: None,
-            missing_right: None,
-            lease: Holder::Nobody,
-            advisory: Holder::Nobody,
-            version: None,
-            schema: None,
-            lease_client: None,
-            advisory_session: None,
-            nodes_elsewhere: 0,
-            sessions: [].into(),
-        }
-    }
-
-    #[test]
-    fn what_a_url_has_said_stands_through_silences_and_is_nothing_for_another_url() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let silence = || Err(unreadable("there is no Secret"));
-        let first = || Asked::after(None, Some([1; 32]), at(1), Ok(says()));
-        let last = |asked: &Asked| asked.word.last().map(|(at, _)| at);
-
-        let same = Asked::after(Some(first()), Some([1; 32]), at(2), silence());
-        assert_eq!(last(&same), Some(at(1)));
-        let unread = Asked::after(Some(first()), None, at(2), silence());
-        assert_eq!((unread.url, last(&unread)), (Some([1; 32]), Some(at(1))));
-        let other = Asked::after(Some(first()), Some([2; 32]), at(2), silence());
-        assert_eq!((other.url, last(&other)), (Some([2; 32]), None));
-        let back = Asked::after(Some(other), Some([1; 32]), at(3), silence());
-        assert_eq!(last(&back), None);
     }
 }

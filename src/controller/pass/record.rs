@@ -7,10 +7,11 @@ use kube::api::{Api, PostParams};
 use kube::runtime::reflector::ObjectRef;
 use serde_json::Value;
 
-use super::pass::Pass;
-use super::{Context, Doing, Error};
-use crate::act::refusal;
+use super::scene::Pass;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
+use crate::cluster::refusal;
+use crate::controller::context::Context;
+use crate::controller::error::{Doing, Error};
 use crate::plan::Blocked;
 use crate::report;
 
@@ -101,7 +102,7 @@ fn with_status(node: &ChainlinkNode, status: &ChainlinkNodeStatus, version: &str
 }
 
 /// A pass that has ended because the API server refuses what every pass needs has nothing new to report but that.
-pub(super) async fn tell_refusal(
+pub(in crate::controller) async fn tell_refusal(
     context: &Context,
     error: &Error,
     reference: &ObjectRef<ChainlinkNode>,

@@ -11,13 +11,15 @@ use kube::api::{Api, GroupVersionKind, PartialObjectMeta};
 use kube::runtime::controller::{Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
 
-use super::{Context, RETRY, reconcile, retry};
+use super::context::Context;
+use super::{RETRY, reconcile, retry};
 use crate::api::ChainlinkNode;
 use crate::api::names::{self, NODE_LABEL};
 use crate::build;
+use crate::cluster::scoped;
 
 /// Resources that are reconciled at the same time.
 const CONCURRENCY: u16 = 16;
@@ -181,16 +183,6 @@ fn is_idle(store: &Store<ChainlinkNode>) -> bool {
         .all(|node| node.metadata.deletion_timestamp.is_some())
 }
 
-fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    }
-}
-
 /// The resources that refer to a ConfigMap.
 fn referring(store: &Store<ChainlinkNode>, map: &Metadata) -> Vec<ObjectRef<ChainlinkNode>> {
     let name = map.name_any();
@@ -305,21 +297,21 @@ mod tests {
             let status = crate::api::ChainlinkNodeStatus::default();
             context.metrics.status("a", &reference.name, &status);
         }
-        assert!(context.turns.take("gone"));
-        context.turns.wait(&there);
+        assert!(context.slots.take("gone"));
+        context.slots.wait(&there);
 
         sweep(&store, &context, None);
         assert!(
-            context.turns.are_taken_for("next"),
+            context.slots.are_taken_for("next"),
             "nothing was listed yet"
         );
         writer.apply_watcher_event(&watcher::Event::Init);
         writer.apply_watcher_event(&watcher::Event::InitApply(next));
         writer.apply_watcher_event(&watcher::Event::InitDone);
         sweep(&store, &context, Some("b"));
-        assert!(context.turns.are_taken_for("next"), "another loop's");
+        assert!(context.slots.are_taken_for("next"), "another loop's");
         sweep(&store, &context, None);
-        assert!(!context.turns.are_taken_for("next"));
+        assert!(!context.slots.are_taken_for("next"));
         assert_eq!(woken.try_recv().unwrap(), there);
         assert_eq!(context.know(&gone, |known| known.taken.clone()), None);
         assert!(context.know(&there, |known| known.taken.is_some()));

@@ -8,54 +8,14 @@ use kube::api::Api;
 use kube::runtime::reflector::Store;
 use kube::{Resource, ResourceExt};
 
-use super::{Context, Doing, Error, Pass};
-use crate::api::{ChainlinkNode, KeyRef};
+use super::scene::Pass;
+use crate::api::ChainlinkNode;
 use crate::build;
+use crate::controller::error::{Doing, Error};
+use crate::controller::local::Reservation;
+use crate::domain::{Claim, Pod, Revision};
 use crate::node::LockMode;
-use crate::observe::database::Target;
-use crate::observe::{Claim, Pod, Revision};
 use crate::plan::{Act, Plan};
-
-/// What a resource is about to take a database by, from before that is written until it is seen.
-pub(super) struct Reservation {
-    namespace: Option<String>,
-    key: Option<KeyRef>,
-    target: Option<Target>,
-    mode: Option<LockMode>,
-    lock_id_hidden: bool,
-}
-
-impl Reservation {
-    fn is_of_one_database(&self, other: &Self) -> bool {
-        let targets = self.target.as_ref().zip(other.target.as_ref());
-        let same_key = self.namespace == other.namespace && self.key == other.key;
-        (same_key && self.key.is_some())
-            || targets.is_some_and(|(one, other)| one.is_that_of(other))
-    }
-
-    fn sees(&self, other: &Self) -> bool {
-        let modes = self.mode.zip(other.mode);
-        modes.is_some_and(|(one, two)| {
-            let hidden = self.lock_id_hidden || other.lock_id_hidden;
-            one.sees(two) && !(hidden && one.sees_by_the_advisory_lock_alone(two))
-        })
-    }
-}
-
-impl Context {
-    /// The resources of one more controller.
-    pub(super) fn looks_into(&self, store: Store<ChainlinkNode>) {
-        let stores = &self.stores;
-        let mut stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
-        stores.push(store);
-    }
-
-    /// The resource with this uid is not about to make a pod any more.
-    pub(super) fn release(&self, uid: &str) {
-        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
-        reserved.remove(uid);
-    }
-}
 
 impl Pass<'_> {
     /// Every resource but this one.
@@ -240,55 +200,5 @@ fn name(node: &ChainlinkNode, other: &ChainlinkNode) -> String {
             format!("{namespace}/{}", other.name_any())
         }
         _ => other.name_any(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reservation(key: &str, mode: LockMode) -> Reservation {
-        Reservation {
-            namespace: Some("chain".to_owned()),
-            key: Some(KeyRef {
-                name: key.to_owned(),
-                key: "url".to_owned(),
-            }),
-            target: None,
-            mode: Some(mode),
-            lock_id_hidden: false,
-        }
-    }
-
-    #[test]
-    fn two_resources_reserve_one_database_only_by_locks_that_see_each_other() {
-        let lease = reservation("db", LockMode::Lease);
-        let advisory = reservation("db", LockMode::Advisory);
-        assert!(lease.is_of_one_database(&advisory) && !lease.sees(&advisory));
-        assert!(lease.sees(&reservation("db", LockMode::Dual)));
-        assert!(!lease.is_of_one_database(&reservation("other", LockMode::Lease)));
-        let unknown = Reservation {
-            mode: None,
-            ..reservation("db", LockMode::Lease)
-        };
-        assert!(!lease.sees(&unknown), "a lock that can't be told");
-        let hidden = Reservation {
-            lock_id_hidden: true,
-            ..reservation("db", LockMode::Advisory)
-        };
-        assert!(!advisory.sees(&hidden), "a Secret may set another id");
-
-        let target = |namespace| Target::of("postgres://cl@db.chain/node", namespace);
-        let there = Reservation {
-            namespace: Some("elsewhere".to_owned()),
-            target: target("elsewhere"),
-            ..reservation("mine", LockMode::Lease)
-        };
-        assert!(!there.is_of_one_database(&lease));
-        let here = Reservation {
-            target: target("chain"),
-            ..lease
-        };
-        assert!(there.is_of_one_database(&here));
     }
 }

@@ -9,7 +9,7 @@ use crate::api::ChainlinkNode;
 
 /// One turn for each resource that may move its lock now.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct HandoverSlots {
     /// 0 is no limit.
     limit: usize,
     known: Mutex<Known>,
@@ -23,7 +23,7 @@ struct Known {
     waiting: HashSet<ObjectRef<ChainlinkNode>>,
 }
 
-impl Turns {
+impl HandoverSlots {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -78,19 +78,19 @@ mod tests {
 
     #[test]
     fn no_more_resources_move_their_lock_than_may() {
-        let turns = Turns::new(1);
+        let turns = HandoverSlots::new(1);
         assert!(turns.take("a"));
         assert!(turns.take("a"), "it has its turn already");
         assert!(turns.are_taken_for("b") && !turns.are_taken_for("a"));
         assert!(!turns.take("b"));
         turns.give_back("a");
         assert!(turns.take("b"));
-        assert!(Turns::new(0).take("a"));
+        assert!(HandoverSlots::new(0).take("a"));
     }
 
     #[test]
     fn those_that_wait_hear_of_a_turn_that_is_given_back_and_of_nothing_else() {
-        let turns = Turns::new(1);
+        let turns = HandoverSlots::new(1);
         assert!(turns.take("a"));
         turns.wait(&ObjectRef::new("b"));
         assert!(turns.give_back("c").is_empty(), "it had none");

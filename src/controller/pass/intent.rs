@@ -11,7 +11,7 @@ use crate::api::{
     Approval, ChainlinkNode, Failback, Handover, InvalidSchedule, OpenTime, SHORTEST_SILENCE,
     Schedule, parse_duration,
 };
-use crate::observe::{Approved, Intent, PodId, Preferred, Problem, Switchover, Wanted, Wishes};
+use crate::domain::{Approved, Intent, PodId, Preferred, Problem, Switchover, Wanted, Wishes};
 
 const SETTLE: Duration = Duration::from_secs(5);
 const STANDBY_TIMEOUT: Duration = Duration::from_secs(600);
@@ -153,7 +153,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::observe::Revision;
+    use crate::domain::Revision;
 
     fn read(annotations: &Value, handover: &Value, drill: &Value) -> Intent {
         let node: ChainlinkNode = serde_json::from_value(json!({

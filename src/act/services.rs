@@ -1,0 +1,167 @@
+//! The Services and the disruption budgets around the pods of a resource. Read first, written only where something differs, so
+//! that a steady resource causes no writes (rule L2).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Service as ApiService;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, ResourceExt};
+
+use crate::api::ChainlinkNode;
+use crate::api::names::{BUDGET_ACTIVE_ANNOTATION, FIELD_MANAGER};
+use crate::build;
+use crate::cluster::{controls, may_change, remove};
+
+/// Applies the Services that lead to the active pod where they are not as they should be, and removes
+/// those that are wanted no more. Those that somebody else made are left alone.
+pub async fn services(client: &Client, node: &ChainlinkNode) -> Result<Services, kube::Error> {
+    for (name, wanted) in build::services(node) {
+        if service(client, node, &name, wanted.as_ref()).await? == Service::NotOurs {
+            return Ok(Services::NotOurs(name));
+        }
+    }
+    Ok(Services::AsWanted)
+}
+
+/// Applies the budgets that keep the active and its standbys from being evicted at once. What somebody
+/// else made under their names is left alone; returns that name.
+pub async fn budgets(
+    client: &Client,
+    node: &ChainlinkNode,
+    standbys_kept: usize,
+    active: &str,
+) -> Result<Option<String>, kube::Error> {
+    let budgets: Api<PodDisruptionBudget> =
+        Api::namespaced(client.clone(), &node.namespace().unwrap_or_default());
+    for (name, wanted) in build::budgets(node, standbys_kept, active) {
+        let there = budgets.get_opt(&name).await?;
+        if let Some(there) = &there
+            && !may_change(client, node, there).await?
+        {
+            return Ok(Some(name));
+        }
+        let as_wanted = there.is_some_and(|there| {
+            let counted_for = |budget: &PodDisruptionBudget| {
+                budget.annotations().get(BUDGET_ACTIVE_ANNOTATION).cloned()
+            };
+            controls(node, &there)
+                && there.spec == wanted.spec
+                && counted_for(&there) == counted_for(&wanted)
+        });
+        if !as_wanted {
+            let parameters = PatchParams::apply(FIELD_MANAGER).force();
+            budgets
+                .patch(&name, &parameters, &Patch::Apply(&wanted))
+                .await?;
+        }
+    }
+    Ok(None)
+}
+
+async fn service(
+    client: &Client,
+    node: &ChainlinkNode,
+    name: &str,
+    wanted: Option<&ApiService>,
+) -> Result<Service, kube::Error> {
+    let services: Api<ApiService> =
+        Api::namespaced(client.clone(), &node.namespace().unwrap_or_default());
+    let there = services.get_opt(name).await?;
+    let may_change = match &there {
+        Some(there) => may_change(client, node, there).await?,
+        None => true,
+    };
+    let Some(wanted) = wanted else {
+        let there = there.filter(|_| may_change);
+        if let Some(uid) = there.and_then(|there| there.metadata.uid) {
+            remove(&services, name, &uid).await?;
+        }
+        return Ok(Service::AsWanted);
+    };
+    if !may_change {
+        return Ok(Service::NotOurs);
+    }
+    let ours = |there: &ApiService| controls(node, there);
+    if there.is_some_and(|there| ours(&there) && is_as_wanted(&there, wanted)) {
+        return Ok(Service::AsWanted);
+    }
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    services
+        .patch(name, &parameters, &Patch::Apply(wanted))
+        .await
+        .map(|_| Service::AsWanted)
+}
+
+/// What stands of the Services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Services {
+    /// They lead to the active.
+    AsWanted,
+    /// This name is taken.
+    NotOurs(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    AsWanted,
+    NotOurs,
+}
+
+fn is_as_wanted(there: &ApiService, wanted: &ApiService) -> bool {
+    let subset = |some: Option<&BTreeMap<String, String>>,
+                  all: Option<&BTreeMap<String, String>>| {
+        some.is_none_or(|some| {
+            some.iter()
+                .all(|(key, value)| all.is_some_and(|all| all.get(key) == Some(value)))
+        })
+    };
+    let (Some(is), Some(should)) = (&there.spec, &wanted.spec) else {
+        return false;
+    };
+    let ports = |spec: &k8s_openapi::api::core::v1::ServiceSpec| -> Vec<_> {
+        spec.ports
+            .iter()
+            .flatten()
+            .map(|port| (port.name.clone(), port.port, port.target_port.clone()))
+            .collect()
+    };
+    // Where none is asked for, Kubernetes chooses.
+    let node_ports_fit = is
+        .ports
+        .iter()
+        .flatten()
+        .zip(should.ports.iter().flatten())
+        .all(|(is, should)| should.node_port.is_none() || is.node_port == should.node_port);
+    is.selector == should.selector
+        && node_ports_fit
+        && is.type_ == should.type_
+        && ports(is) == ports(should)
+        && subset(
+            wanted.metadata.labels.as_ref(),
+            there.metadata.labels.as_ref(),
+        )
+        && subset(
+            wanted.metadata.annotations.as_ref(),
+            there.metadata.annotations.as_ref(),
+        )
+        && owns_no_more(there, "f:labels", wanted.metadata.labels.as_ref())
+        && owns_no_more(there, "f:annotations", wanted.metadata.annotations.as_ref())
+}
+
+/// Whether nothing is left of what the operator once applied and wants no more. Server-side apply keeps who set which
+/// field, so that what others wrote into the same object is told apart and left alone.
+fn owns_no_more(
+    there: &ApiService,
+    field: &str,
+    wanted: Option<&BTreeMap<String, String>>,
+) -> bool {
+    let applied = there.metadata.managed_fields.iter().flatten().filter(|by| {
+        by.manager.as_deref() == Some(FIELD_MANAGER) && by.operation.as_deref() == Some("Apply")
+    });
+    let mut names = applied
+        .filter_map(|by| by.fields_v1.as_ref()?.0["f:metadata"][field].as_object())
+        .flat_map(|fields| fields.keys())
+        .filter_map(|name| name.strip_prefix("f:"));
+    names.all(|name| wanted.is_some_and(|wanted| wanted.contains_key(name)))
+}

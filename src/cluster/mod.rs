@@ -1,0 +1,11 @@
+//! What all calls of the API server share: to whom an object belongs, how far a call reaches, and what a refusal says.
+//!
+//! Nothing here knows what the operator is for: neither a pod's part nor a plan enters. The room imports [`crate::api`] only.
+
+mod ownership;
+mod refusal;
+mod scope;
+
+pub use ownership::{adoption, controls, may_adopt, may_change, still_there};
+pub use refusal::{refusal, sentence};
+pub use scope::{only, remove, scoped};

@@ -1,0 +1,206 @@
+//! What all passes share: the client, what this process watches and counts, and what it knows of each resource. It is asked
+//! and told things; it decides nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::join_all;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Resource};
+use tokio::sync::mpsc;
+
+use super::failures::ApiFailures;
+use super::local::{Asked, Local, Reservation};
+use super::slots::HandoverSlots;
+use super::watchdog::Watchdog;
+use crate::api::ChainlinkNode;
+use crate::observe::{Machines, Witnesses};
+use crate::report::{Metrics, Note};
+
+/// Whether the operator may read the Secrets that hold the database URLs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DatabaseAccess {
+    /// It was installed without that right.
+    #[default]
+    No,
+    Yes,
+}
+
+/// What an installation can choose.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// How many resources may move their lock at a time; 0 is no limit.
+    pub max_handovers: usize,
+    /// Whether machines are watched, so that those which are being emptied are left by handover.
+    pub watch_machines: bool,
+    /// Whether the databases may be asked.
+    pub database: DatabaseAccess,
+}
+
+/// What passes share.
+pub struct Context {
+    pub(super) client: Client,
+    pub(super) settings: Settings,
+    pub(super) witnesses: Witnesses,
+    pub(super) machines: Machines,
+    pub(super) slots: HandoverSlots,
+    pub(super) wake: mpsc::UnboundedSender<ObjectRef<ChainlinkNode>>,
+    pub(super) reporter: Reporter,
+    pub(super) metrics: Metrics,
+    pub(super) watchdog: Watchdog,
+    /// What is known of each resource, by its uid.
+    pub(super) known: Mutex<HashMap<String, Local>>,
+    /// What the database of a resource said last, by the resource's uid.
+    pub(super) words: Mutex<HashMap<String, Asked>>,
+    /// What resources are about to take a database by, by their uids.
+    pub(super) reserved: Mutex<HashMap<String, Reservation>>,
+    /// All resources, as the controllers of their namespaces know them.
+    pub(super) stores: Mutex<Vec<Store<ChainlinkNode>>>,
+}
+
+fn uid(reference: &ObjectRef<ChainlinkNode>) -> String {
+    reference.extra.uid.clone().unwrap_or_default()
+}
+
+impl Context {
+    /// A context, and the stream of resources that its witnesses want looked at.
+    pub fn new(
+        client: Client,
+        settings: Settings,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>) {
+        let (wake, woken) = mpsc::unbounded_channel();
+        let reporter = Reporter {
+            controller: "chainlink-operator".to_owned(),
+            instance: std::env::var("HOSTNAME").ok(),
+        };
+        let context = Self {
+            settings,
+            witnesses: Witnesses::new(client.clone(), wake.clone()),
+            machines: Machines::default(),
+            slots: HandoverSlots::new(settings.max_handovers),
+            wake,
+            reporter,
+            metrics: Metrics::default(),
+            watchdog: Watchdog::default(),
+            known: Mutex::default(),
+            words: Mutex::default(),
+            reserved: Mutex::default(),
+            stores: Mutex::default(),
+            client,
+        };
+        (Arc::new(context), woken)
+    }
+
+    /// Publishes events about a resource, and waits until that has been tried.
+    pub(super) async fn tell(&self, node: &ChainlinkNode, notes: impl IntoIterator<Item = Note>) {
+        let about = node.object_ref(&());
+        join_all(notes.into_iter().map(async |note| {
+            let event = Event {
+                type_: if note.warning {
+                    EventType::Warning
+                } else {
+                    EventType::Normal
+                },
+                note: Some(note.short_text().to_owned()),
+                reason: note.reason,
+                action: note.action.to_owned(),
+                secondary: None,
+            };
+            // A recorder folds later events of one reason into the text of the first: each gets its own.
+            let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+            if let Err(error) = recorder.publish(&event, &about).await {
+                tracing::warn!(%error, "an event could not be published");
+            }
+        }))
+        .await;
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Whether the loops turn.
+    pub fn watchdog(&self) -> &Watchdog {
+        &self.watchdog
+    }
+
+    /// Reads or changes what is known of a resource.
+    pub(super) fn know<T>(
+        &self,
+        reference: &ObjectRef<ChainlinkNode>,
+        what: impl FnOnce(&mut Local) -> T,
+    ) -> T {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = known.entry(uid(reference)).or_insert_with(|| Local {
+            reference: reference.clone(),
+            taken: None,
+            budgets: None,
+            failures: ApiFailures::default(),
+            secrets_at: None,
+            refused_stop: None,
+            refused_look: None,
+        });
+        what(entry)
+    }
+
+    /// Forgets a resource that is gone. One of its name may have come since.
+    pub(super) fn forget(&self, reference: &ObjectRef<ChainlinkNode>) {
+        let uid = uid(reference);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(&uid);
+        let again = known.values().any(|other| other.reference == *reference);
+        drop(known);
+        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.remove(&uid);
+        drop(words);
+        self.release(&uid);
+        self.give_back(&uid);
+        if !again {
+            self.witnesses.forget(reference);
+            self.machines.forget(reference);
+            let namespace = reference.namespace.as_deref().unwrap_or_default();
+            self.metrics.forget(namespace, &reference.name);
+        }
+    }
+
+    /// Forgets every resource of a namespace, or of all, that is not there any more. The controller calls nobody for
+    /// one that went without a trace: only what was applied wakes it.
+    pub(super) fn forget_all_but(&self, namespace: Option<&str>, there: &[String]) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = |reference: &ObjectRef<ChainlinkNode>| {
+            namespace.is_none() || reference.namespace.as_deref() == namespace
+        };
+        let gone: Vec<ObjectRef<ChainlinkNode>> = known
+            .iter()
+            .filter(|(uid, known)| here(&known.reference) && !there.contains(uid))
+            .map(|(_, known)| known.reference.clone())
+            .collect();
+        drop(known);
+        for reference in gone {
+            self.forget(&reference);
+        }
+    }
+
+    /// The resource with this uid is not about to make a pod any more.
+    pub(super) fn release(&self, uid: &str) {
+        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        reserved.remove(uid);
+    }
+
+    /// The lock of a resource does not move any more: those that waited for its turn look again.
+    pub(super) fn give_back(&self, uid: &str) {
+        for waiting in self.slots.give_back(uid) {
+            // The receiver only goes away with the controllers.
+            let _ = self.wake.send(waiting);
+        }
+    }
+
+    /// The resources of one more controller.
+    pub(super) fn looks_into(&self, store: Store<ChainlinkNode>) {
+        let stores = &self.stores;
+        let mut stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.push(store);
+    }
+}

@@ -1,0 +1,179 @@
+//! What this process knows of one resource, beside what is written into it. Nothing here is a promise: after a restart all of
+//! it is found anew, and what must outlive the operator stands in the status.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use kube::runtime::reflector::ObjectRef;
+
+use super::failures::ApiFailures;
+use crate::api::{ChainlinkNode, KeyRef};
+use crate::domain::{DatabaseWord, RefusedStop, Says, Silence};
+use crate::node::LockMode;
+use crate::observe::database::Target;
+
+/// What is known of one resource.
+pub(super) struct Local {
+    /// What it is called: others know it by that alone.
+    pub(super) reference: ObjectRef<ChainlinkNode>,
+    /// The name of the pod that was to be made last and turned out to be taken.
+    pub(super) taken: Option<String>,
+    /// What was last made of its budgets.
+    pub(super) budgets: Option<Budgets>,
+    /// What did not succeed in its last pass.
+    pub(super) failures: ApiFailures,
+    /// When its Secrets were looked at, for which generation of the spec.
+    pub(super) secrets_at: Option<(Option<i64>, Instant)>,
+    /// The stop that the API server did not do when it was last tried.
+    pub(super) refused_stop: Option<RefusedStop>,
+    /// What ended its last pass, as the API server refuses it, and for which generation of the spec.
+    pub(super) refused_look: Option<(&'static str, Option<i64>)>,
+}
+
+/// What was last made of the budgets of a resource.
+#[derive(Clone, Debug)]
+pub(super) struct Budgets {
+    pub(super) standbys_kept: usize,
+    pub(super) active: String,
+    pub(super) at: Instant,
+    pub(super) refusal: Option<String>,
+}
+
+/// The last answer, and what it was the answer of.
+pub(super) struct Asked {
+    /// SHA-256 of the URL: another one may lead to another database.
+    url: Option<[u8; 32]>,
+    /// What the URL leads to, and the key of the Secret that it was read from.
+    pub(super) leads_to: Option<(Target, KeyRef)>,
+    pub(super) word: DatabaseWord,
+}
+
+impl Asked {
+    /// The answer to a question, beside what was known. Where the URL could not be read it is taken for the one
+    /// before; what another one said says nothing of this one.
+    pub(super) fn after(
+        before: Option<Self>,
+        url: Option<[u8; 32]>,
+        at: Timestamp,
+        said: Result<Says, Silence>,
+    ) -> Self {
+        let url = url.or(before.as_ref().and_then(|before| before.url));
+        let leads_to = before.as_ref().and_then(|before| before.leads_to.clone());
+        let before = before.filter(|before| before.url == url);
+        Self {
+            url,
+            leads_to,
+            word: DatabaseWord::after(before.map(|before| before.word), at, said),
+        }
+    }
+}
+
+/// What a resource is about to take a database by, from before that is written until it is seen.
+pub(super) struct Reservation {
+    pub(super) namespace: Option<String>,
+    pub(super) key: Option<KeyRef>,
+    pub(super) target: Option<Target>,
+    pub(super) mode: Option<LockMode>,
+    pub(super) lock_id_hidden: bool,
+}
+
+impl Reservation {
+    pub(super) fn is_of_one_database(&self, other: &Self) -> bool {
+        let targets = self.target.as_ref().zip(other.target.as_ref());
+        let same_key = self.namespace == other.namespace && self.key == other.key;
+        (same_key && self.key.is_some())
+            || targets.is_some_and(|(one, other)| one.is_that_of(other))
+    }
+
+    pub(super) fn sees(&self, other: &Self) -> bool {
+        let modes = self.mode.zip(other.mode);
+        modes.is_some_and(|(one, two)| {
+            let hidden = self.lock_id_hidden || other.lock_id_hidden;
+            one.sees(two) && !(hidden && one.sees_by_the_advisory_lock_alone(two))
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::domain::Holder;
+
+    fn says() -> Says {
+        Says {
+            read_only: None,
+            missing_right: None,
+            lease: Holder::Nobody,
+            advisory: Holder::Nobody,
+            version: None,
+            schema: None,
+            lease_client: None,
+            advisory_session: None,
+            nodes_elsewhere: 0,
+            sessions: [].into(),
+        }
+    }
+
+    #[test]
+    fn what_a_url_has_said_stands_through_silences_and_is_nothing_for_another_url() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let silence = || Err(Silence::new("ReferenceUnreadable", "there is no Secret"));
+        let first = || Asked::after(None, Some([1; 32]), at(1), Ok(says()));
+        let last = |asked: &Asked| asked.word.last().map(|(at, _)| at);
+
+        let same = Asked::after(Some(first()), Some([1; 32]), at(2), silence());
+        assert_eq!(last(&same), Some(at(1)));
+        let unread = Asked::after(Some(first()), None, at(2), silence());
+        assert_eq!((unread.url, last(&unread)), (Some([1; 32]), Some(at(1))));
+        let other = Asked::after(Some(first()), Some([2; 32]), at(2), silence());
+        assert_eq!((other.url, last(&other)), (Some([2; 32]), None));
+        let back = Asked::after(Some(other), Some([1; 32]), at(3), silence());
+        assert_eq!(last(&back), None);
+    }
+
+    fn reservation(key: &str, mode: LockMode) -> Reservation {
+        Reservation {
+            namespace: Some("chain".to_owned()),
+            key: Some(KeyRef {
+                name: key.to_owned(),
+                key: "url".to_owned(),
+            }),
+            target: None,
+            mode: Some(mode),
+            lock_id_hidden: false,
+        }
+    }
+
+    #[test]
+    fn two_resources_reserve_one_database_only_by_locks_that_see_each_other() {
+        let lease = reservation("db", LockMode::Lease);
+        let advisory = reservation("db", LockMode::Advisory);
+        assert!(lease.is_of_one_database(&advisory) && !lease.sees(&advisory));
+        assert!(lease.sees(&reservation("db", LockMode::Dual)));
+        assert!(!lease.is_of_one_database(&reservation("other", LockMode::Lease)));
+        let unknown = Reservation {
+            mode: None,
+            ..reservation("db", LockMode::Lease)
+        };
+        assert!(!lease.sees(&unknown), "a lock that can't be told");
+        let hidden = Reservation {
+            lock_id_hidden: true,
+            ..reservation("db", LockMode::Advisory)
+        };
+        assert!(!advisory.sees(&hidden), "a Secret may set another id");
+
+        let target = |namespace| Target::of("postgres://cl@db.chain/node", namespace);
+        let there = Reservation {
+            namespace: Some("elsewhere".to_owned()),
+            target: target("elsewhere"),
+            ..reservation("mine", LockMode::Lease)
+        };
+        assert!(!there.is_of_one_database(&lease));
+        let here = Reservation {
+            target: target("chain"),
+            ..lease
+        };
+        assert!(there.is_of_one_database(&here));
+    }
+}

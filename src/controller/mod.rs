@@ -1,0 +1,87 @@
+//! The loop: look, plan, write the intent, act.
+//!
+//! Each pass fetches the resource afresh, resolves its spec to a revision and keeps it, looks at its
+//! pods, plans, writes the status (with the intent in it, under the resource's `resourceVersion`),
+//! tells what it is about to do, and does it. Before a stop it looks and plans once more.
+//!
+//! `run` says what wakes a resource, and [`reconcile`] makes one pass of it, within a time. `pass` is that pass, step by step.
+//! What outlives a pass is in `context`, with `local` (what this process knows of a resource), `slots` (who may move its lock
+//! now), `failures` (what the API server did not do) and `watchdog` (whether the loops turn).
+
+mod context;
+mod error;
+mod failures;
+mod local;
+mod pass;
+mod run;
+mod slots;
+mod watchdog;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::ResourceExt;
+use kube::api::Api;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use tokio::time::timeout;
+
+use crate::api::ChainlinkNode;
+
+use error::{Doing, LONGEST_PASS};
+use pass::tell_refusal;
+
+pub use context::{Context, DatabaseAccess, Settings};
+pub use error::Error;
+pub use run::{run, served};
+pub use watchdog::Watchdog;
+
+/// Between two tries after an error.
+const RETRY: Duration = Duration::from_secs(2);
+
+#[allow(clippy::needless_pass_by_value)] // the signature is the controller's
+fn retry(node: Arc<ChainlinkNode>, error: &Error, context: Arc<Context>) -> Action {
+    context.metrics.failed();
+    tracing::warn!(node = node.name_any(), namespace = node.namespace(), %error, "will be tried again");
+    Action::requeue(RETRY)
+}
+
+/// One pass over one resource.
+pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Result<Action, Error> {
+    let reference = ObjectRef::from_obj(node.as_ref());
+    let progress = || {
+        let namespace = reference.namespace.as_deref();
+        context.watchdog.progress(namespace, Instant::now());
+    };
+    progress();
+    let result = timeout(LONGEST_PASS, Box::pin(one_pass(node, &context, &reference))).await;
+    progress();
+    // As good as a crash: the next pass goes on from what is written (rule S4).
+    result.unwrap_or(Err(Error::Slow))
+}
+
+async fn one_pass(
+    node: Arc<ChainlinkNode>,
+    context: &Context,
+    reference: &ObjectRef<ChainlinkNode>,
+) -> Result<Action, Error> {
+    let api: Api<ChainlinkNode> = Api::namespaced(
+        context.client.clone(),
+        &node.namespace().unwrap_or_default(),
+    );
+    let fresh = api
+        .get_opt(&node.name_any())
+        .await
+        .doing("reading the resource")?;
+    let Some(node) = fresh.filter(|node| node.metadata.deletion_timestamp.is_none()) else {
+        // What belongs to it goes by its owner references, with or without this operator.
+        context.forget(reference);
+        return Ok(Action::await_change());
+    };
+    let result = pass::run(context, &node, &api).await;
+    match &result {
+        Ok(_) => context.know(reference, |known| known.refused_look = None),
+        Err(error) => tell_refusal(context, error, reference, &node, &api).await,
+    }
+    result
+}

@@ -1,0 +1,107 @@
+//! What stands around the pods: the Services and the disruption budgets are brought up to date, and revisions that nothing
+//! needs any more are removed. What fails here is noted, and holds up nothing.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::scene::Pass;
+use crate::act::{Services, budgets, services};
+use crate::api::Memory;
+use crate::cluster::refusal;
+use crate::controller::error::{Doing, Error};
+use crate::controller::failures::{ApiFailures, BUDGET, SERVICE};
+use crate::controller::local::Budgets;
+use crate::domain::Observation;
+
+/// How often budgets are looked at while they should be as they are.
+const BUDGETS: Duration = Duration::from_secs(15);
+
+impl Pass<'_> {
+    pub(super) async fn keep_services(&self, failures: &mut ApiFailures) {
+        match services(&self.context.client, self.node).await {
+            Ok(Services::AsWanted) => {}
+            Ok(Services::NotOurs(name)) => failures.refuse(
+                SERVICE,
+                format!(
+                    "a Service named {name} exists and is not this resource's: it does not lead to the active; rename one of the two"
+                ),
+            ),
+            Err(error) => failures.fail(SERVICE, "apply the Service", &error),
+        }
+    }
+
+    /// Brings the budgets up to date.
+    pub(super) async fn keep_budgets(
+        &self,
+        standbys_kept: usize,
+        active: &str,
+        failures: &mut ApiFailures,
+    ) {
+        let known = self.know(|known| known.budgets.clone());
+        let known = known.filter(|known| {
+            known.standbys_kept == standbys_kept
+                && known.active == active
+                && known.at.elapsed() < BUDGETS
+        });
+        let refusal = if let Some(known) = known {
+            known.refusal
+        } else {
+            let refusal = match budgets(&self.context.client, self.node, standbys_kept, active)
+                .await
+            {
+                Ok(None) => None,
+                Ok(Some(name)) => Some(format!(
+                    "a PodDisruptionBudget named {name} exists and is not this resource's: remove it, or rename the resource"
+                )),
+                Err(error) => {
+                    let Some(said) = refusal(&error) else {
+                        self.know(|known| known.budgets = None);
+                        return failures.fail(BUDGET, "apply the disruption budgets", &error);
+                    };
+                    Some(format!(
+                        "the API server refuses the disruption budgets, without which a drain stops the active: {said}"
+                    ))
+                }
+            };
+            let kept = Budgets {
+                standbys_kept,
+                active: active.to_owned(),
+                at: Instant::now(),
+                refusal: refusal.clone(),
+            };
+            self.know(|known| known.budgets = Some(kept));
+            refusal
+        };
+        if let Some(message) = refusal {
+            failures.refuse(BUDGET, message);
+        }
+    }
+
+    pub(super) async fn tidy_revisions(
+        &self,
+        seen: &Observation,
+        memory: &Memory,
+    ) -> Result<(), Error> {
+        let mut needed: BTreeSet<String> = seen
+            .pods
+            .iter()
+            .filter_map(|pod| pod.revision.as_ref().map(|revision| revision.name.clone()))
+            .collect();
+        needed.extend(memory.wanted.as_ref().map(|wanted| wanted.name.clone()));
+        needed.extend(memory.last_worked.clone());
+        needed.extend(memory.trial.as_ref().map(|trial| trial.before.clone()));
+        needed.extend(
+            memory
+                .creating
+                .as_ref()
+                .map(|creating| creating.revision.clone()),
+        );
+        let removed = self.store.forget_all_but(&needed, &self.kept).await;
+        // What may not be removed is in nobody's way: the next pass at rest tries again.
+        if let Some(said) = removed.as_ref().err().and_then(refusal) {
+            tracing::warn!(node = %self.reference, said, "an old revision could not be removed");
+            return Ok(());
+        }
+        removed.doing("removing old revisions")
+    }
+}

@@ -1,0 +1,177 @@
+//! The first step: what a spec refers to is read, and made into the revision that it asks for. What can't be read or kept is
+//! a problem of the revision; the pods are looked after all the same.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use kube::api::Api;
+use kube::runtime::reflector::ObjectRef;
+
+use super::scene::Pass;
+use crate::act::{Claim, RevisionStore, Revisions};
+use crate::api::{ChainlinkNode, SecretsSeen};
+use crate::build::{self, Recorded, Resolved, SecretData, referenced_secrets, secrets_seen};
+use crate::cluster::{refusal, sentence};
+use crate::controller::context::{Context, DatabaseAccess};
+use crate::controller::error::{Doing, Error};
+use crate::controller::failures::{ApiFailures, NOT_KEPT};
+use crate::domain::Problem;
+use crate::observe::Looker;
+
+/// Between two looks: nobody says when a Secret changes, as the operator may only read those that it can name.
+const NOW_AND_THEN: Duration = Duration::from_secs(30);
+
+/// The revision that was wanted when the operator last looked.
+fn recorded<'a>(node: &'a ChainlinkNode, kept: &Revisions) -> Option<Recorded<'a>> {
+    let wanted = node.status.as_ref()?.operator.wanted.as_ref()?;
+    Some(Recorded {
+        revision: &wanted.name,
+        template: kept.contents.get(&wanted.name)?.template,
+    })
+}
+
+/// Keeps the wanted revision, or says why it can't be. That keeps nobody from looking after the pods.
+async fn keep(
+    store: &RevisionStore<'_>,
+    wanted: Resolved,
+    kept: &mut Revisions,
+    failures: &mut ApiFailures,
+) -> Result<Resolved, Problem> {
+    let known = kept.revisions.contains_key(&wanted.revision.name);
+    let (message, missing) = match store.keep(&wanted, kept).await {
+        Ok(Claim::Done) => return Ok(wanted),
+        // It may be an object of an earlier resource of this name, and soon gone.
+        Ok(Claim::NotOurs(message)) => (message, true),
+        Err(error) => match refusal(&error) {
+            Some(said) => (
+                format!("the API server refuses to keep the revision: {said}"),
+                false,
+            ),
+            // Its files are seen to again before a pod of it is made.
+            None if known => {
+                failures.fail(NOT_KEPT, "keep the files of the wanted revision", &error);
+                return Ok(wanted);
+            }
+            None => {
+                tracing::warn!(%error, "the wanted revision could not be kept");
+                let said = sentence(&error);
+                (format!("the revision could not be kept: {said}"), true)
+            }
+        },
+    };
+    Err(Problem {
+        reason: NOT_KEPT,
+        message,
+        missing,
+    })
+}
+
+impl<'a> Pass<'a> {
+    pub(super) async fn begin(
+        context: &'a Context,
+        node: &'a ChainlinkNode,
+        api: &'a Api<ChainlinkNode>,
+    ) -> Result<Self, Error> {
+        let looker = Looker::new(&context.client, &context.witnesses, node);
+        let store = RevisionStore::new(&context.client, node);
+        let objects = looker
+            .revisions()
+            .await
+            .doing("reading the kept revisions")?;
+        let mut kept = Revisions::read(&objects);
+        let mut failures = ApiFailures::default();
+        let reference = ObjectRef::from_obj(node);
+        let secrets = look_at_secrets(context, &reference, node).await;
+        let stamp = secrets.as_ref().and_then(|seen| seen.stamp.as_deref());
+        let names = build::referenced_config_maps(&node.spec);
+        let resolved = match looker.config_maps(&names).await {
+            Ok(maps) => {
+                let recorded = recorded(node, &kept);
+                build::resolve_after(recorded, &node.name_any(), &node.spec, &maps, stamp)
+            }
+            Err(error) => match refusal(&error) {
+                Some(said) => Err(unreadable(&said)),
+                // Whoever does not answer this answers nothing else.
+                None => return Err(error).doing("reading ConfigMaps"),
+            },
+        };
+        let resolved = match resolved {
+            Ok(wanted) => keep(&store, wanted, &mut kept, &mut failures).await,
+            Err(problem) => Err(problem),
+        };
+        Ok(Self {
+            context,
+            node,
+            api,
+            reference,
+            looker,
+            store,
+            kept,
+            resolved,
+            secrets,
+            failures,
+        })
+    }
+}
+
+/// What is to be remembered of the Secrets of a resource. What can't be told now is as it was.
+async fn look_at_secrets(
+    context: &Context,
+    reference: &ObjectRef<ChainlinkNode>,
+    node: &ChainlinkNode,
+) -> Option<SecretsSeen> {
+    let status = node.status.as_ref();
+    let before = status.and_then(|status| status.operator.secrets.clone());
+    // While the lock moves nothing stands between two looks at the pods.
+    let moves = status.is_some_and(|status| {
+        let stop = status.operator.stopping.as_ref();
+        stop.is_some_and(|stop| stop.active)
+    });
+    let generation = node.metadata.generation;
+    let due = context.know(reference, |known| {
+        known
+            .secrets_at
+            .is_none_or(|(of, at)| of != generation || at.elapsed() >= NOW_AND_THEN)
+    });
+    if context.settings.database == DatabaseAccess::No || node.spec.replicas == 0 || moves || !due {
+        return before;
+    }
+    let uses = referenced_secrets(&node.spec);
+    let names: BTreeSet<&str> = uses.iter().map(|one| one.name.as_str()).collect();
+    let namespace = node.namespace().unwrap_or_default();
+    let api: Api<Secret> = Api::namespaced(context.client.clone(), &namespace);
+    let mut data = SecretData::new();
+    for name in names {
+        let read = match api.get_opt(name).await {
+            Ok(read) => read,
+            // The installation may allow some of them only.
+            Err(kube::Error::Api(status)) if status.is_forbidden() => continue,
+            Err(error) => {
+                tracing::debug!(%error, name, "a Secret could not be looked at");
+                return before;
+            }
+        };
+        let values = read.map(|secret| {
+            let values = secret.data.unwrap_or_default().into_iter();
+            values.map(|(key, value)| (key, value.0)).collect()
+        });
+        data.insert(name.to_owned(), values);
+    }
+    context.know(reference, |known| {
+        known.secrets_at = Some((generation, Instant::now()));
+    });
+    let uid = node.uid().unwrap_or_default();
+    secrets_seen(before.as_ref(), &uid, &uses, &data)
+}
+
+fn unreadable(said: &str) -> Problem {
+    Problem {
+        reason: "ConfigMapUnreadable",
+        message: format!(
+            "the API server does not let the operator read the ConfigMaps of spec.config and spec.pod.volumes: {said}"
+        ),
+        missing: false,
+    }
+}

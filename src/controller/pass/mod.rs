@@ -1,0 +1,143 @@
+//! One pass over one resource: what is read before the pods, the look at them, the plan, and then all that is made of
+//! it, in the order that matters: the intent is written, the labels move, what is about to be done is told, and done.
+//!
+//! This page is the order of the steps, and each step has a file: `dereference` reads what the spec refers to, `scene` looks
+//! at the pods, `database` asks the database where that is due, `record` writes the status with the intent in it, `act` does
+//! what was planned, and `confirm` looks again before a stop. `around` sees to what stands around the pods, `tell` to what is
+//! told, and `pace` to when the next pass begins.
+
+mod act;
+mod around;
+mod confirm;
+mod database;
+mod dereference;
+mod intent;
+mod pace;
+mod record;
+mod scene;
+mod shared;
+mod tell;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::api::Api;
+use kube::runtime::controller::Action;
+
+use pace::{is_busy, moves};
+use record::{Written, outdated};
+use scene::Pass;
+
+use super::context::Context;
+use super::error::Error;
+use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory};
+use crate::domain::Observation;
+use crate::plan::{Act, Plan, plan};
+use crate::report::{self, Report};
+
+pub(super) use record::tell_refusal;
+
+/// After somebody else has written the status.
+const OVERTAKEN: Duration = Duration::from_millis(50);
+
+/// How often the database is asked for one plan: the second answer may change what the first one left open.
+const MOST_QUESTIONS: u32 = 2;
+
+/// While the CRD is too old to keep what the operator has to remember.
+const OUTDATED: Duration = Duration::from_secs(15);
+
+/// Makes one pass over a resource that is there and is to stay.
+pub(super) async fn run(
+    context: &Context,
+    node: &ChainlinkNode,
+    api: &Api<ChainlinkNode>,
+) -> Result<Action, Error> {
+    let pass = Pass::begin(context, node, api).await?;
+    Box::pin(pass.finish()).await
+}
+
+impl Pass<'_> {
+    /// Everything after what was read before the pods.
+    async fn finish(mut self) -> Result<Action, Error> {
+        let old = self.node.status.clone().unwrap_or_default();
+        let (seen, plan, now) = self.look_and_plan(&old).await?;
+        let mut report = Report {
+            node: self.node,
+            seen: &seen,
+            plan: &plan,
+            sharers: self.sharers(),
+            backup_off: self.resolved.as_ref().ok().and_then(|it| it.backup_off),
+            refusal: self.told(&plan),
+            now,
+        };
+        let new = report::status(&report, &old);
+        // Another resource is about to make a pod that would not see the lock of this one's: it is seen soon.
+        if !self.reserve(&plan) {
+            return Ok(Action::requeue(OVERTAKEN));
+        }
+        let version = match self.write(&old, &new).await? {
+            Written::Whole(version) => version,
+            // This plan is worth nothing any more (rule S4).
+            Written::Overtaken => return Ok(Action::requeue(OVERTAKEN)),
+            Written::StillPruned => return Ok(Action::requeue(OUTDATED)),
+            Written::Pruned { field, version } => {
+                report.refusal = Some(outdated(&field));
+                let told = report::status(&report, &old);
+                self.write_what_is_kept(&told, &version).await?;
+                return Ok(Action::requeue(OUTDATED));
+            }
+        };
+        self.count(&old, &new, &plan);
+        self.set_alert(&new, &plan);
+
+        let mut failures = std::mem::take(&mut self.failures);
+        let labels_in_place = self.move_roles(&seen, &plan, &mut failures).await;
+        let notes = report::notes(&report, &old, &new, self.warnings());
+        self.context.tell(self.node, notes).await;
+        self.keep_services(&mut failures).await;
+        let stopped = self
+            .act(&seen, &plan, &version, labels_in_place, &mut failures)
+            .await?;
+        self.mind_turn(&seen, &plan, &new, stopped);
+        // While the lock moves nothing else is done.
+        if !moves(&plan) {
+            let active = new.active.as_deref().unwrap_or_default();
+            self.keep_budgets(plan.standbys_kept, active, &mut failures)
+                .await;
+        }
+        let again = self.again(&plan, failures)?;
+        if plan.acts.is_empty() && !is_busy(&plan) {
+            self.tidy_revisions(&seen, &plan.memory).await?;
+        }
+        Ok(Action::requeue(again))
+    }
+
+    async fn look_and_plan(
+        &self,
+        old: &ChainlinkNodeStatus,
+    ) -> Result<(Observation, Plan, Timestamp), Error> {
+        let memory = Memory {
+            secrets: self.secrets.clone(),
+            ..old.operator.clone()
+        };
+        let mut thorough = false;
+        let mut questions = 0;
+        loop {
+            let seen = self.observe(thorough).await?;
+            let now = Timestamp::now();
+            let next = plan(&seen, &memory, now);
+            // A database that is slow to answer is not asked for ever.
+            let asked = questions < MOST_QUESTIONS && self.ask_if_due(&seen, &next, now).await?;
+            questions += u32::from(asked);
+            let makes = next
+                .acts
+                .iter()
+                .any(|act| matches!(act, Act::Create { .. }));
+            if !asked && (thorough || !makes) {
+                return Ok((seen, next, now));
+            }
+            // The answer may have taken its time, and what was seen before it is no longer fresh.
+            thorough |= makes;
+        }
+    }
+}

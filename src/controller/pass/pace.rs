@@ -1,0 +1,93 @@
+//! How fast a resource is looked at, and whether its lock may move now: the alert of its witnesses, its slot among the
+//! handovers of this operator, and the time of the next pass.
+
+use std::time::Duration;
+
+use super::confirm::Stopped;
+use super::scene::Pass;
+use crate::api::ChainlinkNodeStatus;
+use crate::controller::error::Error;
+use crate::controller::failures::{ApiFailures, POD_REFUSED, POD_UNCHANGED};
+use crate::domain::Observation;
+use crate::plan::{Plan, Step};
+
+/// After an act: what came of it.
+const ACTED: Duration = Duration::from_millis(200);
+
+/// After the API server has refused something.
+const REFUSED: Duration = Duration::from_secs(5);
+
+impl Pass<'_> {
+    /// Ports are tried more often while the lock moves, or may: not for as long as a rollout is stuck.
+    pub(super) fn set_alert(&self, new: &ChainlinkNodeStatus, plan: &Plan) {
+        let moving = new.active.is_none()
+            || matches!(plan.situation.step, Step::StoppingActive | Step::Booting);
+        self.context
+            .witnesses
+            .set_alert(&self.reference, is_busy(plan) && moving);
+    }
+
+    /// Keeps the turn of this resource, or gives it back. It has one from the moment in which the API server accepts the
+    /// stop of its active until somebody serves again.
+    pub(super) fn mind_turn(
+        &self,
+        seen: &Observation,
+        plan: &Plan,
+        new: &ChainlinkNodeStatus,
+        stopped: Stopped,
+    ) {
+        let uid = &seen.intent.node.uid;
+        let there = |uid: &str| {
+            let mut pods = seen.pods.iter();
+            pods.any(|pod| pod.id.uid == uid && !pod.deleted)
+        };
+        let stop = plan.memory.stopping.as_ref().filter(|stop| stop.active);
+        let accepted = stop.is_some_and(|stop| !there(&stop.uid));
+        let failed = plan.memory.failed.is_some() && new.active.is_none();
+        if accepted || failed {
+            // Also where another operator, or this one before a restart, began it.
+            self.context.slots.note(uid);
+        } else if stopped == Stopped::No && plan.situation.step != Step::Booting {
+            self.context.give_back(uid);
+        }
+        if plan.situation.waits_for_turn() {
+            self.context.slots.wait(&self.reference);
+        }
+    }
+
+    /// How soon to look again. What the API server refuses is not tried again at once.
+    pub(super) fn again(&self, plan: &Plan, failures: ApiFailures) -> Result<Duration, Error> {
+        let failures = self.know(|known| {
+            known.failures = failures.after(&known.failures);
+            known.failures.clone()
+        });
+        let of_pods = [POD_REFUSED, POD_UNCHANGED];
+        if let Some(failure) = failures.failure()
+            && (plan.acts.is_empty() || failures.are(&of_pods))
+        {
+            return Err(Error::Unfinished(failure.to_owned()));
+        }
+        Ok(if failures.are_refused(&of_pods) {
+            plan.again.max(REFUSED)
+        } else if !plan.acts.is_empty() {
+            ACTED
+        } else if failures.is_empty() {
+            plan.again
+        } else {
+            plan.again.min(REFUSED)
+        })
+    }
+}
+
+pub(super) fn is_busy(plan: &Plan) -> bool {
+    !matches!(
+        plan.situation.step,
+        Step::Steady | Step::Hibernating | Step::External
+    )
+}
+
+/// Whether the lock moves, or is about to.
+pub(super) fn moves(plan: &Plan) -> bool {
+    let stop = plan.memory.stopping.as_ref();
+    stop.is_some_and(|stop| stop.active) || plan.situation.step == Step::Booting
+}

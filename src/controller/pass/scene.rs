@@ -1,0 +1,151 @@
+//! The scene of a pass: the resource, its clients, what was read before the pods, and the look at the pods. The steps play in
+//! it; nothing is written and nothing decided here.
+
+use std::sync::PoisonError;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::Api;
+use kube::runtime::reflector::ObjectRef;
+
+use super::intent;
+use crate::act::{RevisionStore, Revisions};
+use crate::api::{ChainlinkNode, KeyRef, SecretsSeen};
+use crate::build::Resolved;
+use crate::controller::context::{Context, DatabaseAccess};
+use crate::controller::error::{Doing, Error};
+use crate::controller::failures::ApiFailures;
+use crate::controller::local::Local;
+use crate::domain::{
+    Claim, DatabaseWord, Holder, Observation, Pod, Problem, Silence, Verified, Wanted,
+};
+use crate::node::LockMode;
+use crate::observe::Looker;
+use crate::observe::database::Target;
+
+/// One pass, after everything but the pods was read.
+pub(super) struct Pass<'a> {
+    pub(super) context: &'a Context,
+    pub(super) node: &'a ChainlinkNode,
+    pub(super) api: &'a Api<ChainlinkNode>,
+    pub(super) reference: ObjectRef<ChainlinkNode>,
+    pub(super) looker: Looker<'a>,
+    pub(super) store: RevisionStore<'a>,
+    pub(super) kept: Revisions,
+    pub(super) resolved: Result<Resolved, Problem>,
+    /// What is to be remembered of the Secrets that pods read.
+    pub(super) secrets: Option<SecretsSeen>,
+    /// What has not succeeded so far.
+    pub(super) failures: ApiFailures,
+}
+
+impl Pass<'_> {
+    pub(super) fn know<T>(&self, what: impl FnOnce(&mut Local) -> T) -> T {
+        self.context.know(&self.reference, what)
+    }
+
+    pub(super) fn uid(&self) -> String {
+        self.node.uid().unwrap_or_default()
+    }
+
+    /// What the spec asks for, and what the database said last.
+    pub(super) fn verified(&self) -> Verified {
+        let words = &self.context.words;
+        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.node.spec.replicas == 0 {
+            // It may be another one, or that of a backup, before anything starts again.
+            words.remove(&self.uid());
+        }
+        let word = match self.context.settings.database {
+            DatabaseAccess::Yes => words.get(&self.uid()).map(|asked| asked.word.clone()),
+            DatabaseAccess::No => {
+                let silence = Err(Silence::not_allowed());
+                Some(DatabaseWord::after(None, Timestamp::MIN, silence))
+            }
+        };
+        Verified {
+            wanted: self.node.spec.database.verification.unwrap_or_default(),
+            word,
+            duals: Vec::new(),
+        }
+    }
+
+    /// What the database URL of a resource led to when it was last read, and the key of the Secret that it was read from.
+    pub(super) fn target_of(&self, node: &ChainlinkNode) -> Option<(Target, KeyRef)> {
+        let words = &self.context.words;
+        let words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.get(&node.uid()?)?.leads_to.clone()
+    }
+
+    /// One look. Before a pod is made it is `thorough`: all that others may have on the database is looked at.
+    pub(super) async fn observe(&self, thorough: bool) -> Result<Observation, Error> {
+        let at = Timestamp::now();
+        let mut pods = self
+            .looker
+            .look(&self.kept.revisions, at)
+            .await
+            .doing("looking at the pods")?;
+        let uid = self.node.uid().unwrap_or_default();
+        let wanted = match &self.resolved {
+            Ok(resolved) => Wanted::Revision(resolved.revision.clone()),
+            Err(problem) => Wanted::Unusable(problem.clone()),
+        };
+        let others_move = self.context.slots.are_taken_for(&uid);
+        let intent = intent::intent(self.node, wanted, others_move);
+        let machines = self.context.machines.of(&self.reference);
+        for pod in &mut pods {
+            let machine = pod.machine.as_ref().zip(machines.as_ref());
+            let machine = machine.and_then(|(name, machines)| machines.get(name));
+            pod.stranded = machine.is_some_and(|machine| !machine.ready);
+        }
+        // There are some only without room for a surge, or where it has just been given.
+        let status = self.node.status.as_ref();
+        let under_way = status.is_some_and(|status| status.handover.is_some());
+        let pulls = if intent.surge == 0 || under_way {
+            self.looker.pulls(at).await.doing("looking at pulls")?
+        } else {
+            Vec::new()
+        };
+        // The intent to check stands in the status before its pod is made.
+        let validates = status.is_some_and(|status| status.operator.validation.is_some());
+        let validations = if validates {
+            let listed = self.looker.validations(at).await;
+            listed.doing("looking at checks of a configuration")?
+        } else {
+            Vec::new()
+        };
+        let (taken, refused_stop) =
+            self.know(|known| (known.taken.clone(), known.refused_stop.clone()));
+        let claims = self.claims(&pods, thorough).await?;
+        let mut database = self.verified();
+        database.duals = duals(&pods, &claims);
+        Ok(Observation {
+            at,
+            intent,
+            revisions: self.kept.revisions.clone(),
+            pods,
+            pulls,
+            validations,
+            database,
+            claims,
+            taken,
+            refused_stop,
+            machines,
+        })
+    }
+}
+
+/// Who may hold a lock and is a node in `dual` mode.
+fn duals(pods: &[Pod], claims: &[Claim]) -> Vec<Holder> {
+    let is_dual = |pod: &&Pod| {
+        let lock = pod.revision.as_ref().map(|revision| &revision.lock);
+        lock.and_then(|lock| LockMode::of(lock)) == Some(LockMode::Dual)
+    };
+    let own = pods.iter().filter(is_dual);
+    let others = claims
+        .iter()
+        .filter(|claim| claim.mode == Some(LockMode::Dual));
+    own.map(|pod| Holder::Pod(pod.id.clone()))
+        .chain(others.flat_map(|claim| claim.addresses.iter().map(|at| Holder::Elsewhere(*at))))
+        .collect()
+}

@@ -1,0 +1,55 @@
+//! What a pass tells beside its status: what the API server did not do in the pass before, what the spec should not say, and
+//! what is counted.
+
+use kube::ResourceExt;
+
+use super::scene::Pass;
+use crate::api::ChainlinkNodeStatus;
+use crate::controller::failures::{BUDGET, NOT_KEPT, POD_REFUSED, POD_UNCHANGED, SERVICE};
+use crate::plan::{Act, Blocked, Plan};
+
+impl Pass<'_> {
+    /// What did not succeed in the pass before, as far as it would be done again.
+    pub(super) fn told(&self, plan: &Plan) -> Option<Blocked> {
+        let any = |is: fn(&Act) -> bool| plan.acts.iter().any(is);
+        let makes = any(|act| {
+            matches!(
+                act,
+                Act::Create { .. } | Act::Pull { .. } | Act::Validate { .. }
+            )
+        });
+        let changes = any(|act| {
+            matches!(
+                act,
+                Act::Label { .. } | Act::Gate { .. } | Act::Tidy { .. } | Act::EndErrand { .. }
+            )
+        });
+        let before = self.know(|known| known.failures.clone());
+        [
+            (POD_REFUSED, makes),
+            (POD_UNCHANGED, changes),
+            (NOT_KEPT, true),
+            (SERVICE, true),
+            (BUDGET, true),
+        ]
+        .into_iter()
+        .find_map(|(reason, again)| before.told(reason).filter(|_| again))
+    }
+
+    pub(super) fn warnings(&self) -> &[String] {
+        self.resolved
+            .as_ref()
+            .map(|resolved| resolved.warnings.as_slice())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn count(&self, old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus, plan: &Plan) {
+        let namespace = self.node.namespace().unwrap_or_default();
+        let (name, metrics) = (self.node.name_any(), &self.context.metrics);
+        metrics.status(&namespace, &name, new);
+        metrics.asked(&namespace, &name, old, new);
+        if let Some(done) = &plan.finished {
+            metrics.moved(&namespace, &name, done);
+        }
+    }
+}

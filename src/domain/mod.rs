@@ -1,0 +1,24 @@
+//! The words that planner, builders and reports share: what a look shows, what the user asks for, what the database said.
+//!
+//! Data, and questions that the data answers by itself. No client, no Kubernetes type, no clock and no decision enters here:
+//! the room imports [`crate::api`] and [`crate::node`] only, so that whoever reads it needs to know no other room.
+
+mod answer;
+mod claim;
+mod intent;
+mod machine;
+mod observation;
+mod oneshot;
+mod place;
+mod pod;
+mod revision;
+
+pub use answer::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};
+pub use claim::Claim;
+pub use intent::{Approved, Intent, Preferred, Switchover, Wishes};
+pub use machine::Machine;
+pub use observation::{Observation, RefusedStop};
+pub use oneshot::{Checked, Pull, Pulled, Validation};
+pub use place::Place;
+pub use pod::{Answered, Contact, Container, Exit, Pod, PodId, Took, Trouble};
+pub use revision::{Problem, Revision, Wanted};

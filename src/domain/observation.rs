@@ -1,0 +1,53 @@
+//! What one fresh look at the cluster showed, in the planner's terms. Data only: `observe` fills it, and `plan` reads it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::answer::Verified;
+use super::claim::Claim;
+use super::intent::Intent;
+use super::machine::Machine;
+use super::oneshot::{Pull, Validation};
+use super::pod::Pod;
+use super::revision::Revision;
+
+/// One fresh look.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// When the look began.
+    pub at: Timestamp,
+    pub intent: Intent,
+    /// Every kept revision by name.
+    pub revisions: BTreeMap<String, Revision>,
+    /// Every pod of the resource that the API server still has.
+    pub pods: Vec<Pod>,
+    /// Every pod that only pulls an image.
+    pub pulls: Vec<Pull>,
+    /// Every pod that only checks a configuration.
+    pub validations: Vec<Validation>,
+    /// A name under which a pod was to be made, and which is somebody else's pod.
+    pub taken: Option<String>,
+    /// A stop that the API server did not do.
+    pub refused_stop: Option<RefusedStop>,
+    /// What the database itself says of the lock.
+    pub database: Verified,
+    /// Every machine of the cluster by name; `None` where they may not be read.
+    pub machines: Option<BTreeMap<String, Machine>>,
+    /// What other resources have, or are about to have, on the same database (rule S7).
+    pub claims: Vec<Claim>,
+}
+
+/// A stop that the API server did not do when it was last tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedStop {
+    /// Uid of the pod.
+    pub pod: String,
+    pub message: String,
+    /// Whether a person has to do something, as far as can be told.
+    pub lasting: bool,
+    /// How often it was tried.
+    pub tries: u32,
+    /// When it is tried again.
+    pub again: Timestamp,
+}

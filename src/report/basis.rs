@@ -1,0 +1,41 @@
+//! What every report is made from: one look, the plan that was made of it, and what the API server refused. It says nothing
+//! itself.
+
+use jiff::Timestamp;
+
+use crate::api::ChainlinkNode;
+use crate::domain::Observation;
+use crate::plan::{Blocked, Plan, TWO_HOLDERS};
+
+/// Everything that a report is made from.
+pub struct Report<'a> {
+    pub node: &'a ChainlinkNode,
+    pub seen: &'a Observation,
+    pub plan: &'a Plan,
+    /// Other resources on the same database.
+    pub sharers: Vec<String>,
+    /// Why the node makes no dump of its database before a newer version migrates it, if it makes none.
+    pub backup_off: Option<&'static str>,
+    /// What the API server refuses: a pod, or the Service.
+    pub refusal: Option<Blocked>,
+    pub now: Timestamp,
+}
+
+impl Report<'_> {
+    /// What the plan waits for, or what the API server refuses.
+    pub(super) fn blocked(&self) -> Option<Blocked> {
+        let planned = self.plan.situation.blocked.clone();
+        // Two nodes at work are worse than anything that the API server refuses.
+        if planned
+            .as_ref()
+            .is_some_and(|blocked| blocked.reason == TWO_HOLDERS)
+        {
+            return planned;
+        }
+        self.refusal.clone().or(planned)
+    }
+
+    pub(super) fn stalled(&self) -> bool {
+        self.blocked().is_some_and(|blocked| blocked.stalled)
+    }
+}

@@ -1,0 +1,94 @@
+//! What is going on with a resource, for people: in one or two words, and in a sentence.
+
+use super::basis::Report;
+use crate::domain::Wanted;
+use crate::plan::{Census, Step};
+
+/// One or two words for people.
+pub(super) fn phase(report: &Report<'_>, census: &Census<'_>) -> &'static str {
+    let worked = report.plan.memory.last_worked.is_some();
+    if report.stalled() {
+        return "Stalled";
+    }
+    match report.plan.situation.step {
+        Step::Steady => "Running",
+        Step::Hibernating => "Hibernated",
+        Step::Ending => "Stopping",
+        Step::External => "Standby",
+        Step::AwaitingTakeover | Step::StoppingActive => "HandingOver",
+        Step::Booting => "Booting",
+        _ if census.order_unknown => "Waiting",
+        _ if census.active.is_none() && worked => "FailingOver",
+        _ if census.active.is_none() => "Starting",
+        Step::Surging | Step::AwaitingStandby | Step::ReplacingStandbys if !rolls(report) => {
+            "Moving"
+        }
+        Step::Settling
+        | Step::Validating
+        | Step::Surging
+        | Step::AwaitingStandby
+        | Step::PullingImage
+        | Step::ReplacingStandbys => "Upgrading",
+        Step::Trimming => "Scaling",
+        Step::Restoring => "Restoring",
+        Step::Holding => "Waiting",
+    }
+}
+
+fn rolls(report: &Report<'_>) -> bool {
+    let Wanted::Revision(to) = &report.seen.intent.wanted else {
+        return false;
+    };
+    let mut pods = report.seen.pods.iter().filter(|pod| !pod.ended());
+    pods.any(|pod| pod.revision.as_ref() != Some(to))
+}
+
+/// What is going on, in a sentence.
+pub(super) fn message(report: &Report<'_>, census: &Census<'_>) -> String {
+    let situation = &report.plan.situation;
+    let pod = situation.pod.as_deref().unwrap_or("a pod");
+    if let Some(blocked) = report.blocked() {
+        let works = match census.active {
+            Some(active) if blocked.stalled => format!(" ({} works on)", active.id.name),
+            _ => String::new(),
+        };
+        return format!("{}{works}", blocked.message);
+    }
+    let active = census.active.map(|active| active.id.name.as_str());
+    match situation.step {
+        Step::Steady => format!(
+            "{} is active, {} of {} standbys wait for the lock",
+            active.unwrap_or("no pod"),
+            census.waiting.len(),
+            report.seen.intent.replicas.saturating_sub(1)
+        ),
+        Step::Hibernating => "replicas is 0: all pods are gone".to_owned(),
+        Step::Ending => "replicas is 0: pods are being stopped".to_owned(),
+        Step::Settling => "a change was seen; it has to be still for handover.settle".to_owned(),
+        Step::Validating => {
+            format!("{pod} checks the wanted configuration before a pod is replaced for it")
+        }
+        Step::Surging => format!("{pod} is being made beside the active"),
+        Step::AwaitingStandby => {
+            format!("{pod} has to wait for the lock before anything is stopped")
+        }
+        Step::PullingImage => {
+            format!(
+                "the wanted image is being pulled on {pod}, where a standby is replaced in place"
+            )
+        }
+        Step::ReplacingStandbys => format!("{pod} is being replaced"),
+        Step::StoppingActive => format!("{pod} is being stopped: its successor waits for the lock"),
+        Step::AwaitingTakeover => "the last active has ended; a standby is taking over".to_owned(),
+        Step::Booting => format!("{pod} holds the lock and is booting"),
+        Step::Trimming => format!("{pod} is more than replicas asks for and is being stopped"),
+        Step::Restoring => match active {
+            Some(active) => format!("{active} is active; {pod} is coming up as standby"),
+            None => format!("{pod} is coming up"),
+        },
+        Step::External => {
+            "all pods wait: the lock is held by a node outside this resource".to_owned()
+        }
+        Step::Holding => "nothing can be done at the moment".to_owned(),
+    }
+}

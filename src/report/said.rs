@@ -1,0 +1,25 @@
+//! One condition as it is said, before it has a time: its kind, whether it is so, and why.
+
+pub(super) struct Said {
+    pub(super) kind: &'static str,
+    /// `True`, `False` or `Unknown`.
+    pub(super) status: &'static str,
+    pub(super) reason: String,
+    pub(super) message: String,
+}
+
+pub(super) fn said(kind: &'static str, is: bool, reason: &str, message: impl Into<String>) -> Said {
+    Said {
+        kind,
+        status: if is { "True" } else { "False" },
+        reason: reason.to_owned(),
+        message: message.into(),
+    }
+}
+
+pub(super) fn unknown(kind: &'static str, reason: &str, message: impl Into<String>) -> Said {
+    Said {
+        status: "Unknown",
+        ..said(kind, false, reason, message)
+    }
+}
