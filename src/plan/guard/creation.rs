@@ -1,0 +1,140 @@
+//! What has to hold before a pod is made (rules S6, S7).
+
+use crate::api::Memory;
+use crate::node::NodeVersion;
+use crate::node::lock::see_each_other;
+use crate::observe::{Container, Pod, Revision};
+use crate::plan::cause::{Denied, deny};
+use crate::plan::limits::{FRESH, before};
+use crate::plan::safety::Rule;
+use crate::plan::view::View;
+
+/// S6, S7: a pod of `revision` may be made.
+pub fn create(view: &View<'_>, revision: &Revision) -> Result<(), Denied> {
+    refuse(view, revision)?;
+    if view.rules.on(Rule::NoOlder)
+        && let Some(newer) = newer_may_have_held(view, &version_of(view.memory, revision))
+    {
+        return went_back(&newer, revision);
+    }
+    Ok(())
+}
+
+/// S6, S7: what no waiting heals. Nothing may be touched for a revision that is refused.
+pub fn refuse(view: &View<'_>, revision: &Revision) -> Result<(), Denied> {
+    if view.rules.on(Rule::SameLock)
+        && let Some(other) = unseen_lock(view, revision)
+    {
+        return deny("LockDiffers", lock_message(other, revision));
+    }
+    let version = version_of(view.memory, revision);
+    if view.rules.on(Rule::NoOlder)
+        && let Some(held) = newer_than(&version, view.memory.newest_held.as_deref())
+    {
+        return went_back(&held, revision);
+    }
+    if view.rules.on(Rule::NoOlder)
+        && let Some(newer) = view
+            .roles
+            .migrated_by
+            .filter(|by| version.is_too_old_for(by))
+    {
+        return deny(
+            "VersionWentBack",
+            format!(
+                "the database says that version {newer} has migrated it, on which {} could not start any more: set version to {newer} or newer; or set replicas: 0 and restore a backup",
+                revision.version
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// Whether a revision can be made again once the pods of a newer version are gone: an active is at work,
+/// so that none of them has the lock.
+pub fn stays_possible(view: &View<'_>, proven: &Revision) -> bool {
+    view.roles.active_at_work().is_some() && refuse(view, proven).is_ok()
+}
+
+fn went_back(newer: &NodeVersion, revision: &Revision) -> Result<(), Denied> {
+    deny(
+        "VersionWentBack",
+        format!(
+            "version {newer} has, or may have, held the lock and migrated the database, on which {} could not start any more: set version to {newer} or newer; or set replicas: 0, restore a backup, and say so with the annotation chainlink-operator.dev/database-restored-to=VERSION",
+            revision.version
+        ),
+    )
+}
+
+/// The version that pods of a revision are: what they have said, where it is not what the spec calls it.
+fn version_of(memory: &Memory, revision: &Revision) -> NodeVersion {
+    let said = memory.said.as_ref();
+    said.filter(|said| said.revision == revision.name)
+        .and_then(|said| said.version.parse().ok())
+        .unwrap_or_else(|| revision.version.clone())
+}
+
+fn newer_than(version: &NodeVersion, text: Option<&str>) -> Option<NodeVersion> {
+    text.and_then(|text| text.parse::<NodeVersion>().ok())
+        .filter(|other| other > version)
+}
+
+fn lock_message(other: &Pod, revision: &Revision) -> String {
+    let name = &other.id.name;
+    let runs = other
+        .revision
+        .as_ref()
+        .map_or("unknown", |revision| revision.lock.as_str());
+    let both = format!("dual{}", runs.find(' ').map_or("", |end| &runs[end..]));
+    if see_each_other(runs, &both) && see_each_other(&both, &revision.lock) {
+        return format!(
+            "{name} runs with another lock ({runs}) than the spec asks for ({}), and the two do not see each other. Without downtime: set spec.database.lock.mode to dual first, on a version that knows it (1.1 to 1.13 with environment configuration), wait until that is rolled out, and then set what you want. Or set replicas: 0, wait until all pods are gone, then set it back",
+            revision.lock
+        );
+    }
+    format!(
+        "{name} runs with another lock or database ({runs}) than the spec asks for ({}): set replicas: 0, wait until all pods are gone, then set it back",
+        revision.lock
+    )
+}
+
+/// S7: a pod that runs or may start, and takes a lock which one of the revision does not see.
+fn unseen_lock<'a>(view: &View<'a>, revision: &Revision) -> Option<&'a Pod> {
+    view.roles.pods().iter().find(|pod| {
+        !pod.ended()
+            && pod
+                .revision
+                .as_ref()
+                .is_none_or(|other| !see_each_other(&other.lock, &revision.lock))
+    })
+}
+
+/// S6: a version newer than `version` that was started, and may have held the lock.
+fn newer_may_have_held(view: &View<'_>, version: &NodeVersion) -> Option<NodeVersion> {
+    let started = view.memory.may_have_held.as_ref()?;
+    let newest = newer_than(version, Some(&started.version))?;
+    let never_ran = started.pods.iter().all(|name| {
+        view.roles.pods().iter().any(|pod| {
+            pod.id.name == *name && matches!(pod.container, Container::NotStarted { .. })
+        })
+    });
+    // A newer version was started. It has not held the lock if the active has had it all the time:
+    // it answers now, and every newer pod waits, or has never run.
+    let active_kept_it = view.roles.active_at_work().is_some()
+        && view
+            .roles
+            .pods()
+            .iter()
+            .filter(|pod| !pod.ended())
+            .all(|pod| {
+                let older = pod
+                    .revision
+                    .as_ref()
+                    .is_some_and(|other| other.version <= *version);
+                older
+                    || view.roles.is_active(pod)
+                    || matches!(pod.container, Container::NotStarted { .. })
+                    || (pod.waits() && !pod.deleted && pod.answered_since(before(view.now, FRESH)))
+            });
+    (!never_ran && !active_kept_it).then_some(newest)
+}
