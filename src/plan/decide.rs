@@ -1,6 +1,6 @@
 //! What is done next: the rules in their order, and what is told where none of them says why nothing moves.
 
-use super::decision::Decision;
+use super::decision::{Decision, Move};
 use super::rules::{
     end, external, intent, late, pause, relocate, repair, rollback, rollout, takeover,
     unresponsive, verdict, wrong_database,
@@ -76,7 +76,10 @@ fn told(view: &View<'_>, mut decided: Decision) -> Decision {
 
 /// A stop that the API server did not do is told, and tried again calmly: its intent is not written again before.
 fn refused_stop(decided: &mut Decision, view: &View<'_>) {
-    let planned = decided.stop.as_ref().map(|permit| &permit.pod().uid);
+    let planned = match &decided.next {
+        Move::Stop(permit) => Some(&permit.pod().uid),
+        Move::Wait | Move::Create(_) => None,
+    };
     let refused = view.seen.refused_stop.as_ref();
     let Some(refused) = refused.filter(|refused| planned == Some(&refused.pod)) else {
         return;
@@ -87,7 +90,7 @@ fn refused_stop(decided: &mut Decision, view: &View<'_>) {
         stalled: refused.lasting,
     });
     if view.now < refused.again {
-        decided.stop = None;
+        decided.next = Move::Wait;
         decided.situation.until = Some(refused.again);
     }
 }

@@ -1,4 +1,4 @@
-//! What one rule decides: at most one creation and one stop, what is going on, and what is to be remembered of it. Data
+//! What one rule decides: at most one creation or one stop, what is going on, and what is to be remembered of it. Data
 //! only; what is made of it stands in `moves`.
 
 use super::cause::Purpose;
@@ -15,54 +15,94 @@ pub struct NewPod {
     pub revision: Revision,
 }
 
+/// At most one creation or one stop.
+#[derive(Debug)]
+pub enum Move {
+    /// Nothing is made or stopped now.
+    Wait,
+    Create(NewPod),
+    Stop(Permit),
+}
+
+/// What is to be remembered of a decision.
+#[derive(Debug)]
+pub enum Note {
+    /// The handover to the wanted revision has failed: how, and why as far as that is known.
+    Failed(FailedHow, Option<String>),
+    /// The check of a configuration that goes on.
+    Validates(Validation),
+    /// A pod of the wanted revision was seen to wait, and the handover to it is held.
+    Checked,
+    /// A pod that was made to be seen waiting is not as it should be: what is wrong with it.
+    CheckFailed(Blocked),
+    /// The rollout is stuck, and a move of place goes first.
+    SetAside,
+    /// The active is about to go back to a preferred machine by itself.
+    GoesBack,
+    /// A move that was asked for, and why it is not made.
+    Refused(Purpose, String),
+}
+
 /// What is to be done, and what is going on.
-#[allow(clippy::struct_excessive_bools)] // each is one thing to be remembered
 #[derive(Debug)]
 pub struct Decision {
-    pub create: Option<NewPod>,
-    pub stop: Option<Permit>,
+    pub next: Move,
     pub situation: Situation,
-    /// The handover to the wanted revision has failed: how, and why as far as that is known.
-    pub failed: Option<(FailedHow, Option<String>)>,
+    pub notes: Vec<Note>,
     /// The image that has to be on a machine, pulled or not.
     pub image: Option<Needed>,
-    /// The check of a configuration that goes on.
-    pub validation: Option<Validation>,
-    /// A pod of the wanted revision was seen to wait, and the handover to it is held.
-    pub checked: bool,
-    /// The rollout is stuck, and a move of place goes first.
-    pub set_aside: bool,
-    /// A pod that was made to be seen waiting is not as it should be: what is wrong with it.
-    pub check_failed: Option<Blocked>,
-    /// The active is about to go back to a preferred machine by itself.
-    pub goes_back: bool,
-    /// A move that was asked for, and why it is not made.
-    pub refused: Option<(Purpose, String)>,
 }
 
 impl Decision {
     pub fn nothing(situation: Situation) -> Self {
         Self {
-            create: None,
-            stop: None,
+            next: Move::Wait,
             situation,
-            failed: None,
+            notes: Vec::new(),
             image: None,
-            validation: None,
-            checked: false,
-            set_aside: false,
-            check_failed: None,
-            goes_back: false,
-            refused: None,
+        }
+    }
+
+    pub fn create(new: NewPod, step: Step) -> Self {
+        let situation = Situation::at(step).about(&new.pod);
+        Self {
+            next: Move::Create(new),
+            ..Self::nothing(situation)
         }
     }
 
     pub fn stop(permit: Permit, step: Step) -> Self {
         let situation = Situation::at(step).about(&permit.pod().name);
         Self {
-            stop: Some(permit),
+            next: Move::Stop(permit),
             ..Self::nothing(situation)
         }
+    }
+
+    pub fn noting(mut self, note: Note) -> Self {
+        self.notes.push(note);
+        self
+    }
+
+    /// Whether nothing is made or stopped.
+    pub fn waits(&self) -> bool {
+        matches!(self.next, Move::Wait)
+    }
+
+    pub fn creates(&self) -> bool {
+        matches!(self.next, Move::Create(_))
+    }
+
+    pub fn stops(&self) -> bool {
+        matches!(self.next, Move::Stop(_))
+    }
+
+    /// The check of a configuration that goes on.
+    pub fn validates(&self) -> Option<&Validation> {
+        self.notes.iter().find_map(|note| match note {
+            Note::Validates(validation) => Some(validation),
+            _ => None,
+        })
     }
 }
 

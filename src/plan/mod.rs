@@ -32,6 +32,7 @@ mod view;
 
 use jiff::Timestamp;
 
+use self::decision::Move;
 use self::given::Given;
 use self::rules::oneshot::{pull, validate};
 use self::rules::rollback;
@@ -84,11 +85,13 @@ pub(crate) fn plan_under(given: Given<'_>) -> Plan {
         place: places::place(&look),
     }));
     let image = decided.image.as_ref();
-    acts.extend(validate::make(&look, decided.validation.as_ref()));
+    acts.extend(validate::make(&look, decided.validates()));
     acts.extend(pull::end(&look, image));
     acts.extend(validate::end(&memory, &look));
     acts.extend(pull::make(&look, image));
-    acts.extend(decided.stop.map(Act::Stop));
+    if let Move::Stop(permit) = decided.next {
+        acts.push(Act::Stop(permit));
+    }
     let blocked = decided.situation.blocked.as_ref();
     let late = blocked.is_some_and(|blocked| blocked.stalled);
     Plan {

@@ -37,16 +37,12 @@ pub fn make(view: &View<'_>, revision: &Revision, step: Step) -> Decision {
     }
     let number = view.memory.pods_made.saturating_add(1);
     let pod = pod_name(&view.seen.intent.node, number);
-    let situation = Situation::at(step).about(&pod);
-    let create = NewPod {
+    let new = NewPod {
         pod,
         number,
         revision: revision.clone(),
     };
-    Decision {
-        create: Some(create),
-        ..Decision::nothing(situation)
-    }
+    Decision::create(new, step)
 }
 
 /// The stop of a pod that is not the active, or why it is not stopped now.

@@ -1,13 +1,13 @@
 //! What the operator must not forget: what each look adds to the memory, and what each decision does.
 
-use super::decision::Decision;
+use super::decision::{Decision, Move, Note};
 use super::rules::oneshot::validate;
 use super::rules::{
     failback, hold, intent, late, requests, rollback, takeover, unresponsive, verdict, versions,
     wrong_database,
 };
 use super::view::Look;
-use crate::api::{GoingBack, LastHandover, Memory};
+use crate::api::{LastHandover, Memory};
 use crate::observe::Pod;
 
 /// The memory after this look, and the handover or failover that the look shows to have ended. In this order: what is
@@ -49,38 +49,29 @@ fn forget_life(memory: &mut Memory, look: &Look<'_>) {
 
 /// What has been decided, before any of it is done (rule S4).
 pub fn decision(memory: &mut Memory, look: &Look<'_>, decided: &Decision) {
-    if let Some(create) = &decided.create {
-        intent::intend_creation(memory, create, look);
+    match &decided.next {
+        Move::Wait => {}
+        Move::Create(new) => intent::intend_creation(memory, new, look),
+        Move::Stop(permit) => {
+            verdict::note_attempt(memory, look, permit);
+            rollback::note(memory, look, permit);
+            intent::intend_stop(memory, permit, look);
+        }
     }
-    if let Some(validation) = &decided.validation {
-        memory.validation = Some(validation.clone());
+    for note in &decided.notes {
+        take_note(memory, look, note);
     }
-    if let Some(permit) = &decided.stop {
-        verdict::note_attempt(memory, look, permit);
-        rollback::note(memory, look, permit);
-        intent::intend_stop(memory, permit, look);
-    }
-    if let Some((how, because)) = &decided.failed {
-        verdict::failed(memory, *how, because.clone(), look);
-    }
-    if decided.checked {
-        memory.checked = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
-    }
-    if decided.set_aside {
-        memory.set_aside = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
-    }
-    if let Some(failed) = &decided.check_failed {
-        hold::note_failed_check(memory, failed.clone(), look);
-    }
-    if decided.goes_back {
-        let generation = look.seen.intent.generation;
-        let going = memory.going_back.get_or_insert_with(|| GoingBack {
-            generation,
-            ..GoingBack::default()
-        });
-        going.since.get_or_insert(look.now);
-    }
-    if let Some((purpose, why)) = &decided.refused {
-        requests::refused(memory, *purpose, why, look);
+}
+
+fn take_note(memory: &mut Memory, look: &Look<'_>, note: &Note) {
+    let wanted = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
+    match note {
+        Note::Failed(how, because) => verdict::failed(memory, *how, because.clone(), look),
+        Note::Validates(validation) => memory.validation = Some(validation.clone()),
+        Note::Checked => memory.checked = wanted,
+        Note::CheckFailed(blocked) => hold::note_failed_check(memory, blocked.clone(), look),
+        Note::SetAside => memory.set_aside = wanted,
+        Note::GoesBack => failback::note(memory, look),
+        Note::Refused(purpose, why) => requests::refused(memory, *purpose, why, look),
     }
 }

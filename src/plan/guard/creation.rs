@@ -1,5 +1,6 @@
 //! What has to hold before a pod is made (rules S6, S7).
 
+use super::check::{Check, run};
 use crate::api::Memory;
 use crate::node::NodeVersion;
 use crate::node::lock::see_each_other;
@@ -9,45 +10,83 @@ use crate::plan::limits::{FRESH, before};
 use crate::plan::safety::Rule;
 use crate::plan::view::View;
 
+/// A pod of a revision, about to be made.
+struct Creation<'v> {
+    view: &'v View<'v>,
+    revision: &'v Revision,
+    /// That its pods are of.
+    version: NodeVersion,
+}
+
+impl<'v> Creation<'v> {
+    /// What no waiting heals.
+    const FOR_GOOD: [Check<Self>; 3] = [
+        Check::of(Rule::SameLock, sees_all_locks),
+        Check::of(Rule::NoOlder, no_newer_has_held),
+        Check::of(Rule::NoOlder, no_newer_has_migrated),
+    ];
+    /// What may soon be otherwise.
+    const FOR_NOW: [Check<Self>; 1] = [Check::of(Rule::NoOlder, no_newer_may_have_held)];
+
+    fn of(view: &'v View<'v>, revision: &'v Revision) -> Self {
+        Self {
+            view,
+            revision,
+            version: version_of(view.memory, revision),
+        }
+    }
+}
+
 /// S6, S7: a pod of `revision` may be made.
 pub fn create(view: &View<'_>, revision: &Revision) -> Result<(), Denied> {
-    refuse(view, revision)?;
-    if view.rules.on(Rule::NoOlder)
-        && let Some(newer) = newer_may_have_held(view, &version_of(view.memory, revision))
-    {
-        return went_back(&newer, revision);
-    }
-    Ok(())
+    let creation = Creation::of(view, revision);
+    let all = Creation::FOR_GOOD.iter().chain(&Creation::FOR_NOW);
+    run(all, &creation, view.rules)
 }
 
 /// S6, S7: what no waiting heals. Nothing may be touched for a revision that is refused.
 pub fn refuse(view: &View<'_>, revision: &Revision) -> Result<(), Denied> {
-    if view.rules.on(Rule::SameLock)
-        && let Some(other) = unseen_lock(view, revision)
-    {
-        return deny("LockDiffers", lock_message(other, revision));
+    let creation = Creation::of(view, revision);
+    run(&Creation::FOR_GOOD, &creation, view.rules)
+}
+
+/// S7: no pod takes a lock that a new one would not see.
+fn sees_all_locks(of: &Creation<'_>) -> Result<(), Denied> {
+    match unseen_lock(of.view, of.revision) {
+        Some(other) => deny("LockDiffers", lock_message(other, of.revision)),
+        None => Ok(()),
     }
-    let version = version_of(view.memory, revision);
-    if view.rules.on(Rule::NoOlder)
-        && let Some(held) = newer_than(&version, view.memory.newest_held.as_deref())
-    {
-        return went_back(&held, revision);
+}
+
+/// S6: no newer version has held the lock.
+fn no_newer_has_held(of: &Creation<'_>) -> Result<(), Denied> {
+    match newer_than(&of.version, of.view.memory.newest_held.as_deref()) {
+        Some(held) => went_back(&held, of.revision),
+        None => Ok(()),
     }
-    if view.rules.on(Rule::NoOlder)
-        && let Some(newer) = view
-            .roles
-            .migrated_by
-            .filter(|by| version.is_too_old_for(by))
-    {
-        return deny(
-            "VersionWentBack",
-            format!(
-                "the database says that version {newer} has migrated it, on which {} could not start any more: set version to {newer} or newer; or set replicas: 0 and restore a backup",
-                revision.version
-            ),
-        );
+}
+
+/// S6: the database does not name a newer version that has migrated it.
+fn no_newer_has_migrated(of: &Creation<'_>) -> Result<(), Denied> {
+    let by = of.view.roles.migrated_by;
+    let Some(newer) = by.filter(|by| of.version.is_too_old_for(by)) else {
+        return Ok(());
+    };
+    deny(
+        "VersionWentBack",
+        format!(
+            "the database says that version {newer} has migrated it, on which {} could not start any more: set version to {newer} or newer; or set replicas: 0 and restore a backup",
+            of.revision.version
+        ),
+    )
+}
+
+/// S6: no newer version was started that may have held the lock.
+fn no_newer_may_have_held(of: &Creation<'_>) -> Result<(), Denied> {
+    match newer_may_have_held(of.view, &of.version) {
+        Some(newer) => went_back(&newer, of.revision),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether a revision can be made again once the pods of a newer version are gone: an active is at work,

@@ -2,6 +2,7 @@
 
 use crate::observe::Pod;
 use crate::plan::cause::{Denied, deny};
+use crate::plan::view::View;
 
 /// Who is active is not known.
 pub fn order_unknown() -> Denied {
@@ -22,6 +23,14 @@ pub fn suspect(pod: &Pod) -> Denied {
             "{} worked before another pod took the lock, and still answers: it is cut off from the database, or sits on another; it gets no traffic",
             pod.id.name
         ),
+    }
+}
+
+/// S2: no other stop is under way.
+pub fn no_other_stop(view: &View<'_>) -> Result<(), Denied> {
+    match view.roles.stopping.first() {
+        Some(pod) => Err(still_stopping(pod)),
+        None => Ok(()),
     }
 }
 

@@ -1,7 +1,8 @@
-//! What has to hold before the active is stopped for a successor (rules S1, S2, S3, S5, S9).
+//! What has to hold before the active is stopped for a successor (rules S1, S2, S3, S5, S9): two tables, of the active and
+//! of the pod that is to succeed it.
 
-use super::denials::{doubtful, foreign_message, order_unknown};
-use super::others::one_stop;
+use super::check::{Check, run};
+use super::denials::{doubtful, foreign_message, no_other_stop, order_unknown};
 use super::permit::{Goal, Permit};
 use crate::observe::{Answered, Contact, Pod};
 use crate::plan::cause::{Cause, Denied, Purpose, deny};
@@ -10,80 +11,182 @@ use crate::plan::limits::{FRESH, before};
 use crate::plan::safety::Rule;
 use crate::plan::view::View;
 
-/// S2, S3, S9: the active of which nothing of its own forbids that it is stopped.
-fn stoppable<'a>(view: &View<'a>, goal: &Goal<'_>) -> Result<&'a Pod, Denied> {
-    if view.roles.order_unknown {
-        return Err(order_unknown());
+/// The active, about to be stopped.
+struct Handover<'v> {
+    view: &'v View<'v>,
+    goal: &'v Goal<'v>,
+    active: &'v Pod,
+}
+
+impl<'v> Handover<'v> {
+    const CHECKS: [Check<Self>; 6] = [
+        Check::of(Rule::OneStop, |stop| no_other_stop(stop.view)),
+        Check::of(Rule::ActiveSeen, active_is_seen),
+        Check::of(Rule::ActiveServes, active_serves),
+        Check::of(Rule::NotFailed, has_not_failed),
+        Check::of(Rule::SameDatabase, nobody_is_elsewhere),
+        Check::of(Rule::NoRival, no_rival_is_left),
+    ];
+
+    /// Nothing is to be checked where it is not known who is active.
+    fn of(view: &'v View<'v>, goal: &'v Goal<'v>) -> Result<Self, Denied> {
+        if view.roles.order_unknown {
+            return Err(order_unknown());
+        }
+        match view.active() {
+            Some(active) => Ok(Self { view, goal, active }),
+            None => deny("NoActive", "no active pod of ours is known"),
+        }
     }
-    let to = goal.revision;
-    let Some(active) = view.roles.active.filter(|pod| !pod.deleted) else {
-        return deny("NoActive", "no active pod of ours is known");
-    };
-    one_stop(view)?;
-    if view.rules.on(Rule::ActiveSeen) && !active.answered_since(before(view.now, FRESH)) {
-        return deny(
-            "ActiveNotSeen",
-            format!(
-                "{} does not answer: what can't be seen is not stopped",
-                active.id.name
+
+    /// The pod that the handover is meant for. Where none is fit, what is wrong with the last candidate is told.
+    fn successor(&self) -> Result<&'v Pod, Denied> {
+        let mut why = Denied {
+            reason: "NoSuccessor",
+            message: format!(
+                "no pod of revision {} waits for the lock",
+                self.goal.revision.name
             ),
-        );
+        };
+        let candidates = self
+            .view
+            .roles
+            .pods()
+            .iter()
+            .filter(|pod| pod.id != self.active.id && !pod.deleted && self.goal.allows(pod));
+        for pod in candidates {
+            let candidate = Candidate {
+                view: self.view,
+                pod,
+                active: Some(self.active),
+                purpose: self.goal.purpose,
+            };
+            match run(&Candidate::CHECKS, &candidate, self.view.rules) {
+                Ok(()) => return Ok(pod),
+                Err(denied) => why = denied,
+            }
+        }
+        Err(why)
     }
-    if view.rules.on(Rule::ActiveServes) && view.boots(active) {
-        return deny(
-            "ActiveBoots",
-            format!(
-                "{} has the lock, and boots, dumps or migrates the database: it is not stopped before it serves (deleting it by hand overrules that)",
-                active.id.name
-            ),
-        );
-    }
-    // Another of its own revision in the place of an active that does not answer is a failover, and none that is tried again.
-    let again = goal.purpose != Purpose::Unresponsive;
-    if view.rules.on(Rule::NotFailed) && again && view.memory.failed.as_deref() == Some(&to.name) {
-        return deny(
-            "HandoverFailed",
-            format!(
-                "a handover to revision {} has failed before; change the spec to try again",
-                to.name
-            ),
-        );
-    }
-    if view.rules.on(Rule::SameDatabase)
-        && let Some(pod) = view.roles.foreign.first()
-    {
-        return deny("DatabaseDiffers", foreign_message(&pod.id.name));
-    }
-    Ok(active)
+}
+
+/// A pod that may be meant to succeed the active, where there is one.
+struct Candidate<'v> {
+    view: &'v View<'v>,
+    pod: &'v Pod,
+    active: Option<&'v Pod>,
+    purpose: Purpose,
+}
+
+impl Candidate<'_> {
+    const CHECKS: [Check<Self>; 7] = [
+        Check::of(Rule::SuccessorWaits, waits),
+        Check::of(Rule::SuccessorWaits, |candidate| doubtful(candidate.pod)),
+        Check::always(is_the_version_it_should_be),
+        Check::of(Rule::SuccessorAnswers, is_still_there),
+        Check::of(Rule::SuccessorAnswers, answers),
+        Check::always(is_in_sight),
+        Check::of(Rule::DatabaseAgrees, database_agrees),
+    ];
 }
 
 /// All that a handover needs, but for the end of those that could win instead: they are not set aside for
 /// a handover that would then be denied.
 pub fn ready(view: &View<'_>, goal: &Goal<'_>) -> Result<(), Denied> {
-    let active = stoppable(view, goal)?;
-    successor(view, active, goal).map(|_| ())
+    let stop = Handover::of(view, goal)?;
+    let but = |check: &&Check<_>| !check.is_of(Rule::NoRival);
+    run(Handover::CHECKS.iter().filter(but), &stop, view.rules)?;
+    stop.successor().map(|_| ())
 }
 
 /// S1, S2, S3, S5, S9: the active may be stopped for a handover to a pod that the goal allows.
 pub fn stop_active(view: &View<'_>, goal: &Goal<'_>) -> Result<Permit, Denied> {
-    let active = stoppable(view, goal)?;
-    if view.rules.on(Rule::NoRival)
-        && let Some(rival) = rival(view, active, goal)
-    {
-        return deny(
-            "RivalStandby",
-            format!(
-                "{rival} is not one that the handover is meant for and could take the lock instead: its end is waited for. If its machine is gone for good, delete the Node object of that machine, or taint it node.kubernetes.io/out-of-service"
-            ),
-        );
-    }
-    let successor = successor(view, active, goal)?;
+    let stop = Handover::of(view, goal)?;
+    run(&Handover::CHECKS, &stop, view.rules)?;
+    let successor = stop.successor()?;
     let cause = Cause::Handover {
         successor: successor.id.clone(),
     };
-    Ok(Permit::of(active, cause, true)
+    Ok(Permit::of(stop.active, cause, true)
         .toward(goal)
         .relying_on([successor]))
+}
+
+/// Whether a pod waits as the successor of the active would have to.
+pub fn fit(view: &View<'_>, pod: &Pod) -> Result<(), Denied> {
+    let candidate = Candidate {
+        view,
+        pod,
+        active: view.active(),
+        purpose: Purpose::Rollout,
+    };
+    run(&Candidate::CHECKS, &candidate, view.rules)
+}
+
+/// S3: a pod that can't be seen permits nothing.
+fn active_is_seen(stop: &Handover<'_>) -> Result<(), Denied> {
+    let active = stop.active;
+    if active.answered_since(before(stop.view.now, FRESH)) {
+        return Ok(());
+    }
+    deny(
+        "ActiveNotSeen",
+        format!(
+            "{} does not answer: what can't be seen is not stopped",
+            active.id.name
+        ),
+    )
+}
+
+/// An active that boots or migrates is not interrupted.
+fn active_serves(stop: &Handover<'_>) -> Result<(), Denied> {
+    if !stop.view.boots(stop.active) {
+        return Ok(());
+    }
+    deny(
+        "ActiveBoots",
+        format!(
+            "{} has the lock, and boots, dumps or migrates the database: it is not stopped before it serves (deleting it by hand overrules that)",
+            stop.active.id.name
+        ),
+    )
+}
+
+/// Another of its own revision in the place of an active that does not answer is a failover, and none that is tried again.
+fn has_not_failed(stop: &Handover<'_>) -> Result<(), Denied> {
+    let to = stop.goal.revision;
+    let again = stop.goal.purpose != Purpose::Unresponsive;
+    if !again || stop.view.memory.failed.as_deref() != Some(&to.name) {
+        return Ok(());
+    }
+    deny(
+        "HandoverFailed",
+        format!(
+            "a handover to revision {} has failed before; change the spec to try again",
+            to.name
+        ),
+    )
+}
+
+/// S9: no pod is known to sit on another database.
+fn nobody_is_elsewhere(stop: &Handover<'_>) -> Result<(), Denied> {
+    match stop.view.roles.foreign.first() {
+        Some(pod) => deny("DatabaseDiffers", foreign_message(&pod.id.name)),
+        None => Ok(()),
+    }
+}
+
+/// S1: no pod that the handover is not meant for could win the lock.
+fn no_rival_is_left(stop: &Handover<'_>) -> Result<(), Denied> {
+    let Some(rival) = rival(stop.view, stop.active, stop.goal) else {
+        return Ok(());
+    };
+    deny(
+        "RivalStandby",
+        format!(
+            "{rival} is not one that the handover is meant for and could take the lock instead: its end is waited for. If its machine is gone for good, delete the Node object of that machine, or taint it node.kubernetes.io/out-of-service"
+        ),
+    )
 }
 
 /// S1: a pod of another revision, or one that the goal does not allow, that runs, or may, or is being made,
@@ -105,87 +208,71 @@ fn rival<'a>(view: &View<'a>, active: &Pod, goal: &Goal<'_>) -> Option<&'a str> 
     })
 }
 
-/// S1, S5, S9: the pod that a handover is meant for.
-fn successor<'a>(view: &View<'a>, active: &Pod, goal: &Goal<'_>) -> Result<&'a Pod, Denied> {
-    let mut why = Denied {
-        reason: "NoSuccessor",
-        message: format!(
-            "no pod of revision {} waits for the lock",
-            goal.revision.name
-        ),
-    };
-    let candidates = view
-        .roles
-        .pods()
-        .iter()
-        .filter(|pod| pod.id != active.id && !pod.deleted && goal.allows(pod));
-    for pod in candidates {
-        let fits = fit(view, pod).and_then(|()| {
-            if goal.purpose == Purpose::Unresponsive {
-                in_sight(pod)?;
-            }
-            if view.rules.on(Rule::DatabaseAgrees) {
-                evidence::permits(&view.seen.database, active, pod, view.now)
-            } else {
-                Ok(())
-            }
-        });
-        match fits {
-            Ok(()) => return Ok(pod),
-            Err(denied) => why = denied,
-        }
+fn waits(candidate: &Candidate<'_>) -> Result<(), Denied> {
+    let pod = candidate.pod;
+    if pod.waits() {
+        return Ok(());
     }
-    Err(why)
+    deny(
+        "NoSuccessor",
+        format!("{} does not wait for the lock", pod.id.name),
+    )
 }
 
-/// Whether a pod waits, without contradiction, and answers now.
-pub fn fit(view: &View<'_>, pod: &Pod) -> Result<(), Denied> {
-    let name = &pod.id.name;
-    if view.rules.on(Rule::SuccessorWaits) && !pod.waits() {
-        return deny("NoSuccessor", format!("{name} does not wait for the lock"));
-    }
-    if view.rules.on(Rule::SuccessorWaits) {
-        doubtful(pod)?;
-    }
-    if let Some(version) = &pod.contradicting_version {
-        return deny(
+fn is_the_version_it_should_be(candidate: &Candidate<'_>) -> Result<(), Denied> {
+    let name = &candidate.pod.id.name;
+    match &candidate.pod.contradicting_version {
+        Some(version) => deny(
             "VersionDiffers",
             format!(
                 "{name} says that it is version {version}: set spec.version to what the image holds"
             ),
-        );
+        ),
+        None => Ok(()),
     }
-    // Who answers at the address of a machine that was lost may be somebody else, and a container that has
-    // ended refuses connections for as long as its network is there.
+}
+
+/// Who answers at the address of a machine that was lost may be somebody else, and a container that has
+/// ended refuses connections for as long as its network is there.
+fn is_still_there(candidate: &Candidate<'_>) -> Result<(), Denied> {
+    let pod = candidate.pod;
     let gone = if pod.stranded {
         Some("its machine does not report")
     } else {
         pod.log_ended
             .then_some("its log has ended, and its container with it")
     };
-    if view.rules.on(Rule::SuccessorAnswers)
-        && let Some(why) = gone
-    {
-        return deny("SuccessorNotSeen", format!("{name} waited, but {why}"));
+    match gone {
+        Some(why) => deny(
+            "SuccessorNotSeen",
+            format!("{} waited, but {why}", pod.id.name),
+        ),
+        None => Ok(()),
     }
+}
+
+/// S5: it answers now.
+fn answers(candidate: &Candidate<'_>) -> Result<(), Denied> {
+    let pod = candidate.pod;
     let answers = pod.contact.is_some_and(|contact| {
-        contact.at >= before(view.now, FRESH)
+        contact.at >= before(candidate.view.now, FRESH)
             && matches!(contact.answer, Answered::Refused | Answered::Kubelet)
     });
-    if view.rules.on(Rule::SuccessorAnswers) && !answers {
-        return deny(
-            "SuccessorNotSeen",
-            format!("{name} waited, but does not answer now"),
-        );
+    if answers {
+        return Ok(());
     }
-    Ok(())
+    deny(
+        "SuccessorNotSeen",
+        format!("{} waited, but does not answer now", pod.id.name),
+    )
 }
 
 /// An operator that is cut off from the ports of all pods would find every active silent: the successor's own
 /// port has to be in sight.
-fn in_sight(pod: &Pod) -> Result<(), Denied> {
+fn is_in_sight(candidate: &Candidate<'_>) -> Result<(), Denied> {
+    let pod = candidate.pod;
     let refused = |contact: Contact| contact.answer == Answered::Refused;
-    if pod.contact.is_some_and(refused) {
+    if candidate.purpose != Purpose::Unresponsive || pod.contact.is_some_and(refused) {
         return Ok(());
     }
     deny(
@@ -195,6 +282,15 @@ fn in_sight(pod: &Pod) -> Result<(), Denied> {
             pod.id.name
         ),
     )
+}
+
+/// S1, S9: the database does not say otherwise.
+fn database_agrees(candidate: &Candidate<'_>) -> Result<(), Denied> {
+    let Candidate { view, pod, .. } = candidate;
+    match candidate.active {
+        Some(active) => evidence::permits(&view.seen.database, active, pod, view.now),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

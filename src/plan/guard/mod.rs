@@ -1,6 +1,10 @@
 //! The rules that every stop and every creation passes. A stop without a [`Permit`] does not compile,
 //! and only this room makes one.
+//!
+//! What has to hold for each kind of stop, and for a creation, is a table of checks beside it: `CHECKS` in `handover` and
+//! `others`, `FOR_GOOD` and `FOR_NOW` in `creation`.
 
+mod check;
 mod creation;
 mod denials;
 mod handover;

@@ -1,7 +1,8 @@
 //! What has to hold before any other pod is stopped (rules S2, S3), and the two stops for which little has to: the end
 //! that the user asked for, and that of a pod on another database.
 
-use super::denials::{order_unknown, still_stopping};
+use super::check::{Check, run};
+use super::denials::{no_other_stop, order_unknown};
 use super::permit::Permit;
 use jiff::Timestamp;
 
@@ -12,63 +13,119 @@ use crate::plan::limits::{BACKOFF, FRESH, TAKEOVER, before};
 use crate::plan::safety::Rule;
 use crate::plan::view::View;
 
-/// S2: no other stop is under way.
-pub fn one_stop(view: &View<'_>) -> Result<(), Denied> {
-    match view.roles.stopping.first() {
-        Some(pod) if view.rules.on(Rule::OneStop) => Err(still_stopping(pod)),
-        _ => Ok(()),
-    }
+/// A pod that is not the active, about to be stopped.
+struct Other<'v> {
+    view: &'v View<'v>,
+    pod: &'v Pod,
+    cause: &'v Cause,
+    /// Not even started, or not running: nothing is lost by its end. S6 still counts it.
+    harmless: bool,
+    /// The pod that goes on where this one does not.
+    covers: Option<&'v Pod>,
+}
+
+impl Other<'_> {
+    const CHECKS: [Check<Self>; 7] = [
+        Check::of(Rule::OneStop, |stop| no_other_stop(stop.view)),
+        Check::always(order_is_known),
+        Check::always(is_not_active),
+        Check::always(no_takeover_is_awaited),
+        Check::always(is_down_if_rolled_back),
+        Check::of(Rule::ActiveSeen, somebody_covers),
+        Check::always(is_in_back_off),
+    ];
+}
+
+/// Any pod, about to be stopped for a reason that overrules the other checks.
+struct Any<'v> {
+    view: &'v View<'v>,
+}
+
+impl Any<'_> {
+    const CHECKS: [Check<Self>; 1] = [Check::of(Rule::OneStop, |stop| no_other_stop(stop.view))];
 }
 
 /// S2, S3: a pod that is not the active may be stopped.
 pub fn stop_other(view: &View<'_>, pod: &Pod, cause: Cause) -> Result<Permit, Denied> {
-    one_stop(view)?;
-    if view.roles.order_unknown {
+    let harmless = match &pod.container {
+        Container::NotStarted { .. } | Container::Down { .. } => true,
+        Container::Running { .. } | Container::Ended { .. } => false,
+    };
+    let covers = view
+        .roles
+        .active_at_work()
+        .or_else(|| another_waits(view, pod))
+        .filter(|_| !harmless);
+    let stop = Other {
+        view,
+        pod,
+        cause: &cause,
+        harmless,
+        covers,
+    };
+    run(&Other::CHECKS, &stop, view.rules)?;
+    Ok(Permit::of(pod, cause, false).relying_on(covers))
+}
+
+fn order_is_known(stop: &Other<'_>) -> Result<(), Denied> {
+    if stop.view.roles.order_unknown {
         return Err(order_unknown());
     }
-    if view.roles.is_active(pod) {
-        return deny("IsActive", format!("{} holds the lock", pod.id.name));
+    Ok(())
+}
+
+fn is_not_active(stop: &Other<'_>) -> Result<(), Denied> {
+    if stop.view.roles.is_active(stop.pod) {
+        return deny("IsActive", format!("{} holds the lock", stop.pod.id.name));
     }
+    Ok(())
+}
+
+fn no_takeover_is_awaited(stop: &Other<'_>) -> Result<(), Denied> {
+    let view = stop.view;
     // That takeover has failed, which is known: nothing depends on its stop any more.
-    let failed = cause == Cause::RolledBack;
+    let failed = *stop.cause == Cause::RolledBack;
     if !failed && takeover_awaited(view, before(view.now, view.roles.rescue)) {
         return deny(
             "TakeoverAwaited",
             "the active was stopped and its successor has not taken over yet",
         );
     }
-    let harmless = match &pod.container {
-        // Not even started, or not running: nothing is lost by its end. S6 still counts it.
-        Container::NotStarted { .. } | Container::Down { .. } => true,
-        Container::Running { .. } | Container::Ended { .. } => false,
-    };
-    if cause == Cause::RolledBack && !harmless {
+    Ok(())
+}
+
+fn is_down_if_rolled_back(stop: &Other<'_>) -> Result<(), Denied> {
+    if *stop.cause == Cause::RolledBack && !stop.harmless {
         return deny(
             "ActiveNotSeen",
-            format!("{} runs: it may have the lock", pod.id.name),
+            format!("{} runs: it may have the lock", stop.pod.id.name),
         );
     }
-    let covers = view
-        .roles
-        .active_at_work()
-        .or_else(|| another_waits(view, pod))
-        .filter(|_| !harmless);
-    if view.rules.on(Rule::ActiveSeen) && !harmless && covers.is_none() {
+    Ok(())
+}
+
+/// S3: a pod that runs may be the one that takes over, unless another one is seen to be it.
+fn somebody_covers(stop: &Other<'_>) -> Result<(), Denied> {
+    if !stop.harmless && stop.covers.is_none() {
         return deny(
             "ActiveNotSeen",
             format!(
                 "{} is not stopped while no active is seen at work: it may be the one that takes over",
-                pod.id.name
+                stop.pod.id.name
             ),
         );
     }
-    if cause == Cause::BackOff && !backed_off(view, pod) {
+    Ok(())
+}
+
+fn is_in_back_off(stop: &Other<'_>) -> Result<(), Denied> {
+    if *stop.cause == Cause::BackOff && !backed_off(stop.view, stop.pod) {
         return deny(
             "NotInBackOff",
-            format!("{} is not in back-off", pod.id.name),
+            format!("{} is not in back-off", stop.pod.id.name),
         );
     }
-    Ok(Permit::of(pod, cause, false).relying_on(covers))
+    Ok(())
 }
 
 /// A handover has begun since `since`, and nobody has taken over: it is not to be forgotten for another
@@ -123,7 +180,7 @@ pub fn backed_off(view: &View<'_>, pod: &Pod) -> bool {
 
 /// The user asked for an end: standbys first, then the active, one at a time.
 pub fn stop_for_end(view: &View<'_>) -> Result<Option<Permit>, Denied> {
-    one_stop(view)?;
+    run(&Any::CHECKS, &Any { view }, view.rules)?;
     let next = view
         .roles
         .pods()
@@ -138,6 +195,6 @@ pub fn stop_foreign(view: &View<'_>) -> Result<Option<Permit>, Denied> {
     let Some(pod) = view.roles.foreign.iter().find(|pod| !pod.deleted) else {
         return Ok(None);
     };
-    one_stop(view)?;
+    run(&Any::CHECKS, &Any { view }, view.rules)?;
     Ok(Some(Permit::of(pod, Cause::Foreign, false)))
 }

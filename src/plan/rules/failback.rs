@@ -86,6 +86,16 @@ pub fn remember(memory: &mut Memory, finished: Option<&LastHandover>, look: &Loo
     memory.going_back = anything.then_some(going);
 }
 
+/// The active is about to go back.
+pub fn note(memory: &mut Memory, look: &Look<'_>) {
+    let generation = look.seen.intent.generation;
+    let going = memory.going_back.get_or_insert_with(|| GoingBack {
+        generation,
+        ..GoingBack::default()
+    });
+    going.since.get_or_insert(look.now);
+}
+
 /// A switchover that was made since: a person has taken it in hand.
 fn moved_by_hand(known: &GoingBack, memory: &Memory) -> bool {
     let switchover = memory.switchover.as_ref();

@@ -8,11 +8,9 @@ use jiff::Timestamp;
 use crate::api::{CheckFailed, Memory};
 use crate::observe::{Pod, Revision};
 use crate::plan::cause::{Cause, Denied};
-use crate::plan::decision::Decision;
-use crate::plan::evidence;
+use crate::plan::decision::{Decision, Note};
 use crate::plan::limits::{DATABASE_DOUBT, before};
 use crate::plan::rules::{late, repair, steady};
-use crate::plan::safety::Rule;
 use crate::plan::step::{Blocked, Situation, Step};
 use crate::plan::view::{Look, View};
 use crate::plan::{guard, moves, places};
@@ -197,7 +195,7 @@ fn take_back(view: &View<'_>, made: &[&Pod], target: &Revision) -> Decision {
 /// Nothing is made of the wanted revision: all else is kept as it should be.
 fn hold_as_it_is(view: &View<'_>) -> Decision {
     let decided = repair::hold_quietly(view);
-    let idle = decided.create.is_none() && decided.stop.is_none();
+    let idle = decided.waits();
     let surplus = view.live.len() > view.seen.intent.replicas && places::leaving(view).is_empty();
     if idle && surplus {
         return steady::trim(view);
@@ -215,12 +213,10 @@ fn check(view: &View<'_>, target: &Revision, pod: &Pod) -> Decision {
             return repair::await_standby(view, target, pod);
         };
         decided.situation.blocked = Some(late.clone());
-        decided.check_failed = Some(late);
-        return decided;
+        return decided.noting(Note::CheckFailed(late));
     }
-    let Err(denied) = passes(view, pod) else {
-        decided.checked = true;
-        return decided;
+    let Err(denied) = guard::fit(view, pod) else {
+        return decided.noting(Note::Checked);
     };
     let patience = patience(&denied, view.seen.intent.standby_timeout);
     let failed = patience
@@ -231,19 +227,11 @@ fn check(view: &View<'_>, target: &Revision, pod: &Pod) -> Decision {
         message: denied.message,
         stalled: failed,
     };
-    decided.check_failed = failed.then(|| blocked.clone());
-    decided.situation.blocked = Some(blocked);
-    decided
-}
-
-/// Whether a pod waits as the successor of the active would have to.
-fn passes(view: &View<'_>, pod: &Pod) -> Result<(), Denied> {
-    guard::fit(view, pod)?;
-    match view.active() {
-        Some(active) if view.rules.on(Rule::DatabaseAgrees) => {
-            evidence::permits(&view.seen.database, active, pod, view.now)
-        }
-        _ => Ok(()),
+    decided.situation.blocked = Some(blocked.clone());
+    if failed {
+        decided.noting(Note::CheckFailed(blocked))
+    } else {
+        decided
     }
 }
 

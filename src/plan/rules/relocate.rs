@@ -5,7 +5,7 @@ use crate::api::names::PREFERRED;
 use crate::api::{Asked, AskedState};
 use crate::observe::{Pod, Revision};
 use crate::plan::cause::{Cause, Purpose};
-use crate::plan::decision::Decision;
+use crate::plan::decision::{Decision, Note};
 use crate::plan::guard::Goal;
 use crate::plan::rules::{failback, late, requests, rollout};
 use crate::plan::step::{Blocked, Situation, Step};
@@ -36,9 +36,12 @@ fn due(view: &View<'_>) -> Option<Decision> {
         return None;
     }
     let wish = wish(view, active)?;
-    let mut decided = go(view, active, active.revision.as_ref()?, &wish)?;
-    decided.goes_back = wish.purpose == Purpose::Failback;
-    Some(decided)
+    let decided = go(view, active, active.revision.as_ref()?, &wish)?;
+    Some(if wish.purpose == Purpose::Failback {
+        decided.noting(Note::GoesBack)
+    } else {
+        decided
+    })
 }
 
 /// The next step of a move of this active. Nothing is stopped for it before all but those that could win
@@ -90,7 +93,7 @@ pub fn go(view: &View<'_>, active: &Pod, revision: &Revision, wish: &Wish<'_>) -
     }
     let decided = moves::hand_over(view, &goal);
     // A pod made now is one of those that may succeed, unless a certain one is to.
-    Some(if decided.stop.is_none() && wish.to.is_none() {
+    Some(if !decided.stops() && wish.to.is_none() {
         meanwhile(view, decided, revision)
     } else {
         decided
@@ -104,7 +107,7 @@ fn meanwhile(view: &View<'_>, waits: Decision, revision: &Revision) -> Decision 
         return waits;
     }
     let mut repair = moves::make(view, revision, Step::Restoring);
-    if repair.create.is_none() {
+    if !repair.creates() {
         return waits;
     }
     repair.situation.blocked = waits.situation.blocked;
@@ -222,7 +225,10 @@ fn surge_elsewhere(view: &View<'_>, revision: &Revision) -> Decision {
 
 /// Stops a pod for a move to another one. The rollout that it may be of waits for the move.
 fn set_aside(view: &View<'_>, pod: &Pod, revision: &Revision) -> Decision {
-    let mut decided = moves::stop(view, pod, Cause::Aside);
-    decided.set_aside = decided.stop.is_some() && pod.revision.as_ref() != Some(revision);
-    decided
+    let decided = moves::stop(view, pod, Cause::Aside);
+    if decided.stops() && pod.revision.as_ref() != Some(revision) {
+        decided.noting(Note::SetAside)
+    } else {
+        decided
+    }
 }

@@ -4,7 +4,7 @@
 use crate::api::FailedHow;
 use crate::observe::{Container, Pod, Revision};
 use crate::plan::cause::Cause;
-use crate::plan::decision::Decision;
+use crate::plan::decision::{Decision, Note};
 use crate::plan::limits::before;
 use crate::plan::rules::late;
 use crate::plan::step::{Blocked, Situation, Step};
@@ -107,10 +107,7 @@ pub fn restoring(view: &View<'_>, target: &Revision) -> Decision {
         }
         if gives_up(view, target, pod) {
             let why = situation.blocked.as_ref().map(|late| late.message.clone());
-            return Decision {
-                failed: Some((FailedHow::Late, why)),
-                ..Decision::nothing(situation)
-            };
+            return Decision::nothing(situation).noting(Note::Failed(FailedHow::Late, why));
         }
     } else if !view.roles.stopping.is_empty() {
         return moves::still_stopping(view, Step::AwaitingTakeover);
@@ -122,10 +119,8 @@ pub fn restoring(view: &View<'_>, target: &Revision) -> Decision {
 pub fn await_standby(view: &View<'_>, target: &Revision, coming: &Pod) -> Decision {
     let step = Step::AwaitingStandby;
     if let Some(because) = took_the_room(view, target, coming) {
-        return Decision {
-            failed: Some((FailedHow::GivenUp, Some(because))),
-            ..Decision::nothing(Situation::at(step).about(&coming.id.name))
-        };
+        return Decision::nothing(Situation::at(step).about(&coming.id.name))
+            .noting(Note::Failed(FailedHow::GivenUp, Some(because)));
     }
     let mut decided = from_what_worked(view, target, coming)
         .unwrap_or_else(|| Decision::nothing(Situation::at(step)));

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::api::{Asked, AskedState, Memory};
 use crate::plan::cause::Purpose;
-use crate::plan::decision::Decision;
+use crate::plan::decision::{Decision, Note};
 use crate::plan::limits::before;
 use crate::plan::places;
 use crate::plan::step::{Situation, Step};
@@ -271,8 +271,8 @@ pub fn refuse_all(view: &View<'_>) -> Option<Decision> {
 }
 
 pub fn refuse(view: &View<'_>, purpose: Purpose, why: String) -> Decision {
-    let mut decided = Decision::nothing(Situation::at(Step::Steady));
-    decided.refused = Some((purpose, why));
+    let mut decided =
+        Decision::nothing(Situation::at(Step::Steady)).noting(Note::Refused(purpose, why));
     decided.situation.until = Some(view.now);
     decided
 }

@@ -33,7 +33,7 @@ pub fn settle(view: &View<'_>) -> Option<Decision> {
     let soon = view.now.checked_add(LOST).unwrap_or(view.now);
     if view.live.is_empty() || until > soon {
         let decided = repair::hold_quietly(view);
-        if view.live.is_empty() || decided.create.is_some() {
+        if view.live.is_empty() || decided.creates() {
             return Some(decided);
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::api::{Attempt, FailedHow, Memory, Trial};
 use crate::node::NodeVersion;
 use crate::observe::{Observation, Pod, Revision, Wanted};
-use crate::plan::decision::Decision;
+use crate::plan::decision::{Decision, Note};
 use crate::plan::guard::Permit;
 use crate::plan::limits::{CRASH_LOOP, before};
 use crate::plan::rules::{rollback, takeover};
@@ -258,16 +258,13 @@ pub fn failed(memory: &mut Memory, how: FailedHow, because: Option<String>, look
 
 /// A handover after which nobody serves has failed.
 pub fn decide(view: &View<'_>) -> Option<Decision> {
-    let failed = no_takeover(view)?;
-    let situation = Situation::at(Step::Holding).blocked(told(&failed));
-    Some(Decision {
-        failed: Some(failed),
-        ..Decision::nothing(situation)
-    })
+    let (how, because) = no_takeover(view)?;
+    let situation = Situation::at(Step::Holding).blocked(told(how, because.as_deref()));
+    Some(Decision::nothing(situation).noting(Note::Failed(how, because)))
 }
 
 /// A stop of the active was over long ago, and nobody serves.
-pub fn no_takeover(view: &View<'_>) -> Option<(FailedHow, Option<String>)> {
+fn no_takeover(view: &View<'_>) -> Option<(FailedHow, Option<String>)> {
     let stop = view.memory.stopping.as_ref().filter(|stop| stop.active)?;
     let over = !view.roles.stopping.iter().any(|pod| pod.id.uid == stop.uid);
     let wanted = view
@@ -297,13 +294,14 @@ fn last_words(view: &View<'_>) -> Option<String> {
     view.seen.pods.iter().filter_map(words).next_back()
 }
 
+/// What is known of the failure of the wanted revision.
 pub fn known(view: &View<'_>) -> Blocked {
     let how = view.memory.failed_how.unwrap_or(FailedHow::Late);
-    told(&(how, view.memory.failed_because.clone()))
+    told(how, view.memory.failed_because.as_deref())
 }
 
-pub fn told((how, because): &(FailedHow, Option<String>)) -> Blocked {
-    let because = because.as_deref();
+/// A failure, for people.
+fn told(how: FailedHow, because: Option<&str>) -> Blocked {
     let (reason, what) = match how {
         FailedHow::GivenUp => (
             "RolloutGivenUp",

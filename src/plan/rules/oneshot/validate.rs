@@ -5,7 +5,7 @@ use crate::node::Verdict;
 use crate::observe;
 use crate::observe::{Checked, Observation, PodId, Revision, Wanted};
 use crate::plan::acts::Act;
-use crate::plan::decision::Decision;
+use crate::plan::decision::{Decision, Note};
 use crate::plan::limits::before;
 use crate::plan::rules::{late, oneshot, repair};
 use crate::plan::step::{Blocked, Situation, Step};
@@ -126,13 +126,12 @@ pub fn decide(view: &View<'_>, target: &Revision) -> Option<Decision> {
         validation.attempt += 1;
     }
     let mut decided = repair::hold_quietly(view);
-    if decided.create.is_none() && decided.stop.is_none() {
+    if decided.waits() {
         let name = pod_name(&view.seen.intent.node, &validation);
         decided.situation = Situation::at(Step::Validating).about(&name);
     }
     decided.situation.blocked = keeps_from_passing(view, &validation, pod);
-    decided.validation = Some(validation);
-    Some(decided)
+    Some(decided.noting(Note::Validates(validation)))
 }
 
 /// What keeps the check of `target` from being passed, where no pod of it is made before.
