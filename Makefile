@@ -33,7 +33,7 @@ postgres:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(CLUSTER) packages postgresql
 
 model: ## The deep walks of the planner's model, for a change of the planner: about 11 minutes on 2 cores, without the build.
-	cargo test --locked --release -p chainlink-operator --lib plan::model::deep::deep_ -- --ignored --show-output
+	cargo test --locked --release -p chainlink-operator --lib plan::tests::model::deep::deep_ -- --ignored --show-output
 
 cluster: ## Bring up the real cluster (the first time builds Kubernetes: about 20 minutes).
 	$(CLUSTER) up >/dev/null

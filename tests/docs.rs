@@ -60,27 +60,34 @@ fn every_reason_is_explained() {
         "src/report/conditions.rs",
         "src/report/lock_verified.rs",
         "src/report/events.rs",
-        "src/plan/guard.rs",
-        "src/plan/database.rs",
-        "src/plan/failure.rs",
-        "src/plan/lateness.rs",
+        "src/plan/decide.rs",
+        "src/plan/evidence.rs",
+        "src/plan/guard/creation.rs",
+        "src/plan/guard/denials.rs",
+        "src/plan/guard/handover.rs",
+        "src/plan/guard/others.rs",
         "src/plan/moves.rs",
-        "src/plan/neighbours.rs",
-        "src/plan/rollout.rs",
-        "src/plan/steady.rs",
-        "src/plan/validate.rs",
-        "src/plan/held.rs",
-        "src/plan/relocate.rs",
+        "src/plan/rules/external.rs",
+        "src/plan/rules/hold.rs",
+        "src/plan/rules/intent.rs",
+        "src/plan/rules/late.rs",
+        "src/plan/rules/oneshot/validate.rs",
+        "src/plan/rules/pause.rs",
+        "src/plan/rules/relocate.rs",
+        "src/plan/rules/rollout.rs",
+        "src/plan/rules/steady.rs",
+        "src/plan/rules/verdict.rs",
+        "src/plan/rules/wrong_database.rs",
         "src/build/resolve.rs",
         "src/build/variables.rs",
         "src/build/options.rs",
-        "src/controller/pass/dereference.rs",
-        "src/controller/pass/record.rs",
-        "src/controller/failures.rs",
-        "src/controller/pass/intent.rs",
-        "src/controller/pass/database.rs",
+        "src/controller/pass.rs",
+        "src/controller/status.rs",
+        "src/controller/troubles.rs",
+        "src/controller/intent.rs",
+        "src/controller/database.rs",
         "src/observe/database/ask.rs",
-        "src/domain/answer.rs",
+        "src/observe/database/word.rs",
     ];
     let mut reasons: BTreeSet<String> = BTreeSet::new();
     for file in files {
@@ -92,7 +99,7 @@ fn every_reason_is_explained() {
             reasons.extend(words.map(str::to_owned));
         }
     }
-    let steps = text("src/plan/situation.rs");
+    let steps = text("src/plan/step.rs");
     let steps = steps.split("pub enum Step {").nth(1).unwrap();
     let steps = steps.split('}').next().unwrap().lines();
     reasons.extend(

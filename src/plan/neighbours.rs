@@ -3,13 +3,13 @@
 
 use std::fmt;
 
-use super::census::Census;
-use super::database::{has_spoken_since, mode, unseen_holder};
-use super::guard::{Denied, deny};
-use super::situation::Blocked;
-use crate::api::Memory;
+use super::cause::{Denied, deny};
+use super::evidence::{has_spoken_since, mode, unseen_holder};
+use super::roles::Roles;
+use super::step::Blocked;
+use super::view::View;
+use crate::domain::{Claim, Holder, Revision};
 use crate::node::LockMode;
-use crate::observe::{Claim, Holder, Revision};
 
 /// The reason of a resource beside whose active another node works.
 pub const TWO_HOLDERS: &str = "TwoHolders";
@@ -32,15 +32,12 @@ impl fmt::Display for Claim {
 ///
 /// A revision that has held the lock is repaired beside what another resource only means to do, and beside another
 /// resource whose URL was read and not named: nobody else's claim is to keep a working node from its redundancy.
-pub(super) fn refuse(
-    census: &Census<'_>,
-    memory: &Memory,
-    revision: &Revision,
-) -> Result<(), Denied> {
-    let proven = memory.last_worked.as_ref() == Some(&revision.name);
+pub fn refuse(view: &View<'_>, revision: &Revision) -> Result<(), Denied> {
+    let roles = view.roles;
+    let proven = view.memory.last_worked.as_ref() == Some(&revision.name);
     let counts = |claim: &&Claim| !proven || (claim.same_key && claim.pod.is_some());
-    let mut claims = census.claims.iter().filter(counts);
-    if let Some(claim) = claims.find(|claim| !is_seen(census, claim, revision)) {
+    let mut claims = roles.claims.iter().filter(counts);
+    if let Some(claim) = claims.find(|claim| !is_seen(roles, claim, revision)) {
         let mode = LockMode::of(&revision.lock);
         let sees = mode
             .zip(claim.mode)
@@ -55,7 +52,7 @@ pub(super) fn refuse(
             },
         );
     }
-    let other = LockMode::of(&revision.lock).and_then(|mode| unseen_holder(census.verified, mode));
+    let other = LockMode::of(&revision.lock).and_then(|mode| unseen_holder(roles.verified, mode));
     match other {
         Some(other) => deny(LOCK_DIFFERS, format!("{other}, {}", way(revision))),
         None => Ok(()),
@@ -73,42 +70,42 @@ fn way(revision: &Revision) -> String {
 }
 
 /// A pod of a revision with an explicit `ADVISORY_LOCK_ID` beside one without, or the other way round.
-pub(super) fn hidden_message(pod: &str) -> String {
+pub fn hidden_message(pod: &str) -> String {
     format!(
         "{pod} was made without an explicit ADVISORY_LOCK_ID and takes a whole Secret as variables (config.envFrom), so it may use another id than the node's own, and then neither pod sees the other's lock. Set replicas: 0, wait until all pods are gone, then set it back. Where the operator may ask the database (databaseVerification of its chart), and that shows the lock of the node's own id as held by this pod, it goes on by itself"
     )
 }
 
 /// Whether the database shows that this is who holds the advisory lock of the node's own id.
-pub(super) fn has_the_known_lock(census: &Census<'_>, holder: &Holder) -> bool {
-    let word = census.verified.word.as_ref();
+pub fn has_the_known_lock(roles: &Roles<'_>, holder: &Holder) -> bool {
+    let word = roles.verified.word.as_ref();
     let said = word.and_then(|word| word.said.as_ref().ok());
     said.is_some_and(|said| said.advisory == *holder)
 }
 
 /// Whether one of the two waits for the other.
-fn is_seen(census: &Census<'_>, claim: &Claim, revision: &Revision) -> bool {
+fn is_seen(roles: &Roles<'_>, claim: &Claim, revision: &Revision) -> bool {
     let Some((ours, theirs)) = LockMode::of(&revision.lock).zip(claim.mode) else {
         return false;
     };
     let hidden = claim.lock_id_hidden || revision.lock_id_hidden;
     let shown = || {
         let mut holders = claim.addresses.iter().map(|at| Holder::Elsewhere(*at));
-        !revision.lock_id_hidden && holders.any(|holder| has_the_known_lock(census, &holder))
+        !revision.lock_id_hidden && holders.any(|holder| has_the_known_lock(roles, &holder))
     };
     ours.sees(theirs) && (!ours.sees_by_the_advisory_lock_alone(theirs) || !hidden || shown())
 }
 
 /// Another node works beside the active, by a lock that neither sees: whoever started the two.
-pub fn two_holders(census: &Census<'_>) -> Option<Blocked> {
-    let active = census.active.filter(|active| !census.unheard(active))?;
+pub fn two_holders(roles: &Roles<'_>) -> Option<Blocked> {
+    let active = roles.active.filter(|active| !roles.unheard(active))?;
     let revision = active.revision.as_ref()?;
     let name = &active.id.name;
-    let mut claims = census.claims.iter();
-    let beside = claims.find(|claim| claim.works && !is_seen(census, claim, revision));
+    let mut claims = roles.claims.iter();
+    let beside = claims.find(|claim| claim.works && !is_seen(roles, claim, revision));
     let by_database = || {
-        let mode = mode(active).filter(|_| has_spoken_since(census.verified, active))?;
-        unseen_holder(census.verified, mode)
+        let mode = mode(active).filter(|_| has_spoken_since(roles.verified, active))?;
+        unseen_holder(roles.verified, mode)
     };
     let beside = beside.map(Claim::to_string).or_else(by_database)?;
     let how = mode(active).map_or("another lock", LockMode::env_value);

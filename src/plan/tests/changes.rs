@@ -1,8 +1,8 @@
 //! Changes of the spec: what is made, replaced and stopped, in which order.
 
 use super::world::{STANDBY_TIMEOUT, World, blocked, configured, nothing, v1, v2, v3};
+use crate::domain::{Pulled, Trouble};
 use crate::node::ExitKind;
-use crate::observe::{Pulled, Trouble};
 use crate::plan::Step;
 
 #[test]

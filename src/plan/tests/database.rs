@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::world::{World, blocked, nothing, v1, v2, version};
 use crate::api::Verification;
+use crate::domain::{DatabaseWord, Holder, PodId, Says, Silence};
 use crate::node::database::SessionOf;
-use crate::observe::{DatabaseWord, Holder, PodId, Says, Silence};
 use crate::plan::{Census, Evidence, RESCUE, Step, of_active};
 
 /// `a` is active, `b` waits for it: one pass before the stop.

@@ -2,7 +2,7 @@
 
 use super::world::{World, blocked, v1, v2};
 use crate::api::Verification;
-use crate::observe::{Holder, Says, Silence};
+use crate::domain::{Holder, Says, Silence};
 use crate::plan::{is_due, is_stale};
 
 fn due(world: &World) -> bool {

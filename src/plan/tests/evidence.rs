@@ -1,7 +1,7 @@
 //! What a look proves, and what it does not.
 
 use super::world::{World, v1, v2};
-use crate::observe::{Answered, Contact};
+use crate::domain::{Answered, Contact};
 use crate::plan::{Act, Census, Step};
 
 #[test]

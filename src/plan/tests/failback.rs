@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::relocation::{machine, pair};
 use super::world::{World, nothing, v1, v2};
-use crate::observe::Preferred;
+use crate::domain::Preferred;
 
 pub(super) fn at_home_in_zone_b(automatic: Option<u64>) -> World {
     let mut world = pair();
@@ -107,7 +107,7 @@ impl World {
     }
 
     fn newest_at_home(&self) -> String {
-        let home = |pod: &&crate::observe::Pod| pod.machine.as_deref() == Some("machine-b");
+        let home = |pod: &&crate::domain::Pod| pod.machine.as_deref() == Some("machine-b");
         self.pods.iter().rfind(home).unwrap().id.name.clone()
     }
 

@@ -1,8 +1,8 @@
 //! What happens without being asked for: takeovers, losses, databases that go away.
 
 use super::world::{World, blocked, configured, locked, nothing, v1, v2};
+use crate::domain::Took;
 use crate::node::ExitKind;
-use crate::observe::Took;
 use crate::plan::Step;
 
 fn pair() -> World {
@@ -455,7 +455,7 @@ fn a_database_that_is_never_reached_is_told_in_the_nodes_words_and_in_a_status_o
 fn a_pod_whose_database_is_back_is_replaced_at_once() {
     let mut world = pair();
     world.crashes("b", ExitKind::DatabaseAway, "connection refused");
-    if let crate::observe::Container::Down { restarts, .. } = &mut world.pod("b").container {
+    if let crate::domain::Container::Down { restarts, .. } = &mut world.pod("b").container {
         *restarts = 3;
     }
     assert_eq!(world.obey(), ["unready b"]);

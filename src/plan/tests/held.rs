@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::world::{World, blocked, nothing, v1, v2, v3};
 use crate::api::{OpenTime, Schedule};
-use crate::observe::Approved;
+use crate::domain::Approved;
 use crate::plan::Step;
 
 fn pair() -> World {
@@ -20,7 +20,7 @@ fn for_approval() -> World {
     world
 }
 
-fn approve(world: &mut World, revision: &crate::observe::Revision) {
+fn approve(world: &mut World, revision: &crate::domain::Revision) {
     world.intent.wishes.approval = Some(Approved {
         revision: Some(revision.name.clone()),
     });
@@ -160,11 +160,11 @@ fn an_automatic_fail_back_waits_for_its_window_too() {
 
     let mut world = pair();
     world.intent.wishes.windows = nightly();
-    world.intent.wishes.preferred = Some(crate::observe::Preferred {
+    world.intent.wishes.preferred = Some(crate::domain::Preferred {
         labels: BTreeMap::from([("zone".to_owned(), "b".to_owned())]),
         automatic_after: Some(Duration::from_secs(300)),
     });
-    let home = crate::observe::Machine {
+    let home = crate::domain::Machine {
         labels: BTreeMap::from([("zone".to_owned(), "b".to_owned())]),
         emptying: None,
         ready: true,
@@ -324,7 +324,7 @@ fn half_way(replicas: usize, surge: usize) -> World {
 impl World {
     /// Pods that were made come to wait, those that were stopped go; the active stays.
     fn settle_pods(&mut self) {
-        self.pull_comes_to(&crate::observe::Pulled::Yes);
+        self.pull_comes_to(&crate::domain::Pulled::Yes);
         self.pods.retain(|pod| !pod.deleted);
         let names: Vec<String> = self.pods.iter().map(|pod| pod.id.name.clone()).collect();
         for name in names {

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::world::{World, blocked, locked, nothing, v1};
 use crate::api::Verification;
+use crate::domain::{Claim, Holder, PodId, Revision, Says, Silence};
 use crate::node::LockMode;
-use crate::observe::{Claim, Holder, PodId, Revision, Says, Silence};
 use crate::plan::{Evidence, TWO_HOLDERS, is_due, of_active};
 
 const CLIENT: &str = "5f0cd4de-2d9b-4d1c-9c1f-6d2a1f0e8b11";

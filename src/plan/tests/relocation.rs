@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::world::{World, blocked, nothing, v1, v2};
 use crate::api::{Asked, AskedState};
-use crate::observe::{Machine, Switchover};
+use crate::domain::{Machine, Switchover};
 use crate::plan::{Act, Step};
 
 pub(super) fn machine(emptying: bool, zone: &str) -> Machine {
@@ -518,7 +518,7 @@ fn a_switchover_in_vain_says_that_the_active_was_not_stopped() {
     assert!(message.contains("the active was not stopped"), "{message}");
 }
 
-fn place_of(plan: &crate::plan::Plan) -> crate::plan::Place {
+fn place_of(plan: &crate::plan::Plan) -> crate::domain::Place {
     let place = plan.acts.iter().find_map(|act| match act {
         Act::Create { place, .. } => Some(place.clone()),
         _ => None,

@@ -1,7 +1,7 @@
 //! Rest: nothing to do means nothing done and nothing written.
 
 use super::world::{World, nothing, v1, v2};
-use crate::observe::Wanted;
+use crate::domain::Wanted;
 use crate::plan::{Plan, Step, plan};
 
 /// Plans again and again from what was remembered, with time passing.

@@ -1,7 +1,7 @@
 //! Nodes whose port can't be reached from here, as behind a mesh: kubelets answer for them.
 
 use super::world::*;
-use crate::observe::{Approved, Took};
+use crate::domain::{Approved, Took};
 use crate::plan::Step;
 
 /// A resource whose ports have never answered.

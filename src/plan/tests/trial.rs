@@ -2,8 +2,8 @@
 
 use super::world::*;
 use crate::api::FailedHow;
+use crate::domain::{Container, Revision};
 use crate::node::ExitKind;
-use crate::observe::{Container, Revision};
 
 fn changed() -> Revision {
     configured("2.28.0", "changed")

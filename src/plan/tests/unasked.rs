@@ -1,7 +1,7 @@
 //! What nobody has allowed yet is not done either where nothing is left of what worked.
 
 use super::world::*;
-use crate::observe::Approved;
+use crate::domain::Approved;
 
 fn single() -> World {
     World::with(1).active("a", &v1()).at_rest()

@@ -1,8 +1,8 @@
 //! The node's own check of a configuration, before a pod is replaced for it.
 
 use super::world::*;
+use crate::domain::{Checked, Revision, Trouble};
 use crate::node::Verdict;
-use crate::observe::{Checked, Revision, Trouble};
 use crate::plan::Step;
 
 /// A newer version whose configuration can be checked.

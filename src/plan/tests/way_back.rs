@@ -3,8 +3,8 @@
 
 use super::world::*;
 use crate::api::{Creation, FailedHow, Migrated, Verification};
+use crate::domain::{Container, Holder, PodId, Says, Silence};
 use crate::node::ExitKind;
-use crate::observe::{Container, Holder, PodId, Says, Silence};
 use crate::plan::is_due;
 
 const SCHEMA: Migrated = Migrated {

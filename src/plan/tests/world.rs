@@ -6,12 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::Memory;
-use crate::node::ExitKind;
-use crate::observe::{
+use crate::domain::{
     Answered, Checked, Claim, Contact, Container, DatabaseWord, Exit, Intent, Machine, Observation,
     Pod, PodId, Problem, Pull, Pulled, RefusedStop, Revision, Says, Silence, Took, Trouble,
     Validation, Verified, Wanted, Wishes,
 };
+use crate::node::ExitKind;
 use crate::plan::{Act, Cause, Plan, Situation, plan};
 
 pub const SETTLE: u64 = 5;

@@ -1,0 +1,54 @@
+//! What is to be done to the cluster: what the planner hands out. Data only.
+
+use std::time::Duration;
+
+use super::guard::Permit;
+use super::step::Situation;
+use crate::api::{LastHandover, Memory};
+use crate::domain::{Place, PodId};
+
+/// What is to be done now.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// To be written, with the resource's `resourceVersion`, before the acts (rule S4).
+    pub memory: Memory,
+    /// In this order. At most one is a stop, and it comes last.
+    pub acts: Vec<Act>,
+    /// What is going on, for people.
+    pub situation: Situation,
+    /// A handover or failover that this look shows to have ended.
+    pub finished: Option<LastHandover>,
+    /// When to look again if nothing happens before.
+    pub again: Duration,
+    /// How many standbys have to stay while pods are evicted.
+    pub standbys_kept: usize,
+}
+
+/// One act on the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Make the pod that `memory.creating` names.
+    Create {
+        pod: String,
+        revision: String,
+        place: Place,
+    },
+    /// Make a pod that pulls the image of a revision on one machine.
+    Pull {
+        pod: String,
+        revision: String,
+        machine: String,
+    },
+    /// Make a pod that checks the configuration of a revision.
+    Validate { pod: String, revision: String },
+    /// Remove a pod that pulled an image, or checked a configuration.
+    EndErrand { pod: PodId },
+    /// Move the active role label.
+    Label { pod: PodId, active: bool },
+    /// Set the readiness gate.
+    Gate { pod: PodId, ready: bool },
+    /// Remove a pod that can't run again.
+    Tidy { pod: PodId },
+    /// Delete a pod that runs, or may.
+    Stop(Permit),
+}

@@ -1,0 +1,115 @@
+//! When the database is asked: the planner's own question of whether its last answer is still good.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::acts::{Act, Plan};
+use super::evidence::{is_of_database, migrated_by};
+use super::given::Given;
+use super::limits::{BOOT, before};
+use super::neighbours::TWO_HOLDERS;
+use super::roles::Roles;
+use super::rules::rollback;
+use super::safety::Rules;
+use super::step::Step;
+use super::view::Look;
+use crate::domain::{DatabaseWord, Observation, Verified};
+
+/// Between two questions when none is urgent, also while a rollout is stuck.
+const NOW_AND_THEN: Duration = Duration::from_secs(60);
+/// An answer that is older is asked for again right before a stop, for which it has to be fresh (rule S5).
+const BEFORE_A_STOP: Duration = Duration::from_secs(1);
+/// While several pods have taken a lock.
+const IN_DOUBT: Duration = Duration::from_secs(5);
+/// A database that did not answer is not asked again for so long: a stop does not wait twice. Nor is one that is
+/// too new for the spec: it may have been restored.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether the last answer is too old for a stop.
+pub fn is_stale(verified: &Verified, now: Timestamp) -> bool {
+    let word = verified.word.as_ref();
+    let patience = match word.map(|word| &word.said) {
+        Some(Err(_)) => PATIENCE,
+        Some(Ok(_)) | None => BEFORE_A_STOP,
+    };
+    is_older(word, patience, now)
+}
+
+/// Whether the database is to be asked before this plan is carried out.
+pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
+    if seen.intent.replicas == 0 {
+        return false;
+    }
+    let word = seen.database.word.as_ref();
+    let hands_over = |act: &Act| matches!(act, Act::Stop(permit) if permit.successor().is_some());
+    let given = Given {
+        seen,
+        memory: &plan.memory,
+        now,
+        rules: Rules::all(),
+    };
+    let roles = Roles::of(given);
+    let look = Look::of(given, &roles);
+    // A repair while the lock moves is not held up: its revision has held the lock.
+    let moves = lock_moves(plan, &look);
+    let worked = plan.memory.last_worked.as_ref();
+    let makes = |act: &Act| matches!(act, Act::Create { revision, .. } if !moves || worked != Some(revision));
+    let reason = plan.situation.blocked.as_ref();
+    let reason = reason.map(|blocked| blocked.reason.as_str());
+    // A version that the database is too new for would take the lock, and end; beside a lock that it does not see a pod
+    // would work at once (rule S7).
+    let makes = plan.acts.iter().any(makes);
+    if makes || plan.acts.iter().any(hands_over) || reason.is_some_and(is_of_database) {
+        return is_stale(&seen.database, now);
+    }
+    if matches!(reason, Some("LockDiffers" | TWO_HOLDERS)) {
+        return is_older(word, PATIENCE, now);
+    }
+    if reason == Some("VersionWentBack") && migrated_by(&seen.database).is_some() {
+        return is_older(word, PATIENCE, now);
+    }
+    if rollback::asks(&plan.memory, &look) {
+        return is_stale(&seen.database, now);
+    }
+    // Several have taken a lock: only the database can tell at once which of them has it now.
+    let takers = seen.pods.iter().filter(|pod| roles.holds(pod)).count();
+    if takers > 1 {
+        let sure = roles.foreign.is_empty() && !roles.order_unknown;
+        let booting = plan.situation.step == Step::Booting;
+        return !(sure && booting) && is_older(word, IN_DOUBT, now);
+    }
+    if moves {
+        return false;
+    }
+    let took = roles.active.and_then(|active| active.took);
+    let of_before = took.is_some_and(|took| word.is_some_and(|word| word.at <= took.at));
+    of_before || word.is_none_or(|word| age(word, now) >= NOW_AND_THEN)
+}
+
+/// Whether the operator is to be quick: the lock was lost or given a moment ago, or its taker does not serve yet, or
+/// the Service does not lead to it.
+fn lock_moves(plan: &Plan, look: &Look<'_>) -> bool {
+    let lately = |at: Timestamp| at > before(look.now, BOOT);
+    let last = plan.memory.last_active.as_ref();
+    let Some(active) = look.roles.active.filter(|active| !active.deleted) else {
+        let stop = plan.memory.stopping.as_ref().filter(|stop| stop.active);
+        let ended = last.and_then(|last| last.ended);
+        // Nobody has been seen to take over in time: versions before 2.15 may migrate without a word.
+        let lately = |at: Timestamp| at > before(look.now, look.roles.rescue);
+        return stop.is_some_and(|stop| lately(stop.at)) || ended.is_some_and(lately);
+    };
+    let took = active.took.is_some_and(|took| lately(took.at));
+    let served = plan.memory.knows_as_active(&active.id.uid);
+    let boots = !served || plan.situation.step == Step::Booting;
+    let leads = |act: &Act| matches!(act, Act::Label { .. });
+    plan.acts.iter().any(leads) || (took && boots)
+}
+
+fn is_older(word: Option<&DatabaseWord>, than: Duration, now: Timestamp) -> bool {
+    word.is_none_or(|word| age(word, now) > than)
+}
+
+fn age(word: &DatabaseWord, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(word.at)).unwrap_or_default()
+}

@@ -1,0 +1,101 @@
+//! What is done next: the rules in their order, and what is told where none of them says why nothing moves.
+
+use super::decision::{Decision, Move};
+use super::neighbours;
+use super::rules::{
+    end, external, intent, late, pause, relocate, repair, rollback, rollout, takeover,
+    unresponsive, verdict, wrong_database,
+};
+use super::step::{Blocked, Situation, Step};
+use super::view::View;
+
+/// The first of these that decides anything is followed. Each line says why it stands before the next.
+const RULES: [fn(&View<'_>) -> Option<Decision>; 14] = [
+    // A pod on another database goes at once, whatever else is seen (S9).
+    wrong_database::decide,
+    // While nobody knows who is active, nothing is made or stopped.
+    takeover::decide,
+    // The next pod would read the same Secret, and be on that other database too.
+    wrong_database::lasts,
+    // A taker that says nothing yet has not failed: the rules below would take it for lost.
+    external::decide,
+    // What has failed has to be remembered before anything is done about it.
+    verdict::decide,
+    // Until it is known whether there is a way back, no other rule may make or stop a pod.
+    rollback::decide,
+    // A failover: no rollout, pause or turn holds it.
+    unresponsive::decide,
+    // A standby is needed for all that is planned.
+    repair::backed_off,
+    // A drain, or a person, waits for a move of place: it goes before a rollout that is stuck or held.
+    relocate::decide,
+    // All rules below need a revision to go to.
+    intent::decide,
+    // A pause holds all that is planned.
+    pause::decide,
+    // What has failed is not rolled out, and has nothing to settle.
+    rollout::after_a_failure,
+    // What may change again in a moment is not begun.
+    rollout::settle,
+    rollout::decide,
+];
+
+/// Decides the next move, and says what keeps it from being made.
+pub fn decide(view: &View<'_>) -> Decision {
+    // The user asked for an end, which needs no word on what does not work.
+    let mut decided = end::decide(view).unwrap_or_else(|| {
+        let decided = RULES.iter().find_map(|rule| rule(view));
+        // One of the last three decides wherever there is something to go to.
+        let decided = decided.unwrap_or_else(|| Decision::nothing(Situation::at(Step::Holding)));
+        told(view, decided)
+    });
+    refused_stop(&mut decided, view);
+    decided
+}
+
+/// Where nothing of its own keeps a decision waiting, what is known not to work is told.
+fn told(view: &View<'_>, mut decided: Decision) -> Decision {
+    if view.has_failed() && decided.situation.blocked.is_none() {
+        decided.situation.blocked = Some(verdict::known(view));
+    }
+    if decided.situation.blocked.is_none() {
+        decided.situation.blocked = late::in_vain(view);
+    }
+    if let (Some(blocked), Some(why)) =
+        (&mut decided.situation.blocked, rollback::no_way_back(view))
+    {
+        blocked.message = format!("{}; {why}", blocked.message);
+    }
+    // Why a silent active is not replaced says more than that it is silent.
+    let known = decided.situation.blocked.as_ref();
+    if known.is_none_or(|known| known.reason == "ActiveUnresponsive") {
+        let left = unresponsive::left_alone(view);
+        decided.situation.blocked = left.or(decided.situation.blocked);
+    }
+    // Nothing that is waited for matters as much as two nodes at work.
+    if let Some(beside) = neighbours::two_holders(view.roles) {
+        decided.situation.blocked = Some(beside);
+    }
+    decided
+}
+
+/// A stop that the API server did not do is told, and tried again calmly: its intent is not written again before.
+fn refused_stop(decided: &mut Decision, view: &View<'_>) {
+    let planned = match &decided.next {
+        Move::Stop(permit) => Some(&permit.pod().uid),
+        Move::Wait | Move::Create(_) => None,
+    };
+    let refused = view.seen.refused_stop.as_ref();
+    let Some(refused) = refused.filter(|refused| planned == Some(&refused.pod)) else {
+        return;
+    };
+    decided.situation.blocked.get_or_insert(Blocked {
+        reason: "StopRefused".to_owned(),
+        message: refused.message.clone(),
+        stalled: refused.lasting,
+    });
+    if view.now < refused.again {
+        decided.next = Move::Wait;
+        decided.situation.until = Some(refused.again);
+    }
+}

@@ -1,0 +1,403 @@
+//! What the database's own word says for or against what is seen.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::cause::Denied;
+use super::limits::{FRESH, before};
+use crate::api::Verification;
+use crate::domain::{Holder, Pod, Says, Verified};
+use crate::node::database::SessionOf;
+use crate::node::{LockMode, NodeVersion};
+
+const LEASE: &str = "the lease";
+const ADVISORY: &str = "the advisory lock";
+/// Only both locks of dual mode together name the active.
+const HALF_WAY: &str = "LeaseLost";
+
+/// What an answer of the database is worth, for one pod in one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// It says the same.
+    Agrees,
+    /// It says otherwise: what it says.
+    Contradicts(String),
+    /// It says nothing: why, in CamelCase and as a sentence.
+    Missing(&'static str, String),
+}
+
+/// The lock that the pods of this one's revision take. `None` where that can't be told.
+pub(super) fn mode(pod: &Pod) -> Option<LockMode> {
+    LockMode::of(&pod.revision.as_ref()?.lock)
+}
+
+/// Added to what stands against a stop although the last question was not answered.
+const NOT_TAKEN_BACK: &str =
+    " (so it said when it last answered; the question after that was not answered)";
+
+/// Whether what holds the lock is the active, and another of its kind could have it from there.
+pub fn of_active(verified: &Verified, active: &Pod) -> Evidence {
+    of_server(verified, active).or(|| of_holder(verified, active))
+}
+
+/// Whether a pod that waits has its session where the active has the lock, and could get the lock there.
+pub fn of_standby(verified: &Verified, active: &Pod, standby: &Pod) -> Evidence {
+    of_server(verified, standby).or(|| of_session(verified, active, standby))
+}
+
+/// The address of a client that holds a lock and is no pod of the resource.
+pub fn outside(said: &Says) -> Option<IpAddr> {
+    [&said.lease, &said.advisory]
+        .into_iter()
+        .find_map(|holder| match holder {
+            Holder::Elsewhere(address) => Some(*address),
+            _ => None,
+        })
+}
+
+/// The version that migrated the database last, as far as it has said so.
+pub fn migrated_by(verified: &Verified) -> Option<&NodeVersion> {
+    verified.word.as_ref()?.last()?.1.version.as_ref()
+}
+
+impl Evidence {
+    /// What stands against comes first.
+    pub(super) fn or(self, other: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::Contradicts(_) => self,
+            Self::Agrees | Self::Missing(..) => other(),
+        }
+    }
+}
+
+/// What the last answer says. Of one before a silence only what it says against counts, and only about what has been
+/// as it is for longer than that: `since`.
+fn weigh(
+    verified: &Verified,
+    since: Option<Timestamp>,
+    judge: impl Fn(&Says) -> Evidence,
+) -> Evidence {
+    let missing = match answer(verified) {
+        Ok(said) => return judge(said),
+        Err(missing) => missing,
+    };
+    let word = verified.word.as_ref();
+    let before = word.and_then(|word| word.before.as_ref());
+    match before
+        .filter(|before| since < Some(before.at))
+        .map(|before| judge(&before.says))
+    {
+        Some(Evidence::Contradicts(message)) => {
+            Evidence::Contradicts(format!("{message}{NOT_TAKEN_BACK}"))
+        }
+        _ => missing,
+    }
+}
+
+/// Whether this pod could get the lock from there, whoever has it now.
+pub fn of_server(verified: &Verified, pod: &Pod) -> Evidence {
+    weigh(verified, None, |said| {
+        if let Some(why) = said.read_only {
+            return Evidence::Contradicts(format!(
+                "the server that the database URL leads to takes no writes ({why}): no node can get the lock and work there"
+            ));
+        }
+        if let Some(right) = said.missing_right
+            && mode(pod).is_some_and(LockMode::uses_lease)
+        {
+            return Evidence::Contradicts(format!(
+                "the role in the database URL has no right {right}: a waiting node would never get the lease, and print its waiting line all the same"
+            ));
+        }
+        Evidence::Agrees
+    })
+}
+
+/// Whether what holds the lock is the active, and nobody works beside it by a lock that it does not see (rule S7).
+pub(super) fn of_holder(verified: &Verified, active: &Pod) -> Evidence {
+    let took = active.took.map(|took| took.at);
+    weigh(verified, took, |said| {
+        let beside = mode(active).and_then(|mode| unseen(verified, said, mode));
+        match beside {
+            Some(other) => Evidence::Contradicts(format!(
+                "{other}, which {} does not see: two nodes may be at work",
+                active.id.name
+            )),
+            None => holds(said, active),
+        }
+    })
+}
+
+/// Who holds a lock that a node in this mode does not see, as far as the database has said: in words, for people. Not
+/// meant is a node in `dual` mode, which waits for either lock, and for which either waits.
+pub(super) fn unseen_holder(verified: &Verified, mode: LockMode) -> Option<String> {
+    if verified.wanted == Verification::Never {
+        return None;
+    }
+    let (_, said) = verified.word.as_ref()?.last()?;
+    unseen(verified, said, mode)
+}
+
+fn unseen(verified: &Verified, said: &Says, mode: LockMode) -> Option<String> {
+    let word = verified.word.as_ref()?;
+    let (holder, lock, is_dual) = match mode {
+        LockMode::Dual => return None,
+        LockMode::Lease => (
+            &said.advisory,
+            ADVISORY,
+            word.advisory_is_of_a_leaseholder(said),
+        ),
+        // Who may not read the row does not know whether anybody has the lease.
+        LockMode::Advisory if said.lease_client.is_none() => return None,
+        LockMode::Advisory => (&said.lease, LEASE, said.one_client_has_both()),
+    };
+    if is_dual || verified.duals.contains(holder) {
+        return None;
+    }
+    let who = match holder {
+        Holder::Nobody => return None,
+        Holder::Pod(pod) => pod.name.clone(),
+        Holder::Elsewhere(address) => format!("a client at {address}"),
+        Holder::Unseen => "a client that is not shown".to_owned(),
+    };
+    Some(format!("in the database {who} holds {lock}"))
+}
+
+/// Whether the database was asked after the pod had taken its lock, and answered.
+pub(super) fn has_spoken_since(verified: &Verified, active: &Pod) -> bool {
+    let answered = asked(verified);
+    let took = active.took.map(|took| took.at);
+    answered.is_some() && answered > took
+}
+
+fn holds(said: &Says, active: &Pod) -> Evidence {
+    let name = &active.id.name;
+    let mode = mode(active);
+    let held = match mode {
+        Some(LockMode::Advisory) => vec![(&said.advisory, ADVISORY)],
+        Some(LockMode::Dual) => vec![(&said.lease, LEASE), (&said.advisory, ADVISORY)],
+        Some(LockMode::Lease) | None => vec![(&said.lease, LEASE)],
+    };
+    let has_advisory = said.advisory == Holder::Pod(active.id.clone());
+    let mut unseen = None;
+    for (holder, lock) in held {
+        match holder {
+            Holder::Pod(pod) if *pod == active.id => {}
+            // A standby takes the lease of an active that is frozen or cut off, and then waits for the advisory
+            // lock: the stop of the active frees that (measured).
+            Holder::Pod(_) | Holder::Nobody
+                if mode == Some(LockMode::Dual) && lock == LEASE && has_advisory =>
+            {
+                unseen = Some(Evidence::Missing(
+                    HALF_WAY,
+                    format!(
+                        "{name} has the advisory lock and no longer the lease: it is frozen, or cut off from the database"
+                    ),
+                ));
+            }
+            Holder::Pod(pod) => {
+                return Evidence::Contradicts(format!(
+                    "in the database {} holds {lock}, not {name}",
+                    pod.name
+                ));
+            }
+            Holder::Nobody => {
+                return Evidence::Contradicts(format!(
+                    "in the database that the URL leads to nobody holds {lock}: {name} has lost it, or works on another server or database"
+                ));
+            }
+            Holder::Elsewhere(_) if said.sessions.is_empty() => unseen = Some(addresses_hidden()),
+            Holder::Elsewhere(address) => {
+                return Evidence::Contradicts(format!(
+                    "in the database a client at {address}, which is no pod of this resource, holds {lock}, not {name}"
+                ));
+            }
+            Holder::Unseen => {
+                unseen = Some(Evidence::Missing(
+                    "HolderUnknown",
+                    format!("the database does not show which client holds {lock}"),
+                ));
+            }
+        }
+    }
+    unseen.unwrap_or(Evidence::Agrees)
+}
+
+/// Whether a pod that waits has its session where the active has its own.
+fn of_session(verified: &Verified, active: &Pod, standby: &Pod) -> Evidence {
+    weigh(verified, standby.waiting, |said| {
+        let (waits, works) = (&standby.id.name, &active.id.name);
+        has_session(
+            said,
+            standby,
+            said.sessions.contains_key(&active.id),
+            || {
+                format!(
+                    "{waits} says that it waits, but has no session in the database in which {works} holds the lock: it sits on another server or database"
+                )
+            },
+        )
+    })
+}
+
+/// Whether a pod that waits has its session where another pod has its own.
+pub fn of_session_beside(verified: &Verified, standby: &Pod) -> Evidence {
+    // One that came to wait after the question is not in the answer.
+    if standby.waiting >= asked(verified) {
+        return Evidence::Agrees;
+    }
+    weigh(verified, standby.waiting, |said| {
+        has_session(said, standby, !said.sessions.is_empty(), || {
+            format!(
+                "{} says that it waits, but has no session in the database that the URL leads to: it sits on another server or database",
+                standby.id.name
+            )
+        })
+    })
+}
+
+fn has_session(
+    said: &Says,
+    standby: &Pod,
+    others_are_seen: bool,
+    otherwise: impl FnOnce() -> String,
+) -> Evidence {
+    let named = standby
+        .revision
+        .as_ref()
+        .is_none_or(|revision| revision.version.names_its_sessions());
+    match said.sessions.get(&standby.id) {
+        Some(SessionOf::Node) => Evidence::Agrees,
+        // All that there is to know of one before 1.1.
+        Some(SessionOf::Unclear) if !named => Evidence::Agrees,
+        Some(SessionOf::Unclear) => Evidence::Missing(
+            "SessionUnnamed",
+            format!(
+                "the database shows a session from the address of {}, but not that it is the node's",
+                standby.id.name
+            ),
+        ),
+        _ if !others_are_seen => Evidence::Missing(
+            "AddressesHidden",
+            "the active's own session is not seen at the database by its address".to_owned(),
+        ),
+        Some(SessionOf::Stranger) | None => Evidence::Contradicts(otherwise()),
+    }
+}
+
+/// Whether the lock that a pod waits for was free for longer than a takeover needs.
+pub fn of_free_lock(verified: &Verified, standby: &Pod, rescue: Duration) -> Evidence {
+    let Some(word) = &verified.word else {
+        return Evidence::Agrees;
+    };
+    let (free, lock) = match mode(standby) {
+        Some(LockMode::Lease) => (word.free.lease, LEASE),
+        Some(LockMode::Advisory) => (word.free.advisory, ADVISORY),
+        // One of the two may wait for the other.
+        Some(LockMode::Dual) => (
+            word.free
+                .lease
+                .zip(word.free.advisory)
+                .map(|(lease, advisory)| lease.max(advisory)),
+            "either lock",
+        ),
+        None => (None, LEASE),
+    };
+    let long_ago = asked(verified).map(|asked| before(asked, rescue));
+    if free.is_none() || free > long_ago || standby.waiting > long_ago {
+        return Evidence::Agrees;
+    }
+    Evidence::Contradicts(format!(
+        "{} says that it waits, but in the database that the URL leads to nobody holds {lock}: it could not get the lock, or sits on another server or database",
+        standby.id.name
+    ))
+}
+
+/// When the last answer was asked for.
+fn asked(verified: &Verified) -> Option<Timestamp> {
+    Some(verified.word.as_ref()?.last()?.0)
+}
+
+pub fn addresses_hidden() -> Evidence {
+    Evidence::Missing(
+        "AddressesHidden",
+        "no address of a pod is seen at the database: a pooler or a translation of addresses stands between"
+            .to_owned(),
+    )
+}
+
+pub fn answer(verified: &Verified) -> Result<&Says, Evidence> {
+    match &verified.word {
+        None => Err(Evidence::Missing(
+            "NotAskedYet",
+            "the database was not asked yet".to_owned(),
+        )),
+        Some(word) => word
+            .said
+            .as_ref()
+            .map_err(|silence| Evidence::Missing(silence.reason, silence.message.clone())),
+    }
+}
+
+/// The active may be stopped for this successor, as far as the database is concerned. What it says against it
+/// counts until it says otherwise; that it agrees has to be fresh.
+pub fn permits(
+    verified: &Verified,
+    active: &Pod,
+    successor: &Pod,
+    now: Timestamp,
+) -> Result<(), Denied> {
+    if verified.wanted == Verification::Never {
+        return Ok(());
+    }
+    // Rights are those that the successor needs: the active may have another lock.
+    let evidence = [
+        of_holder(verified, active),
+        of_standby(verified, active, successor),
+    ];
+    let against = evidence.iter().find_map(|evidence| match evidence {
+        Evidence::Contradicts(message) => Some(message),
+        Evidence::Agrees | Evidence::Missing(..) => None,
+    });
+    if let Some(message) = against {
+        return Err(Denied {
+            reason: "DatabaseContradicts",
+            message: message.clone(),
+        });
+    }
+    if verified.wanted != Verification::Required {
+        return Ok(());
+    }
+    for evidence in evidence {
+        match evidence {
+            // With HALF_WAY the database was asked; it says what makes a takeover wait for this stop.
+            Evidence::Missing(reason, message) if reason != HALF_WAY => {
+                return Err(not_asked(&message));
+            }
+            Evidence::Missing(..) | Evidence::Agrees | Evidence::Contradicts(_) => {}
+        }
+    }
+    let fresh = verified
+        .word
+        .as_ref()
+        .is_some_and(|word| word.at >= before(now, FRESH));
+    if fresh {
+        Ok(())
+    } else {
+        Err(not_asked("the last answer is too old"))
+    }
+}
+
+fn not_asked(why: &str) -> Denied {
+    Denied {
+        reason: "DatabaseNotAsked",
+        message: format!("spec.database.verification is Required, and {why}"),
+    }
+}
+
+/// Whether a reason is one of [`permits`].
+pub fn is_of_database(reason: &str) -> bool {
+    matches!(reason, "DatabaseContradicts" | "DatabaseNotAsked")
+}

@@ -1,0 +1,330 @@
+//! What has to hold before the active is stopped for a successor (rules S1, S2, S3, S5, S9): two tables, of the active and
+//! of the pod that is to succeed it.
+
+use super::check::{Check, run};
+use super::denials::{doubtful, foreign_message, no_other_stop, order_unknown};
+use super::permit::{Goal, Permit};
+use crate::domain::{Answered, Contact, Pod};
+use crate::plan::cause::{Cause, Denied, Purpose, deny};
+use crate::plan::evidence;
+use crate::plan::limits::{FRESH, before};
+use crate::plan::safety::Rule;
+use crate::plan::view::View;
+
+/// The active, about to be stopped.
+struct Handover<'v> {
+    view: &'v View<'v>,
+    goal: &'v Goal<'v>,
+    active: &'v Pod,
+}
+
+impl<'v> Handover<'v> {
+    const CHECKS: [Check<Self>; 6] = [
+        Check::of(Rule::OneStop, |stop| no_other_stop(stop.view)),
+        Check::of(Rule::ActiveSeen, active_is_seen),
+        Check::of(Rule::ActiveServes, active_serves),
+        Check::of(Rule::NotFailed, has_not_failed),
+        Check::of(Rule::SameDatabase, nobody_is_elsewhere),
+        Check::of(Rule::NoRival, no_rival_is_left),
+    ];
+
+    /// Nothing is to be checked where it is not known who is active.
+    fn of(view: &'v View<'v>, goal: &'v Goal<'v>) -> Result<Self, Denied> {
+        if view.roles.order_unknown {
+            return Err(order_unknown());
+        }
+        match view.active() {
+            Some(active) => Ok(Self { view, goal, active }),
+            None => deny("NoActive", "no active pod of ours is known"),
+        }
+    }
+
+    /// The pod that the handover is meant for. Where none is fit, what is wrong with the last candidate is told.
+    fn successor(&self) -> Result<&'v Pod, Denied> {
+        let mut why = Denied {
+            reason: "NoSuccessor",
+            message: format!(
+                "no pod of revision {} waits for the lock",
+                self.goal.revision.name
+            ),
+        };
+        let candidates = self
+            .view
+            .roles
+            .pods()
+            .iter()
+            .filter(|pod| pod.id != self.active.id && !pod.deleted && self.goal.allows(pod));
+        for pod in candidates {
+            let candidate = Candidate {
+                view: self.view,
+                pod,
+                active: Some(self.active),
+                purpose: self.goal.purpose,
+            };
+            match run(&Candidate::CHECKS, &candidate, self.view.rules) {
+                Ok(()) => return Ok(pod),
+                Err(denied) => why = denied,
+            }
+        }
+        Err(why)
+    }
+}
+
+/// A pod that may be meant to succeed the active, where there is one.
+struct Candidate<'v> {
+    view: &'v View<'v>,
+    pod: &'v Pod,
+    active: Option<&'v Pod>,
+    purpose: Purpose,
+}
+
+impl Candidate<'_> {
+    const CHECKS: [Check<Self>; 7] = [
+        Check::of(Rule::SuccessorWaits, waits),
+        Check::of(Rule::SuccessorWaits, |candidate| doubtful(candidate.pod)),
+        Check::always(is_the_version_it_should_be),
+        Check::of(Rule::SuccessorAnswers, is_still_there),
+        Check::of(Rule::SuccessorAnswers, answers),
+        Check::always(is_in_sight),
+        Check::of(Rule::DatabaseAgrees, database_agrees),
+    ];
+}
+
+/// All that a handover needs, but for the end of those that could win instead: they are not set aside for
+/// a handover that would then be denied.
+pub fn ready(view: &View<'_>, goal: &Goal<'_>) -> Result<(), Denied> {
+    let stop = Handover::of(view, goal)?;
+    let but = |check: &&Check<_>| !check.is_of(Rule::NoRival);
+    run(Handover::CHECKS.iter().filter(but), &stop, view.rules)?;
+    stop.successor().map(|_| ())
+}
+
+/// S1, S2, S3, S5, S9: the active may be stopped for a handover to a pod that the goal allows.
+pub fn stop_active(view: &View<'_>, goal: &Goal<'_>) -> Result<Permit, Denied> {
+    let stop = Handover::of(view, goal)?;
+    run(&Handover::CHECKS, &stop, view.rules)?;
+    let successor = stop.successor()?;
+    let cause = Cause::Handover {
+        successor: successor.id.clone(),
+    };
+    Ok(Permit::of(stop.active, cause, true)
+        .toward(goal)
+        .relying_on([successor]))
+}
+
+/// Whether a pod waits as the successor of the active would have to.
+pub fn fit(view: &View<'_>, pod: &Pod) -> Result<(), Denied> {
+    let candidate = Candidate {
+        view,
+        pod,
+        active: view.active(),
+        purpose: Purpose::Rollout,
+    };
+    run(&Candidate::CHECKS, &candidate, view.rules)
+}
+
+/// S3: a pod that can't be seen permits nothing.
+fn active_is_seen(stop: &Handover<'_>) -> Result<(), Denied> {
+    let active = stop.active;
+    if active.answered_since(before(stop.view.now, FRESH)) {
+        return Ok(());
+    }
+    deny(
+        "ActiveNotSeen",
+        format!(
+            "{} does not answer: what can't be seen is not stopped",
+            active.id.name
+        ),
+    )
+}
+
+/// An active that boots or migrates is not interrupted.
+fn active_serves(stop: &Handover<'_>) -> Result<(), Denied> {
+    if !stop.view.boots(stop.active) {
+        return Ok(());
+    }
+    deny(
+        "ActiveBoots",
+        format!(
+            "{} has the lock, and boots, dumps or migrates the database: it is not stopped before it serves (deleting it by hand overrules that)",
+            stop.active.id.name
+        ),
+    )
+}
+
+/// Another of its own revision in the place of an active that does not answer is a failover, and none that is tried again.
+fn has_not_failed(stop: &Handover<'_>) -> Result<(), Denied> {
+    let to = stop.goal.revision;
+    let again = stop.goal.purpose != Purpose::Unresponsive;
+    if !again || stop.view.memory.failed.as_deref() != Some(&to.name) {
+        return Ok(());
+    }
+    deny(
+        "HandoverFailed",
+        format!(
+            "a handover to revision {} has failed before; change the spec to try again",
+            to.name
+        ),
+    )
+}
+
+/// S9: no pod is known to sit on another database.
+fn nobody_is_elsewhere(stop: &Handover<'_>) -> Result<(), Denied> {
+    match stop.view.roles.foreign.first() {
+        Some(pod) => deny("DatabaseDiffers", foreign_message(&pod.id.name)),
+        None => Ok(()),
+    }
+}
+
+/// S1: no pod that the handover is not meant for could win the lock.
+fn no_rival_is_left(stop: &Handover<'_>) -> Result<(), Denied> {
+    let Some(rival) = rival(stop.view, stop.active, stop.goal) else {
+        return Ok(());
+    };
+    deny(
+        "RivalStandby",
+        format!(
+            "{rival} is not one that the handover is meant for and could take the lock instead: its end is waited for. If its machine is gone for good, delete the Node object of that machine, or taint it node.kubernetes.io/out-of-service"
+        ),
+    )
+}
+
+/// S1: a pod of another revision, or one that the goal does not allow, that runs, or may, or is being made,
+/// and could win the lock.
+fn rival<'a>(view: &View<'a>, active: &Pod, goal: &Goal<'_>) -> Option<&'a str> {
+    let pod = view.roles.pods().iter().find(|pod| {
+        // A deleted one that is down is gone in a moment; on a machine that was lost it may have started again.
+        let over = pod.ended();
+        // One of the same revision is not feared, only to be avoided: a lost one is not waited for.
+        let given_up = pod.revision.as_ref() == Some(goal.revision) && view.roles.unheard(pod);
+        let rival = !over && !given_up && !goal.allows(pod);
+        rival && pod.id != active.id
+    });
+    let making = view.memory.creating.as_ref();
+    pod.map(|pod| pod.id.name.as_str()).or_else(|| {
+        making
+            .filter(|creating| creating.revision != goal.revision.name || goal.allowed.is_some())
+            .map(|creating| creating.pod.as_str())
+    })
+}
+
+fn waits(candidate: &Candidate<'_>) -> Result<(), Denied> {
+    let pod = candidate.pod;
+    if pod.waits() {
+        return Ok(());
+    }
+    deny(
+        "NoSuccessor",
+        format!("{} does not wait for the lock", pod.id.name),
+    )
+}
+
+fn is_the_version_it_should_be(candidate: &Candidate<'_>) -> Result<(), Denied> {
+    let name = &candidate.pod.id.name;
+    match &candidate.pod.contradicting_version {
+        Some(version) => deny(
+            "VersionDiffers",
+            format!(
+                "{name} says that it is version {version}: set spec.version to what the image holds"
+            ),
+        ),
+        None => Ok(()),
+    }
+}
+
+/// Who answers at the address of a machine that was lost may be somebody else, and a container that has
+/// ended refuses connections for as long as its network is there.
+fn is_still_there(candidate: &Candidate<'_>) -> Result<(), Denied> {
+    let pod = candidate.pod;
+    let gone = if pod.stranded {
+        Some("its machine does not report")
+    } else {
+        pod.log_ended
+            .then_some("its log has ended, and its container with it")
+    };
+    match gone {
+        Some(why) => deny(
+            "SuccessorNotSeen",
+            format!("{} waited, but {why}", pod.id.name),
+        ),
+        None => Ok(()),
+    }
+}
+
+/// S5: it answers now.
+fn answers(candidate: &Candidate<'_>) -> Result<(), Denied> {
+    let pod = candidate.pod;
+    let answers = pod.contact.is_some_and(|contact| {
+        contact.at >= before(candidate.view.now, FRESH)
+            && matches!(contact.answer, Answered::Refused | Answered::Kubelet)
+    });
+    if answers {
+        return Ok(());
+    }
+    deny(
+        "SuccessorNotSeen",
+        format!("{} waited, but does not answer now", pod.id.name),
+    )
+}
+
+/// An operator that is cut off from the ports of all pods would find every active silent: the successor's own
+/// port has to be in sight.
+fn is_in_sight(candidate: &Candidate<'_>) -> Result<(), Denied> {
+    let pod = candidate.pod;
+    let refused = |contact: Contact| contact.answer == Answered::Refused;
+    if candidate.purpose != Purpose::Unresponsive || pod.contact.is_some_and(refused) {
+        return Ok(());
+    }
+    deny(
+        "SuccessorPortNotSeen",
+        format!(
+            "the active does not answer, and the port of {} can't be reached either: the operator may be cut off from port 6688 of all pods, so nothing is stopped for it; look at network policies between the operator and the pods",
+            pod.id.name
+        ),
+    )
+}
+
+/// S1, S9: the database does not say otherwise.
+fn database_agrees(candidate: &Candidate<'_>) -> Result<(), Denied> {
+    let Candidate { view, pod, .. } = candidate;
+    match candidate.active {
+        Some(active) => evidence::permits(&view.seen.database, active, pod, view.now),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::plan::given::Given;
+    use crate::plan::roles::Roles;
+    use crate::plan::safety::Rules;
+    use crate::plan::tests::world::{World, v1};
+    use crate::plan::view::Look;
+
+    #[test]
+    fn a_refusal_is_no_life_where_the_machine_does_not_report_or_the_log_has_ended() {
+        let world = World::with(2).active("a", &v1()).standby("b", &v1());
+        let waiting = |change: fn(&mut Pod)| {
+            let mut look = world.look();
+            let pod = look.pods.iter_mut().find(|pod| pod.id.name == "b");
+            change(pod.unwrap());
+            let given = Given {
+                seen: &look,
+                memory: &world.memory,
+                now: world.now,
+                rules: Rules::all(),
+            };
+            let roles = Roles::of(given);
+            let view = View::of(Look::of(given, &roles), &world.memory);
+            let pod = look.pods.iter().find(|pod| pod.id.name == "b");
+            fit(&view, pod.unwrap())
+        };
+        assert_eq!(waiting(|_| {}), Ok(()));
+        let gone: [fn(&mut Pod); 2] = [|pod| pod.stranded = true, |pod| pod.log_ended = true];
+        for gone in gone {
+            assert_eq!(waiting(gone).unwrap_err().reason, "SuccessorNotSeen");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The rules that every stop and every creation passes. A stop without a [`Permit`] does not compile,
+//! and only this room makes one.
+//!
+//! What has to hold for each kind of stop, and for a creation, is a table of checks beside it: `CHECKS` in `handover` and
+//! `others`, `FOR_GOOD` and `FOR_NOW` in `creation`.
+
+mod check;
+mod creation;
+mod denials;
+mod handover;
+mod others;
+mod permit;
+
+pub use creation::{create, refuse, stays_possible};
+pub use denials::{doubtful, foreign_message, order_unknown, still_stopping, suspect};
+pub use handover::{fit, ready, stop_active};
+pub use others::{backed_off, stop_for_end, stop_foreign, stop_other};
+pub use permit::{Goal, Permit};

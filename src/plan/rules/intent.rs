@@ -1,0 +1,127 @@
+//! What the spec asks for, and what is about to be done for it: intents are in the memory before the acts (rule S4).
+
+use crate::api::{Creation, Memory, Stop, WantedRevision};
+use crate::domain::Wanted;
+use crate::plan::cause::Purpose;
+use crate::plan::decision::{Decision, NewPod};
+use crate::plan::guard;
+use crate::plan::guard::Permit;
+use crate::plan::limits::{MISSING, before};
+use crate::plan::rules::{repair, verdict, versions};
+use crate::plan::step::Blocked;
+use crate::plan::view::{Look, View};
+
+/// What is wanted now. For another revision all begins anew.
+pub fn remember(memory: &mut Memory, look: &Look<'_>) {
+    match &look.seen.intent.wanted {
+        Wanted::Revision(revision) => {
+            memory.missing_since = None;
+            if memory
+                .wanted
+                .as_ref()
+                .is_none_or(|wanted| wanted.name != revision.name)
+            {
+                memory.wanted = Some(WantedRevision {
+                    name: revision.name.clone(),
+                    since: look.now,
+                });
+                verdict::forget_failure(memory);
+                verdict::begin_anew(memory, look);
+                memory.database_differs = None;
+                memory.checked = None;
+                memory.set_aside = None;
+            }
+        }
+        Wanted::Unusable(problem) if problem.missing => {
+            memory.missing_since.get_or_insert(look.now);
+        }
+        Wanted::Unusable(_) => memory.missing_since = None,
+    }
+}
+
+/// A creation is over when a look shows the pod; before that it is repeated under the same name.
+pub fn forget_creation(memory: &mut Memory, look: &Look<'_>) {
+    let seen = look.seen;
+    memory.creating = memory
+        .creating
+        .take()
+        .filter(|creating| !seen.pods.iter().any(|pod| pod.id.name == creating.pod))
+        .filter(|creating| {
+            seen.revisions.contains_key(&creating.revision) && seen.intent.replicas > 0
+        });
+}
+
+/// A creation that no look has shown is repeated, unless its name is taken, there is no room for it any
+/// more, or its revision is no longer of use or not allowed: the spec may have changed because such pods are refused.
+pub fn drop_creation(memory: &mut Memory, look: &Look<'_>) {
+    let Some(creating) = memory.creating.clone() else {
+        return;
+    };
+    let of_use = [
+        memory.wanted.as_ref().map(|wanted| &wanted.name),
+        memory.last_worked.as_ref(),
+    ]
+    .contains(&Some(&creating.revision));
+    let view = View::of(*look, memory);
+    let allowed = look
+        .seen
+        .revisions
+        .get(&creating.revision)
+        .is_some_and(|revision| guard::create(&view, revision).is_ok());
+    let room = view.live.len() < look.seen.intent.replicas + look.seen.intent.surge;
+    let taken = look.seen.taken.as_ref() == Some(&creating.pod);
+    if taken || !of_use || !allowed || !room {
+        memory.creating = None;
+        versions::forget_start(memory, &creating.pod);
+    }
+}
+
+/// Writes a creation into the memory before it happens (rule S4).
+pub fn intend_creation(memory: &mut Memory, new: &NewPod, look: &Look<'_>) {
+    memory.pods_made = new.number;
+    memory.creating = Some(Creation {
+        pod: new.pod.clone(),
+        revision: new.revision.name.clone(),
+        at: look.now,
+    });
+    versions::remember_start(memory, &new.pod, &new.revision.version);
+}
+
+/// Writes a stop into the memory before it happens (rule S4).
+pub fn intend_stop(memory: &mut Memory, permit: &Permit, look: &Look<'_>) {
+    if permit.never_started() {
+        // Kubernetes said why it could not start, and the delete carries the pod's version.
+        versions::forget_start(memory, &permit.pod().name);
+    }
+    memory.stopping = Some(Stop {
+        pod: permit.pod().name.clone(),
+        uid: permit.pod().uid.clone(),
+        active: permit.active(),
+        successor: permit.successor().map(|pod| pod.name.clone()),
+        to: permit.to().map(str::to_owned),
+        reason: permit.cause().to_string(),
+        purpose: (permit.purpose() != Purpose::Rollout).then(|| permit.purpose().to_string()),
+        at: look.now,
+        over: false,
+    });
+}
+
+/// What is wanted can't be had: all is kept as it is.
+pub fn decide(view: &View<'_>) -> Option<Decision> {
+    let Wanted::Unusable(problem) = &view.seen.intent.wanted else {
+        return None;
+    };
+    let stalled = !problem.missing
+        || view
+            .memory
+            .missing_since
+            .is_some_and(|since| since <= before(view.now, MISSING));
+    Some(repair::hold(
+        view,
+        Blocked {
+            reason: problem.reason.to_owned(),
+            message: problem.message.clone(),
+            stalled,
+        },
+    ))
+}

@@ -1,0 +1,199 @@
+//! What is lost is made again, and what does not come up gives way to what worked: the last revision that did. Nothing
+//! here moves the lock.
+
+use crate::api::FailedHow;
+use crate::domain::{Container, Pod, Revision};
+use crate::plan::cause::Cause;
+use crate::plan::decision::{Decision, Note};
+use crate::plan::limits::before;
+use crate::plan::rules::late;
+use crate::plan::step::{Blocked, Situation, Step};
+use crate::plan::view::View;
+use crate::plan::{guard, moves, places};
+
+/// A pod in back-off after an exit that means nothing is replaced, as the kubelet would wait for
+/// up to five minutes.
+pub fn backed_off(view: &View<'_>) -> Option<Decision> {
+    let coming = view
+        .roles
+        .starting
+        .iter()
+        .any(|pod| !matches!(pod.container, Container::NotStarted { trouble: Some(_) }));
+    // One at a time: the one before has been made again, and is up or down.
+    if coming || view.memory.creating.is_some() || view.live.len() < view.seen.intent.replicas {
+        return None;
+    }
+    let pod = view
+        .roles
+        .down
+        .iter()
+        .find(|pod| guard::backed_off(view, pod))?;
+    guard::stop_other(view, pod, Cause::BackOff)
+        .ok()
+        .map(|permit| Decision::stop(permit, Step::Restoring))
+}
+
+/// Nothing planned is done, and what was lost is repaired from the last revision that worked.
+pub fn hold(view: &View<'_>, blocked: Blocked) -> Decision {
+    let mut decided = hold_quietly(view);
+    decided.situation = decided.situation.blocked(blocked);
+    decided
+}
+
+/// [`hold`], where what it waits for is told elsewhere.
+pub fn hold_quietly(view: &View<'_>) -> Decision {
+    let missing = view.live.len() < view.seen.intent.replicas;
+    // After `replicas: 0` nothing but what the spec asks for is started: the database may be that of a backup.
+    let anew = view.live.is_empty() && view.memory.last_active.is_none();
+    let repair = view
+        .last_worked()
+        .filter(|_| !anew)
+        .filter(|proven| (missing && view.one_at_a_time()) || nobody_can_serve(view, proven));
+    if let Some(revision) = repair {
+        return moves::make(view, revision, Step::Restoring);
+    }
+    // A drain does not wait for what is waited for here.
+    view.last_worked()
+        .filter(|_| !view.seen.intent.wishes.paused)
+        .and_then(|proven| replace_leaving(view, proven))
+        .unwrap_or_else(|| Decision::nothing(Situation::at(Step::Holding)))
+}
+
+/// After a handover that failed, and then a spec that can't be had: none of the pods has worked, and
+/// none even waits.
+pub fn nobody_can_serve(view: &View<'_>, proven: &Revision) -> bool {
+    let long = view
+        .memory
+        .unheld_since
+        .is_some_and(|since| since <= before(view.now, view.roles.rescue));
+    let intent = &view.seen.intent;
+    long && view.memory.creating.is_none()
+        && view.live.len() < intent.replicas + intent.surge
+        && !view
+            .live
+            .iter()
+            .any(|pod| pod.waits() || pod.revision.as_ref() == Some(proven))
+}
+
+/// A handover has failed, and nothing planned may be done: while nobody works, a pod of the last revision that did
+/// is made.
+pub fn rescue(view: &View<'_>) -> Decision {
+    let intent = &view.seen.intent;
+    let room = view.live.len() < intent.replicas + intent.surge;
+    let proven = view.last_worked().filter(|proven| {
+        let made = |pod: &&Pod| pod.revision.as_ref() == Some(proven);
+        room && view.active().is_none()
+            && guard::create(view, proven).is_ok()
+            && !view.live.iter().any(made)
+    });
+    match proven {
+        Some(proven) => moves::make(view, proven, Step::Restoring),
+        None => hold_quietly(view),
+    }
+}
+
+/// Pods are coming up; what keeps the first of them is said.
+pub fn restoring(view: &View<'_>, target: &Revision) -> Decision {
+    let coming = || view.roles.starting.iter().chain(&view.roles.down);
+    let late = coming().find(|pod| late::lateness(view, pod).is_some());
+    let mut situation = Situation::at(Step::Restoring);
+    if let Some(pod) = late.or_else(|| coming().next()) {
+        situation = situation.about(&pod.id.name);
+        situation.blocked = late::lateness(view, pod);
+        // The last pod of the revision that worked was lost, and this one does not come up.
+        if let Some(mut repair) = from_what_worked(view, target, pod) {
+            repair.situation = situation;
+            return repair;
+        }
+        if gives_up(view, target, pod) {
+            let why = situation.blocked.as_ref().map(|late| late.message.clone());
+            return Decision::nothing(situation).noting(Note::Failed(FailedHow::Late, why));
+        }
+    } else if !view.roles.stopping.is_empty() {
+        return moves::still_stopping(view, Step::AwaitingTakeover);
+    }
+    Decision::nothing(situation)
+}
+
+/// A pod of the wanted revision does not wait yet.
+pub fn await_standby(view: &View<'_>, target: &Revision, coming: &Pod) -> Decision {
+    let step = Step::AwaitingStandby;
+    if let Some(because) = took_the_room(view, target, coming) {
+        return Decision::nothing(Situation::at(step).about(&coming.id.name))
+            .noting(Note::Failed(FailedHow::GivenUp, Some(because)));
+    }
+    let mut decided = from_what_worked(view, target, coming)
+        .unwrap_or_else(|| Decision::nothing(Situation::at(step)));
+    decided.situation = Situation::at(step).about(&coming.id.name);
+    decided.situation.blocked = late::lateness(view, coming);
+    decided
+}
+
+/// While a pod of the wanted revision can't come up, redundancy that was lost is repaired from the
+/// last revision that worked.
+pub fn from_what_worked(view: &View<'_>, target: &Revision, coming: &Pod) -> Option<Decision> {
+    let stuck = late::lateness(view, coming).is_some_and(|blocked| blocked.stalled);
+    let proven = view.last_worked().filter(|proven| *proven != target)?;
+    let intent = &view.seen.intent;
+    let redundant = view.roles.waiting.len() + usize::from(view.active().is_some());
+    let repairing = view.live.iter().any(|pod| {
+        !pod.waits() && !view.roles.is_active(pod) && pod.revision.as_ref() == Some(proven)
+    });
+    let needed = stuck
+        && redundant < intent.replicas
+        && !repairing
+        && view.live.len() < intent.replicas + intent.surge
+        && guard::create(view, proven).is_ok();
+    needed.then(|| moves::make(view, proven, Step::Restoring))
+}
+
+/// Nobody serves, the wanted revision can't come up, and there is no room for a pod of the last one that
+/// worked beside it: it has failed.
+pub fn gives_up(view: &View<'_>, target: &Revision, coming: &Pod) -> bool {
+    let intent = &view.seen.intent;
+    let long_ago = before(view.now, view.roles.rescue);
+    let unheld = view.memory.unheld_since.is_some_and(|at| at <= long_ago);
+    let wanted = view.memory.wanted.as_ref().map(|wanted| &wanted.name);
+    unheld
+        && wanted == Some(&target.name)
+        && view.live.len() >= intent.replicas + intent.surge
+        && late::lateness(view, coming).is_some_and(|blocked| blocked.stalled)
+        && view.last_worked().is_some_and(|proven| {
+            let made = |pod: &&Pod| pod.revision.as_ref() == Some(proven);
+            proven != target && guard::create(view, proven).is_ok() && !view.live.iter().any(made)
+        })
+}
+
+/// Without room for a surge, a pod that can't come up has taken the place of a standby: that place is
+/// given back, and the reason kept.
+pub fn took_the_room(view: &View<'_>, target: &Revision, coming: &Pod) -> Option<String> {
+    let wanted = view.memory.wanted.as_ref().map(|wanted| &wanted.name);
+    let proven = view.last_worked().filter(|proven| *proven != target)?;
+    let blocked = late::lateness(view, coming).filter(|blocked| blocked.stalled)?;
+    let no_room = view.seen.intent.surge == 0
+        && view.live.len() >= view.seen.intent.replicas
+        && wanted == Some(&target.name)
+        && guard::stays_possible(view, proven);
+    no_room.then_some(blocked.message)
+}
+
+/// Standbys whose machines are being emptied are replaced, a new one first.
+pub fn replace_leaving(view: &View<'_>, target: &Revision) -> Option<Decision> {
+    let leaving = places::leaving(view);
+    let pod = leaving.first()?;
+    let intent = &view.seen.intent;
+    let staying = view.live.len() - leaving.len();
+    if intent.surge == 0 && pod.waits() {
+        return Some(moves::stop(view, pod, Cause::Leaving));
+    }
+    let coming = view.live.iter().any(|pod| {
+        !pod.waits() && !view.roles.is_active(pod) && places::emptying(view.seen, pod).is_none()
+    });
+    if coming {
+        return Some(restoring(view, target));
+    }
+    if staying < intent.replicas && view.live.len() < intent.replicas + intent.surge {
+        return Some(moves::make(view, target, Step::Surging));
+    }
+    Some(moves::stop(view, pod, Cause::Leaving))
+}

@@ -1,0 +1,146 @@
+//! All pods are of one revision: as many as wanted, no more, and who of them works.
+
+use crate::domain::{Answered, Pod, Revision};
+use crate::node::LockMode;
+use crate::plan::cause::Cause;
+use crate::plan::decision::Decision;
+use crate::plan::limits::{UNRESPONSIVE, before};
+use crate::plan::rules::{external, repair};
+use crate::plan::step::{Blocked, Situation, Step};
+use crate::plan::view::View;
+use crate::plan::{guard, moves, places};
+
+/// All pods are of the wanted revision: as many as wanted, no more.
+pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
+    let replicas = view.seen.intent.replicas;
+    let stop = view.stop_of_active();
+    if view.live.len() < replicas {
+        if view.one_at_a_time() {
+            return moves::make(view, target, Step::Restoring);
+        }
+        return repair::restoring(view, target);
+    }
+    if !view.seen.intent.wishes.paused
+        && let Some(decided) = repair::replace_leaving(view, target)
+    {
+        return decided;
+    }
+    if view.live.len() > replicas {
+        return trim(view);
+    }
+    if stop.is_some() && view.active().is_none() {
+        return Decision::nothing(Situation::at(Step::AwaitingTakeover));
+    }
+    let all_wait = view.live.iter().all(|pod| pod.waits());
+    if all_wait && view.roles.active.is_none() && view.roles.suspects.is_empty() {
+        if view.just_lost_active() {
+            return Decision::nothing(Situation::at(Step::AwaitingTakeover));
+        }
+        if let Some(blocked) = external::lock_is_left_behind(view) {
+            return Decision::nothing(Situation::at(Step::AwaitingTakeover).blocked(blocked));
+        }
+        return external::held_outside(view);
+    }
+    if view.active().is_none()
+        || view
+            .live
+            .iter()
+            .any(|pod| !pod.waits() && !view.roles.is_active(pod))
+    {
+        return repair::restoring(view, target);
+    }
+    if let Some(active) = view.active().filter(|active| view.boots(active)) {
+        return Decision::nothing(Situation::at(Step::Booting).about(&active.id.name));
+    }
+    if let Some(suspect) = view.roles.suspects.first() {
+        return moves::held(view, guard::suspect(suspect));
+    }
+    if let Some(blocked) = view
+        .active()
+        .and_then(|active| does_not_serve(view, active))
+    {
+        return Decision::nothing(Situation::at(Step::Holding).blocked(blocked));
+    }
+    Decision::nothing(Situation::at(Step::Steady))
+}
+
+/// What is wrong with an active that holds the lock as far as is known, and does not answer; or is another version
+/// than it was made for.
+fn does_not_serve(view: &View<'_>, active: &Pod) -> Option<Blocked> {
+    let name = &active.id.name;
+    let answer = active.contact.map(|contact| contact.answer);
+    let long = view.last_progress() <= before(view.now, view.seen.intent.standby_timeout);
+    // A lease is taken over from who does not refresh it; an advisory lock lasts as long as its connection.
+    let keeps = active.revision.as_ref().is_some_and(|revision| {
+        LockMode::of(&revision.lock).is_some_and(|mode| mode != LockMode::Lease)
+    });
+    let served = active.served;
+    let silent = served.is_some_and(|served| served <= before(view.now, UNRESPONSIVE));
+    let (reason, message, stalled) = if view.roles.unheard(active) {
+        (
+            "ActiveNotSeen",
+            format!(
+                "{name} holds the lock as far as is known, and neither it nor its machine answers"
+            ),
+            keeps || long,
+        )
+    } else if answer == Some(Answered::Kubelet) && silent {
+        (
+            "ActiveUnresponsive",
+            format!(
+                "{name} holds the lock and its container runs, but its port does not answer any more"
+            ),
+            keeps || long,
+        )
+    } else if answer == Some(Answered::Refused) {
+        (
+            "ActiveRefuses",
+            format!("{name} holds the lock, and nothing listens on its port: read its log"),
+            true,
+        )
+    } else {
+        let said = active.contradicting_version.as_ref()?;
+        (
+            "VersionDiffers",
+            format!(
+                "{name} says that it is version {said}: set spec.version to what the image holds"
+            ),
+            true,
+        )
+    };
+    let way = if keeps && reason != "VersionDiffers" {
+        ". Its lock is free only once its connection to the database has ended: delete the pod where its machine answers, end its session (pg_terminate_backend) where it does not"
+    } else {
+        ""
+    };
+    Some(Blocked {
+        reason: reason.to_owned(),
+        message: format!("{message}{way}"),
+        stalled,
+    })
+}
+
+/// Pods beyond `replicas`: those that do not wait first, then those on the machine of another, then the youngest. The
+/// only one where the active should live stays.
+pub fn trim(view: &View<'_>) -> Decision {
+    let others = |pod: &Pod, fits: &dyn Fn(&Pod) -> bool| {
+        let mut others = view.live.iter().filter(|other| other.id != pod.id);
+        others.any(|other| fits(other))
+    };
+    let shares =
+        |pod: &Pod| pod.machine.is_some() && others(pod, &|other| other.machine == pod.machine);
+    let preferred = |pod: &Pod| places::is_preferred(view.seen, pod);
+    let only_there = |pod: &Pod| preferred(pod) && !others(pod, &preferred);
+    let surplus = view
+        .live
+        .iter()
+        .filter(|pod| !view.roles.is_active(pod))
+        .max_by_key(|pod| {
+            let dispensable = (!pod.waits(), !only_there(pod), shares(pod));
+            (dispensable, pod.created, &pod.id.name)
+        });
+    match surplus {
+        Some(pod) => moves::stop(view, pod, Cause::Surplus),
+        None => Decision::nothing(Situation::at(Step::Steady)),
+    }
+}

@@ -1,0 +1,153 @@
+//! Which versions have held the lock, or may have, and what of that the user takes back (rule S6).
+
+use crate::api::{MayHaveHeld, Memory, SaidVersion};
+use crate::domain::{Container, Pod};
+use crate::node::{ExitKind, NodeVersion};
+use crate::plan::limits::GONE;
+use crate::plan::rules::verdict;
+use crate::plan::view::Look;
+
+pub fn remember(memory: &mut Memory, look: &Look<'_>) {
+    for pod in &look.seen.pods {
+        let Some(revision) = &pod.revision else {
+            continue;
+        };
+        // While there is doubt about who took which lock, `may_have_held` stands for it.
+        if pod.took.is_some() && !look.roles.is_foreign(pod) && !look.roles.order_unknown {
+            memory.newest_held = newest(memory.newest_held.as_deref(), &revision.version);
+            // What the node itself says migrates the database, whatever the spec calls it.
+            if let Some(said) = says(pod) {
+                memory.newest_held = newest(memory.newest_held.as_deref(), &said);
+                memory.said = Some(SaidVersion {
+                    revision: revision.name.clone(),
+                    version: said.to_string(),
+                });
+            }
+        }
+    }
+    for exit in look.seen.pods.iter().filter_map(Pod::last_exit) {
+        if let ExitKind::VersionOlderThanDatabase { database, .. } = &exit.kind
+            && let Ok(database) = database.parse()
+        {
+            memory.newest_held = newest(memory.newest_held.as_deref(), &database);
+        }
+    }
+    for pod in &look.seen.pods {
+        let never_ran = matches!(pod.container, Container::NotStarted { .. }) && pod.deleted;
+        if let Some(revision) = pod.revision.as_ref().filter(|_| !never_ran) {
+            remember_start(memory, &pod.id.name, &revision.version);
+        }
+    }
+    merge_gone(memory, look);
+    let Some(active) = look.roles.active_at_work() else {
+        return;
+    };
+    let Some(revision) = &active.revision else {
+        return;
+    };
+    if look.roles.works(active) {
+        verdict::serves(memory, active, revision, look);
+    }
+    // The active has had the lock all the time, and no newer pod is left that could have had it.
+    let newer_left = look.seen.pods.iter().any(|pod| {
+        pod.revision
+            .as_ref()
+            .is_none_or(|other| other.version > revision.version)
+    });
+    let creating_newer = memory.creating.as_ref().is_some_and(|creating| {
+        look.seen
+            .revisions
+            .get(&creating.revision)
+            .is_some_and(|other| other.version > revision.version)
+    });
+    if !newer_left && !creating_newer {
+        memory.may_have_held = None;
+    }
+}
+
+/// The version that a pod's log names, where that is not the one of its revision.
+fn says(pod: &Pod) -> Option<NodeVersion> {
+    pod.contradicting_version.as_ref()?.parse().ok()
+}
+
+fn newest(known: Option<&str>, other: &NodeVersion) -> Option<String> {
+    let newer = known
+        .and_then(|text| text.parse::<NodeVersion>().ok())
+        .is_none_or(|known| *other > known);
+    if newer {
+        Some(other.to_string())
+    } else {
+        known.map(str::to_owned)
+    }
+}
+
+/// S6: from its creation on, a pod of a newer version may have held the lock.
+pub fn remember_start(memory: &mut Memory, pod: &str, version: &NodeVersion) {
+    let known = memory
+        .may_have_held
+        .as_ref()
+        .is_some_and(|started| started.pods.iter().any(|name| name == pod));
+    if known {
+        return;
+    }
+    if newest(memory.newest_held.as_deref(), version).as_deref() == memory.newest_held.as_deref() {
+        return;
+    }
+    let mut started = memory.may_have_held.take().unwrap_or_else(|| MayHaveHeld {
+        version: version.to_string(),
+        pods: Vec::new(),
+    });
+    started.version =
+        newest(Some(&started.version), version).unwrap_or_else(|| version.to_string());
+    started.pods.push(pod.to_owned());
+    memory.may_have_held = Some(started);
+}
+
+/// It never ran. Should it turn up all the same, it is remembered again.
+pub fn forget_start(memory: &mut Memory, pod: &str) {
+    let started = memory.may_have_held.take().map(|mut started| {
+        started.pods.retain(|name| name != pod);
+        started
+    });
+    memory.may_have_held = started.filter(|started| !started.pods.is_empty());
+}
+
+/// Pods that are gone keep one name together.
+fn merge_gone(memory: &mut Memory, look: &Look<'_>) {
+    let creating = memory
+        .creating
+        .as_ref()
+        .map(|creating| creating.pod.clone());
+    let Some(started) = &mut memory.may_have_held else {
+        return;
+    };
+    let before = started.pods.len();
+    started.pods.retain(|name| {
+        let there = look.seen.pods.iter().any(|pod| pod.id.name == *name);
+        there || creating.as_ref() == Some(name) || name == GONE
+    });
+    if started.pods.len() < before && !started.pods.iter().any(|name| name == GONE) {
+        started.pods.push(GONE.to_owned());
+    }
+}
+
+/// S6: the way out. The user says, once, that the database is that of a backup; as long as a pod is there it
+/// may still be another.
+pub fn remember_restored(memory: &mut Memory, look: &Look<'_>) {
+    let Some((version, word)) = &look.seen.intent.wishes.restored else {
+        return;
+    };
+    if !look.seen.pods.is_empty()
+        || memory.creating.is_some()
+        || memory.restored.as_ref() == Some(word)
+    {
+        return;
+    }
+    memory.restored = Some(word.clone());
+    memory.may_have_held = None;
+    if newest(Some(&version.to_string()), version) != memory.newest_held {
+        memory.newest_held = Some(version.to_string());
+    }
+    // What worked last may be newer than the database now.
+    memory.last_worked = None;
+}

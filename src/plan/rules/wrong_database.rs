@@ -1,0 +1,65 @@
+//! A pod that sits on another database (rule S9): it goes, and for a while nothing else happens.
+
+use crate::api::{DatabaseDiffers, Memory};
+use crate::plan::decision::Decision;
+use crate::plan::limits::{RETRY, before};
+use crate::plan::step::{Blocked, Situation, Step};
+use crate::plan::view::{Look, View};
+use crate::plan::{guard, moves};
+
+/// A pod that still runs after it was asked to stop says nothing of what the spec asks for now.
+pub fn remember(memory: &mut Memory, look: &Look<'_>) {
+    let generation = look.seen.intent.generation;
+    memory.database_differs = memory
+        .database_differs
+        .take()
+        .filter(|known| known.at > before(look.now, RETRY) && known.generation == generation);
+    let Some(pod) = look.roles.foreign.iter().find(|pod| !pod.deleted) else {
+        return;
+    };
+    let known = memory.database_differs.as_ref();
+    if known.is_none_or(|known| known.pod != pod.id.name) {
+        memory.database_differs = Some(DatabaseDiffers {
+            pod: pod.id.name.clone(),
+            at: look.now,
+            generation,
+        });
+    }
+}
+
+/// S9: a pod on another database is stopped before anything else is done.
+pub fn decide(view: &View<'_>) -> Option<Decision> {
+    match guard::stop_foreign(view) {
+        Ok(None) => None,
+        Ok(Some(permit)) => {
+            let message = view
+                .roles
+                .foreign
+                .first()
+                .map(|pod| guard::foreign_message(&pod.id.name));
+            let mut decided = Decision::stop(permit, Step::Holding);
+            decided.situation.blocked = message.map(|message| Blocked {
+                reason: "DatabaseDiffers".to_owned(),
+                message,
+                stalled: true,
+            });
+            Some(decided)
+        }
+        Err(denied) => Some(moves::held(view, denied)),
+    }
+}
+
+/// S9: for a while after a pod was found on another database, while the active works, nothing is
+/// made or stopped. The next pod would read the same Secret.
+pub fn lasts(view: &View<'_>) -> Option<Decision> {
+    let known = view.memory.database_differs.as_ref()?;
+    // An operator that has just started has not heard of the active yet, and stops nothing for that (rule S8).
+    view.active().filter(|active| !view.roles.unheard(active))?;
+    let mut situation = Situation::at(Step::Holding).blocked(Blocked {
+        reason: "DatabaseDiffers".to_owned(),
+        message: guard::foreign_message(&known.pod),
+        stalled: true,
+    });
+    situation.until = known.at.checked_add(RETRY).ok();
+    Some(Decision::nothing(situation))
+}

@@ -1,0 +1,60 @@
+//! The safety rules by name, and the switch by which the model turns one of them off to show that it is needed.
+
+/// The guards, each of which the model can switch off to show that it is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// S1: another pod of the wanted revision waits.
+    SuccessorWaits,
+    /// S1: no pod of another revision could win instead.
+    NoRival,
+    /// S2: one stop at a time.
+    OneStop,
+    /// S3: a pod that can't be seen permits nothing.
+    ActiveSeen,
+    /// An active that boots or migrates is not interrupted.
+    ActiveServes,
+    /// S5: the successor answers now.
+    SuccessorAnswers,
+    /// S6: no older version after a newer one held the lock.
+    NoOlder,
+    /// S7: no pod beside one whose lock it can't see.
+    SameLock,
+    /// S9: a pod on another database is no successor, and not active.
+    SameDatabase,
+    /// S1, S9: the database does not say otherwise.
+    DatabaseAgrees,
+    /// A revision whose handover failed is not tried again.
+    NotFailed,
+}
+
+/// Which guards are on. All of them, but in the model's mutation runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    #[cfg(test)]
+    off: Option<Rule>,
+}
+
+impl Rules {
+    pub const fn all() -> Self {
+        Self {
+            #[cfg(test)]
+            off: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub const fn without(rule: Rule) -> Self {
+        Self { off: Some(rule) }
+    }
+
+    #[cfg(test)]
+    pub fn on(self, rule: Rule) -> bool {
+        self.off != Some(rule)
+    }
+
+    #[cfg(not(test))]
+    #[allow(clippy::unused_self)]
+    pub const fn on(self, _: Rule) -> bool {
+        true
+    }
+}

@@ -1,0 +1,27 @@
+//! What the planner does, as sentences. The world is built by [`world::World`]; a test says only what is
+//! special about it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod changes;
+mod database;
+mod drills;
+mod due;
+mod evidence;
+mod failback;
+mod failover;
+mod handover;
+mod held;
+mod model;
+mod neighbours;
+mod refusals;
+mod relocation;
+mod rest;
+mod scale;
+mod silent_port;
+mod trial;
+mod unasked;
+mod unresponsive;
+mod validation;
+mod way_back;
+pub(crate) mod world;

@@ -1,0 +1,257 @@
+//! One state of a walk: the world, and the operator's memory. And what the operator makes of it.
+
+use std::hash::{Hash, Hasher};
+
+use super::cluster::{Cluster, Does, Event, NEVER, Pod, Sight};
+use super::look::{self, Ago, Mind};
+use crate::api::Memory;
+use crate::domain::Observation;
+use crate::plan::given::Given;
+use crate::plan::{Act, Plan, Rules, plan_under};
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct State {
+    pub cluster: Cluster,
+    pub mind: Mind,
+}
+
+/// What the operator saw, knew, and planned.
+pub struct Thought {
+    /// The world with what the look has recorded.
+    pub cluster: Cluster,
+    pub seen: Observation,
+    pub memory: Memory,
+    pub plan: Plan,
+}
+
+impl State {
+    pub fn new(cluster: Cluster) -> Self {
+        Self {
+            cluster,
+            mind: Mind::default(),
+        }
+    }
+
+    /// The operator looks and plans. A takeover is recorded at first sight; those of one look bear the
+    /// same time.
+    pub fn think(&self, surge: usize, rules: Rules) -> Thought {
+        let mut cluster = self.cluster;
+        let next = cluster.ranks() + 1;
+        let (deaf, mut burnt) = (cluster.deaf, 0);
+        for pod in cluster.pods_mut() {
+            let answers = matches!(pod.does, Does::Serve | Does::Zombie | Does::Migrate);
+            if pod.seen() && !deaf && answers && pod.took == 0 {
+                pod.took = next;
+                pod.took_waited = pod.waited;
+            }
+            if pod.seen() && pod.burnt {
+                burnt |= 1 << pod.kind;
+            }
+        }
+        cluster.burnt |= burnt & cluster.handed;
+        let seen = look::look(&cluster, surge);
+        let made = cluster.pods().iter().map(|pod| pod.no).max().unwrap_or(0);
+        let made = made.max(self.mind.creating.map_or(0, |(no, _)| no));
+        let memory = self.mind.memory(&cluster, made);
+        let plan = plan_under(Given {
+            seen: &seen,
+            memory: &memory,
+            now: *look::NOW,
+            rules,
+        });
+        Thought {
+            cluster,
+            seen,
+            memory,
+            plan,
+        }
+    }
+
+    /// The state after the first `acts` of what was thought.
+    pub fn done(thought: &Thought, acts: usize) -> Self {
+        let mut cluster = thought.cluster;
+        for act in thought.plan.acts.iter().take(acts) {
+            match act {
+                Act::Create { pod, revision, .. } => {
+                    let no = look::number(pod);
+                    if cluster.pod(no).is_none() {
+                        cluster.add(Pod::new(no, look::kind_of(revision)));
+                    }
+                }
+                Act::Label { pod, active } => {
+                    if let Some(pod) = cluster.pod_mut(look::number(&pod.name)) {
+                        pod.labelled = *active;
+                    }
+                }
+                Act::Gate { pod, ready } => {
+                    if let Some(pod) = cluster.pod_mut(look::number(&pod.name)) {
+                        pod.gate = *ready;
+                    }
+                }
+                Act::Tidy { pod } => cluster.remove(look::number(&pod.name)),
+                // Pods have no machines here: nothing is pulled.
+                Act::Pull { .. } => {}
+                Act::Validate { pod, .. } => {
+                    let (kind, attempt) = look::check_of(pod);
+                    cluster.make_check(kind, attempt);
+                }
+                Act::EndErrand { pod } => {
+                    let (kind, attempt) = look::check_of(&pod.name);
+                    cluster.end_check(kind, attempt);
+                }
+                Act::Stop(permit) => {
+                    if permit.active() {
+                        // Of the others the memory knows.
+                        cluster.exits_were_before(|pod| !pod.seen() && pod.changed);
+                    }
+                    let successor = permit.successor().map(|to| look::number(&to.name));
+                    if let Some(to) = successor.and_then(|no| cluster.pod(no)) {
+                        cluster.handed |= 1 << to.kind;
+                    }
+                    if let Some(pod) = cluster.pod_mut(look::number(&permit.pod().name)) {
+                        pod.deleted = true;
+                        pod.stopped = true;
+                        pod.stopped_as_active = permit.active();
+                    }
+                }
+            }
+        }
+        look::remember_ends(&mut cluster, &thought.plan.memory);
+        let mut state = Self {
+            cluster,
+            mind: Mind::of(&thought.plan.memory),
+        };
+        state.simplify();
+        state
+    }
+
+    /// The operator has looked, and noted what takes no memory of its own.
+    pub fn looked(mut self, thought: &Thought) -> Self {
+        self.cluster = thought.cluster;
+        self
+    }
+
+    /// What comes of an event that is not the operator's.
+    pub fn after(&self, event: Event) -> Self {
+        let mut state = *self;
+        state.cluster.happens(event);
+        match event {
+            Event::Seconds => state.mind.ages(Ago::Seconds),
+            Event::HalfMinute => state.mind.ages(Ago::HalfMinute),
+            Event::TenMinutes => state.mind.ages(Ago::TenMinutes),
+            _ => {}
+        }
+        state.simplify();
+        state
+    }
+
+    /// The operator is started anew: what it had heard from pods before is gone.
+    pub fn restarted(mut self) -> Self {
+        self.cluster.budget.crashes -= 1;
+        self.cluster.deaf = !self.cluster.pods().is_empty();
+        for pod in self.cluster.pods_mut() {
+            if !pod.seen() {
+                pod.sight = Sight::Dim;
+                pod.contact = NEVER;
+            }
+        }
+        self.simplify();
+        self
+    }
+
+    /// Pods get their numbers in order, all that are gone become one, takeovers are counted anew:
+    /// states that differ in nothing else become equal.
+    pub fn simplify(&mut self) {
+        let mut known: Vec<u8> = self.cluster.pods().iter().map(|pod| pod.no).collect();
+        known.extend(self.mind.creating.map(|(no, _)| no));
+        known.sort_unstable();
+        known.dedup();
+        let new = |no: u8| {
+            let place = known.iter().position(|known| *known == no);
+            place.map_or(0, |place| u8::try_from(place + 1).unwrap())
+        };
+        let mut takeovers: Vec<u8> = self
+            .cluster
+            .pods()
+            .iter()
+            .map(|pod| pod.took)
+            .filter(|took| *took > 0)
+            .collect();
+        takeovers.sort_unstable();
+        takeovers.dedup();
+        let count = |upto: u8| {
+            u8::try_from(takeovers.iter().filter(|took| **took <= upto).count()).unwrap()
+        };
+        for pod in self.cluster.pods_mut() {
+            pod.no = new(pod.no);
+            pod.took = count(pod.took);
+            if !pod.seen() && pod.contact != NEVER {
+                pod.contact = count(pod.contact);
+            }
+        }
+        self.mind.renumber(new);
+    }
+
+    /// 64 bits are enough to tell some millions of states apart.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = Mixer(0);
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// A quick hash for small values.
+#[derive(Clone, Copy, Default)]
+pub struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, word: u8) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
+    fn write_isize(&mut self, word: isize) {
+        self.write_u64(word.cast_unsigned() as u64);
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        let mixed = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 29);
+    }
+
+    fn finish(&self) -> u64 {
+        let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        mixed ^ (mixed >> 32)
+    }
+}
+
+/// For sets and maps of fingerprints.
+#[derive(Clone, Copy, Default)]
+pub struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only fingerprints are kept");
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = word;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+pub type Prints = std::collections::HashSet<u64, std::hash::BuildHasherDefault<AsItIs>>;
