@@ -12,7 +12,7 @@ use crate::observe::{
     PodId, Problem, Pull, Pulled, RefusedStop, Revision, Says, Silence, Took, Trouble, Validation,
     Verified, Wanted, Wishes,
 };
-use crate::plan::{Act, Cause, Plan, Situation, plan};
+use crate::plan::{Act, Cause, Plan, Progress, plan};
 
 pub const SETTLE: u64 = 5;
 pub const STANDBY_TIMEOUT: u64 = 600;
@@ -484,7 +484,7 @@ impl World {
 
     /// Obeys, and lets the cluster do its part, until there is nothing more to do: made pods come to
     /// wait, stopped pods go, a free lock is taken by the oldest that waits.
-    pub fn carry_on(&mut self) -> Situation {
+    pub fn carry_on(&mut self) -> Progress {
         for _ in 0..60 {
             let acts = self.obey();
             let situation = self.plan().situation;
