@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::guard::Permit;
-use super::step::Situation;
+use super::step::Progress;
 use crate::api::{LastHandover, Memory};
 use crate::domain::{Place, PodId};
 
@@ -15,7 +15,7 @@ pub struct Plan {
     /// In this order. At most one is a stop, and it comes last.
     pub acts: Vec<Act>,
     /// What is going on, for people.
-    pub situation: Situation,
+    pub progress: Progress,
     /// A handover or failover that this look shows to have ended.
     pub finished: Option<LastHandover>,
     /// When to look again if nothing happens before.

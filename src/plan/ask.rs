@@ -55,7 +55,7 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
     let moves = lock_moves(plan, &look);
     let worked = plan.memory.last_worked.as_ref();
     let makes = |act: &Act| matches!(act, Act::Create { revision, .. } if !moves || worked != Some(revision));
-    let reason = plan.situation.blocked.as_ref();
+    let reason = plan.progress.blocked.as_ref();
     let reason = reason.map(|blocked| blocked.reason.as_str());
     // A version that the database is too new for would take the lock, and end; beside a lock that it does not see a pod
     // would work at once (rule S7).
@@ -76,7 +76,7 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
     let takers = seen.pods.iter().filter(|pod| roles.holds(pod)).count();
     if takers > 1 {
         let sure = roles.foreign.is_empty() && !roles.order_unknown;
-        let booting = plan.situation.step == Step::Booting;
+        let booting = plan.progress.step == Step::Booting;
         return !(sure && booting) && is_older(word, IN_DOUBT, now);
     }
     if moves {
@@ -101,7 +101,7 @@ fn lock_moves(plan: &Plan, look: &Look<'_>) -> bool {
     };
     let took = active.took.is_some_and(|took| lately(took.at));
     let served = plan.memory.knows_as_active(&active.id.uid);
-    let boots = !served || plan.situation.step == Step::Booting;
+    let boots = !served || plan.progress.step == Step::Booting;
     let leads = |act: &Act| matches!(act, Act::Label { .. });
     plan.acts.iter().any(leads) || (took && boots)
 }

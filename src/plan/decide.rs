@@ -6,7 +6,7 @@ use super::rules::{
     end, external, intent, late, pause, relocate, repair, rollback, rollout, takeover,
     unresponsive, verdict, wrong_database,
 };
-use super::step::{Blocked, Situation, Step};
+use super::step::{Blocked, Progress, Step};
 use super::view::View;
 
 /// The first of these that decides anything is followed. Each line says why it stands before the next.
@@ -46,7 +46,7 @@ pub fn decide(view: &View<'_>) -> Decision {
     let mut decided = end::decide(view).unwrap_or_else(|| {
         let decided = RULES.iter().find_map(|rule| rule(view));
         // One of the last three decides wherever there is something to go to.
-        let decided = decided.unwrap_or_else(|| Decision::nothing(Situation::at(Step::Holding)));
+        let decided = decided.unwrap_or_else(|| Decision::nothing(Progress::at(Step::Holding)));
         told(view, decided)
     });
     refused_stop(&mut decided, view);
@@ -55,26 +55,25 @@ pub fn decide(view: &View<'_>) -> Decision {
 
 /// Where nothing of its own keeps a decision waiting, what is known not to work is told.
 fn told(view: &View<'_>, mut decided: Decision) -> Decision {
-    if view.has_failed() && decided.situation.blocked.is_none() {
-        decided.situation.blocked = Some(verdict::known(view));
+    if view.has_failed() && decided.progress.blocked.is_none() {
+        decided.progress.blocked = Some(verdict::known(view));
     }
-    if decided.situation.blocked.is_none() {
-        decided.situation.blocked = late::in_vain(view);
+    if decided.progress.blocked.is_none() {
+        decided.progress.blocked = late::in_vain(view);
     }
-    if let (Some(blocked), Some(why)) =
-        (&mut decided.situation.blocked, rollback::no_way_back(view))
+    if let (Some(blocked), Some(why)) = (&mut decided.progress.blocked, rollback::no_way_back(view))
     {
         blocked.message = format!("{}; {why}", blocked.message);
     }
     // Why a silent active is not replaced says more than that it is silent.
-    let known = decided.situation.blocked.as_ref();
+    let known = decided.progress.blocked.as_ref();
     if known.is_none_or(|known| known.reason == "ActiveUnresponsive") {
         let left = unresponsive::left_alone(view);
-        decided.situation.blocked = left.or(decided.situation.blocked);
+        decided.progress.blocked = left.or(decided.progress.blocked);
     }
     // Nothing that is waited for matters as much as two nodes at work.
     if let Some(beside) = neighbours::two_holders(view.roles) {
-        decided.situation.blocked = Some(beside);
+        decided.progress.blocked = Some(beside);
     }
     decided
 }
@@ -89,13 +88,13 @@ fn refused_stop(decided: &mut Decision, view: &View<'_>) {
     let Some(refused) = refused.filter(|refused| planned == Some(&refused.pod)) else {
         return;
     };
-    decided.situation.blocked.get_or_insert(Blocked {
+    decided.progress.blocked.get_or_insert(Blocked {
         reason: "StopRefused".to_owned(),
         message: refused.message.clone(),
         stalled: refused.lasting,
     });
     if view.now < refused.again {
         decided.next = Move::Wait;
-        decided.situation.until = Some(refused.again);
+        decided.progress.until = Some(refused.again);
     }
 }

@@ -3,7 +3,7 @@
 
 use super::cause::Purpose;
 use super::guard::Permit;
-use super::step::{Blocked, Situation, Step};
+use super::step::{Blocked, Progress, Step};
 use crate::api::{FailedHow, Validation};
 use crate::domain::Revision;
 
@@ -47,35 +47,35 @@ pub enum Note {
 #[derive(Debug)]
 pub struct Decision {
     pub next: Move,
-    pub situation: Situation,
+    pub progress: Progress,
     pub notes: Vec<Note>,
     /// The image that has to be on a machine, pulled or not.
     pub image: Option<Needed>,
 }
 
 impl Decision {
-    pub fn nothing(situation: Situation) -> Self {
+    pub fn nothing(progress: Progress) -> Self {
         Self {
             next: Move::Wait,
-            situation,
+            progress,
             notes: Vec::new(),
             image: None,
         }
     }
 
     pub fn create(new: NewPod, step: Step) -> Self {
-        let situation = Situation::at(step).about(&new.pod);
+        let progress = Progress::at(step).about(&new.pod);
         Self {
             next: Move::Create(new),
-            ..Self::nothing(situation)
+            ..Self::nothing(progress)
         }
     }
 
     pub fn stop(permit: Permit, step: Step) -> Self {
-        let situation = Situation::at(step).about(&permit.pod().name);
+        let progress = Progress::at(step).about(&permit.pod().name);
         Self {
             next: Move::Stop(permit),
-            ..Self::nothing(situation)
+            ..Self::nothing(progress)
         }
     }
 

@@ -56,7 +56,7 @@ pub use rules::external::of_outside;
 #[cfg(test)]
 pub use safety::Rule;
 pub use safety::Rules;
-pub use step::{Blocked, Situation, Step};
+pub use step::{Blocked, Progress, Step};
 
 /// Plans the next step. The same look and memory always give the same plan.
 pub fn plan(seen: &Observation, memory: &Memory, now: Timestamp) -> Plan {
@@ -94,14 +94,14 @@ pub(crate) fn plan_under(given: Given<'_>) -> Plan {
     if let Move::Stop(permit) = decided.next {
         acts.push(Act::Stop(permit));
     }
-    let blocked = decided.situation.blocked.as_ref();
+    let blocked = decided.progress.blocked.as_ref();
     let late = blocked.is_some_and(|blocked| blocked.stalled);
     Plan {
         standbys_kept: places::standbys_kept(&look, late),
-        again: rollback::again(&memory, &look).unwrap_or_else(|| decided.situation.again(look.now)),
+        again: rollback::again(&memory, &look).unwrap_or_else(|| decided.progress.again(look.now)),
         memory,
         acts,
-        situation: decided.situation,
+        progress: decided.progress,
         finished,
     }
 }

@@ -8,7 +8,7 @@ use super::decision::{Decision, NewPod};
 use super::evidence::is_of_database;
 use super::guard::{self, Goal};
 use super::limits::{DATABASE_DOUBT, before};
-use super::step::{Blocked, Situation, Step, WAITING_FOR_TURN};
+use super::step::{Blocked, Progress, Step, WAITING_FOR_TURN};
 use super::view::View;
 use crate::domain::{Pod, PodId, Revision};
 
@@ -21,19 +21,19 @@ pub fn make(view: &View<'_>, revision: &Revision, step: Step) -> Decision {
         if guard::stays_possible(view, revision)
             && view.last_progress() > before(view.now, patience)
         {
-            return Decision::nothing(Situation::at(step));
+            return Decision::nothing(Progress::at(step));
         }
         return held(view, denied);
     }
     if view.memory.creating.is_some() {
-        return Decision::nothing(Situation::at(step));
+        return Decision::nothing(Progress::at(step));
     }
     // Each more would be one more that seems to have taken over: something else answers for them.
     if let [_, suspect, ..] = view.roles.suspects.as_slice() {
         return held(view, guard::suspect(suspect));
     }
     if view.successor_is_taking_over() {
-        return Decision::nothing(Situation::at(Step::AwaitingTakeover));
+        return Decision::nothing(Progress::at(Step::AwaitingTakeover));
     }
     let number = view.memory.pods_made.saturating_add(1);
     let pod = pod_name(&view.seen.intent.node, number);
@@ -54,13 +54,13 @@ pub fn stop(view: &View<'_>, pod: &Pod, cause: Cause) -> Decision {
     if matches!(cause, Cause::Surplus | Cause::Replaced)
         && let Some(unheard) = view.not_heard_yet()
     {
-        return Decision::nothing(Situation::at(step).about(&unheard.id.name));
+        return Decision::nothing(Progress::at(step).about(&unheard.id.name));
     }
     match guard::stop_other(view, pod, cause) {
         Ok(permit) => Decision::stop(permit, step),
         Err(denied) => {
             let mut decided = held(view, denied);
-            decided.situation.step = step;
+            decided.progress.step = step;
             decided
         }
     }
@@ -76,7 +76,7 @@ pub fn hand_over(view: &View<'_>, goal: &Goal<'_>) -> Decision {
         Ok(permit) => Decision::stop(permit, Step::StoppingActive),
         Err(denied) => {
             let mut decided = held(view, denied);
-            decided.situation.step = Step::StoppingActive;
+            decided.progress.step = Step::StoppingActive;
             decided
         }
     }
@@ -87,7 +87,7 @@ pub fn awaits_turn(view: &View<'_>, purpose: Purpose) -> Option<Decision> {
     let waits = view.seen.intent.wishes.others_move && purpose != Purpose::Unresponsive;
     waits.then(|| {
         Decision::nothing(
-            Situation::at(Step::StoppingActive).blocked(Blocked {
+            Progress::at(Step::StoppingActive).blocked(Blocked {
                 reason: WAITING_FOR_TURN.to_owned(),
                 message: "as many resources as this operator allows move their lock at the moment"
                     .to_owned(),
@@ -122,7 +122,7 @@ pub fn held(view: &View<'_>, denied: Denied) -> Decision {
     } else {
         view.last_progress() <= before(view.now, view.seen.intent.standby_timeout)
     };
-    Decision::nothing(Situation::at(Step::Holding).blocked(Blocked {
+    Decision::nothing(Progress::at(Step::Holding).blocked(Blocked {
         reason: denied.reason.to_owned(),
         message: denied.message,
         stalled: lasting || old,
@@ -138,9 +138,9 @@ pub fn still_stopping(view: &View<'_>, step: Step) -> Decision {
         .find(|pod| pod.deleted && !pod.ended());
     let mut decided = match pod {
         Some(pod) => held(view, guard::still_stopping(pod)),
-        None => Decision::nothing(Situation::at(step)),
+        None => Decision::nothing(Progress::at(step)),
     };
-    decided.situation.step = step;
+    decided.progress.step = step;
     decided
 }
 

@@ -57,7 +57,7 @@ pub struct Blocked {
 
 /// What is going on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Situation {
+pub struct Progress {
     pub step: Step,
     /// The pod that it is about.
     pub pod: Option<String>,
@@ -66,7 +66,7 @@ pub struct Situation {
     pub until: Option<Timestamp>,
 }
 
-impl Situation {
+impl Progress {
     pub(super) fn at(step: Step) -> Self {
         Self {
             step,

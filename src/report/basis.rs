@@ -24,7 +24,7 @@ pub struct Report<'a> {
 impl Report<'_> {
     /// What the plan waits for, or what the API server refuses.
     pub(super) fn blocked(&self) -> Option<Blocked> {
-        let planned = self.plan.situation.blocked.clone();
+        let planned = self.plan.progress.blocked.clone();
         // Two nodes at work are worse than anything that the API server refuses.
         if planned
             .as_ref()

@@ -36,7 +36,7 @@ pub(super) fn conditions(
     census: &Census<'_>,
     old: &[Condition],
 ) -> Vec<Condition> {
-    let step = report.plan.situation.step;
+    let step = report.plan.progress.step;
     let blocked = report.blocked();
     let stalled = report.stalled();
     let settled = matches!(step, Step::Steady | Step::Hibernating | Step::External);

@@ -10,7 +10,7 @@ pub(super) fn phase(report: &Report<'_>, census: &Census<'_>) -> &'static str {
     if report.stalled() {
         return "Stalled";
     }
-    match report.plan.situation.step {
+    match report.plan.progress.step {
         Step::Steady => "Running",
         Step::Hibernating => "Hibernated",
         Step::Ending => "Stopping",
@@ -45,8 +45,8 @@ fn rolls(report: &Report<'_>) -> bool {
 
 /// What is going on, in a sentence.
 pub(super) fn message(report: &Report<'_>, census: &Census<'_>) -> String {
-    let situation = &report.plan.situation;
-    let pod = situation.pod.as_deref().unwrap_or("a pod");
+    let progress = &report.plan.progress;
+    let pod = progress.pod.as_deref().unwrap_or("a pod");
     if let Some(blocked) = report.blocked() {
         let works = match census.active {
             Some(active) if blocked.stalled => format!(" ({} works on)", active.id.name),
@@ -55,7 +55,7 @@ pub(super) fn message(report: &Report<'_>, census: &Census<'_>) -> String {
         return format!("{}{works}", blocked.message);
     }
     let active = census.active.map(|active| active.id.name.as_str());
-    match situation.step {
+    match progress.step {
         Step::Steady => format!(
             "{} is active, {} of {} standbys wait for the lock",
             active.unwrap_or("no pod"),

@@ -24,7 +24,7 @@ pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeSt
     let census = Census::take(report.seen, &report.plan.memory, report.now);
     let replicas = report.seen.intent.replicas;
     let active = census.active;
-    let step = report.plan.situation.step;
+    let step = report.plan.progress.step;
     let pods: Vec<PodStatus> = report
         .seen
         .pods
@@ -186,7 +186,7 @@ fn relocation(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus
             .clone()
             .filter(|asked| asked.state == AskedState::Pending)
     };
-    let step = format!("{:?}", report.plan.situation.step);
+    let step = format!("{:?}", report.plan.progress.step);
     let status = |from: &str, to: Option<&str>, reason: &str, started_at| HandoverStatus {
         from: from.to_owned(),
         to: to.unwrap_or("another pod").to_owned(),
@@ -241,7 +241,7 @@ fn rollout(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus> {
         } else {
             "Configuration".to_owned()
         },
-        step: format!("{:?}", report.plan.situation.step),
+        step: format!("{:?}", report.plan.progress.step),
         started_at: wanted.since,
     })
 }

@@ -21,7 +21,7 @@ impl Pass<'_> {
     /// Ports are tried more often while the lock moves, or may: not for as long as a rollout is stuck.
     pub(super) fn set_alert(&self, new: &ChainlinkNodeStatus, plan: &Plan) {
         let moving = new.active.is_none()
-            || matches!(plan.situation.step, Step::StoppingActive | Step::Booting);
+            || matches!(plan.progress.step, Step::StoppingActive | Step::Booting);
         self.context
             .witnesses
             .set_alert(&self.reference, is_busy(plan) && moving);
@@ -47,10 +47,10 @@ impl Pass<'_> {
         if accepted || failed {
             // Also where another operator, or this one before a restart, began it.
             self.context.slots.note(uid);
-        } else if stopped == Stopped::No && plan.situation.step != Step::Booting {
+        } else if stopped == Stopped::No && plan.progress.step != Step::Booting {
             self.context.give_back(uid);
         }
-        if plan.situation.waits_for_turn() {
+        if plan.progress.waits_for_turn() {
             self.context.slots.wait(&self.reference);
         }
     }
@@ -81,7 +81,7 @@ impl Pass<'_> {
 
 pub(super) fn is_busy(plan: &Plan) -> bool {
     !matches!(
-        plan.situation.step,
+        plan.progress.step,
         Step::Steady | Step::Hibernating | Step::External
     )
 }
@@ -89,5 +89,5 @@ pub(super) fn is_busy(plan: &Plan) -> bool {
 /// Whether the lock moves, or is about to.
 pub(super) fn moves(plan: &Plan) -> bool {
     let stop = plan.memory.stopping.as_ref();
-    stop.is_some_and(|stop| stop.active) || plan.situation.step == Step::Booting
+    stop.is_some_and(|stop| stop.active) || plan.progress.step == Step::Booting
 }

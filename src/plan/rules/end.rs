@@ -1,7 +1,7 @@
 //! `replicas: 0`: the user asked for an end.
 
 use crate::plan::decision::Decision;
-use crate::plan::step::{Situation, Step};
+use crate::plan::step::{Progress, Step};
 use crate::plan::view::View;
 use crate::plan::{guard, moves};
 
@@ -15,13 +15,11 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
     Some(match guard::stop_for_end(view) {
         Ok(Some(permit)) => Decision::stop(permit, Step::Ending),
         // What people are told to wait for: a restored backup is believed from then on.
-        Ok(None) if view.seen.pods.is_empty() => {
-            Decision::nothing(Situation::at(Step::Hibernating))
-        }
+        Ok(None) if view.seen.pods.is_empty() => Decision::nothing(Progress::at(Step::Hibernating)),
         Ok(None) => moves::still_stopping(view, Step::Ending),
         Err(denied) => {
             let mut decided = moves::held(view, denied);
-            decided.situation.step = Step::Ending;
+            decided.progress.step = Step::Ending;
             decided
         }
     })

@@ -7,13 +7,13 @@ use crate::node::LockMode;
 use crate::plan::decision::Decision;
 use crate::plan::evidence::{Evidence, of_active};
 use crate::plan::roles::Roles;
-use crate::plan::step::{Blocked, Situation, Step};
+use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::View;
 use crate::plan::{evidence, guard};
 
 /// A pod that looks as if it still waited, and of which the database says that it has the lock: before 2.15 a node
 /// may dump and migrate without a server, and from 2.2 on without a line.
-pub fn silent_taker<'a>(view: &View<'a>) -> Option<&'a Pod> {
+fn silent_taker<'a>(view: &View<'a>) -> Option<&'a Pod> {
     let verified = &view.seen.database;
     let asked = verified.word.as_ref()?.at;
     let stop = view.memory.stopping.as_ref().map(|stop| stop.at);
@@ -30,7 +30,7 @@ pub fn silent_taker<'a>(view: &View<'a>) -> Option<&'a Pod> {
 pub fn decide(view: &View<'_>) -> Option<Decision> {
     let taker = silent_taker(view)?;
     Some(Decision::nothing(
-        Situation::at(Step::Booting).about(&taker.id.name),
+        Progress::at(Step::Booting).about(&taker.id.name),
     ))
 }
 
@@ -53,8 +53,8 @@ pub fn lock_is_left_behind(view: &View<'_>) -> Option<Blocked> {
 
 /// Somebody outside holds the lock, unless the waiting lines lie.
 pub fn held_outside(view: &View<'_>) -> Decision {
-    let mut situation = Situation::at(Step::External);
-    situation.blocked = view.live.iter().find_map(|pod| {
+    let mut progress = Progress::at(Step::External);
+    progress.blocked = view.live.iter().find_map(|pod| {
         guard::doubtful(pod).err().map(|denied| Blocked {
             reason: denied.reason.to_owned(),
             message: denied.message,
@@ -62,13 +62,13 @@ pub fn held_outside(view: &View<'_>) -> Decision {
         })
     });
     if let Evidence::Contradicts(message) = of_outside(&view.seen.database, view.roles) {
-        situation.blocked.get_or_insert(Blocked {
+        progress.blocked.get_or_insert(Blocked {
             reason: "DatabaseContradicts".to_owned(),
             message,
             stalled: true,
         });
     }
-    Decision::nothing(situation)
+    Decision::nothing(progress)
 }
 
 /// Whether any pod could get the lock and work where all of them wait, and somebody outside has it.

@@ -11,7 +11,7 @@ use crate::plan::cause::{Cause, Denied};
 use crate::plan::decision::{Decision, Note};
 use crate::plan::limits::{DATABASE_DOUBT, before};
 use crate::plan::rules::{late, repair, steady};
-use crate::plan::step::{Blocked, Situation, Step};
+use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::{Look, View};
 use crate::plan::{guard, moves, places};
 
@@ -137,14 +137,14 @@ pub fn hold_rollout(view: &View<'_>, target: &Revision, others: &[&Pod]) -> Opti
         None if past => hold_as_it_is(view),
         None => surge_to_check(view, target, others),
     };
-    if decided.situation.blocked.is_none() {
+    if decided.progress.blocked.is_none() {
         let failed = check_failed(view, target).map(|failed| Blocked {
             reason: failed.reason.clone(),
             message: failed.message.clone(),
             stalled: true,
         });
-        decided.situation.blocked = Some(failed.unwrap_or(blocked));
-        decided.situation.until = decided.situation.until.or(until);
+        decided.progress.blocked = Some(failed.unwrap_or(blocked));
+        decided.progress.until = decided.progress.until.or(until);
     }
     Some(decided)
 }
@@ -174,12 +174,12 @@ fn take_back(view: &View<'_>, made: &[&Pod], target: &Revision) -> Decision {
         return moves::stop(view, pod, Cause::Checked);
     }
     if guard::create(view, proven).is_err() && !guard::stays_possible(view, proven) {
-        return Decision::nothing(Situation::at(Step::Holding));
+        return Decision::nothing(Progress::at(Step::Holding));
     }
     if let Some(coming) = old.clone().find(|pod| !pod.waits()) {
-        let situation = Situation::at(Step::Restoring).about(&coming.id.name);
-        let mut decided = Decision::nothing(situation);
-        decided.situation.blocked = late::lateness(view, coming);
+        let progress = Progress::at(Step::Restoring).about(&coming.id.name);
+        let mut decided = Decision::nothing(progress);
+        decided.progress.blocked = late::lateness(view, coming);
         return decided;
     }
     if view.live.len() < intent.replicas + intent.surge {
@@ -205,14 +205,14 @@ fn hold_as_it_is(view: &View<'_>) -> Decision {
 
 /// A pod of the wanted revision is there to be seen waiting.
 fn check(view: &View<'_>, target: &Revision, pod: &Pod) -> Decision {
-    let situation = Situation::at(Step::AwaitingStandby).about(&pod.id.name);
-    let mut decided = Decision::nothing(situation);
+    let progress = Progress::at(Step::AwaitingStandby).about(&pod.id.name);
+    let mut decided = Decision::nothing(progress);
     if !pod.waits() {
         let late = late::lateness(view, pod).filter(|blocked| blocked.stalled);
         let Some(late) = late else {
             return repair::await_standby(view, target, pod);
         };
-        decided.situation.blocked = Some(late.clone());
+        decided.progress.blocked = Some(late.clone());
         return decided.noting(Note::CheckFailed(late));
     }
     let Err(denied) = guard::fit(view, pod) else {
@@ -227,7 +227,7 @@ fn check(view: &View<'_>, target: &Revision, pod: &Pod) -> Decision {
         message: denied.message,
         stalled: failed,
     };
-    decided.situation.blocked = Some(blocked.clone());
+    decided.progress.blocked = Some(blocked.clone());
     if failed {
         decided.noting(Note::CheckFailed(blocked))
     } else {
@@ -235,6 +235,7 @@ fn check(view: &View<'_>, target: &Revision, pod: &Pod) -> Decision {
     }
 }
 
+/// A pod of `target` is made to be seen waiting, where there is room for it.
 fn surge_to_check(view: &View<'_>, target: &Revision, others: &[&Pod]) -> Decision {
     let intent = &view.seen.intent;
     // What a newer spec has overtaken makes room.

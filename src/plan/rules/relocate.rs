@@ -8,7 +8,7 @@ use crate::plan::cause::{Cause, Purpose};
 use crate::plan::decision::{Decision, Note};
 use crate::plan::guard::Goal;
 use crate::plan::rules::{failback, late, requests, rollout};
-use crate::plan::step::{Blocked, Situation, Step};
+use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::View;
 use crate::plan::{guard, moves, places};
 
@@ -75,7 +75,7 @@ pub fn go(view: &View<'_>, active: &Pod, revision: &Revision, wish: &Wish<'_>) -
         let soon = matches!(denied.reason, "StopUnderWay" | "SuccessorNotSeen")
             || (denied.reason == "ActiveNotSeen" && !view.roles.unheard(active));
         let mut decided = moves::held(view, denied);
-        decided.situation.step = Step::StoppingActive;
+        decided.progress.step = Step::StoppingActive;
         return Some(if soon {
             decided
         } else {
@@ -110,7 +110,7 @@ fn meanwhile(view: &View<'_>, waits: Decision, revision: &Revision) -> Decision 
     if !repair.creates() {
         return waits;
     }
-    repair.situation.blocked = waits.situation.blocked;
+    repair.progress.blocked = waits.progress.blocked;
     repair
 }
 
@@ -193,9 +193,9 @@ fn surge_elsewhere(view: &View<'_>, revision: &Revision) -> Decision {
             && places::emptying(view.seen, pod).is_none()
     });
     if let Some(coming) = coming {
-        let situation = Situation::at(Step::AwaitingStandby).about(&coming.id.name);
-        let mut decided = Decision::nothing(situation);
-        decided.situation.blocked = late::lateness(view, coming);
+        let progress = Progress::at(Step::AwaitingStandby).about(&coming.id.name);
+        let mut decided = Decision::nothing(progress);
+        decided.progress.blocked = late::lateness(view, coming);
         return decided;
     }
     let intent = &view.seen.intent;
@@ -214,8 +214,8 @@ fn surge_elsewhere(view: &View<'_>, revision: &Revision) -> Decision {
     let leaving = places::leaving(view);
     match leaving.first() {
         Some(pod) => moves::stop(view, pod, Cause::Leaving),
-        None if intent.surge > 0 => Decision::nothing(Situation::at(Step::Surging)),
-        None => Decision::nothing(Situation::at(Step::Holding).blocked(Blocked {
+        None if intent.surge > 0 => Decision::nothing(Progress::at(Step::Surging)),
+        None => Decision::nothing(Progress::at(Step::Holding).blocked(Blocked {
             reason: "NoRoom".to_owned(),
             message: "the machine of the active is being emptied, and handover.surge: 0 leaves no room for a pod elsewhere: set handover.surge to 1 or replicas to 2 or more".to_owned(),
             stalled: false,

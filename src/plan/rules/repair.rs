@@ -7,7 +7,7 @@ use crate::plan::cause::Cause;
 use crate::plan::decision::{Decision, Note};
 use crate::plan::limits::before;
 use crate::plan::rules::late;
-use crate::plan::step::{Blocked, Situation, Step};
+use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::View;
 use crate::plan::{guard, moves, places};
 
@@ -36,7 +36,7 @@ pub fn backed_off(view: &View<'_>) -> Option<Decision> {
 /// Nothing planned is done, and what was lost is repaired from the last revision that worked.
 pub fn hold(view: &View<'_>, blocked: Blocked) -> Decision {
     let mut decided = hold_quietly(view);
-    decided.situation = decided.situation.blocked(blocked);
+    decided.progress = decided.progress.blocked(blocked);
     decided
 }
 
@@ -56,12 +56,12 @@ pub fn hold_quietly(view: &View<'_>) -> Decision {
     view.last_worked()
         .filter(|_| !view.seen.intent.wishes.paused)
         .and_then(|proven| replace_leaving(view, proven))
-        .unwrap_or_else(|| Decision::nothing(Situation::at(Step::Holding)))
+        .unwrap_or_else(|| Decision::nothing(Progress::at(Step::Holding)))
 }
 
 /// After a handover that failed, and then a spec that can't be had: none of the pods has worked, and
 /// none even waits.
-pub fn nobody_can_serve(view: &View<'_>, proven: &Revision) -> bool {
+fn nobody_can_serve(view: &View<'_>, proven: &Revision) -> bool {
     let long = view
         .memory
         .unheld_since
@@ -96,42 +96,42 @@ pub fn rescue(view: &View<'_>) -> Decision {
 pub fn restoring(view: &View<'_>, target: &Revision) -> Decision {
     let coming = || view.roles.starting.iter().chain(&view.roles.down);
     let late = coming().find(|pod| late::lateness(view, pod).is_some());
-    let mut situation = Situation::at(Step::Restoring);
+    let mut progress = Progress::at(Step::Restoring);
     if let Some(pod) = late.or_else(|| coming().next()) {
-        situation = situation.about(&pod.id.name);
-        situation.blocked = late::lateness(view, pod);
+        progress = progress.about(&pod.id.name);
+        progress.blocked = late::lateness(view, pod);
         // The last pod of the revision that worked was lost, and this one does not come up.
         if let Some(mut repair) = from_what_worked(view, target, pod) {
-            repair.situation = situation;
+            repair.progress = progress;
             return repair;
         }
         if gives_up(view, target, pod) {
-            let why = situation.blocked.as_ref().map(|late| late.message.clone());
-            return Decision::nothing(situation).noting(Note::Failed(FailedHow::Late, why));
+            let why = progress.blocked.as_ref().map(|late| late.message.clone());
+            return Decision::nothing(progress).noting(Note::Failed(FailedHow::Late, why));
         }
     } else if !view.roles.stopping.is_empty() {
         return moves::still_stopping(view, Step::AwaitingTakeover);
     }
-    Decision::nothing(situation)
+    Decision::nothing(progress)
 }
 
 /// A pod of the wanted revision does not wait yet.
 pub fn await_standby(view: &View<'_>, target: &Revision, coming: &Pod) -> Decision {
     let step = Step::AwaitingStandby;
     if let Some(because) = took_the_room(view, target, coming) {
-        return Decision::nothing(Situation::at(step).about(&coming.id.name))
+        return Decision::nothing(Progress::at(step).about(&coming.id.name))
             .noting(Note::Failed(FailedHow::GivenUp, Some(because)));
     }
     let mut decided = from_what_worked(view, target, coming)
-        .unwrap_or_else(|| Decision::nothing(Situation::at(step)));
-    decided.situation = Situation::at(step).about(&coming.id.name);
-    decided.situation.blocked = late::lateness(view, coming);
+        .unwrap_or_else(|| Decision::nothing(Progress::at(step)));
+    decided.progress = Progress::at(step).about(&coming.id.name);
+    decided.progress.blocked = late::lateness(view, coming);
     decided
 }
 
 /// While a pod of the wanted revision can't come up, redundancy that was lost is repaired from the
 /// last revision that worked.
-pub fn from_what_worked(view: &View<'_>, target: &Revision, coming: &Pod) -> Option<Decision> {
+fn from_what_worked(view: &View<'_>, target: &Revision, coming: &Pod) -> Option<Decision> {
     let stuck = late::lateness(view, coming).is_some_and(|blocked| blocked.stalled);
     let proven = view.last_worked().filter(|proven| *proven != target)?;
     let intent = &view.seen.intent;
@@ -149,7 +149,7 @@ pub fn from_what_worked(view: &View<'_>, target: &Revision, coming: &Pod) -> Opt
 
 /// Nobody serves, the wanted revision can't come up, and there is no room for a pod of the last one that
 /// worked beside it: it has failed.
-pub fn gives_up(view: &View<'_>, target: &Revision, coming: &Pod) -> bool {
+fn gives_up(view: &View<'_>, target: &Revision, coming: &Pod) -> bool {
     let intent = &view.seen.intent;
     let long_ago = before(view.now, view.roles.rescue);
     let unheld = view.memory.unheld_since.is_some_and(|at| at <= long_ago);
@@ -166,7 +166,7 @@ pub fn gives_up(view: &View<'_>, target: &Revision, coming: &Pod) -> bool {
 
 /// Without room for a surge, a pod that can't come up has taken the place of a standby: that place is
 /// given back, and the reason kept.
-pub fn took_the_room(view: &View<'_>, target: &Revision, coming: &Pod) -> Option<String> {
+fn took_the_room(view: &View<'_>, target: &Revision, coming: &Pod) -> Option<String> {
     let wanted = view.memory.wanted.as_ref().map(|wanted| &wanted.name);
     let proven = view.last_worked().filter(|proven| *proven != target)?;
     let blocked = late::lateness(view, coming).filter(|blocked| blocked.stalled)?;

@@ -10,7 +10,7 @@ use crate::plan::cause::Purpose;
 use crate::plan::decision::{Decision, Note};
 use crate::plan::limits::before;
 use crate::plan::places;
-use crate::plan::step::{Situation, Step};
+use crate::plan::step::{Progress, Step};
 use crate::plan::view::{Look, View};
 
 /// How many texts of earlier switchovers are kept: one that is set again, as when a change is taken back in Git,
@@ -270,9 +270,10 @@ pub fn refuse_all(view: &View<'_>) -> Option<Decision> {
     Some(refuse(view, purpose, why.to_owned()))
 }
 
+/// A move that was asked for is not made: why.
 pub fn refuse(view: &View<'_>, purpose: Purpose, why: String) -> Decision {
     let mut decided =
-        Decision::nothing(Situation::at(Step::Steady)).noting(Note::Refused(purpose, why));
-    decided.situation.until = Some(view.now);
+        Decision::nothing(Progress::at(Step::Steady)).noting(Note::Refused(purpose, why));
+    decided.progress.until = Some(view.now);
     decided
 }

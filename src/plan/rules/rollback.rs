@@ -19,7 +19,7 @@ use crate::plan::decision::Decision;
 use crate::plan::guard;
 use crate::plan::guard::Permit;
 use crate::plan::limits::{FRESH, GONE, LOST, before};
-use crate::plan::step::{Situation, Step};
+use crate::plan::step::{Progress, Step};
 use crate::plan::view::{Look, View, distrusted};
 
 /// How long to look again when the database is to answer.
@@ -246,7 +246,7 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     memory.upgrade = Some(upgrade);
 }
 
-/// Before that time it began to be waited for too long: what crashes works more than what is not there.
+/// What began before this time has been waited for too long: a pod that crashes is better than none.
 fn patience(look: &Look<'_>) -> Timestamp {
     before(look.now, look.roles.rescue + LOST)
 }
@@ -326,7 +326,7 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
     let permit = down.and_then(|pod| guard::stop_other(view, pod, Cause::RolledBack).ok());
     Some(match permit {
         Some(permit) => Decision::stop(permit, Step::Restoring),
-        None => Decision::nothing(Situation::at(Step::Restoring)),
+        None => Decision::nothing(Progress::at(Step::Restoring)),
     })
 }
 

@@ -9,7 +9,7 @@ use crate::plan::guard::Goal;
 use crate::plan::limits::{FRESH, LOST, before};
 use crate::plan::rules::oneshot::{pull, validate};
 use crate::plan::rules::{hold, late, repair, steady};
-use crate::plan::step::{Blocked, Situation, Step};
+use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::View;
 use crate::plan::{guard, moves};
 
@@ -21,7 +21,7 @@ pub fn after_a_failure(view: &View<'_>) -> Option<Decision> {
         guard::create(view, proven).is_ok() || guard::stays_possible(view, proven)
     });
     let mut decided = toward(view, proven.unwrap_or(wanted));
-    decided.situation.blocked = None;
+    decided.progress.blocked = None;
     Some(decided)
 }
 
@@ -37,9 +37,7 @@ pub fn settle(view: &View<'_>) -> Option<Decision> {
             return Some(decided);
         }
     }
-    Some(Decision::nothing(
-        Situation::at(Step::Settling).until(until),
-    ))
+    Some(Decision::nothing(Progress::at(Step::Settling).until(until)))
 }
 
 /// One step towards what is wanted.
@@ -66,7 +64,7 @@ pub fn rolls_on(view: &View<'_>) -> bool {
 }
 
 /// Whether no pod of `target` can come up, as far as can be told.
-pub fn is_stuck(view: &View<'_>, target: &Revision) -> bool {
+fn is_stuck(view: &View<'_>, target: &Revision) -> bool {
     let refused = guard::refuse(view, target).is_err();
     let stuck = |pod: &Pod| {
         pod.revision.as_ref() == Some(target)
@@ -82,7 +80,7 @@ pub fn is_stuck(view: &View<'_>, target: &Revision) -> bool {
 }
 
 /// Until when the wanted revision has to be still, where a surge would follow.
-pub fn settles(view: &View<'_>, wanted: &Revision) -> Option<Timestamp> {
+fn settles(view: &View<'_>, wanted: &Revision) -> Option<Timestamp> {
     // Nothing to be replaced: a first start, or one after `replicas: 0`.
     let first = view.seen.pods.is_empty() && view.memory.last_active.is_none();
     let same = view
@@ -104,7 +102,7 @@ pub fn settles(view: &View<'_>, wanted: &Revision) -> Option<Timestamp> {
 }
 
 /// One step towards `replicas` pods of `target`.
-pub fn toward(view: &View<'_>, target: &Revision) -> Decision {
+fn toward(view: &View<'_>, target: &Revision) -> Decision {
     if let Err(denied) = guard::refuse(view, target) {
         return repair::hold(
             view,
@@ -133,7 +131,7 @@ pub fn toward(view: &View<'_>, target: &Revision) -> Decision {
             .unwrap_or_else(|| steady::keep(view, target));
     }
     if let Some(active) = view.active().filter(|active| view.boots(active)) {
-        return Decision::nothing(Situation::at(Step::Booting).about(&active.id.name));
+        return Decision::nothing(Progress::at(Step::Booting).about(&active.id.name));
     }
     if let Some(decided) = clear_superseded(view, &others) {
         return decided;
@@ -148,7 +146,7 @@ pub fn toward(view: &View<'_>, target: &Revision) -> Decision {
 }
 
 /// A spec that goes back first removes the pods of the abandoned newer version, before one wins.
-pub fn abandon(view: &View<'_>, target: &Revision, others: &[&Pod]) -> Option<Decision> {
+fn abandon(view: &View<'_>, target: &Revision, others: &[&Pod]) -> Option<Decision> {
     let newer = others.iter().find(|pod| {
         pod.revision
             .as_ref()
@@ -158,7 +156,7 @@ pub fn abandon(view: &View<'_>, target: &Revision, others: &[&Pod]) -> Option<De
 }
 
 /// Pods of superseded revisions that never came to wait only take room.
-pub fn clear_superseded(view: &View<'_>, others: &[&Pod]) -> Option<Decision> {
+fn clear_superseded(view: &View<'_>, others: &[&Pod]) -> Option<Decision> {
     let junk = others.iter().find(|pod| {
         !pod.waits()
             && !view.roles.holds(pod)
@@ -172,7 +170,7 @@ pub fn clear_superseded(view: &View<'_>, others: &[&Pod]) -> Option<Decision> {
 }
 
 /// Pods of other revisions are there: surge, see it wait, replace the standbys, then the active.
-pub fn roll(view: &View<'_>, target: &Revision, others: &[&Pod], old_active: bool) -> Decision {
+fn roll(view: &View<'_>, target: &Revision, others: &[&Pod], old_active: bool) -> Decision {
     let intent = &view.seen.intent;
     let made: Vec<&&Pod> = view
         .live
@@ -210,15 +208,15 @@ pub fn roll(view: &View<'_>, target: &Revision, others: &[&Pod], old_active: boo
         .min_by_key(|pod| (pod.waits(), pod.created, &pod.id.name));
     match next {
         Some(pod) if covered || !old_active => replace(view, pod, target),
-        Some(_) => Decision::nothing(Situation::at(Step::ReplacingStandbys)),
+        Some(_) => Decision::nothing(Progress::at(Step::ReplacingStandbys)),
         None if old_active => moves::hand_over(view, &Goal::rollout(target)),
-        None => Decision::nothing(Situation::at(Step::AwaitingTakeover)),
+        None => Decision::nothing(Progress::at(Step::AwaitingTakeover)),
     }
 }
 
 /// A pod of another revision makes room. Where the new one comes in its place, its image is there
 /// first: pulling takes long, and an image that can't be had must not cost a standby.
-pub fn replace(view: &View<'_>, pod: &Pod, target: &Revision) -> Decision {
+fn replace(view: &View<'_>, pod: &Pod, target: &Revision) -> Decision {
     // A lost machine pulls nothing.
     let lost = view.roles.lost.iter().any(|lost| lost.id == pod.id);
     let in_place = view.seen.intent.surge == 0 && pod.waits() && !lost;
@@ -231,7 +229,7 @@ pub fn replace(view: &View<'_>, pod: &Pod, target: &Revision) -> Decision {
     let mut decided = match pull.map(|pull| &pull.pulled) {
         Some(Pulled::Yes) => moves::stop(view, pod, Cause::Replaced),
         Some(Pulled::NotYet(Some(trouble)) | Pulled::Refused(trouble)) => {
-            Decision::nothing(Situation::at(Step::PullingImage).blocked(Blocked {
+            Decision::nothing(Progress::at(Step::PullingImage).blocked(Blocked {
                 reason: trouble.reason.clone(),
                 message: format!(
                     "the image can't be pulled on {}: {}",
@@ -241,7 +239,7 @@ pub fn replace(view: &View<'_>, pod: &Pod, target: &Revision) -> Decision {
             }))
         }
         Some(Pulled::NotYet(None)) if late => {
-            Decision::nothing(Situation::at(Step::PullingImage).blocked(Blocked {
+            Decision::nothing(Progress::at(Step::PullingImage).blocked(Blocked {
                 reason: "PullTimeout".to_owned(),
                 message: format!(
                     "the image has not been pulled on {} within handover.standbyTimeout",
@@ -250,10 +248,10 @@ pub fn replace(view: &View<'_>, pod: &Pod, target: &Revision) -> Decision {
                 stalled: true,
             }))
         }
-        Some(Pulled::NotYet(None)) | None => Decision::nothing(Situation::at(Step::PullingImage)),
+        Some(Pulled::NotYet(None)) | None => Decision::nothing(Progress::at(Step::PullingImage)),
     };
-    if decided.situation.step == Step::PullingImage {
-        decided.situation = decided.situation.about(&needed.machine);
+    if decided.progress.step == Step::PullingImage {
+        decided.progress = decided.progress.about(&needed.machine);
     }
     decided.image = Some(needed);
     decided

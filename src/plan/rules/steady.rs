@@ -6,7 +6,7 @@ use crate::plan::cause::Cause;
 use crate::plan::decision::Decision;
 use crate::plan::limits::{UNRESPONSIVE, before};
 use crate::plan::rules::{external, repair};
-use crate::plan::step::{Blocked, Situation, Step};
+use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::View;
 use crate::plan::{guard, moves, places};
 
@@ -29,15 +29,15 @@ pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
         return trim(view);
     }
     if stop.is_some() && view.active().is_none() {
-        return Decision::nothing(Situation::at(Step::AwaitingTakeover));
+        return Decision::nothing(Progress::at(Step::AwaitingTakeover));
     }
     let all_wait = view.live.iter().all(|pod| pod.waits());
     if all_wait && view.roles.active.is_none() && view.roles.suspects.is_empty() {
         if view.just_lost_active() {
-            return Decision::nothing(Situation::at(Step::AwaitingTakeover));
+            return Decision::nothing(Progress::at(Step::AwaitingTakeover));
         }
         if let Some(blocked) = external::lock_is_left_behind(view) {
-            return Decision::nothing(Situation::at(Step::AwaitingTakeover).blocked(blocked));
+            return Decision::nothing(Progress::at(Step::AwaitingTakeover).blocked(blocked));
         }
         return external::held_outside(view);
     }
@@ -50,7 +50,7 @@ pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
         return repair::restoring(view, target);
     }
     if let Some(active) = view.active().filter(|active| view.boots(active)) {
-        return Decision::nothing(Situation::at(Step::Booting).about(&active.id.name));
+        return Decision::nothing(Progress::at(Step::Booting).about(&active.id.name));
     }
     if let Some(suspect) = view.roles.suspects.first() {
         return moves::held(view, guard::suspect(suspect));
@@ -59,9 +59,9 @@ pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
         .active()
         .and_then(|active| does_not_serve(view, active))
     {
-        return Decision::nothing(Situation::at(Step::Holding).blocked(blocked));
+        return Decision::nothing(Progress::at(Step::Holding).blocked(blocked));
     }
-    Decision::nothing(Situation::at(Step::Steady))
+    Decision::nothing(Progress::at(Step::Steady))
 }
 
 /// What is wrong with an active that holds the lock as far as is known, and does not answer; or is another version
@@ -141,6 +141,6 @@ pub fn trim(view: &View<'_>) -> Decision {
         });
     match surplus {
         Some(pod) => moves::stop(view, pod, Cause::Surplus),
-        None => Decision::nothing(Situation::at(Step::Steady)),
+        None => Decision::nothing(Progress::at(Step::Steady)),
     }
 }

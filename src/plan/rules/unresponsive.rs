@@ -88,14 +88,14 @@ fn stop_of_unresponsive(view: &View<'_>) -> Option<Decision> {
 /// The next step of it. Where the operator sees no port at all, everything else goes on.
 pub fn decide(view: &View<'_>) -> Option<Decision> {
     let decided = stop_of_unresponsive(view)?;
-    let blocked = decided.situation.blocked.as_ref();
+    let blocked = decided.progress.blocked.as_ref();
     let cut_off = blocked.is_some_and(|blocked| blocked.reason == NOT_IN_SIGHT);
     (!cut_off).then_some(decided)
 }
 
 /// Why an active that does not answer is left alone.
 pub fn left_alone(view: &View<'_>) -> Option<Blocked> {
-    let mut blocked = stop_of_unresponsive(view)?.situation.blocked?;
+    let mut blocked = stop_of_unresponsive(view)?.progress.blocked?;
     let patience = view.seen.intent.wishes.unresponsive_after? + view.seen.intent.standby_timeout;
     let silent = view.memory.unresponsive.as_ref()?;
     blocked.stalled = silent.since <= before(view.now, patience);

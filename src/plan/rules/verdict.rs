@@ -11,7 +11,7 @@ use crate::plan::decision::{Decision, Note};
 use crate::plan::guard::Permit;
 use crate::plan::limits::{CRASH_LOOP, before};
 use crate::plan::rules::{rollback, takeover};
-use crate::plan::step::{Blocked, Situation, Step};
+use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::{Look, View, distrusted};
 
 /// The kubelet tells the end of a container in whole seconds.
@@ -124,7 +124,7 @@ pub fn note_attempt(memory: &mut Memory, look: &Look<'_>, permit: &Permit) {
     });
 }
 
-/// The spec has changed: no end of before says anything of what is wanted now.
+/// The spec has changed: exits seen before the change do not count against what is wanted now.
 pub fn begin_anew(memory: &mut Memory, look: &Look<'_>) {
     note_end_of_upgrade(memory, look);
     if let Some(attempt) = &mut memory.attempt {
@@ -197,8 +197,9 @@ fn open_attempt<'m>(memory: &'m mut Memory, look: &Look<'_>) -> Option<&'m Attem
 }
 
 /// A pod of the wanted revision, for which the active was stopped, has ended by itself since, with a reason of its own:
-/// the lock was free, and it has had it. One that only waited would do the same. However soon the operator looks, and
-/// whoever has the lock by then: what is no longer wanted, or serves, is not judged. One that was only late before is.
+/// the lock was free, and that pod has had it. One that only waited would do the same. It does not matter how soon the
+/// operator looks, or who has the lock by then. Only the wanted revision is judged, and not while it serves. One that was
+/// late before may still be found to crash.
 pub fn remember_crash(memory: &mut Memory, look: &Look<'_>) {
     note_end_of_upgrade(memory, look);
     attempt_other(memory, look);
@@ -259,8 +260,8 @@ pub fn failed(memory: &mut Memory, how: FailedHow, because: Option<String>, look
 /// A handover after which nobody serves has failed.
 pub fn decide(view: &View<'_>) -> Option<Decision> {
     let (how, because) = no_takeover(view)?;
-    let situation = Situation::at(Step::Holding).blocked(told(how, because.as_deref()));
-    Some(Decision::nothing(situation).noting(Note::Failed(how, because)))
+    let progress = Progress::at(Step::Holding).blocked(told(how, because.as_deref()));
+    Some(Decision::nothing(progress).noting(Note::Failed(how, because)))
 }
 
 /// A stop of the active was over long ago, and nobody serves.

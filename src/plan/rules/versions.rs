@@ -7,6 +7,7 @@ use crate::plan::limits::GONE;
 use crate::plan::rules::verdict;
 use crate::plan::view::Look;
 
+/// What each pod may have done to the database: those that took a lock, those that only started, and what an exit says.
 pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     for pod in &look.seen.pods {
         let Some(revision) = &pod.revision else {
@@ -70,6 +71,7 @@ fn says(pod: &Pod) -> Option<NodeVersion> {
     pod.contradicting_version.as_ref()?.parse().ok()
 }
 
+/// The newer of a known version and another one.
 fn newest(known: Option<&str>, other: &NodeVersion) -> Option<String> {
     let newer = known
         .and_then(|text| text.parse::<NodeVersion>().ok())

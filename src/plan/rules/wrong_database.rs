@@ -3,7 +3,7 @@
 use crate::api::{DatabaseDiffers, Memory};
 use crate::plan::decision::Decision;
 use crate::plan::limits::{RETRY, before};
-use crate::plan::step::{Blocked, Situation, Step};
+use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::{Look, View};
 use crate::plan::{guard, moves};
 
@@ -38,7 +38,7 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
                 .first()
                 .map(|pod| guard::foreign_message(&pod.id.name));
             let mut decided = Decision::stop(permit, Step::Holding);
-            decided.situation.blocked = message.map(|message| Blocked {
+            decided.progress.blocked = message.map(|message| Blocked {
                 reason: "DatabaseDiffers".to_owned(),
                 message,
                 stalled: true,
@@ -55,11 +55,11 @@ pub fn lasts(view: &View<'_>) -> Option<Decision> {
     let known = view.memory.database_differs.as_ref()?;
     // An operator that has just started has not heard of the active yet, and stops nothing for that (rule S8).
     view.active().filter(|active| !view.roles.unheard(active))?;
-    let mut situation = Situation::at(Step::Holding).blocked(Blocked {
+    let mut progress = Progress::at(Step::Holding).blocked(Blocked {
         reason: "DatabaseDiffers".to_owned(),
         message: guard::foreign_message(&known.pod),
         stalled: true,
     });
-    situation.until = known.at.checked_add(RETRY).ok();
-    Some(Decision::nothing(situation))
+    progress.until = known.at.checked_add(RETRY).ok();
+    Some(Decision::nothing(progress))
 }

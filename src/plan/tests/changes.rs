@@ -24,7 +24,7 @@ fn the_first_pod_of_an_empty_resource_is_made_at_once() {
     let second = world.newest();
     world.waits(&second);
     assert_eq!(world.obey(), [format!("ready {second}")]);
-    assert_eq!(world.plan().situation.step, Step::Steady);
+    assert_eq!(world.plan().progress.step, Step::Steady);
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_change_settles_before_a_surge() {
     let mut world = World::with(1).active("a", &v1()).at_rest();
     world.want(&v2());
     assert_eq!(world.obey(), nothing());
-    assert_eq!(world.plan().situation.step, Step::Settling);
+    assert_eq!(world.plan().progress.step, Step::Settling);
     world.later(4);
     assert_eq!(world.obey(), nothing());
     world.later(1);
@@ -50,7 +50,7 @@ fn nothing_is_stopped_before_the_surge_waits_for_the_lock() {
     let surge = world.newest();
     for _ in 0..3 {
         assert_eq!(world.obey(), nothing());
-        assert_eq!(world.plan().situation.step, Step::AwaitingStandby);
+        assert_eq!(world.plan().progress.step, Step::AwaitingStandby);
         world.later(60);
     }
     world.starts(&surge);
@@ -160,7 +160,7 @@ fn an_image_that_does_not_exist_leaves_the_active_at_work_and_says_so() {
     );
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked(), blocked("ImagePullBackOff", true));
-    let told = world.plan().situation.blocked.unwrap().message;
+    let told = world.plan().progress.blocked.unwrap().message;
     assert!(told.contains("Back-off pulling image"), "{told}");
     assert_eq!(world.labelled(), ["a"]);
 }
@@ -180,7 +180,7 @@ fn setting_the_version_back_clears_a_rollout_whose_image_does_not_exist() {
     assert_eq!(world.obey(), [format!("stop {surge}")]);
     world.gone(&surge);
     assert_eq!(world.obey(), nothing());
-    let end = world.plan().situation;
+    let end = world.plan().progress;
     assert_eq!((end.step, end.blocked), (Step::Steady, None));
     assert_eq!(world.handovers, 0);
 }
@@ -200,7 +200,7 @@ fn a_crash_loop_is_told_in_the_nodes_own_words() {
     }
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked(), blocked("CrashLoop", true));
-    let told = world.plan().situation.blocked.unwrap().message;
+    let told = world.plan().progress.blocked.unwrap().message;
     assert!(told.contains("invalid configuration: EVM.0"), "{told}");
 }
 
@@ -244,7 +244,7 @@ fn a_pod_that_never_waits_is_reported_after_the_timeout() {
     world.later(601);
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked(), blocked("StandbyTimeout", true));
-    let told = world.plan().situation.blocked.unwrap().message;
+    let told = world.plan().progress.blocked.unwrap().message;
     assert!(
         told.contains("a log level above info, also one that stands in a Secret"),
         "{told}"
@@ -338,7 +338,7 @@ fn without_room_an_image_that_does_not_exist_costs_no_standby() {
     assert_eq!(world.pulls.len(), 0, "what nothing needs is removed");
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked(), None);
-    assert_eq!(world.plan().situation.step, Step::Steady);
+    assert_eq!(world.plan().progress.step, Step::Steady);
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn without_room_a_version_that_can_not_wait_gives_its_place_back() {
     world.obey();
     let (reason, stalled) = world.blocked().unwrap();
     assert_eq!((reason.as_str(), stalled), ("RolloutGivenUp", true));
-    let told = world.plan().situation.blocked.unwrap().message;
+    let told = world.plan().progress.blocked.unwrap().message;
     assert!(told.contains("invalid configuration"), "{told}");
     world.carry_on();
     assert_eq!(world.versions(), ["2.28.0", "2.28.0"]);
@@ -443,7 +443,7 @@ fn a_missing_secret_is_waited_for_ten_minutes_where_a_standby_may_take_an_hour()
         "secret \"credentials\" not found",
     );
     let reason = "CreateContainerConfigError";
-    let told = world.plan().situation.blocked.unwrap().message;
+    let told = world.plan().progress.blocked.unwrap().message;
     assert!(
         told.ends_with("secret \"credentials\" not found; create it, or correct spec.database, spec.credentials, spec.config or spec.pod.volumes, whichever names it; it is waited for"),
         "{told}"
@@ -514,10 +514,10 @@ fn a_hibernation_is_over_only_when_the_last_pod_is_gone() {
     world.ends("a");
     world.intent.wishes.restored = Some((v1().version, "2.28.0".to_owned()));
     world.remember();
-    assert_eq!(world.plan().situation.step, Step::Ending);
+    assert_eq!(world.plan().progress.step, Step::Ending);
     world.gone("a");
     world.remember();
-    assert_eq!(world.plan().situation.step, Step::Hibernating);
+    assert_eq!(world.plan().progress.step, Step::Hibernating);
     world.want(&v1());
     world.intent.replicas = 1;
     assert_eq!(world.obey(), ["create 2.28.0"]);

@@ -59,7 +59,7 @@ fn silent(world: &mut World) {
 }
 
 fn told(world: &World) -> String {
-    world.plan().situation.blocked.unwrap().message
+    world.plan().progress.blocked.unwrap().message
 }
 
 #[test]
@@ -489,7 +489,7 @@ fn all_wait() -> World {
         .standby("b", &v1())
         .at_rest();
     outside(&mut world, |_, _| {});
-    assert_eq!(world.plan().situation.step, Step::External);
+    assert_eq!(world.plan().progress.step, Step::External);
     world
 }
 
@@ -531,7 +531,7 @@ fn where_no_pod_could_win_from_a_holder_outside_a_person_is_told() {
         assert_eq!(world.obey(), nothing());
         assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
         assert!(told(&world).contains(words), "{}", told(&world));
-        assert_eq!(world.plan().situation.step, Step::External);
+        assert_eq!(world.plan().progress.step, Step::External);
         world.later(60);
         silent(&mut world);
         assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
@@ -614,7 +614,7 @@ fn a_successor_that_the_database_knows_to_hold_the_lock_has_not_failed() {
     for _ in 0..20 {
         let acts = world.obey();
         assert!(acts.iter().all(|act| act.starts_with("label")), "{acts:?}");
-        assert_eq!(world.plan().situation.step, Step::Booting);
+        assert_eq!(world.plan().progress.step, Step::Booting);
         assert_eq!(world.blocked(), None);
         world.later(60);
     }

@@ -89,7 +89,7 @@ fn an_active_that_only_its_kubelet_has_answered_for_boots_for_a_minute() {
             answer: Answered::Kubelet,
         });
         crate::plan::plan(&look, &world.memory, world.now)
-            .situation
+            .progress
             .step
     };
     assert_eq!(step(&world), Step::Booting);

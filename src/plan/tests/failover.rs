@@ -183,7 +183,7 @@ fn all_pods_wait_so_the_holder_is_outside() {
         .standby("a", &v1())
         .standby("b", &v1())
         .at_rest();
-    let situation = world.plan().situation;
+    let situation = world.plan().progress;
     assert_eq!((situation.step, situation.blocked), (Step::External, None));
 }
 
@@ -445,7 +445,7 @@ fn a_database_that_is_never_reached_is_told_in_the_nodes_words_and_in_a_status_o
         world.later(5);
     }
     assert_eq!(world.blocked(), blocked("DatabaseAway", true));
-    let told = world.plan().situation.blocked.unwrap().message;
+    let told = world.plan().progress.blocked.unwrap().message;
     assert!(told.contains("no such host"), "{told}");
     let started = world.memory.may_have_held.clone().unwrap();
     assert!(started.pods.len() <= 4, "{started:?}");

@@ -43,10 +43,10 @@ fn the_label_moves_as_soon_as_the_stop_is_accepted() {
     assert_eq!(world.obey(), ["unlabel a", "label b"]);
     world.gone("a");
     assert_eq!(world.obey(), nothing(), "and stays there");
-    assert_eq!(world.plan().situation.step, Step::AwaitingTakeover);
+    assert_eq!(world.plan().progress.step, Step::AwaitingTakeover);
     world.takes("b");
     assert_eq!(world.obey(), nothing());
-    assert_eq!(world.plan().situation.step, Step::Steady);
+    assert_eq!(world.plan().progress.step, Step::Steady);
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn l1_one_that_is_lost_while_it_migrates_is_told() {
     world.takes("b");
     world.boots("b");
     world.obey();
-    assert_eq!(world.plan().situation.step, Step::Booting);
+    assert_eq!(world.plan().progress.step, Step::Booting);
     world.unseen("b");
     world.later(40);
     world.obey();
@@ -211,7 +211,7 @@ fn nobody_takes_over_and_the_last_revision_that_worked_is_started() {
     world.obey();
     let (reason, stalled) = world.blocked().unwrap();
     assert_eq!((reason.as_str(), stalled), ("HandoverFailed", true));
-    let told = world.plan().situation.blocked.unwrap().message;
+    let told = world.plan().progress.blocked.unwrap().message;
     assert!(told.contains("unable to decrypt"), "{told}");
     for _ in 0..3 {
         let acts = world.obey();
@@ -289,7 +289,7 @@ fn a_failed_handover_that_succeeds_late_is_no_failure() {
     world.obey();
     world.obey();
     assert_eq!(world.blocked(), None);
-    assert_eq!(world.plan().situation.step, Step::Steady);
+    assert_eq!(world.plan().progress.step, Step::Steady);
 }
 
 #[test]

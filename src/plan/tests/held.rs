@@ -145,9 +145,9 @@ fn outside_its_windows_a_rollout_is_checked_and_waits_for_the_next() {
     assert_eq!(world.obey(), [format!("stop {made}")]);
     world.gone(&made);
     world.obey();
-    let situation = world.plan().situation;
-    assert_eq!(situation.blocked.unwrap().reason, "WaitingForWindow");
-    let opens = situation.until.unwrap();
+    let progress = world.plan().progress;
+    assert_eq!(progress.blocked.unwrap().reason, "WaitingForWindow");
+    let opens = progress.until.unwrap();
     assert_eq!(opens.to_string()[11..], *"22:00:00Z");
     world.now = opens;
     world.carry_on();
@@ -200,7 +200,7 @@ fn a_handover_waits_until_fewer_others_move() {
 fn a_pause_stops_what_is_planned() {
     let mut world = pair();
     world.intent.wishes.paused = true;
-    assert_eq!(world.plan().situation.step, Step::Steady);
+    assert_eq!(world.plan().progress.step, Step::Steady);
     world.want_settled(&v2());
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked(), blocked("Paused", false));
@@ -340,7 +340,7 @@ impl World {
         let mut fewest = waiting(self);
         for _ in 0..60 {
             let plan = self.remember();
-            let blocked = plan.situation.blocked.clone().unwrap();
+            let blocked = plan.progress.blocked.clone().unwrap();
             assert!(!blocked.stalled, "{blocked:?}");
             for act in &plan.acts {
                 self.act(act);
@@ -349,10 +349,7 @@ impl World {
             fewest = fewest.min(left.count());
             // One look between a stop and its end.
             let plan = self.remember();
-            let stalled = plan
-                .situation
-                .blocked
-                .is_some_and(|blocked| blocked.stalled);
+            let stalled = plan.progress.blocked.is_some_and(|blocked| blocked.stalled);
             assert!(!stalled);
             for act in &plan.acts {
                 self.act(act);
@@ -477,6 +474,6 @@ fn a_pod_of_which_the_database_says_otherwise_is_not_checked() {
 #[test]
 fn the_command_that_approves_can_be_copied_as_it_is() {
     let world = checked();
-    let message = world.plan().situation.blocked.unwrap().message;
+    let message = world.plan().progress.blocked.unwrap().message;
     assert!(message.contains("--namespace"), "{message}");
 }

@@ -51,7 +51,7 @@ fn says(lease: Holder, advisory: Holder) -> Says {
 }
 
 fn message(world: &World) -> String {
-    world.plan().situation.blocked.unwrap().message
+    world.plan().progress.blocked.unwrap().message
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn another_lock_is_refused_and_nothing_is_touched() {
         world.want_settled(&locked("2.29.0", lock));
         assert_eq!(world.obey(), nothing());
         assert_eq!(world.blocked(), blocked("LockDiffers", true));
-        let told = world.plan().situation.blocked.unwrap().message;
+        let told = world.plan().progress.blocked.unwrap().message;
         assert!(
             told.contains("replicas: 0") && told.contains(says),
             "{told}"
@@ -227,7 +227,7 @@ fn a_pod_on_another_database_is_stopped_and_the_active_is_left_alone() {
     world.waits(&cured);
     world.obey();
     assert_eq!(world.blocked(), None);
-    assert_eq!(world.plan().situation.step, Step::Steady);
+    assert_eq!(world.plan().progress.step, Step::Steady);
 }
 
 #[test]

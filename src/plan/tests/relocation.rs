@@ -108,7 +108,7 @@ fn a_single_active_leaves_its_machine_by_surge() {
     let made = world.newest();
     world.starts(&made);
     assert_eq!(world.obey(), nothing(), "it does not wait yet");
-    assert_eq!(world.plan().situation.step, Step::AwaitingStandby);
+    assert_eq!(world.plan().progress.step, Step::AwaitingStandby);
     world.waits(&made);
     assert_eq!(world.obey().last().unwrap(), "stop a");
     world.carry_on();

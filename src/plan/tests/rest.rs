@@ -13,7 +13,7 @@ fn stays(mut world: World) -> Plan {
         let again = plan(&world.look(), &world.memory, world.now);
         assert_eq!(again.acts, first.acts);
         assert_eq!(again.memory, first.memory, "no write");
-        assert_eq!(again.situation, first.situation);
+        assert_eq!(again.progress, first.progress);
         assert_eq!(again.finished, None);
     }
     first
@@ -28,7 +28,7 @@ fn a_resource_at_rest_causes_no_acts_and_no_writes() {
         world.obey();
         let plan = stays(world);
         assert_eq!(plan.acts, Vec::new());
-        assert_eq!(plan.situation.step, Step::Steady);
+        assert_eq!(plan.progress.step, Step::Steady);
     }
 }
 
@@ -38,7 +38,7 @@ fn hibernation_causes_no_acts_and_no_writes() {
     world.obey();
     let plan = stays(world);
     assert_eq!(plan.acts, Vec::new());
-    assert_eq!(plan.situation.step, Step::Hibernating);
+    assert_eq!(plan.progress.step, Step::Hibernating);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn an_outside_holder_causes_no_acts_and_no_writes() {
         .at_rest();
     let plan = stays(world);
     assert_eq!(plan.acts, Vec::new());
-    assert_eq!(plan.situation.step, Step::External);
+    assert_eq!(plan.progress.step, Step::External);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_stalled_rollout_causes_no_acts_and_no_writes() {
     world.obey();
     let plan = stays(world);
     assert_eq!(plan.acts, Vec::new());
-    assert!(plan.situation.blocked.unwrap().stalled);
+    assert!(plan.progress.blocked.unwrap().stalled);
 }
 
 #[test]

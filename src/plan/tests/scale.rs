@@ -36,7 +36,7 @@ fn scale_down_never_stops_the_active() {
     world.pods.retain(|pod| !pod.deleted);
     stopped.sort();
     assert_eq!(stopped, ["stop b", "stop c"]);
-    assert_eq!(world.plan().situation.step, Step::Steady);
+    assert_eq!(world.plan().progress.step, Step::Steady);
     assert_eq!(world.labelled(), ["a"]);
 }
 
@@ -123,7 +123,7 @@ fn a_stop_under_way_on_a_resource_at_rest_for_long_is_no_alarm() {
     world.intent.replicas = 1;
     world.obey();
     world.obey();
-    let blocked = world.plan().situation.blocked;
+    let blocked = world.plan().progress.blocked;
     assert!(blocked.is_none_or(|blocked| !blocked.stalled));
 }
 
@@ -140,7 +140,7 @@ fn scale_to_nothing_stops_standbys_first() {
     assert_eq!(world.obey(), ["stop a"]);
     world.gone("a");
     assert_eq!(world.obey(), nothing());
-    assert_eq!(world.plan().situation.step, Step::Hibernating);
+    assert_eq!(world.plan().progress.step, Step::Hibernating);
     assert_eq!(world.handovers, 0);
 }
 
@@ -162,7 +162,7 @@ fn an_end_in_the_middle_of_a_handover() {
     assert_eq!(world.obey(), ["unlabel b", "stop b"]);
     world.gone("b");
     assert_eq!(world.obey(), nothing());
-    assert_eq!(world.plan().situation.step, Step::Hibernating);
+    assert_eq!(world.plan().progress.step, Step::Hibernating);
     assert_eq!(world.memory.stopping, None);
 }
 

@@ -24,7 +24,7 @@ fn behind_a_mesh(replicas: usize) -> World {
 fn an_active_counts_as_one_that_works_after_the_time_of_a_boot() {
     let world = behind_a_mesh(1);
     assert_eq!(world.memory.last_worked, Some(v1().name));
-    assert_eq!(world.plan().situation.step, Step::Steady);
+    assert_eq!(world.plan().progress.step, Step::Steady);
 }
 
 #[test]

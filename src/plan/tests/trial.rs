@@ -50,7 +50,7 @@ fn a_configuration_whose_active_ends_soon_after_it_took_over_is_rolled_back_and_
         [v1(), v1()]
     );
     assert_eq!(world.blocked(), blocked("HandoverFailed", true));
-    let told = world.plan().situation.blocked.unwrap().message;
+    let told = world.plan().progress.blocked.unwrap().message;
     assert!(told.contains("out of ideas"), "{told}");
     let before = world.handovers;
     world.later(86_400);

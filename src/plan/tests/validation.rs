@@ -35,7 +35,7 @@ fn invalid() -> Checked {
 fn a_configuration_is_checked_before_anything_is_made_or_stopped_for_it() {
     let mut world = being_checked();
     assert_eq!(world.obey(), nothing());
-    assert_eq!(world.plan().situation.step, Step::Validating);
+    assert_eq!(world.plan().progress.step, Step::Validating);
 
     world.validation_comes_to(&Checked::Said(Verdict::Valid));
     assert_eq!(world.obey(), ["create 2.29.0", "end validation"]);
@@ -81,7 +81,7 @@ fn an_invalid_configuration_replaces_nothing_and_is_told_in_the_nodes_words() {
 
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked(), blocked("ConfigurationInvalid", true));
-    let told = world.plan().situation.blocked.unwrap().message;
+    let told = world.plan().progress.blocked.unwrap().message;
     assert!(told.contains("EVM.0.Nodes: missing"), "{told}");
     world.later(86_400);
     assert_eq!(world.obey(), nothing());
@@ -93,7 +93,7 @@ fn an_invalid_configuration_replaces_nothing_and_is_told_in_the_nodes_words() {
     );
     world.obey();
     assert_eq!(world.memory.validation, None);
-    assert_eq!(world.plan().situation.step, Step::Steady);
+    assert_eq!(world.plan().progress.step, Step::Steady);
     assert!(world.has("a") && world.has("b"));
 }
 

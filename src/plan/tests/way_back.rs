@@ -113,7 +113,7 @@ fn changed(change: impl FnOnce(&mut Says)) -> Result<Says, Silence> {
 }
 
 fn told(world: &World) -> String {
-    world.plan().situation.blocked.unwrap().message
+    world.plan().progress.blocked.unwrap().message
 }
 
 fn makes_older(acts: &[String]) -> bool {

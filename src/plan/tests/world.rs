@@ -12,7 +12,7 @@ use crate::domain::{
     Validation, Verified, Wanted, Wishes,
 };
 use crate::node::ExitKind;
-use crate::plan::{Act, Cause, Plan, Situation, plan};
+use crate::plan::{Act, Cause, Plan, Progress, plan};
 
 pub const SETTLE: u64 = 5;
 pub const STANDBY_TIMEOUT: u64 = 600;
@@ -489,12 +489,12 @@ impl World {
 
     /// Obeys, and lets the cluster do its part, until there is nothing more to do: made pods come to
     /// wait, stopped pods go, a free lock is taken by the oldest that waits.
-    pub fn carry_on(&mut self) -> Situation {
+    pub fn carry_on(&mut self) -> Progress {
         for _ in 0..60 {
             let acts = self.obey();
-            let situation = self.plan().situation;
-            if !self.progress() && acts.is_empty() && situation.until.is_none() {
-                return situation;
+            let progress = self.plan().progress;
+            if !self.progress() && acts.is_empty() && progress.until.is_none() {
+                return progress;
             }
             self.later(1);
         }
@@ -566,7 +566,7 @@ impl World {
     /// The reason for which nothing goes on, and whether that is reported as stalled.
     pub fn blocked(&self) -> Option<(String, bool)> {
         self.plan()
-            .situation
+            .progress
             .blocked
             .map(|blocked| (blocked.reason, blocked.stalled))
     }

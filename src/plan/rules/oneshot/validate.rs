@@ -8,7 +8,7 @@ use crate::plan::acts::Act;
 use crate::plan::decision::{Decision, Note};
 use crate::plan::limits::before;
 use crate::plan::rules::{late, oneshot, repair};
-use crate::plan::step::{Blocked, Situation, Step};
+use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::{Look, View};
 
 /// The name of the pod of one try: the same after a crash, and another for another resource of that name.
@@ -69,7 +69,7 @@ pub fn end(memory: &Memory, look: &Look<'_>) -> impl Iterator<Item = Act> {
 }
 
 /// Pods that check nothing any more.
-pub fn over<'a>(look: &Look<'a>, memory: &Memory) -> impl Iterator<Item = &'a domain::Validation> {
+fn over<'a>(look: &Look<'a>, memory: &Memory) -> impl Iterator<Item = &'a domain::Validation> {
     let current = memory
         .validation
         .as_ref()
@@ -128,9 +128,9 @@ pub fn decide(view: &View<'_>, target: &Revision) -> Option<Decision> {
     let mut decided = repair::hold_quietly(view);
     if decided.waits() {
         let name = pod_name(&view.seen.intent.node, &validation);
-        decided.situation = Situation::at(Step::Validating).about(&name);
+        decided.progress = Progress::at(Step::Validating).about(&name);
     }
-    decided.situation.blocked = keeps_from_passing(view, &validation, pod);
+    decided.progress.blocked = keeps_from_passing(view, &validation, pod);
     Some(decided.noting(Note::Validates(validation)))
 }
 

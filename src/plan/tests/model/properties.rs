@@ -351,7 +351,7 @@ fn rests(seen: &Observation, first: &Plan) -> Judged {
         return Ok(());
     }
     let again = plan(seen, &first.memory, *look::NOW);
-    if again.memory != first.memory && first.situation.step == Step::Steady {
+    if again.memory != first.memory && first.progress.step == Step::Steady {
         return broken(
             "L2",
             format!("{:?} becomes {:?}", first.memory, again.memory),
@@ -406,7 +406,7 @@ fn rests_for_hours(seen: &Observation, rested: Plan) -> Judged {
 /// L1: what is left when nothing more goes wrong and all that can go on has gone on.
 pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
     let Thought { cluster, plan, .. } = thought;
-    let situation = &plan.situation;
+    let progress = &plan.progress;
     // What serves and exits again and again is no end, and gives way to what is good.
     let gives_out = |kind: u8| KINDS[usize::from(kind)].nature == Nature::CrashesServing;
     let gives_way = |pod: &Pod| {
@@ -420,7 +420,7 @@ pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
     let ousted = cluster.pods().iter().any(gives_way);
     let served = cluster.pods().iter().any(served);
     let gives_out = cluster.wanted.is_some_and(gives_out);
-    let told = situation
+    let told = progress
         .blocked
         .as_ref()
         .is_some_and(|blocked| blocked.stalled);
@@ -432,9 +432,9 @@ pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
     // A machine that is to be emptied is left, but by the only one of `surge: 0`.
     let left = !cluster.pods().iter().any(|pod| pod.leaving);
     let enough = cluster.pods().len() == usize::from(cluster.replicas);
-    let reached = situation.blocked.is_none()
+    let reached = progress.blocked.is_none()
         && !gives_out
-        && match situation.step {
+        && match progress.step {
             Step::Hibernating => cluster.replicas == 0 && cluster.pods().is_empty(),
             Step::Steady => served && (!all_seen || (all_wanted && enough && left)),
             Step::External => (cluster.outside && all_wanted) || !all_seen,
@@ -442,13 +442,13 @@ pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
         };
     // Who can't be seen forever is neither stopped nor counted.
     let kept = served || !all_seen || (!ousted && may_not_serve(cluster, plan));
-    if reached && situation.step == Step::Steady && all_seen && plan.acts.is_empty() {
+    if reached && progress.step == Step::Steady && all_seen && plan.acts.is_empty() {
         roles_are_right(cluster)?;
     }
     if reached || (told && kept && (!all_seen || has_a_reason(cluster, plan, surge))) {
         return Ok(());
     }
-    broken("L1", format!("the end is {situation:?}"))
+    broken("L1", format!("the end is {progress:?}"))
 }
 
 /// At rest the one that serves is labelled, no other, and whoever serves or waits is ready.

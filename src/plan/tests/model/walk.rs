@@ -258,7 +258,7 @@ impl Walk {
         }
         let thought = state.think(self.surge, self.rules);
         *state = State::done(&thought, thought.plan.acts.len());
-        let _ = writeln!(way, "  {:?} {}", thought.plan.situation, state.cluster);
+        let _ = writeln!(way, "  {:?} {}", thought.plan.progress, state.cluster);
         goes_on
     }
 
@@ -319,7 +319,7 @@ impl Walk {
         let _ = writeln!(
             story,
             "plan: {:?}\n{:?}",
-            thought.plan.acts, thought.plan.situation
+            thought.plan.acts, thought.plan.progress
         );
         story
     }
