@@ -13,12 +13,21 @@ pub struct Report<'a> {
     pub seen: &'a Observation,
     pub plan: &'a Plan,
     /// Other resources on the same database.
-    pub sharers: Vec<String>,
+    pub sharers: Vec<Sharer>,
     /// Why the node makes no dump of its database before a newer version migrates it, if it makes none.
     pub backup_off: Option<&'static str>,
     /// What the API server refuses: a pod, or the Service.
     pub refusal: Option<Blocked>,
     pub now: Timestamp,
+}
+
+/// Another resource on the same database.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sharer {
+    /// Its name, with its namespace where that is another.
+    pub name: String,
+    /// Whether the pods that the two specs ask for wait for each other's lock.
+    pub sees: bool,
 }
 
 impl Report<'_> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::basis::Report;
+use super::basis::{Report, Sharer};
 use super::lock_verified::lock_verified;
 use super::message::message;
 use super::said::{Said, said, unknown};
@@ -231,11 +231,23 @@ fn paused(report: &Report<'_>) -> Option<Said> {
 
 /// There only where another resource is on the same database.
 fn database_shared(report: &Report<'_>) -> Option<Said> {
-    let names = report.sharers.join(", ");
-    let message = format!(
-        "{names} runs pods on the same database, too: neither sees the other's versions and redundancy. When this is no move from the one to the other, make them one resource with more replicas; or give each its own database"
-    );
-    (!names.is_empty()).then(|| said(DATABASE_SHARED, true, "AnotherResource", message))
+    let names = |such: fn(&&Sharer) -> bool| {
+        let names = report.sharers.iter().filter(such);
+        let names: Vec<&str> = names.map(|sharer| sharer.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let blind = names(|sharer| !sharer.sees).map(|names| {
+        format!(
+            "{names} asks for the same database by a lock that the pods of this resource do not see, and they not its: two nodes would work at once. The operator makes no pod of the one beside a pod of the other (rule S7). Make them one resource, go by way of spec.database.lock.mode: dual, or give each its own database"
+        )
+    });
+    let beside = names(|sharer| sharer.sees).map(|names| {
+        format!(
+            "{names} runs pods on the same database, too: neither sees the other's versions and redundancy. When this is no move from the one to the other, make them one resource with more replicas; or give each its own database"
+        )
+    });
+    let told: Vec<String> = blind.into_iter().chain(beside).collect();
+    (!told.is_empty()).then(|| said(DATABASE_SHARED, true, "AnotherResource", told.join(". ")))
 }
 
 /// There only where rollouts wait for a person.

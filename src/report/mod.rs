@@ -12,7 +12,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use basis::Report;
+pub use basis::{Report, Sharer};
 pub use events::{Note, notes, stalled};
 pub use metrics::Metrics;
 pub use status::{not_looked, status};

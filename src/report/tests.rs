@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Note, Report, notes, status};
+use super::{Note, Report, Sharer, notes, status};
 use crate::api::Verification;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, GoingBack};
 use crate::domain::{Answered, Contact, Holder, Preferred, Says, Silence};
@@ -33,7 +33,7 @@ fn node() -> ChainlinkNode {
 struct Told {
     world: World,
     status: ChainlinkNodeStatus,
-    sharers: Vec<String>,
+    sharers: Vec<Sharer>,
     /// What of the configuration is overridden.
     warnings: Vec<String>,
 }
@@ -164,11 +164,19 @@ fn the_way_back_to_an_older_version_migrates_nothing_and_is_not_warned_of() {
 #[test]
 fn another_resource_on_the_same_database_is_told_once_and_as_long_as_it_is_there() {
     let mut told = Told::of(pair());
-    told.sharers = vec!["other/cl".to_owned()];
+    let sharer = |name: &str, sees| Sharer {
+        name: name.to_owned(),
+        sees,
+    };
+    told.sharers = vec![sharer("other/cl", true)];
     let texts = told.texts("DatabaseShared");
     assert!(texts[0].starts_with("other/cl runs pods on the same database"));
     assert_eq!(told.condition("DatabaseShared").0, "True");
     assert!(told.texts("DatabaseShared").is_empty());
+    told.sharers.push(sharer("blind", false));
+    let texts = told.texts("DatabaseShared");
+    assert!(texts[0].starts_with("blind asks for the same database by a lock that"));
+    assert!(texts[0].contains("other/cl runs pods on the same database"));
     told.sharers.clear();
     told.look();
     let mut all = told.status.conditions.iter();

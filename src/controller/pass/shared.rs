@@ -16,6 +16,7 @@ use crate::controller::local::Reservation;
 use crate::domain::{Claim, Pod, Revision};
 use crate::node::LockMode;
 use crate::plan::{Act, Plan};
+use crate::report::Sharer;
 
 impl Pass<'_> {
     /// Every resource but this one.
@@ -34,16 +35,23 @@ impl Pass<'_> {
             || targets.is_some_and(|((one, _), (other, _))| one.is_that_of(&other))
     }
 
-    /// Names of the other resources that run pods on this one's database.
-    pub(super) fn sharers(&self) -> Vec<String> {
+    /// The other resources that ask for pods on this one's database.
+    pub(super) fn sharers(&self) -> Vec<Sharer> {
         if !runs(self.node) {
             return Vec::new();
         }
-        let mut sharers: Vec<String> = self
+        let mode = build::lock_mode(&self.node.spec);
+        let mut sharers: Vec<Sharer> = self
             .others()
             .iter()
             .filter(|other| runs(other) && self.shares(other))
-            .map(|other| name(self.node, other))
+            .map(|other| Sharer {
+                name: name(self.node, other),
+                // A spec that can't be turned into pods is refused for that.
+                sees: mode
+                    .zip(build::lock_mode(&other.spec))
+                    .is_none_or(|(one, other)| one.sees(other)),
+            })
             .collect();
         sharers.sort();
         sharers
