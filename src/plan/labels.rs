@@ -10,11 +10,11 @@ use crate::domain::Pod;
 /// them changes, not when one has left: a budget that saw two actives would go on permitting the eviction of one of
 /// them (`pkg/controller/disruption`, `updatePod`, read in 1.37.2; a drain was seen to evict an active by it).
 pub fn acts(view: &View<'_>) -> Vec<Act> {
-    let heir = service_target(view);
+    let target = service_target(view);
     let (mut losses, mut gains, mut gates) = (Vec::new(), Vec::new(), Vec::new());
     for pod in view.seen.pods.iter().filter(|pod| !pod.ended()) {
-        let active = heir.is_some_and(|heir| heir.id == pod.id);
-        if pod.labelled_active != active && (heir.is_some() || !view.roles.holds(pod)) {
+        let active = target.is_some_and(|target| target.id == pod.id);
+        if pod.labelled_active != active && (target.is_some() || !view.roles.holds(pod)) {
             let act = Act::Label {
                 pod: pod.id.clone(),
                 active,

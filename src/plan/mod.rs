@@ -4,8 +4,8 @@
 //! never without a [`Permit`] that only the [`guard`] can make. Calling it again after a crash, or with the same look,
 //! gives the same plan.
 //!
-//! The floors, from the ground: words (`limits`, `safety`, `cause`, `step`, `given`); [`evidence`], [`roles`]; `view`, `neighbours`,
-//! `places`; [`guard`], `labels`; `acts`, `decision`; `moves`; `rules`; `decide`, `remember`, `ask`; and this page.
+//! The floors, from the ground: words (`limits`, `safety`, `cause`, `step`, `given`); `evidence`; `roles`; `view`;
+//! `guard`; `acts`, `decision`; `places`, `neighbours`, `labels`, `moves`; `rules`; `decide`, `remember`, `ask`; and this page.
 //! What stands on a floor calls what is below it, and nothing above. All that the rest of the operator uses is named
 //! here.
 

@@ -17,6 +17,7 @@ fn machine<'a>(seen: &'a Observation, pod: &Pod) -> Option<&'a Machine> {
     seen.machines.as_ref()?.get(pod.machine.as_ref()?)
 }
 
+/// Whether a pod is on a machine on which the active should live.
 pub fn is_preferred(seen: &Observation, pod: &Pod) -> bool {
     let preferred = seen.intent.wishes.preferred.as_ref();
     preferred

@@ -1,5 +1,5 @@
-//! What has to hold before the active is stopped for a successor (rules S1, S2, S3, S5, S9): two tables, of the active and
-//! of the pod that is to succeed it.
+//! What has to hold before the active is stopped for a successor (rules S1, S2, S3, S5, S9): a table for the active, and
+//! one for the pod that is to succeed it.
 
 use super::check::{Check, run};
 use super::denials::{doubtful, foreign_message, no_other_stop, order_unknown};
@@ -19,6 +19,7 @@ struct Handover<'v> {
 }
 
 impl<'v> Handover<'v> {
+    /// In this order; [`ready`] goes without the last one.
     const CHECKS: [Check<Self>; 6] = [
         Check::of(Rule::OneStop, |stop| no_other_stop(stop.view)),
         Check::of(Rule::ActiveSeen, active_is_seen),

@@ -39,7 +39,7 @@ pub struct Roles<'a> {
     pub stopping: Vec<&'a Pod>,
     /// The version that migrated the database last, where the database was asked.
     pub migrated_by: Option<&'a NodeVersion>,
-    /// How long the lock may stay free after the end of an active: the lease of its pods and [`RESCUE`].
+    /// How long the lock may stay free after the end of an active: the lease of its pods and [`RESCUE`](super::RESCUE).
     pub rescue: Duration,
     /// What other resources have on the same database (rule S7).
     pub claims: &'a [Claim],
