@@ -5,7 +5,8 @@
 //! gives the same plan.
 //!
 //! The floors, from the ground: words (`limits`, `safety`, `cause`, `step`, `given`); `evidence`; `roles`; `view`;
-//! `guard`; `acts`, `decision`; `places`, `neighbours`, `labels`, `moves`; `rules`; `decide`, `remember`, `ask`; and this page.
+//! `neighbours`; `guard`; `acts`, `decision`; `places`, `labels`, `moves`; `rules`; `decide`, `remember`, `ask`; and this
+//! page.
 //! What stands on a floor calls what is below it, and nothing above. All that the rest of the operator uses is named
 //! here.
 
