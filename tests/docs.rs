@@ -77,7 +77,7 @@ fn every_reason_is_explained() {
         "src/controller/pass/record.rs",
         "src/controller/failures.rs",
         "src/controller/pass/intent.rs",
-        "src/controller/pass/database.rs",
+        "src/observe/database/question.rs",
         "src/observe/database/ask.rs",
         "src/domain/answer.rs",
     ];

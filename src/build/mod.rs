@@ -20,5 +20,5 @@ pub use objects::{
 };
 pub use pod::pod;
 pub use resolve::{ConfigMaps, Recorded, referenced_config_maps, resolve, resolve_after};
-pub use secrets::{SecretData, SecretUse, referenced_secrets, secrets_seen};
+pub use secrets::{SecretUse, referenced_secrets, secrets_seen};
 pub use session::session_secret;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{digest, field};
 use crate::api::{ChainlinkNodeSpec, KeyRef, SecretsSeen, Verification};
+use crate::domain::SecretData;
 
 /// A Secret that pods read: one key of it, or all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,9 +52,6 @@ pub fn referenced_secrets(spec: &ChainlinkNodeSpec) -> BTreeSet<SecretUse> {
         });
     keys.chain(whole).collect()
 }
-
-/// The data of the Secrets that may be read, by name; `None` for one that is not there.
-pub type SecretData = BTreeMap<String, Option<BTreeMap<String, Vec<u8>>>>;
 
 /// What is remembered of the Secrets after a look at them. Nothing is a change that was only not seen before: a Secret
 /// that has just become readable, or is read for the first time. While one is not there, all stays as it was known: it

@@ -11,6 +11,7 @@ mod oneshot;
 mod place;
 mod pod;
 mod revision;
+mod secrets;
 
 pub use answer::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};
 pub use intent::{Approved, Intent, Preferred, Switchover, Wishes};
@@ -20,3 +21,4 @@ pub use oneshot::{Checked, Pull, Pulled, Validation};
 pub use place::Place;
 pub use pod::{Answered, Contact, Container, Exit, Pod, PodId, Took, Trouble};
 pub use revision::{Problem, Revision, Wanted};
+pub use secrets::SecretData;

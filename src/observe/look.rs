@@ -13,6 +13,7 @@ use kube::{Client, ResourceExt};
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::api_pod;
 use super::read;
 use super::record::{last_takeover, news, record};
 use super::warning::{is_slow, warning};
@@ -128,7 +129,7 @@ impl<'a> Looker<'a> {
         let takers: Vec<_> = pods
             .iter()
             .filter_map(|pod| {
-                let (key, _) = read::running(pod)?;
+                let (key, _) = api_pod::running(pod)?;
                 let took = record(pod, &key.container_id).took?.at;
                 Some((key, took))
             })
@@ -180,7 +181,7 @@ impl<'a> Looker<'a> {
 
     /// What a container printed that ended well: Kubernetes keeps that of others by itself.
     async fn output_of_success(&self, pod: &ApiPod) -> Option<String> {
-        let ended = read::container_status(pod).and_then(read::terminated)?;
+        let ended = api_pod::container_status(pod).and_then(api_pod::terminated)?;
         if ended.exit_code != 0 {
             return None;
         }
@@ -202,9 +203,9 @@ impl<'a> Looker<'a> {
         let own = listed.items.iter().filter(|pod| controls(self.node, *pod));
         Ok(own
             .flat_map(|pod| {
-                read::addresses(pod)
+                api_pod::addresses(pod)
                     .into_iter()
-                    .map(|address| (address, read::id(pod)))
+                    .map(|address| (address, api_pod::id(pod)))
             })
             .collect())
     }
@@ -252,9 +253,9 @@ impl<'a> Looker<'a> {
     }
 
     fn subject(&self, pod: &ApiPod, shared: &BTreeSet<IpAddr>) -> Option<Subject> {
-        let (key, started) = read::running(pod)?;
+        let (key, started) = api_pod::running(pod)?;
         let record = record(pod, &key.container_id);
-        let address = read::address(pod)?;
+        let address = api_pod::address(pod)?;
         Some(Subject {
             recorded: Recorded {
                 waiting: record.waiting.is_some(),
@@ -272,7 +273,7 @@ impl<'a> Looker<'a> {
     }
 
     fn facts(&self, pod: &ApiPod) -> Facts {
-        read::running(pod)
+        api_pod::running(pod)
             .map(|(key, _)| self.witnesses.facts(&key))
             .unwrap_or_default()
     }
@@ -285,7 +286,7 @@ impl<'a> Looker<'a> {
         at: Timestamp,
         took_at: Timestamp,
     ) -> Result<Option<ApiPod>, kube::Error> {
-        let Some((key, _)) = read::running(pod) else {
+        let Some((key, _)) = api_pod::running(pod) else {
             return Ok(None);
         };
         let facts = self.witnesses.facts(&key);
