@@ -22,5 +22,5 @@ pub use pod::pod;
 pub use resolve::{
     ConfigMaps, Recorded, lock_mode, referenced_config_maps, resolve, resolve_after,
 };
-pub use secrets::{SecretData, SecretUse, referenced_secrets, secrets_seen};
+pub use secrets::{SecretUse, referenced_secrets, secrets_seen};
 pub use session::session_secret;

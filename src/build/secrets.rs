@@ -1,10 +1,11 @@
 //! The content of the Secrets that a pod is made from: it is not part of a revision, as the kubelet reads it at each
 //! container start. Where the operator may read it, a change of it asks for new pods, as a new `restartedAt` does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::content::{digest, field};
 use crate::api::{ChainlinkNodeSpec, KeyRef, SecretsSeen, Verification};
+use crate::domain::SecretData;
 
 /// A Secret that pods read: one key of it, or all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,9 +52,6 @@ pub fn referenced_secrets(spec: &ChainlinkNodeSpec) -> BTreeSet<SecretUse> {
         });
     keys.chain(whole).collect()
 }
-
-/// The data of the Secrets that may be read, by name; `None` for one that is not there.
-pub type SecretData = BTreeMap<String, Option<BTreeMap<String, Vec<u8>>>>;
 
 /// What is remembered of the Secrets after a look at them. Nothing is a change that was only not seen before: a Secret
 /// that has just become readable, or is read for the first time. While one is not there, all stays as it was known: it
@@ -103,6 +101,8 @@ pub fn secrets_seen(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use serde_json::json;
+
+    use std::collections::BTreeMap;
 
     use super::*;
 

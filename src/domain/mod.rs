@@ -12,6 +12,7 @@ mod oneshot;
 mod place;
 mod pod;
 mod revision;
+mod secrets;
 
 pub use answer::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};
 pub use claim::Claim;
@@ -22,3 +23,4 @@ pub use oneshot::{Checked, Pull, Pulled, Validation};
 pub use place::Place;
 pub use pod::{Answered, Contact, Container, Exit, Pod, PodId, Took, Trouble};
 pub use revision::{Problem, Revision, Wanted};
+pub use secrets::SecretData;

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
 
+use super::api_pod::{condition, container_status, terminated};
 use super::preparation::preparation;
-use super::read::{condition, container_status, terminated};
 use crate::domain::{Container, Exit, Trouble};
 use crate::node::{classify_exit, kept_lines, last_words};
 

@@ -13,6 +13,8 @@ use kube::{Client, ResourceExt};
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::api_pod;
+use super::claim::{claim, takes};
 use super::read;
 use super::record::{last_takeover, news, record};
 use super::warning::{is_slow, warning};
@@ -127,7 +129,7 @@ impl<'a> Looker<'a> {
         let takers: Vec<_> = pods
             .iter()
             .filter_map(|pod| {
-                let (key, _) = read::running(pod)?;
+                let (key, _) = api_pod::running(pod)?;
                 let took = record(pod, &key.container_id).took?.at;
                 Some((key, took))
             })
@@ -179,7 +181,7 @@ impl<'a> Looker<'a> {
 
     /// What a container printed that ended well: Kubernetes keeps that of others by itself.
     async fn output_of_success(&self, pod: &ApiPod) -> Option<String> {
-        let ended = read::container_status(pod).and_then(read::terminated)?;
+        let ended = api_pod::container_status(pod).and_then(api_pod::terminated)?;
         if ended.exit_code != 0 {
             return None;
         }
@@ -208,12 +210,10 @@ impl<'a> Looker<'a> {
                 .any(|one| one.controller == Some(true));
             // One of ours that nobody controls is about to be adopted.
             let orphan = !controlled && pod.labels().get(NODE_LABEL) == Some(&own);
-            !controls(self.node, *pod) && !orphan && read::takes(pod, key)
+            !controls(self.node, *pod) && !orphan && takes(pod, key)
         });
         let of = |pod: &ApiPod| pod.labels().get(NODE_LABEL).cloned().unwrap_or_default();
-        Ok(others
-            .filter_map(|pod| read::claim(pod, of(pod), true))
-            .collect())
+        Ok(others.filter_map(|pod| claim(pod, of(pod), true)).collect())
     }
 
     /// The pods of another resource whose database URL is that key of that Secret: what they mean for the database.
@@ -227,9 +227,9 @@ impl<'a> Looker<'a> {
         let pods: Api<ApiPod> = Api::namespaced(self.client.clone(), &namespace);
         let labelled = format!("{NODE_LABEL}={}", other.name_any());
         let listed = pods.list(&ListParams::default().labels(&labelled)).await?;
-        let here = listed.items.iter().filter(|pod| read::takes(pod, key));
+        let here = listed.items.iter().filter(|pod| takes(pod, key));
         Ok(here
-            .filter_map(|pod| read::claim(pod, of.to_owned(), false))
+            .filter_map(|pod| claim(pod, of.to_owned(), false))
             .collect())
     }
 
@@ -239,9 +239,9 @@ impl<'a> Looker<'a> {
         let own = listed.items.iter().filter(|pod| controls(self.node, *pod));
         Ok(own
             .flat_map(|pod| {
-                read::addresses(pod)
+                api_pod::addresses(pod)
                     .into_iter()
-                    .map(|address| (address, read::id(pod)))
+                    .map(|address| (address, api_pod::id(pod)))
             })
             .collect())
     }
@@ -289,9 +289,9 @@ impl<'a> Looker<'a> {
     }
 
     fn subject(&self, pod: &ApiPod, shared: &BTreeSet<IpAddr>) -> Option<Subject> {
-        let (key, started) = read::running(pod)?;
+        let (key, started) = api_pod::running(pod)?;
         let record = record(pod, &key.container_id);
-        let address = read::address(pod)?;
+        let address = api_pod::address(pod)?;
         Some(Subject {
             recorded: Recorded {
                 waiting: record.waiting.is_some(),
@@ -309,7 +309,7 @@ impl<'a> Looker<'a> {
     }
 
     fn facts(&self, pod: &ApiPod) -> Facts {
-        read::running(pod)
+        api_pod::running(pod)
             .map(|(key, _)| self.witnesses.facts(&key))
             .unwrap_or_default()
     }
@@ -322,7 +322,7 @@ impl<'a> Looker<'a> {
         at: Timestamp,
         took_at: Timestamp,
     ) -> Result<Option<ApiPod>, kube::Error> {
-        let Some((key, _)) = read::running(pod) else {
+        let Some((key, _)) = api_pod::running(pod) else {
             return Ok(None);
         };
         let facts = self.witnesses.facts(&key);

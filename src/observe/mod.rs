@@ -1,6 +1,8 @@
 //! From the cluster to an [`Observation`]: what is read, what is watched, and what of it is recorded
 //! in the pods. Nothing is decided here.
 
+mod api_pod;
+mod claim;
 mod container;
 pub mod database;
 mod look;
@@ -8,6 +10,7 @@ mod machines;
 mod preparation;
 mod read;
 mod record;
+mod secrets;
 mod warning;
 mod witness;
 
@@ -15,4 +18,5 @@ mod witness;
 pub use crate::domain::*;
 pub use look::Looker;
 pub use machines::Machines;
+pub use secrets::read_secrets;
 pub use witness::Witnesses;

@@ -3,62 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{
-    ContainerStateTerminated, ContainerStatus, Pod as ApiPod, PodCondition,
-};
+use k8s_openapi::api::core::v1::Pod as ApiPod;
 
+use super::api_pod::{
+    address, annotation, condition, container_status, created, id, label, running, terminated,
+};
+use super::claim::hides_its_lock_id;
 use super::container::container;
 use super::record::record;
-use super::witness::{ContainerKey, Facts, Moment};
-use crate::api::KeyRef;
+use super::witness::{Facts, Moment};
 use crate::api::names::{
-    CONTAINER, LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL,
-    VERSION_ANNOTATION,
+    LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL, VERSION_ANNOTATION,
 };
-use crate::domain::{
-    Checked, Claim, Container, Pod, PodId, Pull, Pulled, Revision, Trouble, Validation,
-};
-use crate::node::lock::LOCK_ID_VARIABLE;
-use crate::node::{LockMode, kept_lines, read_validation};
-
-pub(super) fn condition<'a>(pod: &'a ApiPod, kind: &str) -> Option<&'a PodCondition> {
-    pod.status
-        .as_ref()?
-        .conditions
-        .as_ref()?
-        .iter()
-        .find(|condition| condition.type_ == kind)
-}
-
-/// The node's container, by name: meshes inject others.
-pub(super) fn container_status(pod: &ApiPod) -> Option<&ContainerStatus> {
-    pod.status
-        .as_ref()?
-        .container_statuses
-        .as_ref()?
-        .iter()
-        .find(|status| status.name == CONTAINER)
-}
-
-/// The running container, with the time it started.
-pub(super) fn running(pod: &ApiPod) -> Option<(ContainerKey, Timestamp)> {
-    let status = container_status(pod)?;
-    let started = status.state.as_ref()?.running.as_ref()?;
-    let key = ContainerKey {
-        pod_uid: pod.metadata.uid.clone()?,
-        container_id: status.container_id.clone()?,
-    };
-    let since = started
-        .started_at
-        .as_ref()
-        .map_or(Timestamp::MIN, |time| time.0);
-    Some((key, since))
-}
-
-pub(super) fn address(pod: &ApiPod) -> Option<IpAddr> {
-    pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()
-}
+use crate::domain::{Checked, Container, Pod, Pull, Pulled, Revision, Trouble, Validation};
+use crate::node::{kept_lines, read_validation};
 
 /// Addresses that several pods have: those of a machine that was lost may be given out again while its pods
 /// are still listed.
@@ -69,47 +27,6 @@ pub(super) fn shared_addresses(pods: &[ApiPod]) -> BTreeSet<IpAddr> {
         .filter_map(address)
         .filter(|address| !known.insert(*address))
         .collect()
-}
-
-/// All addresses of a pod, where it has one of each family. That of its machine is not its own.
-pub(super) fn addresses(pod: &ApiPod) -> Vec<IpAddr> {
-    let own_network = pod
-        .spec
-        .as_ref()
-        .is_some_and(|spec| spec.host_network != Some(true));
-    let more = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.pod_ips.as_ref());
-    more.into_iter()
-        .flatten()
-        .filter(|_| own_network)
-        .filter_map(|address| address.ip.parse().ok())
-        .collect()
-}
-
-pub(super) fn id(pod: &ApiPod) -> PodId {
-    PodId {
-        name: pod.metadata.name.clone().unwrap_or_default(),
-        uid: pod.metadata.uid.clone().unwrap_or_default(),
-    }
-}
-
-fn created(pod: &ApiPod) -> Timestamp {
-    let created = pod.metadata.creation_timestamp.as_ref();
-    created.map_or(Timestamp::MIN, |time| time.0)
-}
-
-fn label<'a>(pod: &'a ApiPod, name: &str) -> Option<&'a str> {
-    pod.metadata.labels.as_ref()?.get(name).map(String::as_str)
-}
-
-fn annotation<'a>(pod: &'a ApiPod, name: &str) -> Option<&'a str> {
-    pod.metadata
-        .annotations
-        .as_ref()?
-        .get(name)
-        .map(String::as_str)
 }
 
 /// The revision a pod is made from: the kept one, or what the pod itself carries.
@@ -178,51 +95,6 @@ pub(super) fn read(
     }
 }
 
-/// Whether a Secret may give the node of this pod another `ADVISORY_LOCK_ID`: its variables name none, and it takes a
-/// whole Secret as variables. A variable of its own beats those.
-fn hides_its_lock_id(pod: &ApiPod) -> bool {
-    let Some(node) = pod
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.containers.iter().find(|one| one.name == CONTAINER))
-    else {
-        return false;
-    };
-    let mut named = node.env.iter().flatten();
-    let mut whole = node.env_from.iter().flatten();
-    whole.any(|from| from.secret_ref.is_some()) && !named.any(|one| one.name == LOCK_ID_VARIABLE)
-}
-
-/// What another resource's pod means for a database: `None` once it can't run again. Its lock is told as on pods.
-pub(super) fn claim(pod: &ApiPod, of: String, same_key: bool) -> Option<Claim> {
-    if matches!(container(pod, None), Container::Ended { .. }) {
-        return None;
-    }
-    let took = running(pod).and_then(|(key, _)| record(pod, &key.container_id).took);
-    Some(Claim {
-        of,
-        pod: pod.metadata.name.clone(),
-        mode: lock(pod).and_then(LockMode::of),
-        lock_id_hidden: hides_its_lock_id(pod),
-        same_key,
-        works: took.is_some(),
-        addresses: addresses(pod),
-    })
-}
-
-/// Whether a pod reads its database URL from that key of that Secret.
-pub(super) fn takes(pod: &ApiPod, key: &KeyRef) -> bool {
-    let at = format!("{}/{}", key.name, key.key);
-    lock(pod)
-        .and_then(|lock| lock.split_once(' '))
-        .is_some_and(|(_, there)| there == at)
-}
-
-/// The lock that a pod takes, as it stands on it: `lease mainnet-database/url`.
-fn lock(pod: &ApiPod) -> Option<&str> {
-    annotation(pod, LOCK_ANNOTATION)
-}
-
 /// A pod that pulls an image. One whose container has run, well or not, has pulled it.
 pub(super) fn pull(pod: &ApiPod, warning: Option<Trouble>) -> Option<Pull> {
     let pulled = match container(pod, warning) {
@@ -273,13 +145,6 @@ fn checked(pod: &ApiPod, log: Option<&str>, warning: Option<Trouble>) -> Checked
         Container::Ended { .. } => Checked::Never,
         Container::Running { .. } | Container::Down { .. } => Checked::NotYet(None),
     }
-}
-
-/// How the container ended last, whether or not it was started again.
-pub(super) fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
-    [&status.state, &status.last_state]
-        .into_iter()
-        .find_map(|state| state.as_ref()?.terminated.as_ref())
 }
 
 #[cfg(test)]

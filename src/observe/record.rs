@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod as ApiPod;
 use serde_json::{Value, json};
 
-use super::read::{condition, running};
+use super::api_pod::{condition, running};
 use super::witness::{Facts, Moment};
 use crate::api::names::{ACTIVE_CONDITION, WAITING_CONDITION};
 use crate::domain::Took;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod as ApiPod};
 
-use super::read::{condition, container_status};
+use super::api_pod::{condition, container_status};
 use crate::domain::Trouble;
 
 /// A pod that has not started by then is asked about.

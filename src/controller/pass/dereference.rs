@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::Api;
 use kube::runtime::reflector::ObjectRef;
@@ -12,13 +11,13 @@ use kube::runtime::reflector::ObjectRef;
 use super::scene::Pass;
 use crate::act::{Claim, RevisionStore, Revisions};
 use crate::api::{ChainlinkNode, SecretsSeen};
-use crate::build::{self, Recorded, Resolved, SecretData, referenced_secrets, secrets_seen};
+use crate::build::{self, Recorded, Resolved, referenced_secrets, secrets_seen};
 use crate::cluster::{refusal, sentence};
 use crate::controller::context::{Context, DatabaseAccess};
 use crate::controller::error::{Doing, Error};
 use crate::controller::failures::{ApiFailures, NOT_KEPT};
 use crate::domain::Problem;
-use crate::observe::Looker;
+use crate::observe::{Looker, read_secrets};
 
 /// Between two looks: nobody says when a Secret changes, as the operator may only read those that it can name.
 const NOW_AND_THEN: Duration = Duration::from_secs(30);
@@ -141,24 +140,9 @@ async fn look_at_secrets(
     let uses = referenced_secrets(&node.spec);
     let names: BTreeSet<&str> = uses.iter().map(|one| one.name.as_str()).collect();
     let namespace = node.namespace().unwrap_or_default();
-    let api: Api<Secret> = Api::namespaced(context.client.clone(), &namespace);
-    let mut data = SecretData::new();
-    for name in names {
-        let read = match api.get_opt(name).await {
-            Ok(read) => read,
-            // The installation may allow some of them only.
-            Err(kube::Error::Api(status)) if status.is_forbidden() => continue,
-            Err(error) => {
-                tracing::debug!(%error, name, "a Secret could not be looked at");
-                return before;
-            }
-        };
-        let values = read.map(|secret| {
-            let values = secret.data.unwrap_or_default().into_iter();
-            values.map(|(key, value)| (key, value.0)).collect()
-        });
-        data.insert(name.to_owned(), values);
-    }
+    let Some(data) = read_secrets(&context.client, &namespace, names).await else {
+        return before;
+    };
     context.know(reference, |known| {
         known.secrets_at = Some((generation, Instant::now()));
     });

@@ -1,6 +1,8 @@
 //! What the database itself says of the lock: asked on one short connection, which nothing keeps open.
 
 mod ask;
+mod question;
 mod tls;
 
 pub use ask::{Question, Target, ask, ask_server};
+pub use question::question;

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, LogParams};
 use tokio::time::{sleep, timeout};
 
-use super::{CALM, Eyes, Subject, lock};
+use super::eyes::{CALM, Eyes, Subject, lock};
 use crate::api::names::CONTAINER;
 use crate::node::{LogEvent, LogReader, read_line};
 

@@ -2,19 +2,20 @@
 //! What they find is kept here, by container, until the pod is gone; what must outlive the operator is
 //! recorded in the pod itself.
 //!
+//! * `eyes` is what the tasks of one watch see with.
 //! * `facts` is what is known of one container, and whether its log is needed.
 //! * `port` tries the port, and asks the kubelet where it is silent.
 //! * `log` reads the log.
 
+mod eyes;
 mod facts;
 mod log;
 mod port;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -26,77 +27,10 @@ use tokio::task::AbortHandle;
 
 use crate::api::ChainlinkNode;
 
-use facts::Around;
+use eyes::{Eyes, Shared, Waker, lock};
+
+pub use eyes::{ContainerKey, Subject};
 pub use facts::{Facts, Moment, Recorded};
-
-/// Between two tries of a port that refuses, and of one that answers (the node limits requests).
-const CALM: Duration = Duration::from_secs(1);
-/// For so long after an answer by HTTP the ports of a resource can be reached.
-const HTTP_LATELY: Duration = Duration::from_secs(10);
-
-/// One container of one pod.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ContainerKey {
-    pub pod_uid: String,
-    pub container_id: String,
-}
-
-/// A container that is to be watched.
-#[derive(Clone, Debug)]
-pub struct Subject {
-    pub key: ContainerKey,
-    pub namespace: String,
-    pub pod: String,
-    pub node: ObjectRef<ChainlinkNode>,
-    pub address: IpAddr,
-    /// Another pod has the same address: a machine was lost, and its addresses are given out again.
-    pub address_is_shared: bool,
-    pub started: Timestamp,
-    /// What the pod already records of this container: for that its log is not read again.
-    pub recorded: Recorded,
-}
-
-/// What the watches of one resource share.
-struct Shared {
-    /// A handover or a loss is under way.
-    alert: watch::Sender<bool>,
-    /// When a node of the resource last answered by HTTP.
-    http: Mutex<Option<Instant>>,
-}
-
-impl Shared {
-    fn heard_http(&self) {
-        *lock(&self.http) = Some(Instant::now());
-    }
-
-    fn around(&self) -> Around {
-        let http = *lock(&self.http);
-        Around {
-            alert: *self.alert.borrow(),
-            http: http.is_some_and(|at| at.elapsed() <= HTTP_LATELY),
-        }
-    }
-}
-
-/// What the tasks of one watch see with.
-#[derive(Clone)]
-struct Eyes {
-    facts: Arc<Mutex<Facts>>,
-    shared: Arc<Shared>,
-    address_is_shared: Arc<AtomicBool>,
-    wake: Waker,
-}
-
-impl Eyes {
-    fn address_is_shared(&self) -> bool {
-        self.address_is_shared.load(Ordering::SeqCst)
-    }
-
-    fn need_log(&self) -> bool {
-        let around = self.shared.around();
-        lock(&self.facts).needs_log(around, Instant::now())
-    }
-}
 
 struct Watch {
     subject: Subject,
@@ -121,10 +55,6 @@ pub struct Witnesses {
     wake: UnboundedSender<ObjectRef<ChainlinkNode>>,
     watches: Mutex<HashMap<ContainerKey, Watch>>,
     shared: Mutex<HashMap<ObjectRef<ChainlinkNode>, Arc<Shared>>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Witnesses {
@@ -257,18 +187,5 @@ impl Witnesses {
             tasks,
             lease: None,
         }
-    }
-}
-
-#[derive(Clone)]
-struct Waker {
-    wake: UnboundedSender<ObjectRef<ChainlinkNode>>,
-    node: ObjectRef<ChainlinkNode>,
-}
-
-impl Waker {
-    fn wake(&self) {
-        // The receiver only goes away with the operator.
-        let _ = self.wake.send(self.node.clone());
     }
 }

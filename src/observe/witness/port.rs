@@ -14,9 +14,9 @@ use kube::api::Api;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use super::eyes::{CALM, Eyes, Subject, lock};
 use super::facts::Noted;
 use super::log::{Kubelet, ask_kubelet};
-use super::{CALM, Eyes, Subject, lock};
 use crate::node::settings::HTTP_PORT;
 use crate::node::{Answer, Shows};
 

@@ -1,0 +1,101 @@
+//! What a question to the database is put with: its URL, a certificate authority, and the addresses of the pods. Read where the
+//! spec says they are; what can't be read is a silence with its reason, and no word of a Secret's content gets into it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{Api, Client, ResourceExt};
+
+use crate::api::{ChainlinkNode, KeyRef};
+use crate::domain::{PodId, Silence};
+use crate::observe::look::Looker;
+
+pub type Material = (String, Option<Vec<u8>>, BTreeMap<IpAddr, PodId>);
+
+/// The URL, the certificate authority and the addresses of the pods.
+pub async fn question(
+    client: &Client,
+    node: &ChainlinkNode,
+    looker: &Looker<'_>,
+) -> Result<Result<Material, Silence>, kube::Error> {
+    let namespace = node.namespace().unwrap_or_default();
+    let database = &node.spec.database;
+    let Some(reference) = &database.url.secret_key_ref else {
+        return Ok(Err(unreadable("spec.database.url names no Secret")));
+    };
+    let url = match secret_text(client, &namespace, reference).await {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(silence) => return Ok(Err(silence)),
+    };
+    let authority = match &database.ca {
+        None => None,
+        Some(ca) => {
+            let text = match (&ca.secret_key_ref, &ca.config_map_key_ref) {
+                (Some(reference), _) => secret_text(client, &namespace, reference).await,
+                (None, Some(reference)) => config_map_text(client, &namespace, reference).await,
+                (None, None) => Err(unreadable("spec.database.ca names nothing")),
+            };
+            match text {
+                Ok(text) => Some(text),
+                Err(silence) => return Ok(Err(silence)),
+            }
+        }
+    };
+    let pods = looker.addresses().await?;
+    Ok(Ok((url, authority, pods)))
+}
+
+async fn secret_text(
+    client: &Client,
+    namespace: &str,
+    reference: &KeyRef,
+) -> Result<Vec<u8>, Silence> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let secret = api
+        .get_opt(&reference.name)
+        .await
+        .map_err(|error| refused("Secret", reference, &error))?;
+    secret
+        .and_then(|secret| secret.data?.remove(&reference.key))
+        .map(|bytes| bytes.0)
+        .ok_or_else(|| missing("Secret", reference))
+}
+
+async fn config_map_text(
+    client: &Client,
+    namespace: &str,
+    reference: &KeyRef,
+) -> Result<Vec<u8>, Silence> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let map = api
+        .get_opt(&reference.name)
+        .await
+        .map_err(|error| refused("ConfigMap", reference, &error))?;
+    map.and_then(|map| map.data?.remove(&reference.key))
+        .map(String::into_bytes)
+        .ok_or_else(|| missing("ConfigMap", reference))
+}
+
+fn unreadable(message: impl Into<String>) -> Silence {
+    Silence {
+        reason: "ReferenceUnreadable",
+        message: message.into(),
+    }
+}
+
+fn missing(kind: &str, reference: &KeyRef) -> Silence {
+    let KeyRef { name, key } = reference;
+    unreadable(format!("there is no {kind} {name} with a key {key}"))
+}
+
+/// The API server's sentence is passed on only as far as it is known to say nothing of the content.
+fn refused(kind: &str, reference: &KeyRef, error: &kube::Error) -> Silence {
+    let name = &reference.name;
+    match error {
+        kube::Error::Api(status) if status.is_forbidden() => {
+            unreadable(format!("the operator may not read the {kind} {name}"))
+        }
+        _ => unreadable(format!("the API server did not give the {kind} {name}")),
+    }
+}

@@ -1,0 +1,102 @@
+//! What the tasks of one watch see with: which container they watch, what they know of it, and what they share with the other
+//! watches of the resource. It starts no task.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
+
+use super::facts::{Around, Facts, Recorded};
+use crate::api::ChainlinkNode;
+
+/// Between two tries of a port that refuses, and of one that answers (the node limits requests).
+pub(super) const CALM: Duration = Duration::from_secs(1);
+
+/// For so long after an answer by HTTP the ports of a resource can be reached.
+pub(super) const HTTP_LATELY: Duration = Duration::from_secs(10);
+
+/// One container of one pod.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ContainerKey {
+    pub pod_uid: String,
+    pub container_id: String,
+}
+
+/// A container that is to be watched.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    pub key: ContainerKey,
+    pub namespace: String,
+    pub pod: String,
+    pub node: ObjectRef<ChainlinkNode>,
+    pub address: IpAddr,
+    /// Another pod has the same address: a machine was lost, and its addresses are given out again.
+    pub address_is_shared: bool,
+    pub started: Timestamp,
+    /// What the pod already records of this container: for that its log is not read again.
+    pub recorded: Recorded,
+}
+
+/// What the watches of one resource share.
+pub(super) struct Shared {
+    /// A handover or a loss is under way.
+    pub(super) alert: watch::Sender<bool>,
+    /// When a node of the resource last answered by HTTP.
+    pub(super) http: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    pub(super) fn heard_http(&self) {
+        *lock(&self.http) = Some(Instant::now());
+    }
+
+    pub(super) fn around(&self) -> Around {
+        let http = *lock(&self.http);
+        Around {
+            alert: *self.alert.borrow(),
+            http: http.is_some_and(|at| at.elapsed() <= HTTP_LATELY),
+        }
+    }
+}
+
+/// What the tasks of one watch see with.
+#[derive(Clone)]
+pub(super) struct Eyes {
+    pub(super) facts: Arc<Mutex<Facts>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) address_is_shared: Arc<AtomicBool>,
+    pub(super) wake: Waker,
+}
+
+impl Eyes {
+    pub(super) fn address_is_shared(&self) -> bool {
+        self.address_is_shared.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn need_log(&self) -> bool {
+        let around = self.shared.around();
+        lock(&self.facts).needs_log(around, Instant::now())
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Clone)]
+pub(super) struct Waker {
+    pub(super) wake: UnboundedSender<ObjectRef<ChainlinkNode>>,
+    pub(super) node: ObjectRef<ChainlinkNode>,
+}
+
+impl Waker {
+    pub(super) fn wake(&self) {
+        // The receiver only goes away with the operator.
+        let _ = self.wake.send(self.node.clone());
+    }
+}
