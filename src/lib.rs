@@ -1,9 +1,24 @@
 //! A Kubernetes operator for redundant Chainlink nodes.
 //!
-//! One direction, no back edges: [`api`] (what users write), [`node`] (what Chainlink does),
-//! [`observe`] (cluster to observation), [`plan`] (what to do next; pure), [`build`] (spec to objects;
-//! pure), [`act`] (plan to cluster), [`report`] (status and events; pure). [`controller`] strings them
-//! together.
+//! The rooms, from the ground. Each may import what its line names and nothing else; `tests/house.rs` holds the same table
+//! as data.
+//!
+//! | room | what it is for | may import |
+//! |---|---|---|
+//! | [`api`] | what users write and read: the resource, its bounds and rules | |
+//! | [`node`] | what a Chainlink node does: versions, locks, log lines, exits, SQL | |
+//! | [`domain`] | the words that all rooms above share: one look, one pod, one revision, an intent. Data only | `api`, `node` |
+//! | [`cluster`] | what all calls of the API server share: ownership, refusals, scopes | `api` |
+//! | [`observe`] | from the cluster to one observation | `cluster`, `domain`, `node`, `api` |
+//! | [`plan`] | what to do next: pure, and the only place that can permit a stop | `domain`, `node`, `api` |
+//! | [`build`] | from a spec to objects; pure | `domain`, `node`, `api` |
+//! | [`act`] | from a plan to calls of the API server | `plan`, `build`, `cluster`, `domain`, `node`, `api` |
+//! | [`report`] | from a look and a plan to status, events and metrics; pure | `plan`, `domain`, `node`, `api` |
+//! | [`controller`] | the loop that strings them together | all |
+//!
+//! Five words that are meant exactly: a *machine* is a Kubernetes Node; the *active* is the pod that holds the lock and
+//! works; the *holder* is whoever has the lock, also outside of this cluster; a *suspect* is a pod that worked before
+//! another took over, and still answers; the *successor* is the standby that a handover is meant for.
 
 pub mod act;
 pub mod api;

@@ -1,11 +1,13 @@
 //! From a spec to objects. Pure: the same input always makes the same objects, byte for byte, since
 //! the name of a revision is made from them.
 
+mod container;
 mod content;
 mod errand;
 mod mounted;
 mod objects;
 mod options;
+mod outcome;
 mod pod;
 mod resolve;
 mod secrets;
@@ -18,9 +20,8 @@ pub use mounted::mounted_copies;
 pub use objects::{
     active_service, budgets, config_map, content_of, owner, peer_service, revision_object, services,
 };
+pub use outcome::ConfigMaps;
 pub use pod::pod;
-pub use resolve::{
-    ConfigMaps, Recorded, lock_mode, referenced_config_maps, resolve, resolve_after,
-};
+pub use resolve::{Recorded, lock_mode, referenced_config_maps, resolve, resolve_after};
 pub use secrets::{SecretUse, referenced_secrets, secrets_seen};
 pub use session::session_secret;

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::content::{Content, Resolved, WITH_COPIES, WITH_THE_NODES_GRACE, digest, field};
 use super::objects::of_revision;
-use super::resolve::{ConfigMaps, Outcome, missing_map};
+use super::outcome::{ConfigMaps, Outcome, missing_map};
 use crate::api::{ChainlinkNode, PodOptions};
 
 /// The ConfigMaps that pods mount, each once and with one volume that does.

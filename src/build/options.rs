@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::outcome::{Outcome, refused};
 use super::pod::{GRACE_SECONDS, OWN_ANNOTATIONS, ROOT_SIZE, UID};
-use super::resolve::{Outcome, refused};
 use crate::api::names::{GROUP, labels};
 use crate::api::{Amount, PodOptions, Spread};
 

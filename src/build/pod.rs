@@ -4,19 +4,19 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource,
-    EnvFromSource, EnvVar, EnvVarSource, EphemeralVolumeSource, KeyToPath, LocalObjectReference,
-    NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm, PersistentVolumeClaimSpec,
+    Affinity, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvFromSource,
+    EnvVar, EnvVarSource, EphemeralVolumeSource, KeyToPath, LocalObjectReference, NodeAffinity,
+    NodeSelectorRequirement, NodeSelectorTerm, PersistentVolumeClaimSpec,
     PersistentVolumeClaimTemplate, Pod, PodAffinityTerm, PodAntiAffinity, PodReadinessGate,
-    PodSecurityContext, PodSpec, PreferredSchedulingTerm, ProjectedVolumeSource,
-    ResourceRequirements, SeccompProfile, SecretEnvSource, SecretKeySelector, SecretProjection,
-    SecretVolumeSource, SecurityContext, Toleration, Volume, VolumeMount, VolumeProjection,
-    VolumeResourceRequirements, WeightedPodAffinityTerm,
+    PodSecurityContext, PodSpec, PreferredSchedulingTerm, ProjectedVolumeSource, SeccompProfile,
+    SecretEnvSource, SecretKeySelector, SecretProjection, SecretVolumeSource, Toleration, Volume,
+    VolumeMount, VolumeProjection, VolumeResourceRequirements, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::ResourceExt;
 
+use super::container::{mount, resources, security};
 use super::content::{Content, FileSource, Style, Value};
 use super::objects::{P2P, owner};
 use super::session;
@@ -24,7 +24,7 @@ use crate::api::names::{
     CONTAINER, LOCK_ANNOTATION, NODE_LABEL, READY_CONDITION, REVISION_LABEL, ROLE_LABEL,
     ROLE_STANDBY, VERSION_ANNOTATION, labels,
 };
-use crate::api::{Amount, ChainlinkNode, ExtraVolume, KeyRef, PodOptions, Spread};
+use crate::api::{ChainlinkNode, ExtraVolume, KeyRef, PodOptions, Spread};
 use crate::domain::{Place, Revision};
 use crate::node::settings::{HTTP_PORT, ROOT_MOUNT};
 
@@ -217,28 +217,6 @@ pub(super) fn container(content: &Content) -> Container {
     }
 }
 
-pub(super) fn resources(content: &Content) -> Option<ResourceRequirements> {
-    let resources = content.pod.resources.as_ref()?;
-    Some(ResourceRequirements {
-        requests: quantities(&resources.requests),
-        limits: quantities(&resources.limits),
-        ..ResourceRequirements::default()
-    })
-}
-
-pub(super) fn security(content: &Content) -> SecurityContext {
-    let options = content.pod.security.clone().unwrap_or_default();
-    SecurityContext {
-        allow_privilege_escalation: Some(false),
-        read_only_root_filesystem: Some(options.read_only_root_filesystem.unwrap_or(true)),
-        capabilities: Some(Capabilities {
-            drop: Some(vec!["ALL".to_owned()]),
-            ..Capabilities::default()
-        }),
-        ..SecurityContext::default()
-    }
-}
-
 fn ports(content: &Content) -> Vec<ContainerPort> {
     let http = Some(("http", HTTP_PORT));
     // By its name the Service finds it, whatever number it has in this revision.
@@ -252,14 +230,6 @@ fn ports(content: &Content) -> Vec<ContainerPort> {
             ..ContainerPort::default()
         })
         .collect()
-}
-
-fn quantities(map: &BTreeMap<String, Amount>) -> Option<BTreeMap<String, Quantity>> {
-    (!map.is_empty()).then(|| {
-        map.iter()
-            .map(|(name, size)| (name.clone(), Quantity(size.to_string())))
-            .collect()
-    })
 }
 
 /// The command line after the image's entry point, which is the `chainlink` program.
@@ -342,15 +312,6 @@ fn environment(content: &Content) -> Vec<EnvVar> {
         env.push(text("CL_CONFIG", settings));
     }
     env
-}
-
-pub(super) fn mount(name: &str, path: impl Into<String>, read_only: bool) -> VolumeMount {
-    VolumeMount {
-        name: name.to_owned(),
-        mount_path: path.into(),
-        read_only: read_only.then_some(true),
-        ..VolumeMount::default()
-    }
 }
 
 fn pinned(content: &Content) -> bool {

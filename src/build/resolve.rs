@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ConfigMap;
-
 use super::content::{
     Content, FileSource, Resolved, Session, TEMPLATE, Value, WITH_COPIES, WITH_THE_LOCK_ID,
     WITH_THE_NODES_GRACE, digest,
 };
 use super::mounted::{copies, digest_of, mounted_names};
 use super::options::pod_options;
+use super::outcome::{ConfigMaps, Outcome, lookup, refused, sort};
 use super::pod::{GRACE_SECONDS, ROOT_SIZE};
 use super::variables::{variables, variables_keep_https};
 use crate::api::{
@@ -22,14 +21,11 @@ use crate::api::{
 use crate::domain::Problem;
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::settings::{
-    AFTER_THE_GRACE, Finding, LeaseTimes, More, OperatorSettings, P2P_PORT, PeerAddress, Settings,
+    AFTER_THE_GRACE, LeaseTimes, More, OperatorSettings, P2P_PORT, PeerAddress, Settings,
     backup_off_by_files, backup_off_by_variables, check_last, check_lease_times, check_toml,
     dump_folder, dump_must_fit, grace_name, own_grace, sets_lease_times, sets_tls,
 };
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
-
-/// The ConfigMaps that exist, by name.
-pub type ConfigMaps = BTreeMap<String, ConfigMap>;
 
 const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
 /// Name of the operator's own last file, for versions without `CL_CONFIG`.
@@ -40,16 +36,6 @@ const GRACE: RangeInclusive<i64> = 30..=3600;
 
 /// Of a lease. So long nobody works after an active has died.
 const LONGEST_LEASE: Duration = Duration::from_secs(300);
-
-pub(super) type Outcome<T> = Result<T, Problem>;
-
-pub(super) fn refused<T>(reason: &'static str, message: impl Into<String>) -> Outcome<T> {
-    Err(Problem {
-        reason,
-        message: message.into(),
-        missing: false,
-    })
-}
 
 /// Names of the ConfigMaps that a spec refers to.
 pub fn referenced_config_maps(spec: &ChainlinkNodeSpec) -> BTreeSet<String> {
@@ -539,38 +525,6 @@ fn optional(value: Option<&SecretValue>, field: &str) -> Outcome<Option<KeyRef>>
     value.map(|value| secret(value, field)).transpose()
 }
 
-pub(super) fn lookup(maps: &ConfigMaps, reference: &KeyRef, field: &str) -> Outcome<String> {
-    let Some(map) = maps.get(&reference.name) else {
-        return missing_map(&reference.name, field);
-    };
-    let data = map.data.as_ref();
-    match data.and_then(|data| data.get(&reference.key)) {
-        Some(text) => Ok(text.clone()),
-        None => Err(Problem {
-            reason: "ConfigMapKeyMissing",
-            message: format!(
-                "{field}: ConfigMap {} has no key {}; it has {}",
-                reference.name,
-                reference.key,
-                data.into_iter()
-                    .flat_map(BTreeMap::keys)
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-            missing: true,
-        }),
-    }
-}
-
-pub(super) fn missing_map<T>(name: &str, field: &str) -> Outcome<T> {
-    Err(Problem {
-        reason: "ConfigMapMissing",
-        message: format!("{field}: ConfigMap {name} does not exist yet; it is waited for"),
-        missing: true,
-    })
-}
-
 type Files = (Vec<(String, FileSource)>, BTreeMap<String, String>);
 
 fn files(
@@ -626,26 +580,6 @@ fn files(
     sort(check_last(&readable), None, warnings)?;
     sort(check_lease_times(&readable), None, warnings)?;
     Ok((files, texts))
-}
-
-/// Refusals are problems, the rest is worth a warning. A finding begins with the field; where that
-/// is a list of files, the name of the file goes behind it.
-pub(super) fn sort(
-    findings: impl IntoIterator<Item = Finding>,
-    file: Option<&str>,
-    warnings: &mut Vec<String>,
-) -> Outcome<()> {
-    for finding in findings {
-        let message = match (file, finding.message().strip_prefix("spec.config.files")) {
-            (Some(file), Some(rest)) => format!("spec.config.files ({file}){rest}"),
-            _ => finding.message().to_owned(),
-        };
-        if finding.is_refusal() {
-            return refused("InvalidConfiguration", message);
-        }
-        warnings.push(message);
-    }
-    Ok(())
 }
 
 /// Port 6689 is switched off, unless the user has a certificate for it. The text of a Secret can't

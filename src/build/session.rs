@@ -9,9 +9,10 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Container, Secret};
 use kube::ResourceExt;
 
+use super::container::{mount, resources, security};
 use super::content::{Content, Session};
 use super::objects::metadata;
-use super::pod::{mount, resources, security};
+
 use crate::api::ChainlinkNode;
 use crate::node::settings::{ROOT_DIR, ROOT_MOUNT};
 

@@ -1,7 +1,7 @@
 //! The user's environment variables, and who may set which.
 
 use super::content::Value;
-use super::resolve::{ConfigMaps, Outcome, lookup, missing_map, refused, sort};
+use super::outcome::{ConfigMaps, Outcome, lookup, missing_map, refused, sort};
 use crate::api::{Config, PodOptions, Variable};
 use crate::node::settings::{check_environment, reserved_variable, secret_variable};
 use crate::node::{ConfigStyle, NodeVersion};

@@ -7,25 +7,8 @@
 
 use jiff::Timestamp;
 
-use super::meaning::event_of;
-use super::{LogEvent, LogLine, redact};
+use super::LogEvent;
 use crate::node::version::NodeVersion;
-
-/// Reads one line, with or without the kubelet's timestamp, coloured or not.
-#[must_use]
-pub fn read_line(raw: &str) -> LogLine {
-    let plain = without_colours(raw.trim_end());
-    let entry = Entry::of(&plain);
-    let event = event_of(&entry);
-    let known = event != LogEvent::Other;
-    LogLine {
-        time: entry.time,
-        version: known.then(|| entry.version(&event)).flatten(),
-        app_id: known.then(|| entry.field("appID")).flatten(),
-        text: redact(entry.message.trim()),
-        event,
-    }
-}
 
 /// How serious a line is, in the node's own order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,7 +90,7 @@ impl<'a> Entry<'a> {
     }
 
     /// The value of a field. Console values with spaces are cut at the first one.
-    fn field(&self, name: &str) -> Option<String> {
+    pub(super) fn field(&self, name: &str) -> Option<String> {
         match &self.shape {
             Shape::Console { fields } => console_field(fields, name).map(str::to_owned),
             Shape::Json(fields) => fields.get(name)?.as_str().map(str::to_owned),
@@ -117,7 +100,7 @@ impl<'a> Entry<'a> {
 
     /// `version=2.18.0@fb7d6e8`, or `logger=1.11.0@150ec84.RunNode` (1.11.0), or the message of
     /// the first line. 2.1.1 names it in the first line only.
-    fn version(&self, event: &LogEvent) -> Option<NodeVersion> {
+    pub(super) fn version(&self, event: &LogEvent) -> Option<NodeVersion> {
         if let LogEvent::Starting { version } = event {
             return version.clone();
         }

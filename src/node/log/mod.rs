@@ -1,6 +1,7 @@
 //! Reading a node's log: what one line means, and what the lines of a container add up to.
 //!
 //! * `line` takes a raw line apart: kubelet's timestamp, level, message, fields.
+//! * `read` is the way through both, from a raw line to its meaning.
 //! * `meaning` knows the messages, each with its source.
 //! * `reader` follows one container's log from its start.
 //! * `quoted` knows what stands below the first line of a message, and what of it is never shown.
@@ -13,6 +14,7 @@
 mod line;
 mod meaning;
 mod quoted;
+mod read;
 mod reader;
 mod redaction;
 mod words;
@@ -22,8 +24,8 @@ use jiff::Timestamp;
 use super::lock::LockMode;
 use super::version::NodeVersion;
 
-pub use line::read_line;
 pub(super) use quoted::{in_one_line, is_of_a_quote};
+pub use read::read_line;
 pub use reader::{LogReader, LogSummary, Milestone};
 pub use redaction::redact;
 pub(super) use words::shortened;

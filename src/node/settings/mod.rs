@@ -1,5 +1,6 @@
 //! The settings that the operator needs in a node, and what of the user's would contradict them.
 //!
+//! * `fixed`: the ports and the root folder, which are the same in every node.
 //! * `own`: what the operator sets, in either style of configuration.
 //! * `reserved`: environment variables that a user may not set.
 //! * `backup`: whether the node dumps its database before it migrates it.
@@ -15,6 +16,7 @@ mod backup;
 mod dump;
 mod duration;
 mod environment_check;
+mod fixed;
 mod grace;
 mod last_check;
 mod lease_check;
@@ -27,10 +29,11 @@ mod toml_check;
 pub use backup::{backup_off_by_files, backup_off_by_variables};
 pub use dump::{dump_folder, dump_must_fit};
 pub use environment_check::{check_environment, check_environment_value};
+pub use fixed::{HTTP_PORT, HTTPS_PORT, ROOT_DIR, ROOT_MOUNT};
 pub use grace::{AFTER_THE_GRACE, grace_name, own_grace};
 pub use last_check::check_last;
 pub use lease_check::{check_lease_times, sets_lease_times};
-pub use own::{HTTP_PORT, HTTPS_PORT, LeaseTimes, OperatorSettings, ROOT_DIR, ROOT_MOUNT};
+pub use own::{LeaseTimes, OperatorSettings};
 pub use p2p::{P2P_PORT, PeerAddress};
 pub use reserved::{reserved_variable, secret_variable};
 pub use said::{More, Settings};

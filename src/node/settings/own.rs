@@ -2,22 +2,10 @@
 
 use std::time::Duration;
 
+use super::fixed::{HTTP_PORT, ROOT_DIR};
 use super::p2p::PeerAddress;
 use crate::node::lock::{ADVISORY_LOCK_ID, LOCK_ID_VARIABLE, LockMode};
 use crate::node::version::NodeVersion;
-
-/// The port of the node's API, UI, health and metrics: the node's own default.
-pub const HTTP_PORT: u16 = 6688;
-
-/// The port of the same over TLS: the node's own default.
-pub const HTTPS_PORT: u16 = 6689;
-
-/// Where the volume for the root folder is mounted.
-pub const ROOT_MOUNT: &str = "/chainlink";
-
-/// The node's root folder. Below the volume, because the node changes its mode and so must own
-/// it, and a mounted `emptyDir` is root's (measured on a real cluster with 2.18.0 and 2.23.0).
-pub const ROOT_DIR: &str = "/chainlink/root";
 
 /// What the operator sets in every node, applied after the user's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
