@@ -46,7 +46,7 @@ impl ApiFailures {
             Some(said) => self.refuse(reason, format!("the API server refuses to {to}: {said}")),
             None => self.add(
                 reason,
-                format!("the operator tries in vain to {to}: {}", sentence(error)),
+                format!("the operator keeps failing to {to}: {}", sentence(error)),
                 false,
             ),
         }

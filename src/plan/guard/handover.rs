@@ -147,7 +147,7 @@ fn active_serves(stop: &Handover<'_>) -> Result<(), Denied> {
     deny(
         "ActiveBoots",
         format!(
-            "{} has the lock, and boots, dumps or migrates the database: it is not stopped before it serves (deleting it by hand overrules that)",
+            "{} has the lock, and boots, dumps or migrates the database: it is not stopped before it serves (to override, delete the pod by hand)",
             stop.active.id.name
         ),
     )
@@ -185,7 +185,7 @@ fn no_rival_is_left(stop: &Handover<'_>) -> Result<(), Denied> {
     deny(
         "RivalStandby",
         format!(
-            "{rival} is not one that the handover is meant for and could take the lock instead: its end is waited for. If its machine is gone for good, delete the Node object of that machine, or taint it node.kubernetes.io/out-of-service"
+            "waiting for {rival} to end: it could take the lock instead of the successor. If its machine is gone for good, delete the Node object of that machine, or taint it node.kubernetes.io/out-of-service"
         ),
     )
 }

@@ -44,7 +44,7 @@ pub fn lock_is_left_behind(view: &View<'_>) -> Option<Blocked> {
     (mode != LockMode::Lease).then(|| Blocked {
         reason: "LockNotTaken".to_owned(),
         message: format!(
-            "{} ended at {ended}, and no pod has taken the lock since: with {mode} the database keeps it for as long as it takes that connection to live. End its session (pg_terminate_backend), unless a node outside has the lock",
+            "{} ended at {ended}, and no pod has taken the lock since: with {mode} the database keeps it until that connection ends. End its session (pg_terminate_backend), unless a node outside has the lock",
             last.pod
         ),
         stalled: true,

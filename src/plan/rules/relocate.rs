@@ -153,7 +153,7 @@ fn without_successor(view: &View<'_>, wish: &Wish<'_>, revision: &Revision) -> O
             let known = if waiting.is_empty() {
                 "none waits anywhere".to_owned()
             } else {
-                format!("there wait {}", waiting.join(", "))
+                format!("waiting now: {}", waiting.join(", "))
             };
             Some(requests::refuse(
                 view,
