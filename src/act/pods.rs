@@ -10,7 +10,7 @@ use crate::api::names::{FIELD_MANAGER, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL,
 use crate::build::{self, Content};
 use crate::cluster::{controls, only, refusal};
 use crate::domain::{Place, Pod, PodId, Revision};
-use crate::plan::Permit;
+use crate::plan::Confirmed;
 
 /// What came of an act.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,8 +104,9 @@ impl<'a> Actor<'a> {
         }
     }
 
-    /// Stops the pod that a permit names, as it stood when the permit was given.
-    pub async fn stop(&self, permit: &Permit) -> Result<Outcome, kube::Error> {
+    /// Stops the pod that a permit names, as it stood in the look that confirmed it (rule S5).
+    pub async fn stop(&self, confirmed: &Confirmed) -> Result<Outcome, kube::Error> {
+        let permit = confirmed.permit();
         self.delete(permit.pod(), permit.resource_version()).await
     }
 

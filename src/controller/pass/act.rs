@@ -1,14 +1,14 @@
 //! The acts of a plan, in their order. Nothing is decided here, and what is made has first what it needs. An act that
 //! fails is noted, and keeps no other from being done but one that depends on it.
 
-use super::confirm::Stopped;
+use super::confirm::{Stopped, not_stopped};
 use super::scene::Pass;
 use crate::act::{Actor, Claim, Outcome, session_secret};
 use crate::build::Session;
 use crate::controller::error::Error;
 use crate::controller::failures::{ApiFailures, POD_REFUSED, POD_UNCHANGED};
 use crate::domain::{Observation, Place, PodId};
-use crate::plan::{Act, Plan};
+use crate::plan::{Act, Plan, pending};
 
 const TO_MAKE: &str = "make a pod";
 
@@ -89,13 +89,14 @@ impl Pass<'_> {
                         failures.fail(POD_UNCHANGED, "remove an ended pod", &error);
                     }
                 }
-                // A handover that the Service could not follow.
-                Act::Stop(permit) if permit.successor().is_some() && !labels_in_place => {}
-                Act::Stop(permit) => {
-                    stopped = self
-                        .stop(&actor, permit, &plan.memory, version, failures)
-                        .await?;
-                }
+                Act::Stop(permit) => match pending(permit, labels_in_place) {
+                    Ok(pending) => {
+                        stopped = self
+                            .stop(&actor, &pending, &plan.memory, version, failures)
+                            .await?;
+                    }
+                    Err(why) => not_stopped(permit, &why),
+                },
                 // Done before.
                 Act::Label { .. } | Act::Gate { .. } => {}
             }
