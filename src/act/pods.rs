@@ -5,6 +5,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::json;
 
+use super::recorded::Recorded;
 use crate::api::ChainlinkNode;
 use crate::api::names::{FIELD_MANAGER, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
 use crate::build::{self, Content};
@@ -34,14 +35,14 @@ impl Outcome {
     }
 }
 
-/// Acts on the pods of one resource.
+/// Acts on the pods of one resource, and only for a plan whose intent is written (rule S4).
 pub struct Actor<'a> {
     node: &'a ChainlinkNode,
     pods: Api<ApiPod>,
 }
 
 impl<'a> Actor<'a> {
-    pub fn new(client: &Client, node: &'a ChainlinkNode) -> Self {
+    pub fn new(client: &Client, node: &'a ChainlinkNode, _: &Recorded<'_>) -> Self {
         let namespace = node.namespace().unwrap_or_default();
         Self {
             node,

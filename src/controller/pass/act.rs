@@ -3,12 +3,12 @@
 
 use super::confirm::{Stopped, not_stopped};
 use super::scene::Pass;
-use crate::act::{Actor, Claim, Outcome, session_secret};
+use crate::act::{Actor, Claim, Outcome, Recorded, session_secret};
 use crate::build::Session;
 use crate::controller::error::Error;
 use crate::controller::failures::{ApiFailures, POD_REFUSED, POD_UNCHANGED};
 use crate::domain::{Observation, Place, PodId};
-use crate::plan::{Act, Plan, pending};
+use crate::plan::{Act, pending};
 
 const TO_MAKE: &str = "make a pod";
 
@@ -21,12 +21,12 @@ impl Pass<'_> {
     pub(super) async fn move_roles(
         &self,
         seen: &Observation,
-        plan: &Plan,
+        recorded: &Recorded<'_>,
         failures: &mut ApiFailures,
     ) -> bool {
-        let actor = Actor::new(&self.context.client, self.node);
+        let actor = Actor::new(&self.context.client, self.node, recorded);
         let mut in_place = true;
-        for act in &plan.acts {
+        for act in &recorded.plan().acts {
             match act {
                 Act::Label { pod, active } => {
                     // Two that are labelled active could both be evicted: one is taken before the next is given.
@@ -54,14 +54,13 @@ impl Pass<'_> {
     pub(super) async fn act(
         &self,
         seen: &Observation,
-        plan: &Plan,
-        version: &str,
+        recorded: &Recorded<'_>,
         labels_in_place: bool,
         failures: &mut ApiFailures,
     ) -> Result<Stopped, Error> {
-        let actor = Actor::new(&self.context.client, self.node);
+        let actor = Actor::new(&self.context.client, self.node, recorded);
         let mut stopped = Stopped::No;
-        for act in &plan.acts {
+        for act in &recorded.plan().acts {
             tracing::info!(node = %self.reference, ?act, "acting");
             match act {
                 Act::Create {
@@ -91,9 +90,7 @@ impl Pass<'_> {
                 }
                 Act::Stop(permit) => match pending(permit, labels_in_place) {
                     Ok(pending) => {
-                        stopped = self
-                            .stop(&actor, &pending, &plan.memory, version, failures)
-                            .await?;
+                        stopped = self.stop(&actor, &pending, recorded, failures).await?;
                     }
                     Err(why) => not_stopped(permit, &why),
                 },

@@ -7,8 +7,7 @@ use jiff::{Timestamp, ToSpan};
 use kube::ResourceExt;
 
 use super::scene::Pass;
-use crate::act::{Actor, Outcome};
-use crate::api::Memory;
+use crate::act::{Actor, Outcome, Recorded};
 use crate::cluster::{refusal, sentence};
 use crate::controller::error::{Doing, Error};
 use crate::controller::failures::{ApiFailures, POD_UNCHANGED};
@@ -30,8 +29,7 @@ impl Pass<'_> {
         &self,
         actor: &Actor<'_>,
         pending: &Pending<'_>,
-        memory: &Memory,
-        version: &str,
+        recorded: &Recorded<'_>,
         failures: &mut ApiFailures,
     ) -> Result<Stopped, Error> {
         let planned = pending.permit();
@@ -41,10 +39,11 @@ impl Pass<'_> {
         let asked = Timestamp::now();
         self.ask_all(planned).await?;
         let seen = self.observe(false).await?;
+        let written = &recorded.plan().memory;
         let look = SecondLook {
-            written: memory,
+            written,
             seen: &seen,
-            plan: &plan(&seen, memory, Timestamp::now()),
+            plan: &plan(&seen, written, Timestamp::now()),
             asked,
         };
         let confirmed = match confirm(pending, &look) {
@@ -64,7 +63,7 @@ impl Pass<'_> {
             return Ok(Stopped::No);
         }
         // The spec may have gone back, or a pause been set, at any time before.
-        if self.version_now().await?.as_deref() != Some(version) {
+        if self.version_now().await?.as_deref() != Some(recorded.version()) {
             return Ok(Stopped::No);
         }
         match actor.stop(&confirmed).await {
