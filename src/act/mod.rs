@@ -2,11 +2,13 @@
 //! and the version of what it was planned for, or not at all.
 
 mod pods;
+mod recorded;
 mod revisions;
 mod services;
 mod session;
 
 pub use pods::{Actor, Outcome};
+pub use recorded::Recorded;
 pub use revisions::{Claim, RevisionStore, Revisions};
 pub use services::{Services, budgets, services};
 pub use session::session_secret;

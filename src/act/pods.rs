@@ -5,12 +5,13 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::json;
 
+use super::recorded::Recorded;
 use crate::api::ChainlinkNode;
 use crate::api::names::{FIELD_MANAGER, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
 use crate::build::{self, Content};
 use crate::cluster::{controls, only, refusal};
 use crate::domain::{Place, Pod, PodId, Revision};
-use crate::plan::Permit;
+use crate::plan::Confirmed;
 
 /// What came of an act.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,14 +35,14 @@ impl Outcome {
     }
 }
 
-/// Acts on the pods of one resource.
+/// Acts on the pods of one resource, and only for a plan whose intent is written (rule S4).
 pub struct Actor<'a> {
     node: &'a ChainlinkNode,
     pods: Api<ApiPod>,
 }
 
 impl<'a> Actor<'a> {
-    pub fn new(client: &Client, node: &'a ChainlinkNode) -> Self {
+    pub fn new(client: &Client, node: &'a ChainlinkNode, _: &Recorded<'_>) -> Self {
         let namespace = node.namespace().unwrap_or_default();
         Self {
             node,
@@ -104,8 +105,9 @@ impl<'a> Actor<'a> {
         }
     }
 
-    /// Stops the pod that a permit names, as it stood when the permit was given.
-    pub async fn stop(&self, permit: &Permit) -> Result<Outcome, kube::Error> {
+    /// Stops the pod that a permit names, as it stood in the look that confirmed it (rule S5).
+    pub async fn stop(&self, confirmed: &Confirmed) -> Result<Outcome, kube::Error> {
+        let permit = confirmed.permit();
         self.delete(permit.pod(), permit.resource_version()).await
     }
 

@@ -5,14 +5,15 @@
 //! gives the same plan.
 //!
 //! The floors, from the ground: words (`limits`, `safety`, `cause`, `step`, `given`); `evidence`; `roles`; `view`;
-//! `neighbours`; `guard`; `acts`, `decision`; `places`, `labels`, `moves`; `rules`; `decide`, `remember`, `ask`; and this
-//! page.
+//! `neighbours`; `guard`; `acts`, `decision`; `places`, `labels`, `moves`; `rules`; `decide`, `remember`, `ask`, `confirm`;
+//! and this page.
 //! What stands on a floor calls what is below it, and nothing above. All that the rest of the operator uses is named
 //! here.
 
 mod acts;
 mod ask;
 mod cause;
+mod confirm;
 mod decide;
 mod decision;
 mod evidence;
@@ -45,6 +46,7 @@ use crate::domain::{Observation, Pod};
 pub use acts::{Act, Plan};
 pub use ask::{is_due, is_stale};
 pub use cause::{Cause, Denied, Purpose};
+pub use confirm::{Confirmed, Pending, SecondLook, Unconfirmed, confirm, pending};
 pub use evidence::{Evidence, of_active, of_standby, outside};
 pub use guard::Permit;
 pub use limits::{

@@ -1,14 +1,14 @@
 //! The acts of a plan, in their order. Nothing is decided here, and what is made has first what it needs. An act that
 //! fails is noted, and keeps no other from being done but one that depends on it.
 
-use super::confirm::Stopped;
+use super::confirm::{Stopped, not_stopped};
 use super::scene::Pass;
-use crate::act::{Actor, Claim, Outcome, session_secret};
+use crate::act::{Actor, Claim, Outcome, Recorded, session_secret};
 use crate::build::Session;
 use crate::controller::error::Error;
 use crate::controller::failures::{ApiFailures, POD_REFUSED, POD_UNCHANGED};
 use crate::domain::{Observation, Place, PodId};
-use crate::plan::{Act, Plan};
+use crate::plan::{Act, pending};
 
 const TO_MAKE: &str = "make a pod";
 
@@ -21,12 +21,12 @@ impl Pass<'_> {
     pub(super) async fn move_roles(
         &self,
         seen: &Observation,
-        plan: &Plan,
+        recorded: &Recorded<'_>,
         failures: &mut ApiFailures,
     ) -> bool {
-        let actor = Actor::new(&self.context.client, self.node);
+        let actor = Actor::new(&self.context.client, self.node, recorded);
         let mut in_place = true;
-        for act in &plan.acts {
+        for act in &recorded.plan().acts {
             match act {
                 Act::Label { pod, active } => {
                     // Two that are labelled active could both be evicted: one is taken before the next is given.
@@ -54,14 +54,13 @@ impl Pass<'_> {
     pub(super) async fn act(
         &self,
         seen: &Observation,
-        plan: &Plan,
-        version: &str,
+        recorded: &Recorded<'_>,
         labels_in_place: bool,
         failures: &mut ApiFailures,
     ) -> Result<Stopped, Error> {
-        let actor = Actor::new(&self.context.client, self.node);
+        let actor = Actor::new(&self.context.client, self.node, recorded);
         let mut stopped = Stopped::No;
-        for act in &plan.acts {
+        for act in &recorded.plan().acts {
             tracing::info!(node = %self.reference, ?act, "acting");
             match act {
                 Act::Create {
@@ -89,13 +88,12 @@ impl Pass<'_> {
                         failures.fail(POD_UNCHANGED, "remove an ended pod", &error);
                     }
                 }
-                // A handover that the Service could not follow.
-                Act::Stop(permit) if permit.successor().is_some() && !labels_in_place => {}
-                Act::Stop(permit) => {
-                    stopped = self
-                        .stop(&actor, permit, &plan.memory, version, failures)
-                        .await?;
-                }
+                Act::Stop(permit) => match pending(permit, labels_in_place) {
+                    Ok(pending) => {
+                        stopped = self.stop(&actor, &pending, recorded, failures).await?;
+                    }
+                    Err(why) => not_stopped(permit, &why),
+                },
                 // Done before.
                 Act::Label { .. } | Act::Gate { .. } => {}
             }

@@ -1,18 +1,18 @@
 //! The second look: a stop that was planned, and whose intent is written, is done only where everything that
-//! permitted it still stands (rule S5). Nothing comes between its last question and the delete.
+//! permitted it still stands (rule S5). What that means is the planner's [`confirm`]; here is who asks and looks. Nothing
+//! comes between the last question and the delete.
 
 use futures::future::try_join_all;
 use jiff::{Timestamp, ToSpan};
 use kube::ResourceExt;
 
 use super::scene::Pass;
-use crate::act::{Actor, Outcome};
-use crate::api::Memory;
+use crate::act::{Actor, Outcome, Recorded};
 use crate::cluster::{refusal, sentence};
 use crate::controller::error::{Doing, Error};
 use crate::controller::failures::{ApiFailures, POD_UNCHANGED};
 use crate::domain::{Observation, PodId, RefusedStop};
-use crate::plan::{Act, Permit, Purpose, plan};
+use crate::plan::{Pending, Permit, Purpose, SecondLook, Unconfirmed, confirm, plan};
 
 /// What came of a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,45 +28,32 @@ impl Pass<'_> {
     pub(super) async fn stop(
         &self,
         actor: &Actor<'_>,
-        planned: &Permit,
-        memory: &Memory,
-        version: &str,
+        pending: &Pending<'_>,
+        recorded: &Recorded<'_>,
         failures: &mut ApiFailures,
     ) -> Result<Stopped, Error> {
+        let planned = pending.permit();
         if planned.successor().is_some() {
             self.ask_again(Timestamp::now()).await?;
         }
         let asked = Timestamp::now();
         self.ask_all(planned).await?;
         let seen = self.observe(false).await?;
-        let again = plan(&seen, memory, Timestamp::now());
-        let permit = again.acts.iter().find_map(|act| match act {
-            Act::Stop(permit)
-                if permit.pod() == planned.pod() && permit.cause() == planned.cause() =>
-            {
-                Some(permit)
-            }
-            _ => None,
-        });
-        let victim = &planned.pod().name;
-        let Some(permit) = permit else {
-            tracing::info!(pod = victim, "a second look does not permit the stop");
-            return Ok(Stopped::No);
+        let written = &recorded.plan().memory;
+        let look = SecondLook {
+            written,
+            seen: &seen,
+            plan: &plan(&seen, written, Timestamp::now()),
+            asked,
         };
-        let [written, seen_now] = [memory, &again.memory]
-            .map(|memory| memory.attempt.as_ref().map(|attempt| &attempt.ends));
-        if written != seen_now {
-            tracing::info!(pod = victim, "a container has ended since that was written");
-            return Ok(Stopped::No);
-        }
-        if let Some(silent) = silent(permit, &seen, asked) {
-            tracing::info!(
-                pod = victim,
-                silent,
-                "a pod that the stop relies on does not answer now"
-            );
-            return Ok(Stopped::No);
-        }
+        let confirmed = match confirm(pending, &look) {
+            Ok(confirmed) => confirmed,
+            Err(why) => {
+                not_stopped(planned, &why);
+                return Ok(Stopped::No);
+            }
+        };
+        let permit = confirmed.permit();
         let hands_over = permit.successor().is_some();
         if permit.purpose() == Purpose::Unresponsive {
             // A failover waits for nobody.
@@ -76,10 +63,10 @@ impl Pass<'_> {
             return Ok(Stopped::No);
         }
         // The spec may have gone back, or a pause been set, at any time before.
-        if self.version_now().await?.as_deref() != Some(version) {
+        if self.version_now().await?.as_deref() != Some(recorded.version()) {
             return Ok(Stopped::No);
         }
-        match actor.stop(permit).await {
+        match actor.stop(&confirmed).await {
             Ok(Outcome::Done) => {}
             Ok(_) => return Ok(Stopped::No),
             Err(error) => return Ok(self.not_done(permit, &error)),
@@ -162,12 +149,7 @@ fn later(now: Timestamp, tries: u32) -> Timestamp {
     now.checked_add(seconds.seconds()).unwrap_or(now)
 }
 
-/// A pod that the stop relies on and that has not answered since it was asked.
-fn silent<'a>(permit: &'a Permit, seen: &Observation, asked: Timestamp) -> Option<&'a str> {
-    let answered = |id: &PodId| {
-        let pod = seen.pods.iter().find(|pod| pod.id == *id);
-        pod.is_some_and(|pod| pod.answered_since(asked))
-    };
-    let silent = permit.relies_on().iter().find(|id| !answered(id));
-    silent.map(|id| id.name.as_str())
+/// Says in the log why a planned stop is not carried out.
+pub(super) fn not_stopped(planned: &Permit, why: &Unconfirmed) {
+    tracing::info!(pod = planned.pod().name, "{why}");
 }

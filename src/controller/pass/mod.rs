@@ -75,8 +75,8 @@ impl Pass<'_> {
         if !self.reserve(&plan) {
             return Ok(Action::requeue(OVERTAKEN));
         }
-        let version = match self.write(&old, &new).await? {
-            Written::Whole(version) => version,
+        let recorded = match self.write(&plan, &old, &new).await? {
+            Written::Whole(recorded) => recorded,
             // This plan is worth nothing any more (rule S4).
             Written::Overtaken => return Ok(Action::requeue(OVERTAKEN)),
             Written::StillPruned => return Ok(Action::requeue(OUTDATED)),
@@ -91,12 +91,12 @@ impl Pass<'_> {
         self.set_alert(&new, &plan);
 
         let mut failures = std::mem::take(&mut self.failures);
-        let labels_in_place = self.move_roles(&seen, &plan, &mut failures).await;
+        let labels_in_place = self.move_roles(&seen, &recorded, &mut failures).await;
         let notes = report::notes(&report, &old, &new, self.warnings());
         self.context.tell(self.node, notes).await;
         self.keep_services(&mut failures).await;
         let stopped = self
-            .act(&seen, &plan, &version, labels_in_place, &mut failures)
+            .act(&seen, &recorded, labels_in_place, &mut failures)
             .await?;
         self.mind_turn(&seen, &plan, &new, stopped);
         // While the lock moves nothing else is done.

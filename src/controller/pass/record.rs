@@ -8,23 +8,26 @@ use kube::runtime::reflector::ObjectRef;
 use serde_json::Value;
 
 use super::scene::Pass;
+use crate::act::Recorded;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
 use crate::cluster::refusal;
 use crate::controller::context::Context;
 use crate::controller::error::{Doing, Error};
-use crate::plan::Blocked;
+use crate::plan::{Blocked, Plan};
 use crate::report;
 
 /// The reason for which nothing is done.
 const OUTDATED: &str = "CrdOutdated";
+/// Where the intent of a plan stands.
+const MEMORY: &str = "status.operator";
 /// The reason for which nothing is even looked at.
 const LOOK_REFUSED: &str = "LookRefused";
 
 /// What came of writing a status.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Written {
-    /// It stands as it was sent, under this version of the resource.
-    Whole(String),
+#[derive(Clone, Debug)]
+pub(super) enum Written<'p> {
+    /// It stands as it was sent, with the intent of the plan in it.
+    Whole(Recorded<'p>),
     /// Somebody else wrote in between: the plan is worth nothing any more.
     Overtaken,
     /// The API server dropped this field of it.
@@ -34,25 +37,39 @@ pub(super) enum Written {
 }
 
 impl Pass<'_> {
-    /// Writes the status where it differs.
-    pub(super) async fn write(
+    /// Writes the status of a plan where it differs.
+    pub(super) async fn write<'p>(
         &self,
+        plan: &'p Plan,
         old: &ChainlinkNodeStatus,
         new: &ChainlinkNodeStatus,
-    ) -> Result<Written, Error> {
-        let version = self.node.resource_version().unwrap_or_default();
-        if self.node.status.is_some() && old == new {
-            return Ok(Written::Whole(version));
+    ) -> Result<Written<'p>, Error> {
+        // What was read holds the intent already.
+        if old == new
+            && let Some(recorded) = Recorded::of(plan, self.node)
+        {
+            return Ok(Written::Whole(recorded));
         }
+        let version = self.node.resource_version().unwrap_or_default();
         // What was dropped before would be again, and each time something else would be lost.
-        if is_told(old) && self.put(new, &version, true).await?.1.is_some() {
+        if is_told(old)
+            && let Some(written) = self.put(new, &version, true).await?
+            && dropped(new, &written).is_some()
+        {
             return Ok(Written::StillPruned);
         }
-        Ok(match self.put(new, &version, false).await? {
-            (None, _) => Written::Overtaken,
-            (Some(version), None) => Written::Whole(version),
-            (Some(version), Some(field)) => Written::Pruned { field, version },
-        })
+        let Some(written) = self.put(new, &version, false).await? else {
+            return Ok(Written::Overtaken);
+        };
+        Ok(
+            match (dropped(new, &written), Recorded::of(plan, &written)) {
+                (None, Some(recorded)) => Written::Whole(recorded),
+                (field, _) => Written::Pruned {
+                    field: field.unwrap_or_else(|| MEMORY.to_owned()),
+                    version: written.resource_version().unwrap_or_default(),
+                },
+            },
+        )
     }
 
     /// Writes a status whatever becomes of it: the last word before a person has to act.
@@ -64,13 +81,13 @@ impl Pass<'_> {
         self.put(status, version, false).await.map(drop)
     }
 
-    /// The version of the resource with the status in it, if nobody came between; and what of it was dropped.
+    /// The resource with the status in it, as the API server gave it back, if nobody came between.
     async fn put(
         &self,
         status: &ChainlinkNodeStatus,
         version: &str,
         dry_run: bool,
-    ) -> Result<(Option<String>, Option<String>), Error> {
+    ) -> Result<Option<ChainlinkNode>, Error> {
         let node = with_status(self.node, status, version);
         let parameters = PostParams {
             dry_run,
@@ -81,12 +98,9 @@ impl Pass<'_> {
             .replace_status(&node.name_any(), &parameters, &node)
             .await
         {
-            Ok(written) => {
-                let version = written.resource_version().unwrap_or_default();
-                Ok((Some(version), dropped(&node, &written)))
-            }
+            Ok(written) => Ok(Some(written)),
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
-                Ok((None, None))
+                Ok(None)
             }
             Err(error) => Err(error).doing("writing the status"),
         }
@@ -162,12 +176,18 @@ fn is_told(status: &ChainlinkNodeStatus) -> bool {
 }
 
 /// The first field of the status that did not come back as it was sent.
-fn dropped(sent: &ChainlinkNode, kept: &ChainlinkNode) -> Option<String> {
-    if sent.status == kept.status {
+fn dropped(sent: &ChainlinkNodeStatus, kept: &ChainlinkNode) -> Option<String> {
+    let kept = kept.status.as_ref();
+    if Some(sent) == kept {
         return None;
     }
-    let json = |node: &ChainlinkNode| serde_json::to_value(&node.status).unwrap_or_default();
-    Some(differing(&json(sent), &json(kept), "status".to_owned()))
+    let json =
+        |status: Option<&ChainlinkNodeStatus>| serde_json::to_value(status).unwrap_or_default();
+    Some(differing(
+        &json(Some(sent)),
+        &json(kept),
+        "status".to_owned(),
+    ))
 }
 
 fn differing(sent: &Value, kept: &Value, path: String) -> String {

@@ -1,0 +1,111 @@
+//! Whether a stop that was planned, and whose intent is written, is still permitted right before the delete (rule S5).
+//! Only this file makes a [`Confirmed`], and the delete takes nothing else.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::acts::{Act, Plan};
+use super::guard::Permit;
+use crate::api::Memory;
+use crate::domain::{Observation, PodId};
+
+/// A permit that a second look has confirmed.
+#[derive(Debug)]
+pub struct Confirmed(Permit);
+
+impl Confirmed {
+    pub fn permit(&self) -> &Permit {
+        &self.0
+    }
+}
+
+/// A planned stop that is worth a second look.
+#[derive(Debug)]
+pub struct Pending<'p>(&'p Permit);
+
+/// Why a planned stop is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unconfirmed {
+    /// The Service could not follow the lock.
+    LabelsNotInPlace,
+    /// The second look permits no stop, or another one.
+    NotPermitted,
+    /// A container has ended since the intent was written, and the written number of ends does not count it: later that
+    /// end would be held against the successor.
+    ContainerEnded,
+    /// This pod has not answered since it was asked.
+    Silent(String),
+}
+
+impl fmt::Display for Unconfirmed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LabelsNotInPlace => f.write_str("the role labels could not be put in place"),
+            Self::NotPermitted => f.write_str("a second look does not permit the stop"),
+            Self::ContainerEnded => f.write_str("a container has ended since that was written"),
+            Self::Silent(pod) => {
+                write!(f, "the stop relies on {pod}, which does not answer now")
+            }
+        }
+    }
+}
+
+/// What the second look has brought.
+#[derive(Debug)]
+pub struct SecondLook<'a> {
+    /// The memory that was written before it.
+    pub written: &'a Memory,
+    pub seen: &'a Observation,
+    /// What was planned from it, with the written memory.
+    pub plan: &'a Plan,
+    /// When the pods that the stop relies on were asked.
+    pub asked: Timestamp,
+}
+
+/// Before anybody is asked: a handover that the Service could not follow is not begun.
+pub fn pending(planned: &Permit, labels_in_place: bool) -> Result<Pending<'_>, Unconfirmed> {
+    if planned.successor().is_some() && !labels_in_place {
+        return Err(Unconfirmed::LabelsNotInPlace);
+    }
+    Ok(Pending(planned))
+}
+
+impl<'p> Pending<'p> {
+    pub fn permit(&self) -> &'p Permit {
+        self.0
+    }
+}
+
+/// Confirms a stop only where the second look says all that the first one said.
+pub fn confirm(pending: &Pending<'_>, look: &SecondLook<'_>) -> Result<Confirmed, Unconfirmed> {
+    let planned = pending.permit();
+    let same =
+        |permit: &&Permit| permit.pod() == planned.pod() && permit.cause() == planned.cause();
+    let mut stops = look.plan.acts.iter().filter_map(|act| match act {
+        Act::Stop(permit) => Some(permit),
+        _ => None,
+    });
+    let permit = stops.find(same).ok_or(Unconfirmed::NotPermitted)?;
+    if ends(look.written) != ends(&look.plan.memory) {
+        return Err(Unconfirmed::ContainerEnded);
+    }
+    match silent(permit, look) {
+        Some(pod) => Err(Unconfirmed::Silent(pod.name.clone())),
+        None => Ok(Confirmed(permit.clone())),
+    }
+}
+
+fn ends(memory: &Memory) -> Option<&BTreeMap<String, i32>> {
+    memory.attempt.as_ref().map(|attempt| &attempt.ends)
+}
+
+/// A pod that the stop relies on and that has not answered since it was asked.
+fn silent<'a>(permit: &'a Permit, look: &SecondLook<'_>) -> Option<&'a PodId> {
+    let answered = |id: &PodId| {
+        let pod = look.seen.pods.iter().find(|pod| pod.id == *id);
+        pod.is_some_and(|pod| pod.answered_since(look.asked))
+    };
+    permit.relies_on().iter().find(|id| !answered(id))
+}
