@@ -67,7 +67,7 @@ fn what_the_operator_refuses_says_what_to_write_instead() {
         let (node, maps) = manifest(&text);
         let problem = build::resolve("bad", &node.spec, &maps).expect_err(&file);
 
-        assert_eq!(Some(problem.reason), reason.as_deref(), "{file}");
+        assert_eq!(Some(problem.reason.as_str()), reason.as_deref(), "{file}");
         assert!(
             problem.message.contains(&expect),
             "{file}: {}",

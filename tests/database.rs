@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chainlink_operator::api::Migrated;
-use chainlink_operator::domain::{Holder, PodId, Says, Silence};
+use chainlink_operator::domain::{Holder, PodId, Reason, Says, Silence};
 use chainlink_operator::node::DatabaseUrl;
 use chainlink_operator::node::database::SessionOf;
 use chainlink_operator::node::lock::ADVISORY_LOCK_ID;
@@ -373,11 +373,11 @@ async fn what_the_server_refuses_is_told_by_its_code_alone() {
     let database = Database::shared();
     let url = database.url().replace(&database.name, "geheim");
     let silence = ask_as(&url, None).await.unwrap_err();
-    assert_eq!(silence.reason, "LoginRefused");
+    assert_eq!(silence.reason, Reason::LoginRefused);
     assert!(silence.message.contains("3D000"), "{}", silence.message);
     let url = database.url().replace("disable", "require");
     let silence = ask_as(&url, None).await.unwrap_err();
-    assert_eq!(silence.reason, "TlsFailed", "{}", silence.message);
+    assert_eq!(silence.reason, Reason::TlsFailed, "{}", silence.message);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -390,12 +390,12 @@ async fn a_server_that_hangs_is_given_up_in_time() {
         .await
         .unwrap();
     let silence = ask_as(&database.url(), None).await.unwrap_err();
-    assert_eq!(silence.reason, "QueryRefused", "{}", silence.message);
+    assert_eq!(silence.reason, Reason::QueryRefused, "{}", silence.message);
 
     let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = database.url_through(deaf.local_addr().unwrap().port());
     let silence = ask_as(&url, None).await.unwrap_err();
-    assert_eq!(silence.reason, "Unreachable", "{}", silence.message);
+    assert_eq!(silence.reason, Reason::Unreachable, "{}", silence.message);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -473,12 +473,12 @@ async fn sslmode_asks_of_the_server_what_the_url_says() {
     let (reason, message) = ask("sslmode=verify-full", Some(&authority))
         .await
         .unwrap_err();
-    assert_eq!(reason, "TlsFailed");
+    assert_eq!(reason, Reason::TlsFailed);
     assert!(message.contains("not for the host"), "{message}");
     let (reason, _) = ask("sslmode=verify-ca&sslrootcert=/geheim", None)
         .await
         .unwrap_err();
-    assert_eq!(reason, "AuthorityMissing");
+    assert_eq!(reason, Reason::AuthorityMissing);
     // The node's driver verifies nothing with these.
     for mode in ["sslmode=prefer", "sslmode=allow", "sslmode="] {
         let url = format!("{mode}&sslrootcert=/geheim");
@@ -494,7 +494,7 @@ async fn sslmode_asks_of_the_server_what_the_url_says() {
         "sslmode=require&sslrootcert=/x",
     ] {
         let (reason, message) = ask(mode, Some(&authority)).await.unwrap_err();
-        assert_eq!(reason, "TlsFailed");
+        assert_eq!(reason, Reason::TlsFailed);
         assert!(message.contains("trusted authority"), "{mode}: {message}");
     }
 }

@@ -7,6 +7,7 @@ use super::outcome::{Outcome, refused};
 use super::pod::{GRACE_SECONDS, OWN_ANNOTATIONS, ROOT_SIZE, UID};
 use crate::api::names::{GROUP, labels};
 use crate::api::{Amount, PodOptions, Spread};
+use crate::domain::Reason;
 
 /// The options of a spec.
 pub(super) fn pod_options(
@@ -32,7 +33,7 @@ fn names(options: &PodOptions) -> Outcome<()> {
         for (key, value) in map {
             if field != "nodeSelector" && key.starts_with(&format!("{GROUP}/")) {
                 return refused(
-                    "InvalidSpec",
+                    Reason::InvalidSpec,
                     format!(
                         "spec.pod.{field}: {key} is the operator's: give yours a prefix of your own, such as example.com/"
                     ),
@@ -45,7 +46,7 @@ fn names(options: &PodOptions) -> Outcome<()> {
             };
             if !is_key(&compared) {
                 return refused(
-                    "InvalidSpec",
+                    Reason::InvalidSpec,
                     format!(
                         "spec.pod.{field}: {key:?} can't be a key: write letters, digits, '-', '_' and '.', at most 63, with a domain and '/' before them if you like, such as example.com/team"
                     ),
@@ -53,7 +54,7 @@ fn names(options: &PodOptions) -> Outcome<()> {
             }
             if field != "annotations" && !value.is_empty() && !is_name(value) {
                 return refused(
-                    "InvalidSpec",
+                    Reason::InvalidSpec,
                     format!(
                         "spec.pod.{field}: {value:?}, the value of {key}, can't stand in a label: write at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends (other text goes into annotations)"
                     ),
@@ -112,7 +113,7 @@ fn amounts(options: &PodOptions) -> Outcome<()> {
     for (field, amount) in all {
         if !amount.is_readable() {
             return refused(
-                "InvalidSpec",
+                Reason::InvalidSpec,
                 format!(
                     "{field}: {:?} is not an amount: write a number with a unit that Kubernetes knows, such as 500m or 2 for cpu, 4Gi or 512Mi for memory",
                     amount.as_str()

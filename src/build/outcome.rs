@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use crate::api::KeyRef;
-use crate::domain::Problem;
+use crate::domain::{Problem, Reason};
 use crate::node::settings::Finding;
 
 /// The ConfigMaps that exist, by name.
@@ -14,7 +14,7 @@ pub type ConfigMaps = BTreeMap<String, ConfigMap>;
 
 pub(super) type Outcome<T> = Result<T, Problem>;
 
-pub(super) fn refused<T>(reason: &'static str, message: impl Into<String>) -> Outcome<T> {
+pub(super) fn refused<T>(reason: Reason, message: impl Into<String>) -> Outcome<T> {
     Err(Problem {
         reason,
         message: message.into(),
@@ -30,7 +30,7 @@ pub(super) fn lookup(maps: &ConfigMaps, reference: &KeyRef, field: &str) -> Outc
     match data.and_then(|data| data.get(&reference.key)) {
         Some(text) => Ok(text.clone()),
         None => Err(Problem {
-            reason: "ConfigMapKeyMissing",
+            reason: Reason::ConfigMapKeyMissing,
             message: format!(
                 "{field}: ConfigMap {} has no key {}; it has {}",
                 reference.name,
@@ -48,7 +48,7 @@ pub(super) fn lookup(maps: &ConfigMaps, reference: &KeyRef, field: &str) -> Outc
 
 pub(super) fn missing_map<T>(name: &str, field: &str) -> Outcome<T> {
     Err(Problem {
-        reason: "ConfigMapMissing",
+        reason: Reason::ConfigMapMissing,
         message: format!("{field}: ConfigMap {name} does not exist yet; it is waited for"),
         missing: true,
     })
@@ -67,7 +67,7 @@ pub(super) fn sort(
             _ => finding.message().to_owned(),
         };
         if finding.is_refusal() {
-            return refused("InvalidConfiguration", message);
+            return refused(Reason::InvalidConfiguration, message);
         }
         warnings.push(message);
     }

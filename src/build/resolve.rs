@@ -18,7 +18,7 @@ use crate::api::{
     ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, SHORTEST_SILENCE, SecretValue,
     parse_duration,
 };
-use crate::domain::Problem;
+use crate::domain::{Problem, Reason};
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::settings::{
     AFTER_THE_GRACE, LeaseTimes, More, OperatorSettings, P2P_PORT, PeerAddress, Settings,
@@ -202,7 +202,7 @@ fn render(
         version,
     };
     let revision = content.revision(node).map_err(|error| Problem {
-        reason: "InvalidSpec",
+        reason: Reason::InvalidSpec,
         message: format!("the spec can't be written as JSON: {error}"),
         missing: false,
     })?;
@@ -278,7 +278,7 @@ fn with_the_nodes_grace(
     let asked = asked.and_then(|options| options.termination_grace_period_seconds);
     match (needed, asked) {
         (Some(needed), Some(given)) if given < needed => refused(
-            "InvalidSpec",
+            Reason::InvalidSpec,
             format!(
                 "spec.pod.terminationGracePeriodSeconds is {given}, and the node may take {} s for itself ({}) and 15 s more to give its lock back: write {needed} or more, or leave it out",
                 needed - 15,
@@ -342,12 +342,12 @@ fn backup_off(
 fn version(spec: &ChainlinkNodeSpec) -> Outcome<NodeVersion> {
     let version: NodeVersion = match spec.version.parse() {
         Ok(version) => version,
-        Err(error) => return refused("InvalidVersion", format!("spec.version: {error}")),
+        Err(error) => return refused(Reason::InvalidVersion, format!("spec.version: {error}")),
     };
     let tag = spec.image.as_ref().and_then(|image| image.tag.as_deref());
     match tag.and_then(NodeVersion::parse_tag) {
         Some(tagged) if !version.fits_tag(&tagged) => refused(
-            "InvalidVersion",
+            Reason::InvalidVersion,
             format!(
                 "spec.image.tag names version {tagged} and spec.version says {version}: change both together, or leave image.tag out"
             ),
@@ -382,7 +382,7 @@ fn style(version: &NodeVersion, config: &Config) -> Outcome<ConfigStyle> {
         version.supports_environment(),
     ) {
         (true, false, _) => refused(
-            "InvalidConfiguration",
+            Reason::InvalidConfiguration,
             format!(
                 "version {version} does not read TOML (1.11 and later do): write its settings as variables in spec.config.env or a Secret in spec.config.envFrom, and leave spec.config.files out"
             ),
@@ -407,7 +407,7 @@ fn lock(spec: &ChainlinkNodeSpec, version: &NodeVersion, style: ConfigStyle) -> 
     }
     let names: Vec<_> = known.iter().map(|mode| mode.env_value()).collect();
     refused(
-        "InvalidLockMode",
+        Reason::InvalidLockMode,
         format!(
             "version {version}, configured this way, knows the lock modes {} and not {}: set spec.database.lock.mode to one of them, or leave it out",
             names.join(", "),
@@ -440,7 +440,7 @@ fn lease(
         None => Ok(default),
         Some(text) => parse_duration(text).or_else(|error| {
             refused(
-                "InvalidSpec",
+                Reason::InvalidSpec,
                 format!("spec.database.lock.{field}: {error}"),
             )
         }),
@@ -457,7 +457,7 @@ fn lease(
     )?;
     if !mode.uses_lease() {
         return refused(
-            "InvalidSpec",
+            Reason::InvalidSpec,
             format!(
                 "spec.database.lock.leaseDuration and refreshInterval are for a lease, and version {version} configured this way locks by {mode}: leave them out"
             ),
@@ -465,7 +465,7 @@ fn lease(
     }
     if refresh.is_zero() || refresh > duration / 2 {
         return refused(
-            "InvalidSpec",
+            Reason::InvalidSpec,
             format!(
                 "spec.database.lock refreshes the lease every {refresh:?}, and it lasts {duration:?}; the node refuses more than half of it: write 1s to {:?} for refreshInterval",
                 duration / 2
@@ -474,7 +474,7 @@ fn lease(
     }
     if duration > LONGEST_LEASE {
         return refused(
-            "InvalidSpec",
+            Reason::InvalidSpec,
             format!(
                 "spec.database.lock.leaseDuration is {duration:?}: for so long nobody would work after the death of an active; write {LONGEST_LEASE:?} or less"
             ),
@@ -493,7 +493,7 @@ fn lease_is_said_once(
     match (sets_lease(texts, env), lease) {
         (false, _) => Ok(()),
         (true, Some(_)) => refused(
-            "InvalidSpec",
+            Reason::InvalidSpec,
             "spec.database.lock and spec.config both set the times of the lease: set them in spec.database.lock only",
         ),
         (true, None) => {
@@ -513,7 +513,7 @@ fn secret(value: &SecretValue, field: &str) -> Outcome<KeyRef> {
     match (&value.secret_key_ref, &value.value) {
         (Some(reference), None) => Ok(reference.clone()),
         _ => refused(
-            "InvalidSpec",
+            Reason::InvalidSpec,
             format!(
                 "{field}: name a Secret and its key, as secretKeyRef: {{name: …, key: …}}; values are never written into the resource"
             ),
@@ -551,7 +551,7 @@ fn files(
             }
             _ => {
                 return refused(
-                    "InvalidSpec",
+                    Reason::InvalidSpec,
                     format!(
                         "spec.config.files ({}): give the text in exactly one way: inline, configMapKeyRef or secretKeyRef",
                         file.name
@@ -560,7 +560,7 @@ fn files(
             }
         };
         let findings = check_toml(&text, version).map_err(|error| Problem {
-            reason: "InvalidConfiguration",
+            reason: Reason::InvalidConfiguration,
             message: format!("spec.config.files ({}) is not TOML: {error}", file.name),
             missing: false,
         })?;
@@ -604,7 +604,7 @@ fn fits(texts: &BTreeMap<String, String>) -> Outcome<()> {
         .sum();
     if size > MOST {
         return refused(
-            "InvalidConfiguration",
+            Reason::InvalidConfiguration,
             format!(
                 "spec.config.files: the texts that are not in Secrets have {size} bytes together, and a ConfigMap of the operator's holds {MOST}: put the largest into a Secret, as secretKeyRef"
             ),
@@ -621,7 +621,7 @@ fn session(spec: &ChainlinkNodeSpec) -> Outcome<Option<Session>> {
         (true, None) => Ok(Some(Session::Generated)),
         (false, Some(reference)) => Ok(Some(Session::Given(reference.clone()))),
         _ => refused(
-            "InvalidSpec",
+            Reason::InvalidSpec,
             "spec.credentials.sessionSecret: give exactly one of generate: true and secretKeyRef",
         ),
     }
@@ -640,7 +640,7 @@ fn peers(spec: &ChainlinkNodeSpec) -> Outcome<Option<PeerAddress>> {
     let port = u16::try_from(port).unwrap_or_default();
     match PeerAddress::new(port, p2p.announce_address.clone()) {
         Ok(peers) => Ok(Some(peers)),
-        Err(error) => refused("InvalidSpec", format!("spec.service.p2p: {error}")),
+        Err(error) => refused(Reason::InvalidSpec, format!("spec.service.p2p: {error}")),
     }
 }
 
@@ -664,7 +664,7 @@ fn peers_fit(
     for (name, _) in env {
         if let Some(instead) = peers.reserved_variable(name) {
             return refused(
-                "InvalidConfiguration",
+                Reason::InvalidConfiguration,
                 format!(
                     "spec.config: {name} can't be set beside spec.service.p2p: leave it out, {instead}"
                 ),
@@ -701,7 +701,7 @@ fn times(spec: &ChainlinkNodeSpec) -> Outcome<()> {
     let after = failover.unresponsive_after.as_deref();
     if time("failover.unresponsiveAfter", after)?.is_some_and(|after| after < SHORTEST_SILENCE) {
         return refused(
-            "InvalidSpec",
+            Reason::InvalidSpec,
             format!(
                 "spec.failover.unresponsiveAfter: {:?} is too short, as an answer can be late: write 10s or more",
                 after.unwrap_or_default()
@@ -712,7 +712,7 @@ fn times(spec: &ChainlinkNodeSpec) -> Outcome<()> {
         let field = format!("handover.windows[{number}].duration");
         if time(&field, Some(&window.duration))?.is_some_and(|open| open.is_zero()) {
             return refused(
-                "InvalidSpec",
+                Reason::InvalidSpec,
                 format!(
                     "spec.{field} is 0: such a window never opens; write how long it stays open, such as 2h"
                 ),
@@ -722,7 +722,7 @@ fn times(spec: &ChainlinkNodeSpec) -> Outcome<()> {
     let pod = spec.pod.as_ref();
     match pod.and_then(|pod| pod.termination_grace_period_seconds) {
         Some(seconds) if !GRACE.contains(&seconds) => refused(
-            "InvalidSpec",
+            Reason::InvalidSpec,
             format!(
                 "spec.pod.terminationGracePeriodSeconds is {seconds}: write {} to {}; a node that is killed sooner may not have given the lock back",
                 GRACE.start(),
@@ -736,7 +736,7 @@ fn times(spec: &ChainlinkNodeSpec) -> Outcome<()> {
 fn time(field: &str, text: Option<&str>) -> Outcome<Option<Duration>> {
     match text.map(parse_duration).transpose() {
         Ok(time) => Ok(time),
-        Err(error) => refused("InvalidSpec", format!("spec.{field}: {error}")),
+        Err(error) => refused(Reason::InvalidSpec, format!("spec.{field}: {error}")),
     }
 }
 

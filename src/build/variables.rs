@@ -3,6 +3,7 @@
 use super::content::Value;
 use super::outcome::{ConfigMaps, Outcome, lookup, missing_map, refused, sort};
 use crate::api::{Config, PodOptions, Variable};
+use crate::domain::Reason;
 use crate::node::settings::{check_environment, reserved_variable, secret_variable};
 use crate::node::{ConfigStyle, NodeVersion};
 
@@ -52,7 +53,7 @@ pub(super) fn variables(
             }
             _ => {
                 return refused(
-                    "InvalidSpec",
+                    Reason::InvalidSpec,
                     "spec.config.envFrom: give exactly one of secretRef and configMapRef",
                 );
             }
@@ -91,7 +92,7 @@ fn set(
 ) -> Outcome<()> {
     if let Some(instead) = reserved_variable(name, version, style) {
         return refused(
-            "InvalidConfiguration",
+            Reason::InvalidConfiguration,
             format!("{place}: {name} can't be set: {instead}"),
         );
     }
@@ -99,7 +100,7 @@ fn set(
         && secret_variable(name, text)
     {
         return refused(
-            "InvalidConfiguration",
+            Reason::InvalidConfiguration,
             format!(
                 "{place}: {name} holds a secret, and its value can be read here: put it into a Secret and name that in spec.config.env, as valueFrom: {{secretKeyRef: {{name: …, key: …}}}}"
             ),
@@ -109,7 +110,7 @@ fn set(
         && name.len() + 1 + text.len() > LONGEST
     {
         return refused(
-            "InvalidConfiguration",
+            Reason::InvalidConfiguration,
             format!(
                 "{place}: {name} has {} bytes, and Linux starts no program with a variable of more than {LONGEST}: shorten it",
                 text.len()
@@ -148,7 +149,7 @@ fn value(variable: &Variable, maps: &ConfigMaps) -> Outcome<Value> {
                 lookup(maps, reference, &field).map(Value::Text)
             }
             _ => refused(
-                "InvalidSpec",
+                Reason::InvalidSpec,
                 format!(
                     "spec.config.env: {} needs exactly one of secretKeyRef and configMapKeyRef",
                     variable.name
@@ -156,7 +157,7 @@ fn value(variable: &Variable, maps: &ConfigMaps) -> Outcome<Value> {
             ),
         },
         _ => refused(
-            "InvalidSpec",
+            Reason::InvalidSpec,
             format!(
                 "spec.config.env: {} needs exactly one of value and valueFrom",
                 variable.name

@@ -103,7 +103,7 @@ impl Context {
                     EventType::Normal
                 },
                 note: Some(note.short_text().to_owned()),
-                reason: note.reason,
+                reason: note.reason.to_string(),
                 action: note.action.to_owned(),
                 secondary: None,
             };

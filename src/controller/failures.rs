@@ -5,25 +5,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::cluster::{refusal, sentence};
+use crate::domain::Reason;
 use crate::plan::Blocked;
-
-/// A pod can't be made.
-pub(super) const POD_REFUSED: &str = "PodRefused";
-/// A pod can't be labelled, marked ready or tidied away.
-pub(super) const POD_UNCHANGED: &str = "PodNotUpdated";
-/// The Service can't be made or brought up to date.
-pub(super) const SERVICE: &str = "ServiceRefused";
-/// The disruption budgets can't be made or brought up to date.
-pub(super) const BUDGET: &str = "BudgetRefused";
-/// The wanted revision can't be kept.
-pub(super) const NOT_KEPT: &str = "RevisionNotKept";
 
 /// What fails for a moment is only tried again.
 const LASTING: Duration = Duration::from_secs(10);
 
 /// What did not succeed, by the reason that status has for it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ApiFailures(BTreeMap<&'static str, ApiFailure>);
+pub(super) struct ApiFailures(BTreeMap<Reason, ApiFailure>);
 
 #[derive(Clone, Debug)]
 struct ApiFailure {
@@ -35,13 +25,13 @@ struct ApiFailure {
 
 impl ApiFailures {
     /// Takes note of what is not to be had.
-    pub(super) fn refuse(&mut self, reason: &'static str, message: String) {
+    pub(super) fn refuse(&mut self, reason: Reason, message: String) {
         self.add(reason, message, true);
     }
 
     /// Takes note of what the API server said to a call that was `to` do something.
-    pub(super) fn fail(&mut self, reason: &'static str, to: &str, error: &kube::Error) {
-        tracing::warn!(reason, %error, "the operator could not {to}");
+    pub(super) fn fail(&mut self, reason: Reason, to: &str, error: &kube::Error) {
+        tracing::warn!(%reason, %error, "the operator could not {to}");
         match refusal(error) {
             Some(said) => self.refuse(reason, format!("the API server refuses to {to}: {said}")),
             None => self.add(
@@ -52,14 +42,14 @@ impl ApiFailures {
         }
     }
 
-    fn add(&mut self, reason: &'static str, message: String, refused: bool) {
+    fn add(&mut self, reason: Reason, message: String, refused: bool) {
         let failure = ApiFailure {
             message,
             refused,
             since: Instant::now(),
         };
         // A refusal says more than what fails beside it.
-        if refused || !self.0.contains_key(reason) {
+        if refused || !self.0.contains_key(&reason) {
             self.0.insert(reason, failure);
         }
     }
@@ -75,21 +65,21 @@ impl ApiFailures {
     }
 
     /// What status says of it, where it is refused or has lasted.
-    pub(super) fn told(&self, reason: &str) -> Option<Blocked> {
+    pub(super) fn told(&self, reason: &Reason) -> Option<Blocked> {
         let failure = self.0.get(reason)?;
         let told = failure.refused || failure.since.elapsed() >= LASTING;
         told.then(|| Blocked {
-            reason: reason.to_owned(),
+            reason: reason.clone(),
             message: failure.message.clone(),
             stalled: true,
         })
     }
 
-    pub(super) fn are(&self, reasons: &[&str]) -> bool {
+    pub(super) fn are(&self, reasons: &[Reason]) -> bool {
         reasons.iter().any(|reason| self.0.contains_key(reason))
     }
 
-    pub(super) fn are_refused(&self, reasons: &[&str]) -> bool {
+    pub(super) fn are_refused(&self, reasons: &[Reason]) -> bool {
         reasons
             .iter()
             .any(|reason| self.0.get(reason).is_some_and(|failure| failure.refused))

@@ -99,6 +99,7 @@ impl Reservation {
 mod tests {
     use super::*;
     use crate::domain::Holder;
+    use crate::domain::Reason;
 
     fn says() -> Says {
         Says {
@@ -118,7 +119,12 @@ mod tests {
     #[test]
     fn what_a_url_has_said_stands_through_silences_and_is_nothing_for_another_url() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let silence = || Err(Silence::new("ReferenceUnreadable", "there is no Secret"));
+        let silence = || {
+            Err(Silence::new(
+                Reason::ReferenceUnreadable,
+                "there is no Secret",
+            ))
+        };
         let first = || Asked::after(None, Some([1; 32]), at(1), Ok(says()));
         let last = |asked: &Asked| asked.word.last().map(|(at, _)| at);
 

@@ -1,6 +1,7 @@
 //! What the database said of its lock, in the planner's terms. Data only: `observe` asks, and what an answer is worth is
 //! worked out by `plan`.
 
+use super::reason::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -158,14 +159,13 @@ pub enum Holder {
 /// Why the database could not be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Silence {
-    /// CamelCase, for the condition.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// A sentence for people, without a word of the URL.
     pub message: String,
 }
 
 impl Silence {
-    pub(crate) fn new(reason: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,
             message: message.into(),
@@ -175,7 +175,7 @@ impl Silence {
     /// The operator was installed without the right to read Secrets.
     pub fn not_allowed() -> Self {
         Self::new(
-            "NotAllowed",
+            Reason::NotAllowed,
             "the operator was installed without the right to read the Secret of the database URL: set databaseVerification.enabled in the values of its chart",
         )
     }
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(first.last(), Some((at(1), &says(Holder::Pod(pod())))));
         let mut word = first;
         for second in [2, 3] {
-            let silence = Silence::new("Unreachable", "it can't be reached");
+            let silence = Silence::new(Reason::Unreachable, "it can't be reached");
             word = DatabaseWord::after(Some(word), at(second), Err(silence));
             assert_eq!(word.at, at(second));
             assert_eq!(word.last(), Some((at(1), &says(Holder::Pod(pod())))));

@@ -11,6 +11,7 @@ mod observation;
 mod oneshot;
 mod place;
 mod pod;
+mod reason;
 mod revision;
 mod secrets;
 
@@ -22,5 +23,6 @@ pub use observation::{Observation, RefusedStop};
 pub use oneshot::{Checked, Pull, Pulled, Validation};
 pub use place::Place;
 pub use pod::{Answered, Contact, Container, Exit, Pod, PodId, Took, Trouble};
+pub use reason::{Patience, Reason};
 pub use revision::{Problem, Revision, Wanted};
 pub use secrets::SecretData;

@@ -1,6 +1,7 @@
 //! A revision as the planner knows it, and what came of the spec that asks for one. Data only: the content of a revision,
 //! which its pods are made from, stays in `build`.
 
+use super::reason::Reason;
 use std::time::Duration;
 
 use crate::node::NodeVersion;
@@ -32,8 +33,7 @@ pub enum Wanted {
 /// Why a spec can't be turned into pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// CamelCase, for the condition.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// A sentence that says what to write instead.
     pub message: String,
     /// Whether it may heal by itself: something referenced does not exist yet.

@@ -5,16 +5,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::acts::{Act, Plan};
-use super::evidence::{is_of_database, migrated_by};
+use super::evidence::migrated_by;
 use super::given::Given;
 use super::limits::{BOOT, before};
-use super::neighbours::TWO_HOLDERS;
 use super::roles::Roles;
 use super::rules::rollback;
 use super::safety::Rules;
 use super::step::Step;
 use super::view::Look;
-use crate::domain::{DatabaseWord, Observation, Verified};
+use crate::domain::{DatabaseWord, Observation, Reason, Verified};
 
 /// Between two questions when none is urgent, also while a rollout is stuck.
 const NOW_AND_THEN: Duration = Duration::from_secs(60);
@@ -56,17 +55,17 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
     let worked = plan.memory.last_worked.as_ref();
     let makes = |act: &Act| matches!(act, Act::Create { revision, .. } if !moves || worked != Some(revision));
     let reason = plan.progress.blocked.as_ref();
-    let reason = reason.map(|blocked| blocked.reason.as_str());
+    let reason = reason.map(|blocked| &blocked.reason);
     // A version that the database is too new for would take the lock, and end; beside a lock that it does not see a pod
     // would work at once (rule S7).
     let makes = plan.acts.iter().any(makes);
-    if makes || plan.acts.iter().any(hands_over) || reason.is_some_and(is_of_database) {
+    if makes || plan.acts.iter().any(hands_over) || reason.is_some_and(Reason::is_of_database) {
         return is_stale(&seen.database, now);
     }
-    if matches!(reason, Some("LockDiffers" | TWO_HOLDERS)) {
+    if matches!(reason, Some(Reason::LockDiffers | Reason::TwoHolders)) {
         return is_older(word, PATIENCE, now);
     }
-    if reason == Some("VersionWentBack") && migrated_by(&seen.database).is_some() {
+    if reason == Some(&Reason::VersionWentBack) && migrated_by(&seen.database).is_some() {
         return is_older(word, PATIENCE, now);
     }
     if rollback::asks(&plan.memory, &look) {

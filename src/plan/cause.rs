@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::PodId;
+use crate::domain::{PodId, Reason};
 
 /// Why a pod is stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,12 +88,11 @@ impl fmt::Display for Purpose {
 /// A rule that denies, and why, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
-    /// CamelCase, for the condition.
-    pub reason: &'static str,
+    pub reason: Reason,
     pub message: String,
 }
 
-pub fn deny<T>(reason: &'static str, message: impl Into<String>) -> Result<T, Denied> {
+pub fn deny<T>(reason: Reason, message: impl Into<String>) -> Result<T, Denied> {
     Err(Denied {
         reason,
         message: message.into(),

@@ -8,6 +8,7 @@ use super::rules::{
 };
 use super::step::{Blocked, Progress, Step};
 use super::view::View;
+use crate::domain::Reason;
 
 /// The first of these that decides anything is followed. Each line says why it stands before the next.
 const RULES: [fn(&View<'_>) -> Option<Decision>; 14] = [
@@ -67,7 +68,7 @@ fn told(view: &View<'_>, mut decided: Decision) -> Decision {
     }
     // Why a silent active is not replaced says more than that it is silent.
     let known = decided.progress.blocked.as_ref();
-    if known.is_none_or(|known| known.reason == "ActiveUnresponsive") {
+    if known.is_none_or(|known| known.reason == Reason::ActiveUnresponsive) {
         let left = unresponsive::left_alone(view);
         decided.progress.blocked = left.or(decided.progress.blocked);
     }
@@ -89,7 +90,7 @@ fn refused_stop(decided: &mut Decision, view: &View<'_>) {
         return;
     };
     decided.progress.blocked.get_or_insert(Blocked {
-        reason: "StopRefused".to_owned(),
+        reason: Reason::StopRefused,
         message: refused.message.clone(),
         stalled: refused.lasting,
     });

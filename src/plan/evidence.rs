@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use super::cause::Denied;
 use super::limits::{FRESH, before};
 use crate::api::Verification;
-use crate::domain::{Holder, Pod, Says, Verified};
+use crate::domain::{Holder, Pod, Reason, Says, Verified};
 use crate::node::database::SessionOf;
 use crate::node::{LockMode, NodeVersion};
 
 const LEASE: &str = "the lease";
 const ADVISORY: &str = "the advisory lock";
 /// Only both locks of dual mode together name the active.
-const HALF_WAY: &str = "LeaseLost";
+const HALF_WAY: Reason = Reason::LeaseLost;
 
 /// What an answer of the database is worth, for one pod in one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum Evidence {
     /// It says otherwise: what it says.
     Contradicts(String),
     /// It says nothing: why, in CamelCase and as a sentence.
-    Missing(&'static str, String),
+    Missing(Reason, String),
 }
 
 /// The lock that the pods of this one's revision take. `None` where that can't be told.
@@ -216,7 +216,7 @@ fn holds(said: &Says, active: &Pod) -> Evidence {
             }
             Holder::Unseen => {
                 unseen = Some(Evidence::Missing(
-                    "HolderUnknown",
+                    Reason::HolderUnknown,
                     format!("the database does not show which client holds {lock}"),
                 ));
             }
@@ -273,14 +273,14 @@ fn has_session(
         // All that there is to know of one before 1.1.
         Some(SessionOf::Unclear) if !named => Evidence::Agrees,
         Some(SessionOf::Unclear) => Evidence::Missing(
-            "SessionUnnamed",
+            Reason::SessionUnnamed,
             format!(
                 "the database shows a session from the address of {}, but not that it is the node's",
                 standby.id.name
             ),
         ),
         _ if !others_are_seen => Evidence::Missing(
-            "AddressesHidden",
+            Reason::AddressesHidden,
             "the active's own session is not seen at the database by its address".to_owned(),
         ),
         Some(SessionOf::Stranger) | None => Evidence::Contradicts(otherwise()),
@@ -322,7 +322,7 @@ fn asked(verified: &Verified) -> Option<Timestamp> {
 
 pub fn addresses_hidden() -> Evidence {
     Evidence::Missing(
-        "AddressesHidden",
+        Reason::AddressesHidden,
         "no address of a pod is seen at the database: a pooler or a translation of addresses stands between"
             .to_owned(),
     )
@@ -331,13 +331,13 @@ pub fn addresses_hidden() -> Evidence {
 pub fn answer(verified: &Verified) -> Result<&Says, Evidence> {
     match &verified.word {
         None => Err(Evidence::Missing(
-            "NotAskedYet",
+            Reason::NotAskedYet,
             "the database was not asked yet".to_owned(),
         )),
         Some(word) => word
             .said
             .as_ref()
-            .map_err(|silence| Evidence::Missing(silence.reason, silence.message.clone())),
+            .map_err(|silence| Evidence::Missing(silence.reason.clone(), silence.message.clone())),
     }
 }
 
@@ -363,7 +363,7 @@ pub fn permits(
     });
     if let Some(message) = against {
         return Err(Denied {
-            reason: "DatabaseContradicts",
+            reason: Reason::DatabaseContradicts,
             message: message.clone(),
         });
     }
@@ -392,12 +392,7 @@ pub fn permits(
 
 fn not_asked(why: &str) -> Denied {
     Denied {
-        reason: "DatabaseNotAsked",
+        reason: Reason::DatabaseNotAsked,
         message: format!("spec.database.verification is Required, and {why}"),
     }
-}
-
-/// Whether a reason is one of [`permits`].
-pub fn is_of_database(reason: &str) -> bool {
-    matches!(reason, "DatabaseContradicts" | "DatabaseNotAsked")
 }

@@ -53,7 +53,7 @@ pub use limits::{
     BACKOFF, BOOT, CRASH_LOOP, DATABASE_DOUBT, FRESH, LOST, MISSING, NO_BOOT, NOT_RESTARTED,
     RESCUE, RETRY, TAKEOVER, UNRESPONSIVE,
 };
-pub use neighbours::{TWO_HOLDERS, two_holders};
+pub use neighbours::two_holders;
 pub use roles::Roles as Census;
 pub use rules::external::of_outside;
 #[cfg(test)]

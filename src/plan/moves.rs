@@ -5,12 +5,11 @@ use sha2::{Digest, Sha256};
 
 use super::cause::{Cause, Denied, Purpose};
 use super::decision::{Decision, NewPod};
-use super::evidence::is_of_database;
 use super::guard::{self, Goal};
 use super::limits::{DATABASE_DOUBT, before};
-use super::step::{Blocked, Progress, Step, WAITING_FOR_TURN};
+use super::step::{Blocked, Progress, Step};
 use super::view::View;
-use crate::domain::{Pod, PodId, Revision};
+use crate::domain::{Patience, Pod, PodId, Reason, Revision};
 
 /// A pod of the revision, or why none is made now.
 pub fn make(view: &View<'_>, revision: &Revision, step: Step) -> Decision {
@@ -88,7 +87,7 @@ pub fn awaits_turn(view: &View<'_>, purpose: Purpose) -> Option<Decision> {
     waits.then(|| {
         Decision::nothing(
             Progress::at(Step::StoppingActive).blocked(Blocked {
-                reason: WAITING_FOR_TURN.to_owned(),
+                reason: Reason::WaitingForTurn,
                 message: "as many resources as this operator allows move their lock at the moment"
                     .to_owned(),
                 stalled: false,
@@ -99,33 +98,17 @@ pub fn awaits_turn(view: &View<'_>, purpose: Purpose) -> Option<Decision> {
 
 /// What a guard denied is waited for.
 pub fn held(view: &View<'_>, denied: Denied) -> Decision {
-    let lasting = !matches!(
-        denied.reason,
-        "StopUnderWay"
-            | "SuccessorNotSeen"
-            | "ActiveNotSeen"
-            | "NoActive"
-            | "ActiveBoots"
-            | "NoSuccessor"
-            | "RivalStandby"
-            | "OrderUnknown"
-            | "TakeoverAwaited"
-            | "SuspectAnswers"
-            | "DatabaseContradicts"
-            | "DatabaseNotAsked"
-    );
-    let old = if denied.reason == "OrderUnknown" {
-        view.took_lately().is_none()
-    } else if is_of_database(denied.reason) {
-        // A session that was lost is soon there again.
-        view.last_progress() <= before(view.now, DATABASE_DOUBT)
-    } else {
-        view.last_progress() <= before(view.now, view.seen.intent.standby_timeout)
+    let idle_for = |wait| view.last_progress() <= before(view.now, wait);
+    let stalled = match denied.reason.patience() {
+        Patience::None | Patience::Told => true,
+        Patience::UntilProgress => idle_for(view.seen.intent.standby_timeout),
+        Patience::UntilTheTakerShows => view.took_lately().is_none(),
+        Patience::DatabaseDoubt | Patience::DatabaseSilence => idle_for(DATABASE_DOUBT),
     };
     Decision::nothing(Progress::at(Step::Holding).blocked(Blocked {
-        reason: denied.reason.to_owned(),
+        reason: denied.reason,
         message: denied.message,
-        stalled: lasting || old,
+        stalled,
     }))
 }
 

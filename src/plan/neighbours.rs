@@ -8,11 +8,8 @@ use super::evidence::{has_spoken_since, mode, unseen_holder};
 use super::roles::Roles;
 use super::step::Blocked;
 use super::view::View;
-use crate::domain::{Claim, Holder, Revision};
+use crate::domain::{Claim, Holder, Reason, Revision};
 use crate::node::LockMode;
-
-/// The reason of a resource beside whose active another node works.
-pub const TWO_HOLDERS: &str = "TwoHolders";
 
 impl fmt::Display for Claim {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,7 +41,7 @@ pub fn refuse(view: &View<'_>, revision: &Revision) -> Result<(), Denied> {
             .is_some_and(|(one, other)| one.sees(other));
         let pod = claim.pod.as_deref().unwrap_or(&claim.of);
         return deny(
-            LOCK_DIFFERS,
+            Reason::LockDiffers,
             if sees {
                 hidden_message(pod)
             } else {
@@ -54,12 +51,10 @@ pub fn refuse(view: &View<'_>, revision: &Revision) -> Result<(), Denied> {
     }
     let other = LockMode::of(&revision.lock).and_then(|mode| unseen_holder(roles.verified, mode));
     match other {
-        Some(other) => deny(LOCK_DIFFERS, format!("{other}, {}", way(revision))),
+        Some(other) => deny(Reason::LockDiffers, format!("{other}, {}", way(revision))),
         None => Ok(()),
     }
 }
-
-const LOCK_DIFFERS: &str = "LockDiffers";
 
 /// What a person can do where a pod of this revision would work beside another node.
 fn way(revision: &Revision) -> String {
@@ -110,7 +105,7 @@ pub fn two_holders(roles: &Roles<'_>) -> Option<Blocked> {
     let beside = beside.map(Claim::to_string).or_else(by_database)?;
     let how = mode(active).map_or("another lock", LockMode::env_value);
     Some(Blocked {
-        reason: TWO_HOLDERS.to_owned(),
+        reason: Reason::TwoHolders,
         message: format!(
             "{name} works with {how}, and {beside}: neither sees the other's lock, so that two nodes work on one database. Stop one of the two now: replicas: 0 of its resource, or the node itself"
         ),

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::Reason;
 use jiff::Timestamp;
-
-/// The reason of a handover that waits for those of other resources.
-pub const WAITING_FOR_TURN: &str = "WaitingForTurn";
 
 /// The step that the plan is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,8 +45,7 @@ pub enum Step {
 /// What the plan waits for, or what forbids it to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocked {
-    /// CamelCase.
-    pub reason: String,
+    pub reason: Reason,
     /// A sentence for people.
     pub message: String,
     /// Whether a person has to do something, as far as can be told.
@@ -94,7 +91,7 @@ impl Progress {
     /// Whether as many other resources move their lock as may: it is told when one of them is done.
     pub fn waits_for_turn(&self) -> bool {
         let blocked = self.blocked.as_ref();
-        blocked.is_some_and(|blocked| blocked.reason == WAITING_FOR_TURN)
+        blocked.is_some_and(|blocked| blocked.reason == Reason::WaitingForTurn)
     }
 
     /// When to look again if nothing happens before.

@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 
 use crate::api::ChainlinkNode;
-use crate::domain::Observation;
-use crate::plan::{Blocked, Plan, TWO_HOLDERS};
+use crate::domain::{Observation, Reason};
+use crate::plan::{Blocked, Plan};
 
 /// Everything that a report is made from.
 pub struct Report<'a> {
@@ -37,7 +37,7 @@ impl Report<'_> {
         // Two nodes at work are worse than anything that the API server refuses.
         if planned
             .as_ref()
-            .is_some_and(|blocked| blocked.reason == TWO_HOLDERS)
+            .is_some_and(|blocked| blocked.reason == Reason::TwoHolders)
         {
             return planned;
         }

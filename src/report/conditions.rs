@@ -9,7 +9,7 @@ use super::basis::{Report, Sharer};
 use super::lock_verified::lock_verified;
 use super::message::message;
 use super::said::{Said, said, unknown};
-use crate::domain::{Answered, Pod};
+use crate::domain::{Answered, Pod, Reason};
 use crate::plan::{Blocked, Census, Step, UNRESPONSIVE};
 
 /// All conditions that a resource can have. Some are there only where they have something to say.
@@ -42,19 +42,23 @@ pub(super) fn conditions(
     let settled = matches!(step, Step::Steady | Step::Hibernating | Step::External);
     let text = message(report, census);
     let reason = match (&blocked, step) {
-        (Some(blocked), _) => blocked.reason.clone(),
-        (None, Step::External) => "HolderExternal".to_owned(),
+        (Some(blocked), _) => blocked.reason.to_string(),
+        (None, Step::External) => Reason::HolderExternal.to_string(),
         (None, step) => format!("{step:?}"),
     };
     let ready = settled && blocked.is_none();
-    let contradicted = blocked.filter(|blocked| blocked.reason == "DatabaseContradicts");
+    let contradicted = blocked.filter(|blocked| blocked.reason == Reason::DatabaseContradicts);
     let all = [
         said("Ready", ready, &reason, &text),
         said("Reconciling", !ready && !stalled, &reason, &text),
         said(
             "Stalled",
             stalled,
-            if stalled { &reason } else { "Progressing" },
+            if stalled {
+                reason.as_str()
+            } else {
+                Reason::Progressing.as_str()
+            },
             if stalled { text.as_str() } else { "" },
         ),
         available(census, step, contradicted, old, report.now),
@@ -133,7 +137,7 @@ fn available(
         Some(active) if census.unheard(active) => said(
             "Available",
             false,
-            "ActiveNotSeen",
+            Reason::ActiveNotSeen,
             format!(
                 "{} is active as far as is known, but does not answer{}",
                 active.id.name,
@@ -143,21 +147,26 @@ fn available(
         Some(active) => active_available(active, old, now),
         None if step == Step::External && contradicted.is_some() => unknown(
             "Available",
-            "DatabaseContradicts",
+            Reason::DatabaseContradicts,
             contradicted.map_or_else(String::new, |blocked| blocked.message),
         ),
         None if step == Step::External => said(
             "Available",
             true,
-            "HolderExternal",
+            Reason::HolderExternal,
             "all pods wait: the lock is held by a node outside this resource",
         ),
         None if census.order_unknown => unknown(
             "Available",
-            "OrderUnknown",
+            Reason::OrderUnknown,
             "several pods have taken a lock, and it is not known yet which of them is the active",
         ),
-        None => said("Available", false, "NoActive", "no pod holds the lock"),
+        None => said(
+            "Available",
+            false,
+            Reason::NoActive,
+            "no pod holds the lock",
+        ),
     }
 }
 
@@ -184,7 +193,7 @@ fn active_available(active: &Pod, old: &[Condition], now: Timestamp) -> Said {
     let serves = said(
         "Available",
         true,
-        "ActiveServes",
+        Reason::ActiveServes,
         format!("{name} is active"),
     );
     let known = |condition: &Condition| {
@@ -197,7 +206,7 @@ fn active_available(active: &Pod, old: &[Condition], now: Timestamp) -> Said {
         Some(Answered::Refused) => said(
             "Available",
             false,
-            "ActiveRefuses",
+            Reason::ActiveRefuses,
             format!("{name} holds the lock, and nothing listens on its port yet"),
         ),
         // One answer that was late says nothing.
@@ -205,7 +214,7 @@ fn active_available(active: &Pod, old: &[Condition], now: Timestamp) -> Said {
         Some(Answered::Kubelet) if active.served.is_some() => said(
             "Available",
             false,
-            "ActiveUnresponsive",
+            Reason::ActiveUnresponsive,
             format!(
                 "{name} holds the lock and its container runs, but its port does not answer any more{}",
                 keeps_the_lock(active)
@@ -215,7 +224,7 @@ fn active_available(active: &Pod, old: &[Condition], now: Timestamp) -> Said {
         None if old.iter().any(known) => serves,
         Some(Answered::Kubelet) | None => unknown(
             "Available",
-            "ActiveNotReached",
+            Reason::ActiveNotReached,
             format!(
                 "{name} holds the lock; whether it serves is not known, as its port can't be reached"
             ),
@@ -226,7 +235,7 @@ fn active_available(active: &Pod, old: &[Condition], now: Timestamp) -> Said {
 /// There only while the resource is paused.
 fn paused(report: &Report<'_>) -> Option<Said> {
     let paused = report.seen.intent.wishes.paused;
-    paused.then(|| said("Paused", true, "PausedBySpec", "spec.paused is true"))
+    paused.then(|| said("Paused", true, Reason::PausedBySpec, "spec.paused is true"))
 }
 
 /// There only where another resource is on the same database.
@@ -247,20 +256,27 @@ fn database_shared(report: &Report<'_>) -> Option<Said> {
         )
     });
     let told: Vec<String> = blind.into_iter().chain(beside).collect();
-    (!told.is_empty()).then(|| said(DATABASE_SHARED, true, "AnotherResource", told.join(". ")))
+    (!told.is_empty()).then(|| {
+        said(
+            DATABASE_SHARED,
+            true,
+            Reason::AnotherResource,
+            told.join(". "),
+        )
+    })
 }
 
 /// There only where rollouts wait for a person.
 fn approval_required(report: &Report<'_>) -> Option<Said> {
     report.seen.intent.wishes.approval.as_ref()?;
     let blocked = report.blocked();
-    let asked = blocked.filter(|blocked| blocked.reason == "ApprovalRequired");
+    let asked = blocked.filter(|blocked| blocked.reason == Reason::ApprovalRequired);
     let is = asked.is_some();
     let message = asked.map(|blocked| blocked.message).unwrap_or_default();
     let reason = if is {
-        "ApprovalRequired"
+        Reason::ApprovalRequired
     } else {
-        "NothingToApprove"
+        Reason::NothingToApprove
     };
     Some(said("ApprovalRequired", is, reason, message))
 }
@@ -269,13 +285,21 @@ fn approval_required(report: &Report<'_>) -> Option<Said> {
 fn preferred(report: &Report<'_>, census: &Census<'_>) -> Option<Said> {
     let preferred = report.seen.intent.wishes.preferred.as_ref()?;
     let Some(machines) = &report.seen.machines else {
-        return Some(unknown("Preferred", "MachinesNotRead", MACHINES_NOT_READ));
+        return Some(unknown(
+            "Preferred",
+            Reason::MachinesNotRead,
+            MACHINES_NOT_READ,
+        ));
     };
     let Some((active, name)) = census
         .active
         .and_then(|active| Some((active, active.machine.as_ref()?)))
     else {
-        return Some(unknown("Preferred", "NoActive", "no pod holds the lock"));
+        return Some(unknown(
+            "Preferred",
+            Reason::NoActive,
+            "no pod holds the lock",
+        ));
     };
     let home = machines
         .get(name)
@@ -288,7 +312,7 @@ fn preferred(report: &Report<'_>, census: &Census<'_>) -> Option<Said> {
         said(
             "Preferred",
             false,
-            "FailbackHeld",
+            Reason::FailbackHeld,
             format!(
                 "{pod} is active on {name}, which is none of the preferred machines; it does not go back by itself before {until}: {because}. A switchover, or a change of the spec, ends the wait"
             ),
@@ -297,14 +321,14 @@ fn preferred(report: &Report<'_>, census: &Census<'_>) -> Option<Said> {
         said(
             "Preferred",
             true,
-            "OnPreferredMachine",
+            Reason::OnPreferredMachine,
             format!("{pod} is active on {name}"),
         )
     } else {
         said(
             "Preferred",
             false,
-            "Elsewhere",
+            Reason::Elsewhere,
             format!("{pod} is active on {name}, which is none of the preferred machines"),
         )
     })
@@ -316,20 +340,25 @@ const MACHINES_NOT_READ: &str = "this operator may not read machines (Nodes): be
 fn drainable(report: &Report<'_>) -> Said {
     let wishes = &report.seen.intent.wishes;
     if report.seen.machines.is_none() {
-        return said("Drainable", false, "MachinesNotRead", MACHINES_NOT_READ);
+        return said(
+            "Drainable",
+            false,
+            Reason::MachinesNotRead,
+            MACHINES_NOT_READ,
+        );
     }
     if wishes.paused {
         return said(
             "Drainable",
             false,
-            "Paused",
+            Reason::Paused,
             "spec.paused is true: the active stays where it is",
         );
     }
     said(
         "Drainable",
         true,
-        "ByHandover",
+        Reason::ByHandover,
         "a machine that is cordoned or drained is left by handover",
     )
 }
@@ -346,7 +375,7 @@ fn redundant(report: &Report<'_>, census: &Census<'_>, step: Step) -> Said {
         return said(
             "Redundant",
             false,
-            "NoStandbyWanted",
+            Reason::NoStandbyWanted,
             "replicas asks for no standby",
         );
     }
@@ -354,7 +383,7 @@ fn redundant(report: &Report<'_>, census: &Census<'_>, step: Step) -> Said {
         return said(
             "Redundant",
             false,
-            "StandbyMissing",
+            Reason::StandbyMissing,
             format!("{waiting} of {wanted} standbys wait for the lock"),
         );
     }
@@ -369,14 +398,14 @@ fn redundant(report: &Report<'_>, census: &Census<'_>, step: Step) -> Said {
         return said(
             "Redundant",
             false,
-            "SameNode",
+            Reason::SameNode,
             format!("all pods run on {machine}: its loss stops them all"),
         );
     }
     said(
         "Redundant",
         true,
-        "StandbysWait",
+        Reason::StandbysWait,
         format!("{waiting} of {wanted} standbys wait for the lock"),
     )
 }

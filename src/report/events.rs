@@ -3,7 +3,7 @@
 use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
 use crate::api::{Asked, AskedState, ChainlinkNodeStatus};
-use crate::domain::{Exit, Pod};
+use crate::domain::{Exit, Pod, Reason};
 use crate::node::NodeVersion;
 use crate::plan::{Act, Cause, Permit, Purpose};
 
@@ -11,8 +11,7 @@ use crate::plan::{Act, Cause, Permit, Purpose};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     pub warning: bool,
-    /// CamelCase.
-    pub reason: String,
+    pub reason: Reason,
     /// What the operator does, in a word.
     pub action: &'static str,
     pub text: String,
@@ -28,10 +27,10 @@ impl Note {
     }
 }
 
-fn note(warning: bool, reason: &str, action: &'static str, text: String) -> Note {
+fn note(warning: bool, reason: Reason, action: &'static str, text: String) -> Note {
     Note {
         warning,
-        reason: reason.to_owned(),
+        reason,
         action,
         text,
     }
@@ -54,7 +53,7 @@ pub fn notes(
         notes.extend(
             warnings
                 .iter()
-                .map(|text| note(true, "SettingOverridden", "Validate", text.clone())),
+                .map(|text| note(true, Reason::SettingOverridden, "Validate", text.clone())),
         );
     }
     notes.extend(stalled(old, new));
@@ -68,12 +67,12 @@ pub fn notes(
             .map(|gap| format!(", {gap} without an active"))
             .unwrap_or_default();
         let (reason, verb) = if done.reason == "Failover" {
-            ("FailedOver", "took over after the end of")
+            (Reason::FailedOver, "took over after the end of")
         } else {
-            ("HandedOver", "took over from")
+            (Reason::HandedOver, "took over from")
         };
         notes.push(note(
-            reason == "FailedOver",
+            reason == Reason::FailedOver,
             reason,
             "Handover",
             format!("{} {verb} {}{gap}", done.to, done.from),
@@ -81,10 +80,20 @@ pub fn notes(
     }
     notes.extend(asked(
         "Switchover",
+        [
+            Reason::SwitchoverDone,
+            Reason::SwitchoverRefused,
+            Reason::SwitchoverFailed,
+        ],
         old.switchover.as_ref(),
         new.switchover.as_ref(),
     ));
-    notes.extend(asked("Drill", old.drill.as_ref(), new.drill.as_ref()));
+    notes.extend(asked(
+        "Drill",
+        [Reason::DrillDone, Reason::DrillRefused, Reason::DrillFailed],
+        old.drill.as_ref(),
+        new.drill.as_ref(),
+    ));
     notes.extend(
         report
             .plan
@@ -119,7 +128,7 @@ fn without_backup(
     let text = format!(
         "{version} will migrate the database without a dump before ({why}): from there is no way back to an older version but a backup of your own"
     );
-    Some(note(true, "NoBackup", "Handover", text))
+    Some(note(true, Reason::NoBackup, "Handover", text))
 }
 
 /// Another resource has come to the same database.
@@ -130,12 +139,12 @@ fn shared(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<Note> 
         shared.map(|one| one.message.clone())
     };
     let now = message(new).filter(|_| message(old) != message(new))?;
-    Some(note(true, DATABASE_SHARED, "Validate", now))
+    Some(note(true, Reason::DatabaseShared, "Validate", now))
 }
 
 fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<Note> {
     let refusal = report.refusal.as_ref();
-    let refused = refusal.is_some_and(|refusal| refusal.reason == "PodRefused");
+    let refused = refusal.is_some_and(|refusal| refusal.reason == Reason::PodRefused);
     match act {
         // Told when it was tried first.
         Act::Pull { .. } | Act::Validate { .. } if refused => None,
@@ -154,7 +163,7 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
             (!again).then(|| {
                 note(
                     false,
-                    "CreatingPod",
+                    Reason::CreatingPod,
                     "Create",
                     format!("making {pod} ({version}, revision {revision})"),
                 )
@@ -163,7 +172,7 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
         Act::Stop(permit) => of_stop(report, old, permit),
         Act::Tidy { pod } => Some(note(
             false,
-            "RemovingPod",
+            Reason::RemovingPod,
             "Delete",
             format!("removing {}: it has ended", pod.name),
         )),
@@ -171,7 +180,7 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
             revision, machine, ..
         } => Some(note(
             false,
-            "PullingImage",
+            Reason::PullingImage,
             "Create",
             format!(
                 "pulling the image of revision {revision} on {machine}, before a standby is replaced there"
@@ -183,7 +192,7 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
             let text = format!(
                 "{pod} checks the configuration of revision {revision}, before a pod is replaced for it"
             );
-            (!again).then(|| note(false, "ValidatingConfiguration", "Create", text))
+            (!again).then(|| note(false, Reason::ValidatingConfiguration, "Create", text))
         }
         Act::Label { .. } | Act::Gate { .. } | Act::EndErrand { .. } => None,
     }
@@ -206,7 +215,7 @@ fn of_stop(report: &Report<'_>, old: &ChainlinkNodeStatus, permit: &Permit) -> O
     Some(match cause {
         Cause::Handover { successor } => note(
             false,
-            "HandingOver",
+            Reason::HandingOver,
             "Stop",
             format!(
                 "stopping the active {pod}{}: {} waits for the lock",
@@ -216,13 +225,13 @@ fn of_stop(report: &Report<'_>, old: &ChainlinkNodeStatus, permit: &Permit) -> O
         ),
         Cause::Foreign => note(
             true,
-            "DatabaseDiffers",
+            Reason::DatabaseDiffers,
             "Stop",
             format!("stopping {pod}: it took a lock without waiting while the active was at work"),
         ),
         cause => note(
             false,
-            "StoppingPod",
+            Reason::StoppingPod,
             "Stop",
             format!("stopping {pod}: {cause}"),
         ),
@@ -236,17 +245,28 @@ fn purpose(permit: &Permit) -> String {
     }
 }
 
-/// A switchover or drill that was asked for has ended.
-fn asked(what: &'static str, old: Option<&Asked>, new: Option<&Asked>) -> Option<Note> {
+/// A switchover or drill that was asked for has ended: done, refused, or failed, in this order of its reasons.
+fn asked(
+    what: &'static str,
+    reasons: [Reason; 3],
+    old: Option<&Asked>,
+    new: Option<&Asked>,
+) -> Option<Note> {
     let new = new.filter(|asked| asked.ended.is_some())?;
     if old == Some(new) {
         return None;
     }
-    let reason = format!("{what}{:?}", new.state);
+    let [done, refused, failed] = reasons;
+    let reason = match new.state {
+        AskedState::Done => done,
+        AskedState::Refused => refused,
+        AskedState::Failed => failed,
+        AskedState::Pending => return None,
+    };
     let message = new.message.as_deref().unwrap_or_default();
     Some(note(
         new.state != AskedState::Done,
-        &reason,
+        reason,
         what,
         format!("{} {}: {message}", what.to_lowercase(), new.token),
     ))
@@ -264,7 +284,7 @@ fn stalled_reason(status: &ChainlinkNodeStatus) -> Option<(&str, &str)> {
 pub fn stalled(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<Note> {
     let (reason, message) = stalled_reason(new)?;
     let known = stalled_reason(old).is_some_and(|(before, _)| before == reason);
-    (!known).then(|| note(true, reason, "Wait", message.to_owned()))
+    (!known).then(|| note(true, Reason::of(reason), "Wait", message.to_owned()))
 }
 
 /// The last words of containers that failed: they are what a person needs. Each end is told once,
@@ -282,7 +302,7 @@ fn exits(report: &Report<'_>, old: &ChainlinkNodeStatus) -> Vec<Note> {
         .filter_map(|pod| {
             let exit = pod.last_exit().filter(|exit| !exit.kind.means_nothing())?;
             let text = format!("{} ended: {}", pod.id.name, exit.said());
-            (!told(pod, exit)).then(|| note(true, "NodeExited", "Watch", text))
+            (!told(pod, exit)).then(|| note(true, Reason::NodeExited, "Watch", text))
         })
         .collect()
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::said::{Said, said, unknown};
 use crate::api::Verification;
-use crate::domain::{DatabaseWord, Observation, Pod, Verified};
+use crate::domain::{DatabaseWord, Observation, Pod, Reason, Verified};
 use crate::plan::{
     Census, Evidence, Step, of_active, of_outside, of_standby, outside, two_holders,
 };
@@ -30,19 +30,27 @@ pub(super) fn lock_verified(
     if verified.wanted == Verification::Never {
         return unknown(
             KIND,
-            "NotWanted",
+            Reason::NotWanted,
             "spec.database.verification is Never: the database is not asked",
         );
     }
     if seen.intent.replicas == 0 {
-        return unknown(KIND, "NoActive", "replicas is 0: nothing is to be asked");
+        return unknown(
+            KIND,
+            Reason::NoActive,
+            "replicas is 0: nothing is to be asked",
+        );
     }
     match census.active {
         Some(active) => of_an_active(seen, census, active, now),
         None if step == Step::External => of_nobody(seen, census, now),
         // Why it can't be asked holds whoever is active.
         None => silence(verified).unwrap_or_else(|| {
-            unknown(KIND, "NoActive", "no pod holds the lock as far as is seen")
+            unknown(
+                KIND,
+                Reason::NoActive,
+                "no pod holds the lock as far as is seen",
+            )
         }),
     }
 }
@@ -50,7 +58,7 @@ pub(super) fn lock_verified(
 /// Why the last question was not answered.
 fn silence(verified: &Verified) -> Option<Said> {
     let silence = verified.word.as_ref()?.said.as_ref().err()?;
-    Some(unknown(KIND, silence.reason, &silence.message))
+    Some(unknown(KIND, &silence.reason, &silence.message))
 }
 
 /// What is true of an answer that nothing follows: it is worth nothing for long.
@@ -65,13 +73,13 @@ fn is_old(verified: &Verified, now: Timestamp) -> bool {
 fn not_asked_lately() -> Said {
     unknown(
         KIND,
-        "NotAskedLately",
+        Reason::NotAskedLately,
         "the database was not asked for three minutes",
     )
 }
 
 fn contradicts(message: String) -> Said {
-    said(KIND, false, "DatabaseContradicts", message)
+    said(KIND, false, Reason::DatabaseContradicts, message)
 }
 
 fn of_an_active(seen: &Observation, census: &Census<'_>, active: &Pod, now: Timestamp) -> Said {
@@ -82,7 +90,7 @@ fn of_an_active(seen: &Observation, census: &Census<'_>, active: &Pod, now: Time
         return silence(verified).unwrap_or_else(|| {
             unknown(
                 KIND,
-                "NotAskedYet",
+                Reason::NotAskedYet,
                 "the database was not asked since the last takeover",
             )
         });
@@ -105,7 +113,7 @@ fn of_an_active(seen: &Observation, census: &Census<'_>, active: &Pod, now: Time
         (None, _) => said(
             KIND,
             true,
-            "HolderIsActive",
+            Reason::HolderIsActive,
             format!(
                 "the database says that {} holds the lock, and can be written to",
                 active.id.name
@@ -128,7 +136,7 @@ fn of_nobody(seen: &Observation, census: &Census<'_>, now: Timestamp) -> Said {
             said(
                 KIND,
                 true,
-                "HolderExternal",
+                Reason::HolderExternal,
                 format!("the database says that a client{at} holds the lock"),
             )
         }

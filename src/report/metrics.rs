@@ -11,7 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::conditions::CONDITIONS;
 use crate::api::{Asked, AskedState, ChainlinkNodeStatus, LastHandover};
-use crate::plan::TWO_HOLDERS;
+use crate::domain::Reason;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Node {
@@ -191,7 +191,7 @@ impl Metrics {
             self.conditions.get_or_create(&labels).set(i64::from(is));
         }
         let mut all = status.conditions.iter();
-        let two = all.any(|one| one.status == "False" && one.reason == TWO_HOLDERS);
+        let two = all.any(|one| one.status == "False" && one.reason == Reason::TwoHolders);
         let labels = Node {
             namespace: namespace.to_owned(),
             node: node.to_owned(),

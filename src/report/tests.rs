@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Note, Report, Sharer, notes, status};
 use crate::api::Verification;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, GoingBack};
-use crate::domain::{Answered, Contact, Holder, Preferred, Says, Silence};
+use crate::domain::{Answered, Contact, Holder, Preferred, Reason, Says, Silence};
 use crate::node::ExitKind;
 use crate::node::database::SessionOf;
 use crate::plan::Plan;
@@ -113,7 +113,7 @@ impl Told {
 fn texts(notes: Vec<Note>, reason: &str) -> Vec<String> {
     notes
         .into_iter()
-        .filter(|note| note.reason == reason)
+        .filter(|note| note.reason.as_str() == reason)
         .map(|note| note.text)
         .collect()
 }
@@ -268,7 +268,7 @@ fn a_setting_that_is_overridden_is_told_with_each_revision_that_has_it() {
 fn a_note_is_no_longer_than_an_event_may_be_and_ends_with_a_whole_letter() {
     let note = Note {
         warning: false,
-        reason: "NodeExited".to_owned(),
+        reason: Reason::NodeExited,
         action: "Watch",
         text: format!("a{}", "ü".repeat(1000)),
     };

@@ -77,7 +77,7 @@ fn what_stands_in_a_mounted_config_map_is_part_of_the_revision_whichever_way_it_
     assert_ne!(name(&binary("AAH/")), name(&binary("AAL/")));
     let missing = resolve("node", &mounting(), &ConfigMaps::new()).unwrap_err();
     assert!(missing.missing);
-    assert_eq!(missing.reason, "ConfigMapMissing");
+    assert_eq!(missing.reason, Reason::ConfigMapMissing);
     assert!(
         missing
             .message
@@ -223,7 +223,7 @@ fn a_time_that_can_not_be_read_is_refused_and_named() {
         whole.as_object_mut().unwrap().extend(fields);
         let spec: ChainlinkNodeSpec = serde_json::from_value(whole).unwrap();
         let problem = resolve("node", &spec, &ConfigMaps::new()).unwrap_err();
-        assert_eq!(problem.reason, "InvalidSpec");
+        assert_eq!(problem.reason, Reason::InvalidSpec);
         assert!(problem.message.contains(field), "{}", problem.message);
     }
 }

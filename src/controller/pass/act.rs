@@ -6,8 +6,8 @@ use super::scene::Pass;
 use crate::act::{Actor, Claim, Outcome, Recorded, session_secret};
 use crate::build::Session;
 use crate::controller::error::Error;
-use crate::controller::failures::{ApiFailures, POD_REFUSED, POD_UNCHANGED};
-use crate::domain::{Observation, Place, PodId};
+use crate::controller::failures::ApiFailures;
+use crate::domain::{Observation, Place, PodId, Reason};
 use crate::plan::{Act, pending};
 
 const TO_MAKE: &str = "make a pod";
@@ -35,13 +35,17 @@ impl Pass<'_> {
                     }
                     let Some(pod) = find(seen, pod) else { continue };
                     if let Err(error) = actor.label(pod, *active).await {
-                        failures.fail(POD_UNCHANGED, "label a pod", &error);
+                        failures.fail(Reason::PodNotUpdated, "label a pod", &error);
                         in_place = false;
                     }
                 }
                 Act::Gate { pod, ready } => {
                     if let Err(error) = actor.gate(pod, *ready).await {
-                        failures.fail(POD_UNCHANGED, "set the readiness gate of a pod", &error);
+                        failures.fail(
+                            Reason::PodNotUpdated,
+                            "set the readiness gate of a pod",
+                            &error,
+                        );
                     }
                 }
                 _ => {}
@@ -78,14 +82,18 @@ impl Pass<'_> {
                 }
                 Act::EndErrand { pod } => {
                     if let Err(error) = actor.end_errand(pod).await {
-                        failures.fail(POD_UNCHANGED, "remove a pod that is no node", &error);
+                        failures.fail(
+                            Reason::PodNotUpdated,
+                            "remove a pod that is no node",
+                            &error,
+                        );
                     }
                 }
                 Act::Tidy { pod } => {
                     if let Some(pod) = find(seen, pod)
                         && let Err(error) = actor.tidy(pod).await
                     {
-                        failures.fail(POD_UNCHANGED, "remove an ended pod", &error);
+                        failures.fail(Reason::PodNotUpdated, "remove an ended pod", &error);
                     }
                 }
                 Act::Stop(permit) => match pending(permit, labels_in_place) {
@@ -172,8 +180,8 @@ fn made(failures: &mut ApiFailures, outcome: Made) {
         Ok(None) => {}
         Ok(Some(said)) => {
             let message = format!("the API server refuses to {TO_MAKE}: {said}");
-            failures.refuse(POD_REFUSED, message);
+            failures.refuse(Reason::PodRefused, message);
         }
-        Err(error) => failures.fail(POD_REFUSED, TO_MAKE, &error),
+        Err(error) => failures.fail(Reason::PodRefused, TO_MAKE, &error),
     }
 }

@@ -9,9 +9,9 @@ use crate::act::{Services, budgets, services};
 use crate::api::Memory;
 use crate::cluster::refusal;
 use crate::controller::error::{Doing, Error};
-use crate::controller::failures::{ApiFailures, BUDGET, SERVICE};
+use crate::controller::failures::ApiFailures;
 use crate::controller::local::Budgets;
-use crate::domain::Observation;
+use crate::domain::{Observation, Reason};
 
 /// How often budgets are looked at while they should be as they are.
 const BUDGETS: Duration = Duration::from_secs(15);
@@ -21,12 +21,12 @@ impl Pass<'_> {
         match services(&self.context.client, self.node).await {
             Ok(Services::AsWanted) => {}
             Ok(Services::NotOurs(name)) => failures.refuse(
-                SERVICE,
+                Reason::ServiceRefused,
                 format!(
                     "a Service named {name} exists and is not this resource's: it does not lead to the active; rename one of the two"
                 ),
             ),
-            Err(error) => failures.fail(SERVICE, "apply the Service", &error),
+            Err(error) => failures.fail(Reason::ServiceRefused, "apply the Service", &error),
         }
     }
 
@@ -56,7 +56,11 @@ impl Pass<'_> {
                 Err(error) => {
                     let Some(said) = refusal(&error) else {
                         self.know(|known| known.budgets = None);
-                        return failures.fail(BUDGET, "apply the disruption budgets", &error);
+                        return failures.fail(
+                            Reason::BudgetRefused,
+                            "apply the disruption budgets",
+                            &error,
+                        );
                     };
                     Some(format!(
                         "the API server refuses the disruption budgets, without which a drain stops the active: {said}"
@@ -73,7 +77,7 @@ impl Pass<'_> {
             refusal
         };
         if let Some(message) = refusal {
-            failures.refuse(BUDGET, message);
+            failures.refuse(Reason::BudgetRefused, message);
         }
     }
 

@@ -10,8 +10,8 @@ use super::scene::Pass;
 use crate::act::{Actor, Outcome, Recorded};
 use crate::cluster::{refusal, sentence};
 use crate::controller::error::{Doing, Error};
-use crate::controller::failures::{ApiFailures, POD_UNCHANGED};
-use crate::domain::{Observation, PodId, RefusedStop};
+use crate::controller::failures::ApiFailures;
+use crate::domain::{Observation, PodId, Reason, RefusedStop};
 use crate::plan::{Pending, Permit, Purpose, SecondLook, Unconfirmed, confirm, plan};
 
 /// What came of a stop.
@@ -105,7 +105,7 @@ impl Pass<'_> {
         if let Some(successor) = permit.successor().and_then(find)
             && let Err(error) = actor.label(successor, true).await
         {
-            failures.fail(POD_UNCHANGED, "label the successor", &error);
+            failures.fail(Reason::PodNotUpdated, "label the successor", &error);
         }
     }
 

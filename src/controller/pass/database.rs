@@ -63,7 +63,7 @@ impl Pass<'_> {
             Err(silence) => Err(silence),
         };
         if let Err(silence) = &said {
-            tracing::debug!(node = %self.reference, reason = silence.reason, "the database could not be asked");
+            tracing::debug!(node = %self.reference, reason = %silence.reason, "the database could not be asked");
         }
         let words = &self.context.words;
         let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,8 +15,8 @@ use crate::build::{self, Recorded, Resolved, referenced_secrets, secrets_seen};
 use crate::cluster::{refusal, sentence};
 use crate::controller::context::{Context, DatabaseAccess};
 use crate::controller::error::{Doing, Error};
-use crate::controller::failures::{ApiFailures, NOT_KEPT};
-use crate::domain::Problem;
+use crate::controller::failures::ApiFailures;
+use crate::domain::{Problem, Reason};
 use crate::observe::{Looker, read_secrets};
 
 /// Between two looks: nobody says when a Secret changes, as the operator may only read those that it can name.
@@ -50,7 +50,11 @@ async fn keep(
             ),
             // Its files are seen to again before a pod of it is made.
             None if known => {
-                failures.fail(NOT_KEPT, "keep the files of the wanted revision", &error);
+                failures.fail(
+                    Reason::RevisionNotKept,
+                    "keep the files of the wanted revision",
+                    &error,
+                );
                 return Ok(wanted);
             }
             None => {
@@ -61,7 +65,7 @@ async fn keep(
         },
     };
     Err(Problem {
-        reason: NOT_KEPT,
+        reason: Reason::RevisionNotKept,
         message,
         missing,
     })
@@ -152,7 +156,7 @@ async fn look_at_secrets(
 
 fn unreadable(said: &str) -> Problem {
     Problem {
-        reason: "ConfigMapUnreadable",
+        reason: Reason::ConfigMapUnreadable,
         message: format!(
             "the API server does not let the operator read the ConfigMaps of spec.config and spec.pod.volumes: {said}"
         ),

@@ -11,7 +11,9 @@ use crate::api::{
     Approval, ChainlinkNode, Failback, Handover, InvalidSchedule, OpenTime, SHORTEST_SILENCE,
     Schedule, parse_duration,
 };
-use crate::domain::{Approved, Intent, PodId, Preferred, Problem, Switchover, Wanted, Wishes};
+use crate::domain::{
+    Approved, Intent, PodId, Preferred, Problem, Reason, Switchover, Wanted, Wishes,
+};
 
 const SETTLE: Duration = Duration::from_secs(5);
 const STANDBY_TIMEOUT: Duration = Duration::from_secs(600);
@@ -63,7 +65,7 @@ pub(super) fn intent(node: &ChainlinkNode, wanted: Wanted, others_move: bool) ->
 fn unusable(wanted: Wanted, error: &InvalidSchedule) -> Wanted {
     match wanted {
         Wanted::Revision(_) => Wanted::Unusable(Problem {
-            reason: "ScheduleInvalid",
+            reason: Reason::ScheduleInvalid,
             message: error.to_string(),
             missing: false,
         }),
@@ -196,7 +198,7 @@ mod tests {
             let Wanted::Unusable(problem) = intent.wanted else {
                 panic!("it was taken");
             };
-            assert_eq!(problem.reason, "ScheduleInvalid");
+            assert_eq!(problem.reason, Reason::ScheduleInvalid);
         }
         assert!(matches!(
             window("0 2 * * *", json!("Europe/Berlin")).wanted,

@@ -7,8 +7,8 @@ use super::confirm::Stopped;
 use super::scene::Pass;
 use crate::api::ChainlinkNodeStatus;
 use crate::controller::error::Error;
-use crate::controller::failures::{ApiFailures, POD_REFUSED, POD_UNCHANGED};
-use crate::domain::Observation;
+use crate::controller::failures::ApiFailures;
+use crate::domain::{Observation, Reason};
 use crate::plan::{Plan, Step};
 
 /// After an act: what came of it.
@@ -61,7 +61,7 @@ impl Pass<'_> {
             known.failures = failures.after(&known.failures);
             known.failures.clone()
         });
-        let of_pods = [POD_REFUSED, POD_UNCHANGED];
+        let of_pods = [Reason::PodRefused, Reason::PodNotUpdated];
         if let Some(failure) = failures.failure()
             && (plan.acts.is_empty() || failures.are(&of_pods))
         {

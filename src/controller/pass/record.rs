@@ -13,15 +13,16 @@ use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
 use crate::cluster::refusal;
 use crate::controller::context::Context;
 use crate::controller::error::{Doing, Error};
+use crate::domain::Reason;
 use crate::plan::{Blocked, Plan};
 use crate::report;
 
 /// The reason for which nothing is done.
-const OUTDATED: &str = "CrdOutdated";
+const OUTDATED: Reason = Reason::CrdOutdated;
 /// Where the intent of a plan stands.
 const MEMORY: &str = "status.operator";
 /// The reason for which nothing is even looked at.
-const LOOK_REFUSED: &str = "LookRefused";
+const LOOK_REFUSED: Reason = Reason::LookRefused;
 
 /// What came of writing a status.
 #[derive(Clone, Debug)]
@@ -130,7 +131,7 @@ pub(in crate::controller) async fn tell_refusal(
         return;
     };
     let blocked = Blocked {
-        reason: LOOK_REFUSED.to_owned(),
+        reason: LOOK_REFUSED,
         message: format!(
             "{doing}: the API server refuses it: {said}. Nothing is done before that is allowed, and the rest of this status is of an earlier look"
         ),
@@ -162,7 +163,7 @@ pub(in crate::controller) async fn tell_refusal(
 /// What a person learns to do.
 pub(super) fn outdated(field: &str) -> Blocked {
     Blocked {
-        reason: OUTDATED.to_owned(),
+        reason: OUTDATED,
         message: format!(
             "the API server does not keep {field}: the CustomResourceDefinition in this cluster is older than this operator, which does nothing that it could not remember. Apply the CRD of this version: helm upgrade with crds.install, or kubectl apply --server-side -f crds/chainlinknodes.yaml"
         ),

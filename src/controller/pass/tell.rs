@@ -5,7 +5,7 @@ use kube::ResourceExt;
 
 use super::scene::Pass;
 use crate::api::ChainlinkNodeStatus;
-use crate::controller::failures::{BUDGET, NOT_KEPT, POD_REFUSED, POD_UNCHANGED, SERVICE};
+use crate::domain::Reason;
 use crate::plan::{Act, Blocked, Plan};
 
 impl Pass<'_> {
@@ -26,14 +26,14 @@ impl Pass<'_> {
         });
         let before = self.know(|known| known.failures.clone());
         [
-            (POD_REFUSED, makes),
-            (POD_UNCHANGED, changes),
-            (NOT_KEPT, true),
-            (SERVICE, true),
-            (BUDGET, true),
+            (Reason::PodRefused, makes),
+            (Reason::PodNotUpdated, changes),
+            (Reason::RevisionNotKept, true),
+            (Reason::ServiceRefused, true),
+            (Reason::BudgetRefused, true),
         ]
         .into_iter()
-        .find_map(|(reason, again)| before.told(reason).filter(|_| again))
+        .find_map(|(reason, again)| before.told(&reason).filter(|_| again))
     }
 
     pub(super) fn warnings(&self) -> &[String] {

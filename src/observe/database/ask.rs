@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage, SimpleQueryRow};
 
 use super::tls::{Tls, Untrusted};
 use crate::api::Migrated;
-use crate::domain::{Holder, PodId, Says, Silence};
+use crate::domain::{Holder, PodId, Reason, Says, Silence};
 use crate::node::database::{
     LEASE_QUERY, SCHEMA_QUERY, SERVER_QUERY, SESSIONS_QUERY, SessionOf, VERSION_QUERY,
     advisory_query, is_named_as_node, is_of_app, session_of,
@@ -76,13 +76,13 @@ pub struct Question<'a> {
 pub async fn ask(question: &Question<'_>) -> Result<Says, Silence> {
     let url = DatabaseUrl::parse(question.url).map_err(|why| {
         Silence::new(
-            "UrlUnreadable",
+            Reason::UrlUnreadable,
             format!("the database URL can't be read: {why}"),
         )
     })?;
     if url.hosts.iter().any(is_local) {
         return Err(Silence::new(
-            "LocalAddress",
+            Reason::LocalAddress,
             "the database URL leads to the pod itself (a proxy beside the node): it can't be asked from elsewhere",
         ));
     }
@@ -93,7 +93,7 @@ pub async fn ask(question: &Question<'_>) -> Result<Says, Silence> {
 pub async fn ask_server(url: &DatabaseUrl, question: &Question<'_>) -> Result<Says, Silence> {
     if url.tls.verifies() && url.names_authority && question.authority.is_none() {
         return Err(Silence::new(
-            "AuthorityMissing",
+            Reason::AuthorityMissing,
             "the database URL names a certificate authority by a path in the node's pod: name its Secret or ConfigMap in spec.database.ca, too",
         ));
     }
@@ -102,12 +102,12 @@ pub async fn ask_server(url: &DatabaseUrl, question: &Question<'_>) -> Result<Sa
         question.authority,
         own_names(url, question.namespace),
     )
-    .map_err(|why: Untrusted| Silence::new("AuthorityMissing", why.to_string()))?;
+    .map_err(|why: Untrusted| Silence::new(Reason::AuthorityMissing, why.to_string()))?;
     let config = config(url, question.namespace);
     match timeout(PATIENCE, converse(config, tls, question.pods)).await {
         Ok(answer) => answer.map_err(|error| silence(&error, url)),
         Err(_) => Err(Silence::new(
-            "Unreachable",
+            Reason::Unreachable,
             format!(
                 "the database did not answer the operator within {} s: a NetworkPolicy may keep it away",
                 PATIENCE.as_secs_f32()
@@ -349,12 +349,12 @@ fn silence(error: &tokio_postgres::Error, url: &DatabaseUrl) -> Silence {
         let code = answer.code();
         return if code.code().starts_with("28") && url.names_client_certificate {
             Silence::new(
-                "LoginRefused",
+                Reason::LoginRefused,
                 "the database URL names a client certificate, and the operator has none to show",
             )
         } else if code.code().starts_with("28") || *code == SqlState::INVALID_CATALOG_NAME {
             Silence::new(
-                "LoginRefused",
+                Reason::LoginRefused,
                 format!(
                     "the database refuses the operator's login (SQLSTATE {})",
                     code.code()
@@ -362,7 +362,7 @@ fn silence(error: &tokio_postgres::Error, url: &DatabaseUrl) -> Silence {
             )
         } else {
             Silence::new(
-                "QueryRefused",
+                Reason::QueryRefused,
                 format!(
                     "the database refuses what the operator asks (SQLSTATE {})",
                     code.code()
@@ -374,7 +374,7 @@ fn silence(error: &tokio_postgres::Error, url: &DatabaseUrl) -> Silence {
     while let Some(inner) = cause {
         if let Some(why) = tls_error(inner) {
             return Silence::new(
-                "TlsFailed",
+                Reason::TlsFailed,
                 format!("no TLS connection to the database as its sslmode asks: {why}"),
             );
         }
@@ -383,12 +383,12 @@ fn silence(error: &tokio_postgres::Error, url: &DatabaseUrl) -> Silence {
     let text = error.to_string();
     if text.contains("TLS") {
         return Silence::new(
-            "TlsFailed",
+            Reason::TlsFailed,
             "no TLS connection to the database as its sslmode asks: the server offers none",
         );
     }
     Silence::new(
-        "Unreachable",
+        Reason::Unreachable,
         "the database can't be reached from the operator's pod: a NetworkPolicy may keep it away",
     )
 }
@@ -510,7 +510,7 @@ mod tests {
                 pods: &pods,
             };
             let silence = ask(&question).await.unwrap_err();
-            assert_eq!(silence.reason, reason, "{}", silence.message);
+            assert_eq!(silence.reason.as_str(), reason, "{}", silence.message);
             assert!(!silence.message.contains("geheim"));
             assert!(!silence.message.contains("user"));
         }

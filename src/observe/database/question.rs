@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt};
 
 use crate::api::{ChainlinkNode, KeyRef};
-use crate::domain::{PodId, Silence};
+use crate::domain::{PodId, Reason, Silence};
 use crate::observe::look::Looker;
 
 pub type Material = (String, Option<Vec<u8>>, BTreeMap<IpAddr, PodId>);
@@ -79,7 +79,7 @@ async fn config_map_text(
 
 fn unreadable(message: impl Into<String>) -> Silence {
     Silence {
-        reason: "ReferenceUnreadable",
+        reason: Reason::ReferenceUnreadable,
         message: message.into(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::check::{Check, run};
 use crate::api::{Memory, Verification};
-use crate::domain::{Container, Holder, Pod, Revision};
+use crate::domain::{Container, Holder, Pod, Reason, Revision};
 use crate::node::lock::see_each_other;
 use crate::node::{LockMode, NodeVersion};
 use crate::plan::cause::{Denied, deny};
@@ -60,7 +60,7 @@ pub fn refuse(view: &View<'_>, revision: &Revision) -> Result<(), Denied> {
 /// S7: no pod takes a lock that a new one would not see.
 fn sees_all_locks(of: &Creation<'_>) -> Result<(), Denied> {
     match unseen_lock(of.view, of.revision) {
-        Some(other) => deny("LockDiffers", lock_message(other, of.revision)),
+        Some(other) => deny(Reason::LockDiffers, lock_message(other, of.revision)),
         None => Ok(()),
     }
 }
@@ -80,7 +80,7 @@ fn no_newer_has_migrated(of: &Creation<'_>) -> Result<(), Denied> {
         return Ok(());
     };
     deny(
-        "VersionWentBack",
+        Reason::VersionWentBack,
         format!(
             "the database says that version {newer} has migrated it, on which {} could not start any more: set version to {newer} or newer; or set replicas: 0 and restore a backup",
             of.revision.version
@@ -104,7 +104,7 @@ pub fn stays_possible(view: &View<'_>, proven: &Revision) -> bool {
 
 fn went_back(newer: &NodeVersion, revision: &Revision) -> Result<(), Denied> {
     deny(
-        "VersionWentBack",
+        Reason::VersionWentBack,
         format!(
             "version {newer} has, or may have, held the lock and migrated the database, on which {} could not start any more: set version to {newer} or newer; or set replicas: 0, restore a backup, and say so with the annotation chainlink-operator.dev/database-restored-to=VERSION",
             revision.version
@@ -172,7 +172,10 @@ fn has_the_same_lock_id(of: &Creation<'_>) -> Result<(), Denied> {
     };
     let mut others = roles.pods().iter().filter(hides).filter(relies);
     match others.find(|pod| !known(pod)) {
-        Some(pod) => deny("LockDiffers", neighbours::hidden_message(&pod.id.name)),
+        Some(pod) => deny(
+            Reason::LockDiffers,
+            neighbours::hidden_message(&pod.id.name),
+        ),
         None => Ok(()),
     }
 }
@@ -186,7 +189,7 @@ fn nobody_else_holds_the_lock(of: &Creation<'_>) -> Result<(), Denied> {
     };
     let active = of.view.roles.active_at_work().filter(asked);
     match active.map(|active| evidence::of_holder(verified, active)) {
-        Some(Evidence::Contradicts(message)) => deny("DatabaseContradicts", message),
+        Some(Evidence::Contradicts(message)) => deny(Reason::DatabaseContradicts, message),
         Some(Evidence::Agrees | Evidence::Missing(..)) | None => Ok(()),
     }
 }

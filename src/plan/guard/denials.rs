@@ -1,13 +1,13 @@
 //! What is told where a pod may not be stopped, as far as more than one place tells it.
 
-use crate::domain::Pod;
+use crate::domain::{Pod, Reason};
 use crate::plan::cause::{Denied, deny};
 use crate::plan::view::View;
 
 /// Who is active is not known.
 pub fn order_unknown() -> Denied {
     Denied {
-        reason: "OrderUnknown",
+        reason: Reason::OrderUnknown,
         message:
             "several pods have taken the lock and nothing says which of them came last, or whether \
                   they use one database"
@@ -18,7 +18,7 @@ pub fn order_unknown() -> Denied {
 /// A pod that worked before the active took over, and still answers.
 pub fn suspect(pod: &Pod) -> Denied {
     Denied {
-        reason: "SuspectAnswers",
+        reason: Reason::SuspectAnswers,
         message: format!(
             "{} worked before another pod took the lock, and still answers: it is cut off from the database, or sits on another; it gets no traffic",
             pod.id.name
@@ -37,7 +37,7 @@ pub fn no_other_stop(view: &View<'_>) -> Result<(), Denied> {
 /// S2: another stop is under way.
 pub fn still_stopping(pod: &Pod) -> Denied {
     Denied {
-        reason: "StopUnderWay",
+        reason: Reason::StopUnderWay,
         message: format!("{} is still stopping", pod.id.name),
     }
 }
@@ -55,7 +55,7 @@ pub fn foreign_message(pod: &str) -> String {
 pub fn doubtful(pod: &Pod) -> Result<(), Denied> {
     match &pod.doubt {
         Some(doubt) => deny(
-            "WaitingDoubtful",
+            Reason::WaitingDoubtful,
             format!(
                 "{} says that it waits, but could not win: {doubt}",
                 pod.id.name

@@ -4,7 +4,7 @@
 use super::check::{Check, run};
 use super::denials::{doubtful, foreign_message, no_other_stop, order_unknown};
 use super::permit::{Goal, Permit};
-use crate::domain::{Answered, Contact, Pod};
+use crate::domain::{Answered, Contact, Pod, Reason};
 use crate::plan::cause::{Cause, Denied, Purpose, deny};
 use crate::plan::evidence;
 use crate::plan::limits::{FRESH, before};
@@ -36,14 +36,14 @@ impl<'v> Handover<'v> {
         }
         match view.active() {
             Some(active) => Ok(Self { view, goal, active }),
-            None => deny("NoActive", "no active pod of ours is known"),
+            None => deny(Reason::NoActive, "no active pod of ours is known"),
         }
     }
 
     /// The pod that the handover is meant for. Where none is fit, what is wrong with the last candidate is told.
     fn successor(&self) -> Result<&'v Pod, Denied> {
         let mut why = Denied {
-            reason: "NoSuccessor",
+            reason: Reason::NoSuccessor,
             message: format!(
                 "no pod of revision {} waits for the lock",
                 self.goal.revision.name
@@ -131,7 +131,7 @@ fn active_is_seen(stop: &Handover<'_>) -> Result<(), Denied> {
         return Ok(());
     }
     deny(
-        "ActiveNotSeen",
+        Reason::ActiveNotSeen,
         format!(
             "{} does not answer: what can't be seen is not stopped",
             active.id.name
@@ -145,7 +145,7 @@ fn active_serves(stop: &Handover<'_>) -> Result<(), Denied> {
         return Ok(());
     }
     deny(
-        "ActiveBoots",
+        Reason::ActiveBoots,
         format!(
             "{} has the lock, and boots, dumps or migrates the database: it is not stopped before it serves (to override, delete the pod by hand)",
             stop.active.id.name
@@ -161,7 +161,7 @@ fn has_not_failed(stop: &Handover<'_>) -> Result<(), Denied> {
         return Ok(());
     }
     deny(
-        "HandoverFailed",
+        Reason::HandoverFailed,
         format!(
             "a handover to revision {} has failed before; change the spec to try again",
             to.name
@@ -172,7 +172,7 @@ fn has_not_failed(stop: &Handover<'_>) -> Result<(), Denied> {
 /// S9: no pod is known to sit on another database.
 fn nobody_is_elsewhere(stop: &Handover<'_>) -> Result<(), Denied> {
     match stop.view.roles.foreign.first() {
-        Some(pod) => deny("DatabaseDiffers", foreign_message(&pod.id.name)),
+        Some(pod) => deny(Reason::DatabaseDiffers, foreign_message(&pod.id.name)),
         None => Ok(()),
     }
 }
@@ -183,7 +183,7 @@ fn no_rival_is_left(stop: &Handover<'_>) -> Result<(), Denied> {
         return Ok(());
     };
     deny(
-        "RivalStandby",
+        Reason::RivalStandby,
         format!(
             "waiting for {rival} to end: it could take the lock instead of the successor. If its machine is gone for good, delete the Node object of that machine, or taint it node.kubernetes.io/out-of-service"
         ),
@@ -215,7 +215,7 @@ fn waits(candidate: &Candidate<'_>) -> Result<(), Denied> {
         return Ok(());
     }
     deny(
-        "NoSuccessor",
+        Reason::NoSuccessor,
         format!("{} does not wait for the lock", pod.id.name),
     )
 }
@@ -224,7 +224,7 @@ fn is_the_version_it_should_be(candidate: &Candidate<'_>) -> Result<(), Denied> 
     let name = &candidate.pod.id.name;
     match &candidate.pod.contradicting_version {
         Some(version) => deny(
-            "VersionDiffers",
+            Reason::VersionDiffers,
             format!(
                 "{name} says that it is version {version}: set spec.version to what the image holds"
             ),
@@ -245,7 +245,7 @@ fn is_still_there(candidate: &Candidate<'_>) -> Result<(), Denied> {
     };
     match gone {
         Some(why) => deny(
-            "SuccessorNotSeen",
+            Reason::SuccessorNotSeen,
             format!("{} waited, but {why}", pod.id.name),
         ),
         None => Ok(()),
@@ -263,7 +263,7 @@ fn answers(candidate: &Candidate<'_>) -> Result<(), Denied> {
         return Ok(());
     }
     deny(
-        "SuccessorNotSeen",
+        Reason::SuccessorNotSeen,
         format!("{} waited, but does not answer now", pod.id.name),
     )
 }
@@ -277,7 +277,7 @@ fn is_in_sight(candidate: &Candidate<'_>) -> Result<(), Denied> {
         return Ok(());
     }
     deny(
-        "SuccessorPortNotSeen",
+        Reason::SuccessorPortNotSeen,
         format!(
             "the active does not answer, and the port of {} can't be reached either: the operator may be cut off from port 6688 of all pods, so nothing is stopped for it; look at network policies between the operator and the pods",
             pod.id.name
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(waiting(|_| {}), Ok(()));
         let gone: [fn(&mut Pod); 2] = [|pod| pod.stranded = true, |pod| pod.log_ended = true];
         for gone in gone {
-            assert_eq!(waiting(gone).unwrap_err().reason, "SuccessorNotSeen");
+            assert_eq!(waiting(gone).unwrap_err().reason, Reason::SuccessorNotSeen);
         }
     }
 }

@@ -6,7 +6,7 @@ use super::denials::{no_other_stop, order_unknown};
 use super::permit::Permit;
 use jiff::Timestamp;
 
-use crate::domain::{Container, Pod};
+use crate::domain::{Container, Pod, Reason};
 use crate::node::ExitKind;
 use crate::plan::cause::{Cause, Denied, deny};
 use crate::plan::limits::{BACKOFF, FRESH, TAKEOVER, before};
@@ -76,7 +76,10 @@ fn order_is_known(stop: &Other<'_>) -> Result<(), Denied> {
 
 fn is_not_active(stop: &Other<'_>) -> Result<(), Denied> {
     if stop.view.roles.is_active(stop.pod) {
-        return deny("IsActive", format!("{} holds the lock", stop.pod.id.name));
+        return deny(
+            Reason::IsActive,
+            format!("{} holds the lock", stop.pod.id.name),
+        );
     }
     Ok(())
 }
@@ -87,7 +90,7 @@ fn no_takeover_is_awaited(stop: &Other<'_>) -> Result<(), Denied> {
     let failed = *stop.cause == Cause::RolledBack;
     if !failed && takeover_awaited(view, before(view.now, view.roles.rescue)) {
         return deny(
-            "TakeoverAwaited",
+            Reason::TakeoverAwaited,
             "the active was stopped and its successor has not taken over yet",
         );
     }
@@ -97,7 +100,7 @@ fn no_takeover_is_awaited(stop: &Other<'_>) -> Result<(), Denied> {
 fn is_down_if_rolled_back(stop: &Other<'_>) -> Result<(), Denied> {
     if *stop.cause == Cause::RolledBack && !stop.harmless {
         return deny(
-            "ActiveNotSeen",
+            Reason::ActiveNotSeen,
             format!("{} runs: it may have the lock", stop.pod.id.name),
         );
     }
@@ -108,7 +111,7 @@ fn is_down_if_rolled_back(stop: &Other<'_>) -> Result<(), Denied> {
 fn somebody_covers(stop: &Other<'_>) -> Result<(), Denied> {
     if !stop.harmless && stop.covers.is_none() {
         return deny(
-            "ActiveNotSeen",
+            Reason::ActiveNotSeen,
             format!(
                 "{} is not stopped while no active is seen at work: it may be the one that takes over",
                 stop.pod.id.name
@@ -121,7 +124,7 @@ fn somebody_covers(stop: &Other<'_>) -> Result<(), Denied> {
 fn is_in_back_off(stop: &Other<'_>) -> Result<(), Denied> {
     if *stop.cause == Cause::BackOff && !backed_off(stop.view, stop.pod) {
         return deny(
-            "NotInBackOff",
+            Reason::NotInBackOff,
             format!("{} is not in back-off", stop.pod.id.name),
         );
     }

@@ -2,7 +2,7 @@
 //! behind.
 
 use crate::api::Verification;
-use crate::domain::{Pod, Verified};
+use crate::domain::{Pod, Reason, Verified};
 use crate::node::LockMode;
 use crate::plan::decision::Decision;
 use crate::plan::evidence::{Evidence, of_active};
@@ -42,7 +42,7 @@ pub fn lock_is_left_behind(view: &View<'_>) -> Option<Blocked> {
     let revision = view.live.first()?.revision.as_ref()?;
     let mode = LockMode::of(&revision.lock)?;
     (mode != LockMode::Lease).then(|| Blocked {
-        reason: "LockNotTaken".to_owned(),
+        reason: Reason::LockNotTaken,
         message: format!(
             "{} ended at {ended}, and no pod has taken the lock since: with {mode} the database keeps it until that connection ends. End its session (pg_terminate_backend), unless a node outside has the lock",
             last.pod
@@ -56,14 +56,14 @@ pub fn held_outside(view: &View<'_>) -> Decision {
     let mut progress = Progress::at(Step::External);
     progress.blocked = view.live.iter().find_map(|pod| {
         guard::doubtful(pod).err().map(|denied| Blocked {
-            reason: denied.reason.to_owned(),
+            reason: denied.reason,
             message: denied.message,
             stalled: true,
         })
     });
     if let Evidence::Contradicts(message) = of_outside(&view.seen.database, view.roles) {
         progress.blocked.get_or_insert(Blocked {
-            reason: "DatabaseContradicts".to_owned(),
+            reason: Reason::DatabaseContradicts,
             message,
             stalled: true,
         });
@@ -74,7 +74,7 @@ pub fn held_outside(view: &View<'_>) -> Decision {
 /// Whether any pod could get the lock and work where all of them wait, and somebody outside has it.
 pub fn of_outside(verified: &Verified, roles: &Roles<'_>) -> Evidence {
     if verified.wanted == Verification::Never {
-        return Evidence::Missing("NotWanted", "the database is not asked".to_owned());
+        return Evidence::Missing(Reason::NotWanted, "the database is not asked".to_owned());
     }
     let evidence = |standby: &&Pod| {
         evidence::of_server(verified, standby)
@@ -88,7 +88,7 @@ pub fn of_outside(verified: &Verified, roles: &Roles<'_>) -> Evidence {
     match evidence::answer(verified) {
         Err(missing) => missing,
         Ok(said) if evidence::outside(said).is_none() => Evidence::Missing(
-            "HolderUnknown",
+            Reason::HolderUnknown,
             "the database does not show which client holds the lock".to_owned(),
         ),
         Ok(said) if said.sessions.is_empty() => evidence::addresses_hidden(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{CheckFailed, Memory};
-use crate::domain::{Pod, Revision};
+use crate::domain::{Patience, Pod, Reason, Revision};
 use crate::plan::cause::{Cause, Denied};
 use crate::plan::decision::{Decision, Note};
 use crate::plan::limits::{DATABASE_DOUBT, before};
@@ -41,7 +41,7 @@ pub fn note_failed_check(memory: &mut Memory, failed: Blocked, look: &Look<'_>) 
     let wanted = memory.wanted.as_ref();
     memory.check_failed = wanted.map(|wanted| CheckFailed {
         revision: wanted.name.clone(),
-        reason: failed.reason,
+        reason: failed.reason.to_string(),
         message: failed.message,
         at: look.now,
     });
@@ -50,11 +50,11 @@ pub fn note_failed_check(memory: &mut Memory, failed: Blocked, look: &Look<'_>) 
 /// How long after its waiting line what denies a pod may pass by itself. `None`: it passes, or the pod
 /// counts as lost.
 fn patience(denied: &Denied, standby_timeout: Duration) -> Option<Duration> {
-    match denied.reason {
-        "NoSuccessor" | "SuccessorNotSeen" => None,
-        "DatabaseContradicts" => Some(DATABASE_DOUBT),
-        "DatabaseNotAsked" => Some(standby_timeout),
-        _ => Some(Duration::ZERO),
+    match denied.reason.patience() {
+        Patience::UntilProgress | Patience::UntilTheTakerShows => None,
+        Patience::DatabaseDoubt => Some(DATABASE_DOUBT),
+        Patience::DatabaseSilence => Some(standby_timeout),
+        Patience::None | Patience::Told => Some(Duration::ZERO),
     }
 }
 
@@ -85,7 +85,7 @@ fn waits_for(view: &View<'_>, target: &Revision) -> Option<(Blocked, Option<Time
         && approved.revision.as_ref() != Some(&target.name)
     {
         let blocked = Blocked {
-            reason: "ApprovalRequired".to_owned(),
+            reason: Reason::ApprovalRequired,
             message: format!(
                 "{what} and is not handed over to before it is approved: kubectl annotate --namespace {} chainlinknode/{} chainlink-operator.dev/approved={} --overwrite",
                 view.seen.intent.namespace, view.seen.intent.node.name, target.name
@@ -97,7 +97,7 @@ fn waits_for(view: &View<'_>, target: &Revision) -> Option<(Blocked, Option<Time
     let opens = opens(&view.look)?;
     let when = opens.map_or_else(|| "never".to_owned(), |opens| opens.to_string());
     let blocked = Blocked {
-        reason: "WaitingForWindow".to_owned(),
+        reason: Reason::WaitingForWindow,
         message: format!("{what}; the next window of handover.windows opens at {when}"),
         stalled: false,
     };
@@ -139,7 +139,7 @@ pub fn hold_rollout(view: &View<'_>, target: &Revision, others: &[&Pod]) -> Opti
     };
     if decided.progress.blocked.is_none() {
         let failed = check_failed(view, target).map(|failed| Blocked {
-            reason: failed.reason.clone(),
+            reason: Reason::of(&failed.reason),
             message: failed.message.clone(),
             stalled: true,
         });
@@ -223,7 +223,7 @@ fn check(view: &View<'_>, target: &Revision, pod: &Pod) -> Decision {
         .zip(pod.waiting)
         .is_some_and(|(patience, since)| since.max(pod.created) <= before(view.now, patience));
     let blocked = Blocked {
-        reason: denied.reason.to_owned(),
+        reason: denied.reason,
         message: denied.message,
         stalled: failed,
     };

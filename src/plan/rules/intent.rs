@@ -119,7 +119,7 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
     Some(repair::hold(
         view,
         Blocked {
-            reason: problem.reason.to_owned(),
+            reason: problem.reason.clone(),
             message: problem.message.clone(),
             stalled,
         },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::api::{Coming, Memory};
-use crate::domain::{Container, Pod, Trouble, Wanted};
+use crate::domain::{Container, Pod, Reason, Trouble, Wanted};
 use crate::node::ExitKind;
 use crate::plan::limits::{CRASH_LOOP, EXITS_OF_A_LOOP, MISSING, before};
 use crate::plan::step::Blocked;
@@ -51,12 +51,12 @@ pub fn in_vain(view: &View<'_>) -> Option<Blocked> {
         .as_deref()
         .filter(|_| coming.since <= long_ago)?;
     let reason = if coming.database_away {
-        "DatabaseAway"
+        Reason::DatabaseAway
     } else {
-        "StandbyTimeout"
+        Reason::StandbyTimeout
     };
     Some(Blocked {
-        reason: reason.to_owned(),
+        reason,
         message: format!(
             "no pod of the wanted revision has come to wait for the lock within handover.standbyTimeout; the last one ended: {words}"
         ),
@@ -91,12 +91,12 @@ pub fn lateness(view: &View<'_>, pod: &Pod) -> Option<Blocked> {
         Container::NotStarted {
             trouble: Some(trouble),
         } => (
-            trouble.reason.clone(),
+            Reason::of(&trouble.reason),
             format!("{name}: {}", trouble.message_and_advice()),
             trouble.of_a_wrong_image(),
         ),
         Container::Down { exit, restarts } if !exit.kind.means_nothing() => (
-            "CrashLoop".to_owned(),
+            Reason::CrashLoop,
             format!("{name}: {}", exit.words_and_advice()),
             *restarts >= EXITS_OF_A_LOOP,
         ),
@@ -108,14 +108,14 @@ pub fn lateness(view: &View<'_>, pod: &Pod) -> Option<Blocked> {
             && *since > before(view.now, CRASH_LOOP) =>
         {
             (
-                "CrashLoop".to_owned(),
+                Reason::CrashLoop,
                 format!("{name}: {}", exit.words_and_advice()),
                 true,
             )
         }
         _ if in_vain(view).is_some() => return in_vain(view),
         _ if late => (
-            "StandbyTimeout".to_owned(),
+            Reason::StandbyTimeout,
             format!(
                 "{name} has not come to wait for the lock within handover.standbyTimeout; a log level above info, also one that stands in a Secret, hides the line by which it says so"
             ),

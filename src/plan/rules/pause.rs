@@ -1,5 +1,6 @@
 //! `paused: true`: what was lost is repaired, and nothing else is done.
 
+use crate::domain::Reason;
 use crate::plan::decision::Decision;
 use crate::plan::rules::{repair, steady};
 use crate::plan::step::Blocked;
@@ -32,7 +33,7 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
     Some(repair::hold(
         view,
         Blocked {
-            reason: "Paused".to_owned(),
+            reason: Reason::Paused,
             message: format!("spec.paused is true: {what} until it is false"),
             stalled: false,
         },

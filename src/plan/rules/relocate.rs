@@ -3,7 +3,7 @@
 
 use crate::api::names::PREFERRED;
 use crate::api::{Asked, AskedState};
-use crate::domain::{Pod, Revision};
+use crate::domain::{Pod, Reason, Revision};
 use crate::plan::cause::{Cause, Purpose};
 use crate::plan::decision::{Decision, Note};
 use crate::plan::guard::Goal;
@@ -72,8 +72,10 @@ pub fn go(view: &View<'_>, active: &Pod, revision: &Revision, wish: &Wish<'_>) -
     }
     let ready = guard::ready(view, &goal);
     if let Err(denied) = ready {
-        let soon = matches!(denied.reason, "StopUnderWay" | "SuccessorNotSeen")
-            || (denied.reason == "ActiveNotSeen" && !view.roles.unheard(active));
+        let soon = matches!(
+            denied.reason,
+            Reason::StopUnderWay | Reason::SuccessorNotSeen
+        ) || (denied.reason == Reason::ActiveNotSeen && !view.roles.unheard(active));
         let mut decided = moves::held(view, denied);
         decided.progress.step = Step::StoppingActive;
         return Some(if soon {
@@ -216,7 +218,7 @@ fn surge_elsewhere(view: &View<'_>, revision: &Revision) -> Decision {
         Some(pod) => moves::stop(view, pod, Cause::Leaving),
         None if intent.surge > 0 => Decision::nothing(Progress::at(Step::Surging)),
         None => Decision::nothing(Progress::at(Step::Holding).blocked(Blocked {
-            reason: "NoRoom".to_owned(),
+            reason: Reason::NoRoom,
             message: "the machine of the active is being emptied, and handover.surge: 0 leaves no room for a pod elsewhere: set handover.surge to 1 or replicas to 2 or more".to_owned(),
             stalled: false,
         })),

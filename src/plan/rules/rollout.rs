@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::{Pod, Pulled, Revision, Wanted};
+use crate::domain::{Pod, Pulled, Reason, Revision, Wanted};
 use crate::plan::cause::Cause;
 use crate::plan::decision::Decision;
 use crate::plan::guard::Goal;
@@ -107,7 +107,7 @@ fn toward(view: &View<'_>, target: &Revision) -> Decision {
         return repair::hold(
             view,
             Blocked {
-                reason: denied.reason.to_owned(),
+                reason: denied.reason,
                 message: denied.message,
                 stalled: true,
             },
@@ -230,7 +230,7 @@ fn replace(view: &View<'_>, pod: &Pod, target: &Revision) -> Decision {
         Some(Pulled::Yes) => moves::stop(view, pod, Cause::Replaced),
         Some(Pulled::NotYet(Some(trouble)) | Pulled::Refused(trouble)) => {
             Decision::nothing(Progress::at(Step::PullingImage).blocked(Blocked {
-                reason: trouble.reason.clone(),
+                reason: Reason::of(&trouble.reason),
                 message: format!(
                     "the image can't be pulled on {}: {}",
                     needed.machine, trouble.message
@@ -240,7 +240,7 @@ fn replace(view: &View<'_>, pod: &Pod, target: &Revision) -> Decision {
         }
         Some(Pulled::NotYet(None)) if late => {
             Decision::nothing(Progress::at(Step::PullingImage).blocked(Blocked {
-                reason: "PullTimeout".to_owned(),
+                reason: Reason::PullTimeout,
                 message: format!(
                     "the image has not been pulled on {} within handover.standbyTimeout",
                     needed.machine

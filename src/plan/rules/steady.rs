@@ -1,6 +1,6 @@
 //! All pods are of one revision: as many as wanted, no more, and who of them works.
 
-use crate::domain::{Answered, Pod, Revision};
+use crate::domain::{Answered, Pod, Reason, Revision};
 use crate::node::LockMode;
 use crate::plan::cause::Cause;
 use crate::plan::decision::Decision;
@@ -78,7 +78,7 @@ fn does_not_serve(view: &View<'_>, active: &Pod) -> Option<Blocked> {
     let silent = served.is_some_and(|served| served <= before(view.now, UNRESPONSIVE));
     let (reason, message, stalled) = if view.roles.unheard(active) {
         (
-            "ActiveNotSeen",
+            Reason::ActiveNotSeen,
             format!(
                 "{name} holds the lock as far as is known, and neither it nor its machine answers"
             ),
@@ -86,7 +86,7 @@ fn does_not_serve(view: &View<'_>, active: &Pod) -> Option<Blocked> {
         )
     } else if answer == Some(Answered::Kubelet) && silent {
         (
-            "ActiveUnresponsive",
+            Reason::ActiveUnresponsive,
             format!(
                 "{name} holds the lock and its container runs, but its port does not answer any more"
             ),
@@ -94,27 +94,27 @@ fn does_not_serve(view: &View<'_>, active: &Pod) -> Option<Blocked> {
         )
     } else if answer == Some(Answered::Refused) {
         (
-            "ActiveRefuses",
+            Reason::ActiveRefuses,
             format!("{name} holds the lock, and nothing listens on its port: read its log"),
             true,
         )
     } else {
         let said = active.contradicting_version.as_ref()?;
         (
-            "VersionDiffers",
+            Reason::VersionDiffers,
             format!(
                 "{name} says that it is version {said}: set spec.version to what the image holds"
             ),
             true,
         )
     };
-    let way = if keeps && reason != "VersionDiffers" {
+    let way = if keeps && reason != Reason::VersionDiffers {
         ". Its lock is free only once its connection to the database has ended: delete the pod where its machine answers, end its session (pg_terminate_backend) where it does not"
     } else {
         ""
     };
     Some(Blocked {
-        reason: reason.to_owned(),
+        reason,
         message: format!("{message}{way}"),
         stalled,
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{Memory, Unresponsive};
-use crate::domain::{Answered, Pod};
+use crate::domain::{Answered, Pod, Reason};
 use crate::plan::cause::Purpose;
 use crate::plan::decision::Decision;
 use crate::plan::limits::{FRESH, before};
@@ -18,7 +18,7 @@ use crate::plan::view::{Look, View};
 const NOTED: Duration = Duration::from_secs(10);
 
 /// The guard's reason where the port of no successor is in sight.
-const NOT_IN_SIGHT: &str = "SuccessorPortNotSeen";
+const NOT_IN_SIGHT: Reason = Reason::SuccessorPortNotSeen;
 
 /// Whether this container was seen to work as active. What answers before that is the temporary server of a node
 /// that boots; and a pod whose port was silent for long is only taken for active.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::api::{Attempt, FailedHow, Memory, Trial};
-use crate::domain::{Observation, Pod, Revision, Wanted};
+use crate::domain::{Observation, Pod, Reason, Revision, Wanted};
 use crate::node::NodeVersion;
 use crate::plan::decision::{Decision, Note};
 use crate::plan::guard::Permit;
@@ -305,7 +305,7 @@ pub fn known(view: &View<'_>) -> Blocked {
 fn told(how: FailedHow, because: Option<&str>) -> Blocked {
     let (reason, what) = match how {
         FailedHow::GivenUp => (
-            "RolloutGivenUp",
+            Reason::RolloutGivenUp,
             format!(
                 "{}. handover.surge is 0, so its room was given back to a standby of the revision that works",
                 because.unwrap_or("its pod came to nothing")
@@ -315,16 +315,16 @@ fn told(how: FailedHow, because: Option<&str>) -> Blocked {
             let words = because.map(|words| format!(" (last words of a pod: {words})"));
             let words = words.unwrap_or_default();
             let what = format!("after the last handover nobody took up the work{words}");
-            ("HandoverFailed", what)
+            (Reason::HandoverFailed, what)
         }
         FailedHow::Crashed => {
             let words = because.unwrap_or("it said nothing");
             let what = format!("a pod of the wanted revision took the lock and ended: {words}");
-            ("HandoverFailed", what)
+            (Reason::HandoverFailed, what)
         }
     };
     Blocked {
-        reason: reason.to_owned(),
+        reason,
         message: format!("{what}; the wanted revision is not tried again until the spec changes"),
         stalled: true,
     }

@@ -1,6 +1,7 @@
 //! A pod that sits on another database (rule S9): it goes, and for a while nothing else happens.
 
 use crate::api::{DatabaseDiffers, Memory};
+use crate::domain::Reason;
 use crate::plan::decision::Decision;
 use crate::plan::limits::{RETRY, before};
 use crate::plan::step::{Blocked, Progress, Step};
@@ -39,7 +40,7 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
                 .map(|pod| guard::foreign_message(&pod.id.name));
             let mut decided = Decision::stop(permit, Step::Holding);
             decided.progress.blocked = message.map(|message| Blocked {
-                reason: "DatabaseDiffers".to_owned(),
+                reason: Reason::DatabaseDiffers,
                 message,
                 stalled: true,
             });
@@ -56,7 +57,7 @@ pub fn lasts(view: &View<'_>) -> Option<Decision> {
     // An operator that has just started has not heard of the active yet, and stops nothing for that (rule S8).
     view.active().filter(|active| !view.roles.unheard(active))?;
     let mut progress = Progress::at(Step::Holding).blocked(Blocked {
-        reason: "DatabaseDiffers".to_owned(),
+        reason: Reason::DatabaseDiffers,
         message: guard::foreign_message(&known.pod),
         stalled: true,
     });

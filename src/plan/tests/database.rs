@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::world::{World, blocked, nothing, v1, v2, version};
 use crate::api::Verification;
-use crate::domain::{DatabaseWord, Holder, PodId, Says, Silence};
+use crate::domain::{DatabaseWord, Holder, PodId, Reason, Says, Silence};
 use crate::node::database::SessionOf;
 use crate::plan::{Census, Evidence, RESCUE, Step, of_active};
 
@@ -53,7 +53,7 @@ fn says(world: &mut World, change: impl FnOnce(&mut Says, PodId)) {
 
 fn silent(world: &mut World) {
     world.hears(Err(Silence {
-        reason: "Unreachable",
+        reason: Reason::Unreachable,
         message: "it can't be reached".to_owned(),
     }));
 }
@@ -210,7 +210,7 @@ fn behind_a_pooler_that_hides_addresses_nothing_is_proven_either_way() {
     let active = world.pod("a").clone();
     assert!(matches!(
         of_active(&world.database, &active),
-        Evidence::Missing("AddressesHidden", _)
+        Evidence::Missing(Reason::AddressesHidden, _)
     ));
     world.database.wanted = Verification::Required;
     assert_eq!(world.obey(), nothing());
@@ -253,7 +253,7 @@ fn in_dual_mode_only_both_locks_together_name_the_active() {
     });
     let evidence = of_active(&world.database, &active);
     assert!(
-        matches!(evidence, Evidence::Missing("LeaseLost", _)),
+        matches!(evidence, Evidence::Missing(Reason::LeaseLost, _)),
         "{evidence:?}"
     );
 }

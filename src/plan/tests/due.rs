@@ -2,7 +2,7 @@
 
 use super::world::{World, blocked, v1, v2};
 use crate::api::Verification;
-use crate::domain::{Holder, Says, Silence};
+use crate::domain::{Holder, Reason, Says, Silence};
 use crate::plan::{is_due, is_stale};
 
 fn due(world: &World) -> bool {
@@ -26,7 +26,7 @@ fn says() -> Says {
 
 fn silence() -> Silence {
     Silence {
-        reason: "Unreachable",
+        reason: Reason::Unreachable,
         message: "it can't be reached".to_owned(),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::world::{World, blocked, nothing, v1, v2, v3};
 use crate::api::{OpenTime, Schedule};
-use crate::domain::Approved;
+use crate::domain::{Approved, Reason};
 use crate::plan::Step;
 
 fn pair() -> World {
@@ -146,7 +146,7 @@ fn outside_its_windows_a_rollout_is_checked_and_waits_for_the_next() {
     world.gone(&made);
     world.obey();
     let progress = world.plan().progress;
-    assert_eq!(progress.blocked.unwrap().reason, "WaitingForWindow");
+    assert_eq!(progress.blocked.unwrap().reason, Reason::WaitingForWindow);
     let opens = progress.until.unwrap();
     assert_eq!(opens.to_string()[11..], *"22:00:00Z");
     world.now = opens;

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use super::world::{World, blocked, locked, nothing, v1};
 use crate::api::Verification;
-use crate::domain::{Claim, Holder, PodId, Revision, Says, Silence};
+use crate::domain::{Claim, Holder, PodId, Reason, Revision, Says, Silence};
 use crate::node::LockMode;
-use crate::plan::{Evidence, TWO_HOLDERS, is_due, of_active};
+use crate::plan::{Evidence, is_due, of_active};
 
 const CLIENT: &str = "5f0cd4de-2d9b-4d1c-9c1f-6d2a1f0e8b11";
 
@@ -137,7 +137,7 @@ fn s7_the_database_denies_a_pod_beside_a_lock_of_the_other_kind_whoever_holds_it
         // A question that is not answered takes nothing back.
         world.later(60);
         world.hears(Err(Silence {
-            reason: "Unreachable",
+            reason: Reason::Unreachable,
             message: "it can't be reached".to_owned(),
         }));
         assert_eq!(world.obey(), nothing());
@@ -241,7 +241,7 @@ fn s7_no_pod_is_made_where_the_database_names_another_holder_than_the_active_tha
 #[test]
 fn two_nodes_at_work_are_told_whoever_started_them() {
     let active = || World::with(1).active("a", &v1()).at_rest();
-    let two = blocked(TWO_HOLDERS, true);
+    let two = blocked("TwoHolders", true);
 
     let mut world = active();
     world.claims = vec![claim(LockMode::Advisory)];

@@ -3,7 +3,7 @@
 
 use super::world::*;
 use crate::api::{Creation, FailedHow, Migrated, Verification};
-use crate::domain::{Container, Holder, PodId, Says, Silence};
+use crate::domain::{Container, Holder, PodId, Reason, Says, Silence};
 use crate::node::ExitKind;
 use crate::plan::is_due;
 
@@ -38,7 +38,7 @@ fn id(name: &str) -> PodId {
 
 fn silence() -> Silence {
     Silence {
-        reason: "Unreachable",
+        reason: Reason::Unreachable,
         message: "it can't be reached".to_owned(),
     }
 }

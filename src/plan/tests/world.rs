@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::api::Memory;
 use crate::domain::{
     Answered, Checked, Claim, Contact, Container, DatabaseWord, Exit, Intent, Machine, Observation,
-    Pod, PodId, Problem, Pull, Pulled, RefusedStop, Revision, Says, Silence, Took, Trouble,
+    Pod, PodId, Problem, Pull, Pulled, Reason, RefusedStop, Revision, Says, Silence, Took, Trouble,
     Validation, Verified, Wanted, Wishes,
 };
 use crate::node::ExitKind;
@@ -194,7 +194,7 @@ impl World {
 
     pub fn want_unusable(&mut self, reason: &'static str, missing: bool) {
         self.intent.wanted = Wanted::Unusable(Problem {
-            reason,
+            reason: Reason::of(reason),
             message: format!("{reason}: write it differently"),
             missing,
         });
@@ -568,7 +568,7 @@ impl World {
         self.plan()
             .progress
             .blocked
-            .map(|blocked| (blocked.reason, blocked.stalled))
+            .map(|blocked| (blocked.reason.to_string(), blocked.stalled))
     }
 }
 

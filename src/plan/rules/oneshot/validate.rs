@@ -2,7 +2,7 @@
 
 use crate::api::{Memory, Validation, ValidationState};
 use crate::domain;
-use crate::domain::{Checked, Observation, PodId, Revision, Wanted};
+use crate::domain::{Checked, Observation, PodId, Reason, Revision, Wanted};
 use crate::node::Verdict;
 use crate::plan::acts::Act;
 use crate::plan::decision::{Decision, Note};
@@ -155,7 +155,7 @@ fn keeps_from_passing(
     if validation.state == ValidationState::Invalid {
         let why = validation.message.as_deref().unwrap_or_default();
         return Some(Blocked {
-            reason: "ConfigurationInvalid".to_owned(),
+            reason: Reason::ConfigurationInvalid,
             message: format!(
                 "the node's own check refuses the configuration of revision {}, and no pod is replaced for it: {why}",
                 validation.revision
@@ -171,12 +171,12 @@ fn keeps_from_passing(
     let late = pod.created <= before(view.now, late::patience(view, trouble));
     let (reason, message, hopeless) = match trouble {
         Some(trouble) => (
-            trouble.reason.clone(),
+            Reason::of(&trouble.reason),
             format!("{}: {}", pod.id.name, trouble.message_and_advice()),
             trouble.of_a_wrong_image(),
         ),
         None if late => (
-            "ValidationTimeout".to_owned(),
+            Reason::ValidationTimeout,
             format!(
                 "{} has not checked the configuration within handover.standbyTimeout",
                 pod.id.name

@@ -15,7 +15,7 @@ use crate::api::{
 };
 use crate::domain::{
     self, Answered, Checked, Contact, Container, DatabaseWord, Exit, Holder, Intent, Machine,
-    Observation, PodId, Problem, Revision, Says, Took, Trouble, Verified, Wanted,
+    Observation, PodId, Problem, Reason, Revision, Says, Took, Trouble, Verified, Wanted,
 };
 use crate::node::database::SessionOf;
 use crate::node::{ExitKind, Verdict};
@@ -453,7 +453,7 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
             wanted: cluster.wanted.map_or_else(
                 || {
                     Wanted::Unusable(Problem {
-                        reason: "ConfigInvalid",
+                        reason: Reason::InvalidSpec,
                         message: String::new(),
                         missing: false,
                     })
