@@ -12,6 +12,7 @@ mod oneshot;
 mod place;
 mod pod;
 mod revision;
+mod role;
 mod secrets;
 
 pub use answer::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};
@@ -23,4 +24,5 @@ pub use oneshot::{Checked, Pull, Pulled, Validation};
 pub use place::Place;
 pub use pod::{Answered, Contact, Container, Exit, Pod, PodId, Took, Trouble};
 pub use revision::{Problem, Revision, Wanted};
+pub use role::Role;
 pub use secrets::SecretData;

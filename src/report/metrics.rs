@@ -10,7 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::conditions::CONDITIONS;
-use crate::api::{Asked, AskedState, ChainlinkNodeStatus, LastHandover};
+use crate::api::{Asked, AskedState, ChainlinkNodeStatus, LastHandover, PodStatus};
+use crate::domain::Role;
 use crate::plan::TWO_HOLDERS;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,12 +47,6 @@ struct NodeCondition {
     node: String,
     condition: String,
 }
-
-/// Roles that a pod can have in status: a role that no pod has any more counts zero.
-const ROLES: [&str; 10] = [
-    "Active", "Standby", "Starting", "Pending", "Stopping", "Suspect", "Failing", "Unknown",
-    "Foreign", "Ended",
-];
 
 /// The reasons for which a lock moves, as `status.lastHandover` has them.
 const MOVES: [&str; 9] = [
@@ -172,12 +167,14 @@ fn ended(namespace: &str, node: &str, state: AskedState) -> Ended {
 impl Metrics {
     /// Takes over what a status says.
     pub fn status(&self, namespace: &str, node: &str, status: &ChainlinkNodeStatus) {
-        for role in ROLES {
-            let count = status.pods.iter().filter(|pod| pod.role == role).count();
+        // A role that no pod has any more counts zero.
+        for role in Role::ALL {
+            let has = |pod: &&PodStatus| pod.role == role.as_str();
+            let count = status.pods.iter().filter(has).count();
             let labels = PodRole {
                 namespace: namespace.to_owned(),
                 node: node.to_owned(),
-                role: role.to_owned(),
+                role: role.as_str().to_owned(),
             };
             self.pods
                 .get_or_create(&labels)
@@ -256,11 +253,11 @@ impl Metrics {
     /// Forgets a resource that is gone.
     pub fn forget(&self, namespace: &str, node: &str) {
         let (namespace, node) = (namespace.to_owned(), node.to_owned());
-        for role in ROLES {
+        for role in Role::ALL {
             let labels = PodRole {
                 namespace: namespace.clone(),
                 node: node.clone(),
-                role: role.to_owned(),
+                role: role.as_str().to_owned(),
             };
             self.pods.remove(&labels);
         }

@@ -12,7 +12,7 @@ use crate::api::names::NODE_LABEL;
 use crate::api::{
     Asked, AskedState, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus,
 };
-use crate::domain::{Container, Exit, Pod, Revision, Wanted};
+use crate::domain::{Container, Exit, Pod, Revision, Role, Wanted};
 use crate::plan::{Blocked, Census, Step};
 
 /// How long the last words of a container that works again are shown.
@@ -90,28 +90,28 @@ fn standbys_wanted(replicas: usize, external: bool) -> usize {
     }
 }
 
-/// The part a pod plays, in one word.
-fn role(pod: &Pod, census: &Census<'_>) -> &'static str {
+/// The part a pod plays.
+fn role(pod: &Pod, census: &Census<'_>) -> Role {
     let is = |list: &[&Pod]| list.iter().any(|other| other.id == pod.id);
     if pod.ended() {
-        "Ended"
+        Role::Ended
     } else if census.is_foreign(pod) {
-        "Foreign"
+        Role::Foreign
     } else if pod.deleted {
-        "Stopping"
+        Role::Stopping
     } else if census.is_active(pod) {
-        "Active"
+        Role::Active
     } else if census.is_suspect(pod) {
-        "Suspect"
+        Role::Suspect
     } else if is(&census.lost) || census.holds(pod) {
-        "Unknown"
+        Role::Unknown
     } else if is(&census.waiting) {
-        "Standby"
+        Role::Standby
     } else {
         match &pod.container {
-            Container::Down { .. } => "Failing",
-            Container::NotStarted { .. } => "Pending",
-            _ => "Starting",
+            Container::Down { .. } => Role::Failing,
+            Container::NotStarted { .. } => Role::Pending,
+            _ => Role::Starting,
         }
     }
 }
@@ -152,7 +152,7 @@ fn pod_status(pod: &Pod, census: &Census<'_>, now: Timestamp) -> PodStatus {
     PodStatus {
         name: pod.id.name.clone(),
         uid: pod.id.uid.clone(),
-        role: role(pod, census).to_owned(),
+        role: role(pod, census).as_str().to_owned(),
         version: pod
             .revision
             .as_ref()
