@@ -3,9 +3,9 @@
 use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
 use crate::api::{Asked, AskedState, ChainlinkNodeStatus};
-use crate::domain::{Exit, Pod};
+use crate::domain::{Exit, MoveReason, Pod};
 use crate::node::NodeVersion;
-use crate::plan::{Act, Cause, Permit, Purpose};
+use crate::plan::{Act, Cause, Permit};
 
 /// One event, without its addressee.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,13 +67,14 @@ pub fn notes(
             .as_ref()
             .map(|gap| format!(", {gap} without an active"))
             .unwrap_or_default();
-        let (reason, verb) = if done.reason == "Failover" {
+        let failover = MoveReason::of(&done.reason) == Some(MoveReason::Failover);
+        let (reason, verb) = if failover {
             ("FailedOver", "took over after the end of")
         } else {
             ("HandedOver", "took over from")
         };
         notes.push(note(
-            reason == "FailedOver",
+            failover,
             reason,
             "Handover",
             format!("{} {verb} {}{gap}", done.to, done.from),
@@ -104,7 +105,7 @@ fn without_backup(
     let why = report.backup_off?;
     let to = |status: &ChainlinkNodeStatus| {
         let handover = status.handover.as_ref();
-        let handover = handover.filter(|handover| handover.reason == "Version");
+        let handover = handover.filter(|handover| handover.reason == MoveReason::Version.as_str());
         handover.map(|handover| handover.to.clone())
     };
     let now = to(new).filter(|now| to(old).as_ref() != Some(now))?;
@@ -230,10 +231,8 @@ fn of_stop(report: &Report<'_>, old: &ChainlinkNodeStatus, permit: &Permit) -> O
 }
 
 fn purpose(permit: &Permit) -> String {
-    match permit.purpose() {
-        Purpose::Rollout => String::new(),
-        purpose => format!(" ({purpose})"),
-    }
+    let reason = permit.purpose().move_reason();
+    reason.map_or_else(String::new, |reason| format!(" ({reason})"))
 }
 
 /// A switchover or drill that was asked for has ended.

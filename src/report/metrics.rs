@@ -11,7 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::conditions::CONDITIONS;
 use crate::api::{Asked, AskedState, ChainlinkNodeStatus, LastHandover, PodStatus};
-use crate::domain::Role;
+use crate::domain::{MoveReason, Role};
 use crate::plan::TWO_HOLDERS;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,19 +47,6 @@ struct NodeCondition {
     node: String,
     condition: String,
 }
-
-/// The reasons for which a lock moves, as `status.lastHandover` has them.
-const MOVES: [&str; 9] = [
-    "Failover",
-    "Version",
-    "Configuration",
-    "Move",
-    "Maintenance",
-    "Switchover",
-    "Failback",
-    "Drill",
-    "Unresponsive",
-];
 
 /// How what was asked for can end, as status has it.
 const RESULTS: [AskedState; 3] = [AskedState::Done, AskedState::Refused, AskedState::Failed];
@@ -200,8 +187,9 @@ impl Metrics {
             drop(self.switchovers.get_or_create(&labels));
             drop(self.drills.get_or_create(&labels));
         }
-        for reason in MOVES {
-            drop(self.moves.get_or_create(&moved(namespace, node, reason)));
+        for reason in MoveReason::ALL {
+            let labels = moved(namespace, node, reason.as_str());
+            drop(self.moves.get_or_create(&labels));
         }
         // It stands in the status, and is not to be gone with a restart of the operator.
         let last = status.last_handover.as_ref();
@@ -269,8 +257,9 @@ impl Metrics {
             self.switchovers.remove(&labels);
             self.drills.remove(&labels);
         }
-        for reason in MOVES {
-            self.moves.remove(&moved(&namespace, &node, reason));
+        for reason in MoveReason::ALL {
+            self.moves
+                .remove(&moved(&namespace, &node, reason.as_str()));
         }
         let labels = Node { namespace, node };
         self.gap.remove(&labels);
@@ -337,7 +326,7 @@ mod tests {
         metrics.status("chain", "mainnet", &ChainlinkNodeStatus::default());
         let text = metrics.text().unwrap();
         let labels = r#"{namespace="chain",node="mainnet""#;
-        for reason in MOVES {
+        for reason in MoveReason::ALL {
             let line =
                 format!("chainlink_operator_lock_moves_total{labels},reason=\"{reason}\"}} 0");
             assert!(text.contains(&line), "{reason}: {text}");

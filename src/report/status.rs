@@ -12,7 +12,7 @@ use crate::api::names::NODE_LABEL;
 use crate::api::{
     Asked, AskedState, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus,
 };
-use crate::domain::{Container, Exit, Pod, Revision, Role, Wanted};
+use crate::domain::{Container, Exit, MoveReason, Pod, Revision, Role, Wanted};
 use crate::plan::{Blocked, Census, Step};
 
 /// How long the last words of a container that works again are shown.
@@ -207,12 +207,17 @@ fn relocation(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus
     let active = census.active?;
     let name = &active.id.name;
     let asked = [
-        (pending(&memory.switchover), "Switchover"),
-        (pending(&memory.drill), "Drill"),
+        (pending(&memory.switchover), MoveReason::Switchover),
+        (pending(&memory.drill), MoveReason::Drill),
     ];
     for (asked, reason) in asked {
         if let Some(asked) = asked {
-            return Some(status(name, asked.to.as_deref(), reason, asked.since));
+            return Some(status(
+                name,
+                asked.to.as_deref(),
+                reason.as_str(),
+                asked.since,
+            ));
         }
     }
     None
@@ -237,9 +242,9 @@ fn rollout(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus> {
         from: from.map_or_else(|| "unknown".to_owned(), described),
         to: described(to),
         reason: if from.is_some_and(|from| from.version != to.version) {
-            "Version".to_owned()
+            MoveReason::Version.as_str().to_owned()
         } else {
-            "Configuration".to_owned()
+            MoveReason::Configuration.as_str().to_owned()
         },
         step: format!("{:?}", report.plan.progress.step),
         started_at: wanted.since,

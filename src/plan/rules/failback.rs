@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{AskedState, GoingBack, LastHandover, Memory};
-use crate::domain::{Observation, Pod};
+use crate::domain::{MoveReason, Observation, Pod};
 use crate::plan::limits::before;
 use crate::plan::places;
 use crate::plan::rules::hold;
@@ -48,13 +48,13 @@ pub fn remember(memory: &mut Memory, finished: Option<&LastHandover>, look: &Loo
         .roles
         .active
         .filter(|active| places::is_preferred(look.seen, active));
-    let failed = match finished.map(|finished| finished.reason.as_str()) {
-        Some("Failback") => {
+    let failed = match finished.and_then(|finished| MoveReason::of(&finished.reason)) {
+        Some(MoveReason::Failback) => {
             going.to = arrived.map(|active| active.id.uid.clone());
             going.at = Some(look.now);
             arrived.is_none()
         }
-        Some("Failover") => {
+        Some(MoveReason::Failover) => {
             let last = look.before.last_active.as_ref().map(|last| &last.uid);
             going.to.is_some() && going.to.as_ref() == last
         }
