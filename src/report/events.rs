@@ -2,7 +2,7 @@
 
 use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
-use crate::api::{Asked, AskedState, ChainlinkNodeStatus};
+use crate::api::{Asked, ChainlinkNodeStatus, RequestState};
 use crate::domain::{Exit, MoveReason, Pod};
 use crate::node::NodeVersion;
 use crate::plan::{Act, Cause, Permit};
@@ -241,10 +241,10 @@ fn asked(what: &'static str, old: Option<&Asked>, new: Option<&Asked>) -> Option
     if old == Some(new) {
         return None;
     }
-    let reason = format!("{what}{:?}", new.state);
+    let reason = format!("{what}{}", new.state);
     let message = new.message.as_deref().unwrap_or_default();
     Some(note(
-        new.state != AskedState::Done,
+        new.state != RequestState::Done,
         &reason,
         what,
         format!("{} {}: {message}", what.to_lowercase(), new.token),

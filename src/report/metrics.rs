@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::conditions::CONDITIONS;
-use crate::api::{Asked, AskedState, ChainlinkNodeStatus, LastHandover, PodStatus};
+use crate::api::{Asked, ChainlinkNodeStatus, LastHandover, PodStatus, RequestState};
 use crate::domain::{MoveReason, Role};
 use crate::plan::TWO_HOLDERS;
 
@@ -47,9 +47,6 @@ struct NodeCondition {
     node: String,
     condition: String,
 }
-
-/// How what was asked for can end, as status has it.
-const RESULTS: [AskedState; 3] = [AskedState::Done, AskedState::Refused, AskedState::Failed];
 
 /// All metrics of this operator.
 #[derive(Debug)]
@@ -143,11 +140,11 @@ fn moved(namespace: &str, node: &str, reason: &str) -> Move {
     }
 }
 
-fn ended(namespace: &str, node: &str, state: AskedState) -> Ended {
+fn ended(namespace: &str, node: &str, state: RequestState) -> Ended {
     Ended {
         namespace: namespace.to_owned(),
         node: node.to_owned(),
-        result: format!("{state:?}"),
+        result: state.as_str().to_owned(),
     }
 }
 
@@ -182,7 +179,7 @@ impl Metrics {
         };
         self.two_holders.get_or_create(&labels).set(i64::from(two));
         // A counter that begins with its first event shows no increase by it.
-        for result in RESULTS {
+        for result in RequestState::ends() {
             let labels = ended(namespace, node, result);
             drop(self.switchovers.get_or_create(&labels));
             drop(self.drills.get_or_create(&labels));
@@ -252,7 +249,7 @@ impl Metrics {
         for kind in CONDITIONS {
             self.conditions.remove(&condition(&namespace, &node, kind));
         }
-        for result in RESULTS {
+        for result in RequestState::ends() {
             let labels = ended(&namespace, &node, result);
             self.switchovers.remove(&labels);
             self.drills.remove(&labels);
@@ -354,7 +351,7 @@ mod tests {
         assert!(!text.contains(&gap), "{text}");
     }
 
-    fn asked(state: AskedState, ended: Option<Timestamp>) -> Asked {
+    fn asked(state: RequestState, ended: Option<Timestamp>) -> Asked {
         Asked {
             token: "t".to_owned(),
             to: None,
@@ -396,8 +393,8 @@ mod tests {
             drill: Some(drill),
             ..ChainlinkNodeStatus::default()
         };
-        let pending = with(asked(AskedState::Pending, None));
-        let skipped = with(asked(AskedState::Refused, Some(Timestamp::UNIX_EPOCH)));
+        let pending = with(asked(RequestState::Pending, None));
+        let skipped = with(asked(RequestState::Refused, Some(Timestamp::UNIX_EPOCH)));
         let nothing = ChainlinkNodeStatus::default();
         for (old, new) in [
             (&nothing, &pending),

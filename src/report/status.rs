@@ -10,7 +10,7 @@ use super::conditions::{conditions, stalled_by};
 use super::message::{message, phase};
 use crate::api::names::NODE_LABEL;
 use crate::api::{
-    Asked, AskedState, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus,
+    Asked, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus, RequestState,
 };
 use crate::domain::{Container, Exit, MoveReason, Pod, Revision, Role, Wanted};
 use crate::plan::{Blocked, Census, Step};
@@ -184,7 +184,7 @@ fn relocation(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus
     let pending = |asked: &Option<Asked>| {
         asked
             .clone()
-            .filter(|asked| asked.state == AskedState::Pending)
+            .filter(|asked| asked.state == RequestState::Pending)
     };
     let step = format!("{:?}", report.plan.progress.step);
     let status = |from: &str, to: Option<&str>, reason: &str, started_at| HandoverStatus {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{AskedState, GoingBack, LastHandover, Memory};
+use crate::api::{GoingBack, LastHandover, Memory, RequestState};
 use crate::domain::{MoveReason, Observation, Pod};
 use crate::plan::limits::before;
 use crate::plan::places;
@@ -99,7 +99,7 @@ pub fn note(memory: &mut Memory, look: &Look<'_>) {
 /// A switchover that was made since: a person has taken it in hand.
 fn moved_by_hand(known: &GoingBack, memory: &Memory) -> bool {
     let switchover = memory.switchover.as_ref();
-    let done = switchover.filter(|asked| asked.state == AskedState::Done);
+    let done = switchover.filter(|asked| asked.state == RequestState::Done);
     let ended = done.and_then(|asked| asked.ended);
     known.failed_at.is_some() && ended >= known.failed_at
 }
