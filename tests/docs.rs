@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use chainlink_operator::plan::Step;
+
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
@@ -100,14 +102,7 @@ fn every_reason_is_explained() {
             reasons.extend(words.map(str::to_owned));
         }
     }
-    let steps = text("src/plan/step.rs");
-    let steps = steps.split("pub enum Step {").nth(1).unwrap();
-    let steps = steps.split('}').next().unwrap().lines();
-    reasons.extend(
-        steps
-            .filter_map(|line| line.trim().strip_suffix(','))
-            .map(str::to_owned),
-    );
+    reasons.extend(Step::ALL.iter().map(Step::to_string));
     // A pull policy; a kind; a pod that is not in back-off is left alone without a word; and an
     // outside holder has a reason of its own.
     for silent in ["IfNotPresent", "ConfigMap", "NotInBackOff", "External"] {

@@ -7,41 +7,43 @@ use jiff::Timestamp;
 /// The reason of a handover that waits for those of other resources.
 pub const WAITING_FOR_TURN: &str = "WaitingForTurn";
 
-/// The step that the plan is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
-    /// Everything is as wanted.
-    Steady,
-    /// `replicas: 0`, and all pods are gone.
-    Hibernating,
-    /// `replicas: 0`, and pods are being stopped.
-    Ending,
-    /// A change has been seen and has to be still for a moment.
-    Settling,
-    /// The wanted configuration is being checked by a pod that is no node.
-    Validating,
-    /// A pod of the wanted revision is being made.
-    Surging,
-    /// A pod of the wanted revision has been made and does not wait for the lock yet.
-    AwaitingStandby,
-    /// The wanted image is being pulled where a standby is to be replaced in place.
-    PullingImage,
-    /// Standbys of other revisions are being replaced.
-    ReplacingStandbys,
-    /// The active is being stopped.
-    StoppingActive,
-    /// The active was stopped; the successor has not served yet.
-    AwaitingTakeover,
-    /// The active holds the lock and does not serve yet: it boots, or migrates the database.
-    Booting,
-    /// Pods beyond `replicas` are being removed.
-    Trimming,
-    /// Lost pods are being replaced, or the first ones made.
-    Restoring,
-    /// All pods wait; somebody outside holds the lock.
-    External,
-    /// Nothing is done, for the reason given.
-    Holding,
+words! {
+    /// The step that the plan is at.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Step {
+        /// Everything is as wanted.
+        Steady = "Steady",
+        /// `replicas: 0`, and all pods are gone.
+        Hibernating = "Hibernating",
+        /// `replicas: 0`, and pods are being stopped.
+        Ending = "Ending",
+        /// A change has been seen and has to be still for a moment.
+        Settling = "Settling",
+        /// The wanted configuration is being checked by a pod that is no node.
+        Validating = "Validating",
+        /// A pod of the wanted revision is being made.
+        Surging = "Surging",
+        /// A pod of the wanted revision has been made and does not wait for the lock yet.
+        AwaitingStandby = "AwaitingStandby",
+        /// The wanted image is being pulled where a standby is to be replaced in place.
+        PullingImage = "PullingImage",
+        /// Standbys of other revisions are being replaced.
+        ReplacingStandbys = "ReplacingStandbys",
+        /// The active is being stopped.
+        StoppingActive = "StoppingActive",
+        /// The active was stopped; the successor has not served yet.
+        AwaitingTakeover = "AwaitingTakeover",
+        /// The active holds the lock and does not serve yet: it boots, or migrates the database.
+        Booting = "Booting",
+        /// Pods beyond `replicas` are being removed.
+        Trimming = "Trimming",
+        /// Lost pods are being replaced, or the first ones made.
+        Restoring = "Restoring",
+        /// All pods wait; somebody outside holds the lock.
+        External = "External",
+        /// Nothing is done, for the reason given.
+        Holding = "Holding",
+    }
 }
 
 /// What the plan waits for, or what forbids it to go on.
@@ -109,6 +111,55 @@ impl Progress {
             _ if stalled || self.waits_for_turn() => Duration::from_secs(5),
             Step::StoppingActive | Step::AwaitingTakeover => Duration::from_millis(200),
             _ => Duration::from_secs(1),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::api::HandoverStatus;
+
+    fn words() -> Vec<&'static str> {
+        Step::ALL.iter().map(|step| step.as_str()).collect()
+    }
+
+    #[test]
+    fn the_words_of_the_steps_are_part_of_the_api() {
+        assert_eq!(
+            words(),
+            [
+                "Steady",
+                "Hibernating",
+                "Ending",
+                "Settling",
+                "Validating",
+                "Surging",
+                "AwaitingStandby",
+                "PullingImage",
+                "ReplacingStandbys",
+                "StoppingActive",
+                "AwaitingTakeover",
+                "Booting",
+                "Trimming",
+                "Restoring",
+                "External",
+                "Holding",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_page_of_the_resource_names_steps_that_there_are() {
+        let schema = serde_json::to_value(schemars::schema_for!(HandoverStatus)).unwrap();
+        let page = schema["properties"]["step"]["description"]
+            .as_str()
+            .unwrap();
+        let named: Vec<_> = page.split('`').skip(1).step_by(2).collect();
+        assert_eq!(named.len(), 10, "{page}");
+        for step in named {
+            assert!(words().contains(&step), "{step}");
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn conditions(
     let reason = match (&blocked, step) {
         (Some(blocked), _) => blocked.reason.clone(),
         (None, Step::External) => "HolderExternal".to_owned(),
-        (None, step) => format!("{step:?}"),
+        (None, step) => step.as_str().to_owned(),
     };
     let ready = settled && blocked.is_none();
     let contradicted = blocked.filter(|blocked| blocked.reason == "DatabaseContradicts");

@@ -186,12 +186,12 @@ fn relocation(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus
             .clone()
             .filter(|asked| asked.state == RequestState::Pending)
     };
-    let step = format!("{:?}", report.plan.progress.step);
+    let step = report.plan.progress.step.as_str();
     let status = |from: &str, to: Option<&str>, reason: &str, started_at| HandoverStatus {
         from: from.to_owned(),
         to: to.unwrap_or("another pod").to_owned(),
         reason: reason.to_owned(),
-        step: step.clone(),
+        step: step.to_owned(),
         started_at,
     };
     if let Some(stop) = memory.stopping.as_ref().filter(|stop| stop.active)
@@ -246,7 +246,7 @@ fn rollout(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus> {
         } else {
             MoveReason::Configuration.as_str().to_owned()
         },
-        step: format!("{:?}", report.plan.progress.step),
+        step: report.plan.progress.step.as_str().to_owned(),
         started_at: wanted.since,
     })
 }
