@@ -46,6 +46,29 @@ words! {
     }
 }
 
+impl Step {
+    /// Whether nothing is left to be done: what is there is what is wanted, as far as it is in our hands.
+    #[must_use]
+    pub const fn at_rest(self) -> bool {
+        match self {
+            Self::Steady | Self::Hibernating | Self::External => true,
+            Self::Ending
+            | Self::Settling
+            | Self::Validating
+            | Self::Surging
+            | Self::AwaitingStandby
+            | Self::PullingImage
+            | Self::ReplacingStandbys
+            | Self::StoppingActive
+            | Self::AwaitingTakeover
+            | Self::Booting
+            | Self::Trimming
+            | Self::Restoring
+            | Self::Holding => false,
+        }
+    }
+}
+
 /// What the plan waits for, or what forbids it to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocked {
@@ -107,7 +130,7 @@ impl Progress {
         }
         let stalled = self.blocked.as_ref().is_some_and(|blocked| blocked.stalled);
         match self.step {
-            Step::Steady | Step::Hibernating | Step::External => Duration::from_secs(15),
+            step if step.at_rest() => Duration::from_secs(15),
             _ if stalled || self.waits_for_turn() => Duration::from_secs(5),
             Step::StoppingActive | Step::AwaitingTakeover => Duration::from_millis(200),
             _ => Duration::from_secs(1),

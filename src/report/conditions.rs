@@ -39,7 +39,7 @@ pub(super) fn conditions(
     let step = report.plan.progress.step;
     let blocked = report.blocked();
     let stalled = report.stalled();
-    let settled = matches!(step, Step::Steady | Step::Hibernating | Step::External);
+    let settled = step.at_rest();
     let text = message(report, census);
     let reason = match (&blocked, step) {
         (Some(blocked), _) => blocked.reason.clone(),
