@@ -20,6 +20,9 @@
 //! works; the *holder* is whoever has the lock, also outside of this cluster; a *suspect* is a pod that worked before
 //! another took over, and still answers; the *successor* is the standby that a handover is meant for.
 
+#[macro_use]
+mod words;
+
 pub mod act;
 pub mod api;
 pub mod build;

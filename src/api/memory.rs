@@ -19,7 +19,7 @@ pub struct Asked {
     /// The pod or machine that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    pub state: AskedState,
+    pub state: RequestState,
     /// How it ended, or what it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -33,15 +33,25 @@ pub struct Asked {
     pub ended: Option<Timestamp>,
 }
 
-/// What became of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum AskedState {
-    Pending,
-    Done,
-    /// It could not be done, and the active was not stopped.
-    Refused,
-    /// The lock moved, but not to where it was to go.
-    Failed,
+words! {
+    /// What became of it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    pub enum RequestState {
+        Pending = "Pending",
+        Done = "Done",
+        /// It could not be done, and the active was not stopped.
+        Refused = "Refused",
+        /// The lock moved, but not to where it was to go.
+        Failed = "Failed",
+    }
+}
+
+impl RequestState {
+    /// The states that a request ends in.
+    pub fn ends() -> impl Iterator<Item = Self> {
+        let all = Self::ALL.iter().copied();
+        all.filter(|state| *state != Self::Pending)
+    }
 }
 
 /// What the operator must not forget.
@@ -371,4 +381,21 @@ pub struct LastActive {
     /// What it was stopped for, where that was no rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_states_of_a_request_are_part_of_the_api() {
+        let words: Vec<_> = RequestState::ALL
+            .iter()
+            .map(|state| state.as_str())
+            .collect();
+        assert_eq!(words, ["Pending", "Done", "Refused", "Failed"]);
+        let written = serde_json::to_value(RequestState::ALL).unwrap();
+        assert_eq!(written, serde_json::json!(words));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::{PodId, Reason};
+use crate::domain::{MoveReason, PodId, Reason};
 
 /// Why a pod is stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,16 +72,18 @@ pub enum Purpose {
     Unresponsive,
 }
 
-impl fmt::Display for Purpose {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Rollout => "Rollout",
-            Self::Maintenance => "Maintenance",
-            Self::Switchover => "Switchover",
-            Self::Failback => "Failback",
-            Self::Drill => "Drill",
-            Self::Unresponsive => "Unresponsive",
-        })
+impl Purpose {
+    /// The word for a move of the lock with this purpose. A rollout has none of its own: it is told by what the two pods
+    /// differ in.
+    pub const fn move_reason(self) -> Option<MoveReason> {
+        match self {
+            Self::Rollout => None,
+            Self::Maintenance => Some(MoveReason::Maintenance),
+            Self::Switchover => Some(MoveReason::Switchover),
+            Self::Failback => Some(MoveReason::Failback),
+            Self::Drill => Some(MoveReason::Drill),
+            Self::Unresponsive => Some(MoveReason::Unresponsive),
+        }
     }
 }
 

@@ -2,44 +2,70 @@
 
 use std::time::Duration;
 
-use crate::domain::Reason;
 use jiff::Timestamp;
 
-/// The step that the plan is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
-    /// Everything is as wanted.
-    Steady,
-    /// `replicas: 0`, and all pods are gone.
-    Hibernating,
-    /// `replicas: 0`, and pods are being stopped.
-    Ending,
-    /// A change has been seen and has to be still for a moment.
-    Settling,
-    /// The wanted configuration is being checked by a pod that is no node.
-    Validating,
-    /// A pod of the wanted revision is being made.
-    Surging,
-    /// A pod of the wanted revision has been made and does not wait for the lock yet.
-    AwaitingStandby,
-    /// The wanted image is being pulled where a standby is to be replaced in place.
-    PullingImage,
-    /// Standbys of other revisions are being replaced.
-    ReplacingStandbys,
-    /// The active is being stopped.
-    StoppingActive,
-    /// The active was stopped; the successor has not served yet.
-    AwaitingTakeover,
-    /// The active holds the lock and does not serve yet: it boots, or migrates the database.
-    Booting,
-    /// Pods beyond `replicas` are being removed.
-    Trimming,
-    /// Lost pods are being replaced, or the first ones made.
-    Restoring,
-    /// All pods wait; somebody outside holds the lock.
-    External,
-    /// Nothing is done, for the reason given.
-    Holding,
+use crate::domain::Reason;
+
+words! {
+    /// The step that the plan is at.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Step {
+        /// Everything is as wanted.
+        Steady = "Steady",
+        /// `replicas: 0`, and all pods are gone.
+        Hibernating = "Hibernating",
+        /// `replicas: 0`, and pods are being stopped.
+        Ending = "Ending",
+        /// A change has been seen and has to be still for a moment.
+        Settling = "Settling",
+        /// The wanted configuration is being checked by a pod that is no node.
+        Validating = "Validating",
+        /// A pod of the wanted revision is being made.
+        Surging = "Surging",
+        /// A pod of the wanted revision has been made and does not wait for the lock yet.
+        AwaitingStandby = "AwaitingStandby",
+        /// The wanted image is being pulled where a standby is to be replaced in place.
+        PullingImage = "PullingImage",
+        /// Standbys of other revisions are being replaced.
+        ReplacingStandbys = "ReplacingStandbys",
+        /// The active is being stopped.
+        StoppingActive = "StoppingActive",
+        /// The active was stopped; the successor has not served yet.
+        AwaitingTakeover = "AwaitingTakeover",
+        /// The active holds the lock and does not serve yet: it boots, or migrates the database.
+        Booting = "Booting",
+        /// Pods beyond `replicas` are being removed.
+        Trimming = "Trimming",
+        /// Lost pods are being replaced, or the first ones made.
+        Restoring = "Restoring",
+        /// All pods wait; somebody outside holds the lock.
+        External = "External",
+        /// Nothing is done, for the reason given.
+        Holding = "Holding",
+    }
+}
+
+impl Step {
+    /// Whether nothing is left to be done: what is there is what is wanted, as far as it is in our hands.
+    #[must_use]
+    pub const fn at_rest(self) -> bool {
+        match self {
+            Self::Steady | Self::Hibernating | Self::External => true,
+            Self::Ending
+            | Self::Settling
+            | Self::Validating
+            | Self::Surging
+            | Self::AwaitingStandby
+            | Self::PullingImage
+            | Self::ReplacingStandbys
+            | Self::StoppingActive
+            | Self::AwaitingTakeover
+            | Self::Booting
+            | Self::Trimming
+            | Self::Restoring
+            | Self::Holding => false,
+        }
+    }
 }
 
 /// What the plan waits for, or what forbids it to go on.
@@ -102,10 +128,59 @@ impl Progress {
         }
         let stalled = self.blocked.as_ref().is_some_and(|blocked| blocked.stalled);
         match self.step {
-            Step::Steady | Step::Hibernating | Step::External => Duration::from_secs(15),
+            step if step.at_rest() => Duration::from_secs(15),
             _ if stalled || self.waits_for_turn() => Duration::from_secs(5),
             Step::StoppingActive | Step::AwaitingTakeover => Duration::from_millis(200),
             _ => Duration::from_secs(1),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::api::HandoverStatus;
+
+    fn words() -> Vec<&'static str> {
+        Step::ALL.iter().map(|step| step.as_str()).collect()
+    }
+
+    #[test]
+    fn the_words_of_the_steps_are_part_of_the_api() {
+        assert_eq!(
+            words(),
+            [
+                "Steady",
+                "Hibernating",
+                "Ending",
+                "Settling",
+                "Validating",
+                "Surging",
+                "AwaitingStandby",
+                "PullingImage",
+                "ReplacingStandbys",
+                "StoppingActive",
+                "AwaitingTakeover",
+                "Booting",
+                "Trimming",
+                "Restoring",
+                "External",
+                "Holding",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_page_of_the_resource_names_steps_that_there_are() {
+        let schema = serde_json::to_value(schemars::schema_for!(HandoverStatus)).unwrap();
+        let page = schema["properties"]["step"]["description"]
+            .as_str()
+            .unwrap();
+        let named: Vec<_> = page.split('`').skip(1).step_by(2).collect();
+        assert_eq!(named.len(), 10, "{page}");
+        for step in named {
+            assert!(words().contains(&step), "{step}");
         }
     }
 }

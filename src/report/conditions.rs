@@ -39,12 +39,12 @@ pub(super) fn conditions(
     let step = report.plan.progress.step;
     let blocked = report.blocked();
     let stalled = report.stalled();
-    let settled = matches!(step, Step::Steady | Step::Hibernating | Step::External);
+    let settled = step.at_rest();
     let text = message(report, census);
     let reason = match (&blocked, step) {
         (Some(blocked), _) => blocked.reason.to_string(),
         (None, Step::External) => Reason::HolderExternal.to_string(),
-        (None, step) => format!("{step:?}"),
+        (None, step) => step.to_string(),
     };
     let ready = settled && blocked.is_none();
     let contradicted = blocked.filter(|blocked| blocked.reason == Reason::DatabaseContradicts);

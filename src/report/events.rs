@@ -2,10 +2,10 @@
 
 use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
-use crate::api::{Asked, AskedState, ChainlinkNodeStatus};
-use crate::domain::{Exit, Pod, Reason};
+use crate::api::{Asked, ChainlinkNodeStatus, RequestState};
+use crate::domain::{Exit, MoveReason, Pod, Reason};
 use crate::node::NodeVersion;
-use crate::plan::{Act, Cause, Permit, Purpose};
+use crate::plan::{Act, Cause, Permit};
 
 /// One event, without its addressee.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,13 +66,14 @@ pub fn notes(
             .as_ref()
             .map(|gap| format!(", {gap} without an active"))
             .unwrap_or_default();
-        let (reason, verb) = if done.reason == "Failover" {
+        let failover = MoveReason::of(&done.reason) == Some(MoveReason::Failover);
+        let (reason, verb) = if failover {
             (Reason::FailedOver, "took over after the end of")
         } else {
             (Reason::HandedOver, "took over from")
         };
         notes.push(note(
-            reason == Reason::FailedOver,
+            failover,
             reason,
             "Handover",
             format!("{} {verb} {}{gap}", done.to, done.from),
@@ -113,7 +114,7 @@ fn without_backup(
     let why = report.backup_off?;
     let to = |status: &ChainlinkNodeStatus| {
         let handover = status.handover.as_ref();
-        let handover = handover.filter(|handover| handover.reason == "Version");
+        let handover = handover.filter(|handover| handover.reason == MoveReason::Version.as_str());
         handover.map(|handover| handover.to.clone())
     };
     let now = to(new).filter(|now| to(old).as_ref() != Some(now))?;
@@ -239,10 +240,8 @@ fn of_stop(report: &Report<'_>, old: &ChainlinkNodeStatus, permit: &Permit) -> O
 }
 
 fn purpose(permit: &Permit) -> String {
-    match permit.purpose() {
-        Purpose::Rollout => String::new(),
-        purpose => format!(" ({purpose})"),
-    }
+    let reason = permit.purpose().move_reason();
+    reason.map_or_else(String::new, |reason| format!(" ({reason})"))
 }
 
 /// A switchover or drill that was asked for has ended: done, refused, or failed, in this order of its reasons.
@@ -258,14 +257,14 @@ fn asked(
     }
     let [done, refused, failed] = reasons;
     let reason = match new.state {
-        AskedState::Done => done,
-        AskedState::Refused => refused,
-        AskedState::Failed => failed,
-        AskedState::Pending => return None,
+        RequestState::Done => done,
+        RequestState::Refused => refused,
+        RequestState::Failed => failed,
+        RequestState::Pending => return None,
     };
     let message = new.message.as_deref().unwrap_or_default();
     Some(note(
-        new.state != AskedState::Done,
+        new.state != RequestState::Done,
         reason,
         what,
         format!("{} {}: {message}", what.to_lowercase(), new.token),

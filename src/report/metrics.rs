@@ -10,8 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::conditions::CONDITIONS;
-use crate::api::{Asked, AskedState, ChainlinkNodeStatus, LastHandover};
-use crate::domain::Reason;
+use crate::api::{Asked, ChainlinkNodeStatus, LastHandover, PodStatus, RequestState};
+use crate::domain::{MoveReason, Reason, Role};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Node {
@@ -46,28 +46,6 @@ struct NodeCondition {
     node: String,
     condition: String,
 }
-
-/// Roles that a pod can have in status: a role that no pod has any more counts zero.
-const ROLES: [&str; 10] = [
-    "Active", "Standby", "Starting", "Pending", "Stopping", "Suspect", "Failing", "Unknown",
-    "Foreign", "Ended",
-];
-
-/// The reasons for which a lock moves, as `status.lastHandover` has them.
-const MOVES: [&str; 9] = [
-    "Failover",
-    "Version",
-    "Configuration",
-    "Move",
-    "Maintenance",
-    "Switchover",
-    "Failback",
-    "Drill",
-    "Unresponsive",
-];
-
-/// How what was asked for can end, as status has it.
-const RESULTS: [AskedState; 3] = [AskedState::Done, AskedState::Refused, AskedState::Failed];
 
 /// All metrics of this operator.
 #[derive(Debug)]
@@ -161,23 +139,25 @@ fn moved(namespace: &str, node: &str, reason: &str) -> Move {
     }
 }
 
-fn ended(namespace: &str, node: &str, state: AskedState) -> Ended {
+fn ended(namespace: &str, node: &str, state: RequestState) -> Ended {
     Ended {
         namespace: namespace.to_owned(),
         node: node.to_owned(),
-        result: format!("{state:?}"),
+        result: state.as_str().to_owned(),
     }
 }
 
 impl Metrics {
     /// Takes over what a status says.
     pub fn status(&self, namespace: &str, node: &str, status: &ChainlinkNodeStatus) {
-        for role in ROLES {
-            let count = status.pods.iter().filter(|pod| pod.role == role).count();
+        // A role that no pod has any more counts zero.
+        for role in Role::ALL {
+            let has = |pod: &&PodStatus| pod.role == role.as_str();
+            let count = status.pods.iter().filter(has).count();
             let labels = PodRole {
                 namespace: namespace.to_owned(),
                 node: node.to_owned(),
-                role: role.to_owned(),
+                role: role.as_str().to_owned(),
             };
             self.pods
                 .get_or_create(&labels)
@@ -198,13 +178,14 @@ impl Metrics {
         };
         self.two_holders.get_or_create(&labels).set(i64::from(two));
         // A counter that begins with its first event shows no increase by it.
-        for result in RESULTS {
+        for result in RequestState::ends() {
             let labels = ended(namespace, node, result);
             drop(self.switchovers.get_or_create(&labels));
             drop(self.drills.get_or_create(&labels));
         }
-        for reason in MOVES {
-            drop(self.moves.get_or_create(&moved(namespace, node, reason)));
+        for reason in MoveReason::ALL {
+            let labels = moved(namespace, node, reason.as_str());
+            drop(self.moves.get_or_create(&labels));
         }
         // It stands in the status, and is not to be gone with a restart of the operator.
         let last = status.last_handover.as_ref();
@@ -256,24 +237,25 @@ impl Metrics {
     /// Forgets a resource that is gone.
     pub fn forget(&self, namespace: &str, node: &str) {
         let (namespace, node) = (namespace.to_owned(), node.to_owned());
-        for role in ROLES {
+        for role in Role::ALL {
             let labels = PodRole {
                 namespace: namespace.clone(),
                 node: node.clone(),
-                role: role.to_owned(),
+                role: role.as_str().to_owned(),
             };
             self.pods.remove(&labels);
         }
         for kind in CONDITIONS {
             self.conditions.remove(&condition(&namespace, &node, kind));
         }
-        for result in RESULTS {
+        for result in RequestState::ends() {
             let labels = ended(&namespace, &node, result);
             self.switchovers.remove(&labels);
             self.drills.remove(&labels);
         }
-        for reason in MOVES {
-            self.moves.remove(&moved(&namespace, &node, reason));
+        for reason in MoveReason::ALL {
+            self.moves
+                .remove(&moved(&namespace, &node, reason.as_str()));
         }
         let labels = Node { namespace, node };
         self.gap.remove(&labels);
@@ -340,7 +322,7 @@ mod tests {
         metrics.status("chain", "mainnet", &ChainlinkNodeStatus::default());
         let text = metrics.text().unwrap();
         let labels = r#"{namespace="chain",node="mainnet""#;
-        for reason in MOVES {
+        for reason in MoveReason::ALL {
             let line =
                 format!("chainlink_operator_lock_moves_total{labels},reason=\"{reason}\"}} 0");
             assert!(text.contains(&line), "{reason}: {text}");
@@ -368,7 +350,7 @@ mod tests {
         assert!(!text.contains(&gap), "{text}");
     }
 
-    fn asked(state: AskedState, ended: Option<Timestamp>) -> Asked {
+    fn asked(state: RequestState, ended: Option<Timestamp>) -> Asked {
         Asked {
             token: "t".to_owned(),
             to: None,
@@ -410,8 +392,8 @@ mod tests {
             drill: Some(drill),
             ..ChainlinkNodeStatus::default()
         };
-        let pending = with(asked(AskedState::Pending, None));
-        let skipped = with(asked(AskedState::Refused, Some(Timestamp::UNIX_EPOCH)));
+        let pending = with(asked(RequestState::Pending, None));
+        let skipped = with(asked(RequestState::Refused, Some(Timestamp::UNIX_EPOCH)));
         let nothing = ChainlinkNodeStatus::default();
         for (old, new) in [
             (&nothing, &pending),

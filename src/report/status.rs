@@ -10,9 +10,9 @@ use super::conditions::{conditions, stalled_by};
 use super::message::{message, phase};
 use crate::api::names::NODE_LABEL;
 use crate::api::{
-    Asked, AskedState, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus,
+    Asked, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus, RequestState,
 };
-use crate::domain::{Container, Exit, Pod, Revision, Wanted};
+use crate::domain::{Container, Exit, MoveReason, Pod, Revision, Role, Wanted};
 use crate::plan::{Blocked, Census, Step};
 
 /// How long the last words of a container that works again are shown.
@@ -90,28 +90,28 @@ fn standbys_wanted(replicas: usize, external: bool) -> usize {
     }
 }
 
-/// The part a pod plays, in one word.
-fn role(pod: &Pod, census: &Census<'_>) -> &'static str {
+/// The part a pod plays.
+fn role(pod: &Pod, census: &Census<'_>) -> Role {
     let is = |list: &[&Pod]| list.iter().any(|other| other.id == pod.id);
     if pod.ended() {
-        "Ended"
+        Role::Ended
     } else if census.is_foreign(pod) {
-        "Foreign"
+        Role::Foreign
     } else if pod.deleted {
-        "Stopping"
+        Role::Stopping
     } else if census.is_active(pod) {
-        "Active"
+        Role::Active
     } else if census.is_suspect(pod) {
-        "Suspect"
+        Role::Suspect
     } else if is(&census.lost) || census.holds(pod) {
-        "Unknown"
+        Role::Unknown
     } else if is(&census.waiting) {
-        "Standby"
+        Role::Standby
     } else {
         match &pod.container {
-            Container::Down { .. } => "Failing",
-            Container::NotStarted { .. } => "Pending",
-            _ => "Starting",
+            Container::Down { .. } => Role::Failing,
+            Container::NotStarted { .. } => Role::Pending,
+            _ => Role::Starting,
         }
     }
 }
@@ -152,7 +152,7 @@ fn pod_status(pod: &Pod, census: &Census<'_>, now: Timestamp) -> PodStatus {
     PodStatus {
         name: pod.id.name.clone(),
         uid: pod.id.uid.clone(),
-        role: role(pod, census).to_owned(),
+        role: role(pod, census).as_str().to_owned(),
         version: pod
             .revision
             .as_ref()
@@ -184,14 +184,14 @@ fn relocation(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus
     let pending = |asked: &Option<Asked>| {
         asked
             .clone()
-            .filter(|asked| asked.state == AskedState::Pending)
+            .filter(|asked| asked.state == RequestState::Pending)
     };
-    let step = format!("{:?}", report.plan.progress.step);
+    let step = report.plan.progress.step.as_str();
     let status = |from: &str, to: Option<&str>, reason: &str, started_at| HandoverStatus {
         from: from.to_owned(),
         to: to.unwrap_or("another pod").to_owned(),
         reason: reason.to_owned(),
-        step: step.clone(),
+        step: step.to_owned(),
         started_at,
     };
     if let Some(stop) = memory.stopping.as_ref().filter(|stop| stop.active)
@@ -207,12 +207,17 @@ fn relocation(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus
     let active = census.active?;
     let name = &active.id.name;
     let asked = [
-        (pending(&memory.switchover), "Switchover"),
-        (pending(&memory.drill), "Drill"),
+        (pending(&memory.switchover), MoveReason::Switchover),
+        (pending(&memory.drill), MoveReason::Drill),
     ];
     for (asked, reason) in asked {
         if let Some(asked) = asked {
-            return Some(status(name, asked.to.as_deref(), reason, asked.since));
+            return Some(status(
+                name,
+                asked.to.as_deref(),
+                reason.as_str(),
+                asked.since,
+            ));
         }
     }
     None
@@ -237,11 +242,11 @@ fn rollout(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus> {
         from: from.map_or_else(|| "unknown".to_owned(), described),
         to: described(to),
         reason: if from.is_some_and(|from| from.version != to.version) {
-            "Version".to_owned()
+            MoveReason::Version.as_str().to_owned()
         } else {
-            "Configuration".to_owned()
+            MoveReason::Configuration.as_str().to_owned()
         },
-        step: format!("{:?}", report.plan.progress.step),
+        step: report.plan.progress.step.as_str().to_owned(),
         started_at: wanted.since,
     })
 }

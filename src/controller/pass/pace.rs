@@ -80,10 +80,7 @@ impl Pass<'_> {
 }
 
 pub(super) fn is_busy(plan: &Plan) -> bool {
-    !matches!(
-        plan.progress.step,
-        Step::Steady | Step::Hibernating | Step::External
-    )
+    !plan.progress.step.at_rest()
 }
 
 /// Whether the lock moves, or is about to.

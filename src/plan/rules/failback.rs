@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{AskedState, GoingBack, LastHandover, Memory};
-use crate::domain::{Observation, Pod};
+use crate::api::{GoingBack, LastHandover, Memory, RequestState};
+use crate::domain::{MoveReason, Observation, Pod};
 use crate::plan::limits::before;
 use crate::plan::places;
 use crate::plan::rules::hold;
@@ -48,13 +48,13 @@ pub fn remember(memory: &mut Memory, finished: Option<&LastHandover>, look: &Loo
         .roles
         .active
         .filter(|active| places::is_preferred(look.seen, active));
-    let failed = match finished.map(|finished| finished.reason.as_str()) {
-        Some("Failback") => {
+    let failed = match finished.and_then(|finished| MoveReason::of(&finished.reason)) {
+        Some(MoveReason::Failback) => {
             going.to = arrived.map(|active| active.id.uid.clone());
             going.at = Some(look.now);
             arrived.is_none()
         }
-        Some("Failover") => {
+        Some(MoveReason::Failover) => {
             let last = look.before.last_active.as_ref().map(|last| &last.uid);
             going.to.is_some() && going.to.as_ref() == last
         }
@@ -99,7 +99,7 @@ pub fn note(memory: &mut Memory, look: &Look<'_>) {
 /// A switchover that was made since: a person has taken it in hand.
 fn moved_by_hand(known: &GoingBack, memory: &Memory) -> bool {
     let switchover = memory.switchover.as_ref();
-    let done = switchover.filter(|asked| asked.state == AskedState::Done);
+    let done = switchover.filter(|asked| asked.state == RequestState::Done);
     let ended = done.and_then(|asked| asked.ended);
     known.failed_at.is_some() && ended >= known.failed_at
 }

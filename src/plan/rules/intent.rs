@@ -2,7 +2,6 @@
 
 use crate::api::{Creation, Memory, Stop, WantedRevision};
 use crate::domain::Wanted;
-use crate::plan::cause::Purpose;
 use crate::plan::decision::{Decision, NewPod};
 use crate::plan::guard;
 use crate::plan::guard::Permit;
@@ -100,7 +99,10 @@ pub fn intend_stop(memory: &mut Memory, permit: &Permit, look: &Look<'_>) {
         successor: permit.successor().map(|pod| pod.name.clone()),
         to: permit.to().map(str::to_owned),
         reason: permit.cause().to_string(),
-        purpose: (permit.purpose() != Purpose::Rollout).then(|| permit.purpose().to_string()),
+        purpose: permit
+            .purpose()
+            .move_reason()
+            .map(|reason| reason.as_str().to_owned()),
         at: look.now,
         over: false,
     });

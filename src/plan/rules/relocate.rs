@@ -2,7 +2,7 @@
 //! emptied, somebody asked for it, it belongs elsewhere, it does not answer, or the handover is rehearsed.
 
 use crate::api::names::PREFERRED;
-use crate::api::{Asked, AskedState};
+use crate::api::{Asked, RequestState};
 use crate::domain::{Pod, Reason, Revision};
 use crate::plan::cause::{Cause, Purpose};
 use crate::plan::decision::{Decision, Note};
@@ -125,7 +125,7 @@ fn wish<'a>(view: &View<'a>, active: &Pod) -> Option<Wish<'a>> {
     let pending = |asked: &'a Option<Asked>| {
         asked
             .as_ref()
-            .filter(|asked| asked.state == AskedState::Pending)
+            .filter(|asked| asked.state == RequestState::Pending)
     };
     if let Some(asked) = pending(&view.memory.switchover) {
         return wish(Purpose::Switchover, asked.to.as_deref());

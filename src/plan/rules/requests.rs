@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::api::{Asked, AskedState, Memory};
+use crate::api::{Asked, Memory, RequestState};
 use crate::plan::cause::Purpose;
 use crate::plan::decision::{Decision, Note};
 use crate::plan::limits::before;
@@ -78,7 +78,7 @@ fn begin(token: String, to: Option<String>, look: &Look<'_>) -> Asked {
     Asked {
         token,
         to,
-        state: AskedState::Pending,
+        state: RequestState::Pending,
         message: None,
         since: look.now,
         from: look.roles.active.map(|active| active.id.uid.clone()),
@@ -105,7 +105,7 @@ fn take_up_switchover(known: &mut Option<Asked>, memory: &mut Memory, look: &Loo
             if let Some(old) = known.as_mut().filter(|old| is_pending(old)) {
                 end(
                     old,
-                    AskedState::Refused,
+                    RequestState::Refused,
                     "the annotation was removed",
                     look.now,
                 );
@@ -121,7 +121,7 @@ fn take_up_drill(known: &mut Option<Asked>, memory: &mut Memory, look: &Look<'_>
         if let Some(old) = known.as_mut().filter(|old| is_pending(old)) {
             end(
                 old,
-                AskedState::Refused,
+                RequestState::Refused,
                 "spec.drill was removed, or a schedule can't be read",
                 look.now,
             );
@@ -150,12 +150,12 @@ fn take_up_drill(known: &mut Option<Asked>, memory: &mut Memory, look: &Look<'_>
     if due <= before(look.now, MISSED) {
         end(
             &mut drill,
-            AskedState::Refused,
+            RequestState::Refused,
             "skipped: the operator was away at that time",
             look.now,
         );
     } else if let Some(why) = not_redundant(look) {
-        end(&mut drill, AskedState::Refused, &why, look.now);
+        end(&mut drill, RequestState::Refused, &why, look.now);
     }
     *known = Some(drill);
 }
@@ -171,10 +171,10 @@ fn not_redundant(look: &Look<'_>) -> Option<String> {
 }
 
 fn is_pending(asked: &Asked) -> bool {
-    asked.state == AskedState::Pending
+    asked.state == RequestState::Pending
 }
 
-fn end(asked: &mut Asked, state: AskedState, message: &str, now: Timestamp) {
+fn end(asked: &mut Asked, state: RequestState, message: &str, now: Timestamp) {
     asked.state = state;
     asked.message = Some(message.to_owned());
     asked.ended = Some(now);
@@ -190,7 +190,7 @@ fn follow(asked: &mut Asked, memory: &Memory, look: &Look<'_>) {
         if !moving && !look.roles.order_unknown {
             end(
                 asked,
-                AskedState::Refused,
+                RequestState::Refused,
                 "no pod of ours is active",
                 look.now,
             );
@@ -204,25 +204,25 @@ fn follow(asked: &mut Asked, memory: &Memory, look: &Look<'_>) {
         if asked.to.is_some() && there {
             end(
                 asked,
-                AskedState::Done,
+                RequestState::Done,
                 &format!("{name} is active there already"),
                 look.now,
             );
         } else if asked.since <= before(look.now, look.seen.intent.standby_timeout) {
             let message = "it could not be made within handover.standbyTimeout, and the active was not stopped";
-            end(asked, AskedState::Refused, message, look.now);
+            end(asked, RequestState::Refused, message, look.now);
         }
     } else if there {
         end(
             asked,
-            AskedState::Done,
+            RequestState::Done,
             &format!("{name} is active"),
             look.now,
         );
     } else {
         end(
             asked,
-            AskedState::Failed,
+            RequestState::Failed,
             &format!("{name} took over instead"),
             look.now,
         );
@@ -237,7 +237,7 @@ pub fn refused(memory: &mut Memory, purpose: Purpose, why: &str, look: &Look<'_>
         Purpose::Rollout | Purpose::Maintenance | Purpose::Failback | Purpose::Unresponsive => None,
     };
     if let Some(asked) = asked.filter(|asked| is_pending(asked)) {
-        end(asked, AskedState::Refused, why, look.now);
+        end(asked, RequestState::Refused, why, look.now);
     }
 }
 
@@ -253,7 +253,7 @@ pub fn refuse_all(view: &View<'_>) -> Option<Decision> {
     }
     let pending = |asked: &Option<Asked>| {
         let state = asked.as_ref().map(|asked| asked.state);
-        state == Some(AskedState::Pending)
+        state == Some(RequestState::Pending)
     };
     let purpose = if pending(&view.memory.switchover) {
         Purpose::Switchover

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::api::{LastActive, LastHandover, Memory, Stop};
-use crate::domain::{Container, Pod};
+use crate::domain::{Container, MoveReason, Pod};
 use crate::plan::decision::Decision;
 use crate::plan::view::{Look, View};
 use crate::plan::{guard, moves};
@@ -66,10 +66,14 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) -> Option<LastHandover> {
         last.version == version,
         last.revision == revision,
     ) {
-        (false, ..) => "Failover",
-        (true, false, _) => "Version",
-        (true, true, false) => "Configuration",
-        (true, true, true) => last.purpose.as_deref().unwrap_or("Move"),
+        (false, ..) => MoveReason::Failover.as_str(),
+        (true, false, _) => MoveReason::Version.as_str(),
+        (true, true, false) => MoveReason::Configuration.as_str(),
+        // As it is noted: an operator of another version may have purposes that this one does not know.
+        (true, true, true) => {
+            let purpose = last.purpose.as_deref();
+            purpose.unwrap_or(MoveReason::Move.as_str())
+        }
     };
     Some(LastHandover {
         from: format!("{} ({})", last.pod, last.version),

@@ -2,7 +2,7 @@
 
 use super::relocation::{pair, told};
 use super::world::{World, nothing, v1};
-use crate::api::{AskedState, Schedule};
+use crate::api::{RequestState, Schedule};
 
 #[test]
 fn a_drill_is_a_handover_at_its_time_and_only_once() {
@@ -14,7 +14,7 @@ fn a_drill_is_a_handover_at_its_time_and_only_once() {
         world.later(600);
     }
     world.carry_on();
-    assert_eq!(told(world.memory.drill.as_ref()).0, AskedState::Done);
+    assert_eq!(told(world.memory.drill.as_ref()).0, RequestState::Done);
     world.later(3600);
     world.carry_on();
     assert_eq!(world.handovers, 1);
@@ -35,7 +35,7 @@ fn a_drill_without_full_redundancy_is_skipped_with_a_reason() {
     assert_eq!(
         told(world.memory.drill.as_ref()),
         (
-            AskedState::Refused,
+            RequestState::Refused,
             "skipped: 1 of 2 standbys wait for the lock".to_owned()
         )
     );
@@ -50,7 +50,7 @@ fn a_drill_that_was_missed_is_not_made_up_for() {
     let midnight = "2026-02-01T14:30:00Z".parse().unwrap();
     world.now = midnight;
     assert_eq!(world.obey(), nothing());
-    assert_eq!(told(world.memory.drill.as_ref()).0, AskedState::Refused);
+    assert_eq!(told(world.memory.drill.as_ref()).0, RequestState::Refused);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_drill_without_a_standby_says_what_it_needs() {
     world.later(60);
     assert_eq!(world.obey(), nothing());
     let (state, message) = told(world.memory.drill.as_ref());
-    assert_eq!(state, AskedState::Refused);
+    assert_eq!(state, RequestState::Refused);
     assert!(message.contains("replicas"), "{message}");
     assert!(!message.contains("0 of 0"), "{message}");
 }

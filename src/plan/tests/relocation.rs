@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::world::{World, blocked, nothing, v1, v2};
-use crate::api::{Asked, AskedState};
+use crate::api::{Asked, RequestState};
 use crate::domain::{Machine, Switchover};
 use crate::plan::{Act, Step};
 
@@ -31,7 +31,7 @@ impl World {
         });
     }
 
-    pub(super) fn asked(&self) -> (AskedState, String) {
+    pub(super) fn asked(&self) -> (RequestState, String) {
         told(self.memory.switchover.as_ref())
     }
 
@@ -48,7 +48,7 @@ impl World {
     }
 }
 
-pub(super) fn told(asked: Option<&Asked>) -> (AskedState, String) {
+pub(super) fn told(asked: Option<&Asked>) -> (RequestState, String) {
     let asked = asked.unwrap();
     (asked.state, asked.message.clone().unwrap_or_default())
 }
@@ -281,7 +281,10 @@ fn a_switchover_goes_to_a_standby_and_the_same_token_never_acts_twice() {
     world.takes("b");
     assert_eq!(world.remember().finished.unwrap().reason, "Switchover");
     world.carry_on();
-    assert_eq!(world.asked(), (AskedState::Done, "b is active".to_owned()));
+    assert_eq!(
+        world.asked(),
+        (RequestState::Done, "b is active".to_owned())
+    );
     world.later(86_400);
     world.carry_on();
     assert_eq!(world.handovers, 1);
@@ -305,7 +308,10 @@ fn a_switchover_to_a_pod_stops_those_first_that_could_win_instead() {
     world.gone("a");
     world.takes("c");
     world.carry_on();
-    assert_eq!(world.asked(), (AskedState::Done, "c is active".to_owned()));
+    assert_eq!(
+        world.asked(),
+        (RequestState::Done, "c is active".to_owned())
+    );
     assert_eq!(world.pods.len(), 3, "they came back");
 }
 
@@ -329,7 +335,7 @@ fn a_switchover_without_a_standby_is_refused_and_nothing_is_stopped() {
         world.ask("1", to);
         assert_eq!(world.obey(), nothing());
         let (state, message) = world.asked();
-        assert_eq!(state, AskedState::Refused);
+        assert_eq!(state, RequestState::Refused);
         assert!(message.contains(says), "{message}");
         // It is not done later either.
         world.carry_on();
@@ -338,7 +344,7 @@ fn a_switchover_without_a_standby_is_refused_and_nothing_is_stopped() {
     let mut world = World::with(1).active("a", &v1()).at_rest();
     world.ask("1", None);
     assert_eq!(world.obey(), nothing());
-    assert_eq!(world.asked().0, AskedState::Refused);
+    assert_eq!(world.asked().0, RequestState::Refused);
 }
 
 #[test]
@@ -348,7 +354,7 @@ fn a_switchover_in_the_middle_of_a_rollout_is_refused() {
     world.ask("1", None);
     assert_eq!(world.obey(), nothing());
     let (state, message) = world.asked();
-    assert_eq!(state, AskedState::Refused);
+    assert_eq!(state, RequestState::Refused);
     assert!(message.contains("rollout"), "{message}");
     world.carry_on();
     assert_eq!(world.handovers, 1, "that of the rollout");
@@ -369,7 +375,7 @@ fn a_switchover_that_another_pod_won_has_failed() {
     world.obey();
     assert_eq!(
         world.asked(),
-        (AskedState::Failed, "c took over instead".to_owned())
+        (RequestState::Failed, "c took over instead".to_owned())
     );
 }
 
@@ -385,7 +391,7 @@ fn an_operator_that_crashes_in_the_middle_of_a_switchover_finishes_it_once() {
     world.takes("b");
     world.carry_on();
     assert_eq!(world.handovers, 1);
-    assert_eq!(world.asked().0, AskedState::Done);
+    assert_eq!(world.asked().0, RequestState::Done);
 }
 
 fn trio() -> World {
@@ -476,7 +482,10 @@ fn a_switchover_whose_annotation_goes_after_the_stop_is_still_told_as_done() {
     world.gone("a");
     world.takes("b");
     world.carry_on();
-    assert_eq!(world.asked(), (AskedState::Done, "b is active".to_owned()));
+    assert_eq!(
+        world.asked(),
+        (RequestState::Done, "b is active".to_owned())
+    );
     assert_eq!(world.handovers, 1);
 }
 
@@ -488,7 +497,7 @@ fn a_switchover_that_is_asked_for_in_the_middle_of_another_comes_after_it() {
     world.ask("2", None);
     world.carry_on();
     assert_eq!(world.handovers, 2);
-    assert_eq!(world.asked().0, AskedState::Done);
+    assert_eq!(world.asked().0, RequestState::Done);
 }
 
 #[test]
@@ -498,7 +507,7 @@ fn a_refusal_says_why_those_that_wait_are_none_to_go_to() {
     world.ask("1", Some("c"));
     world.remember();
     let (state, message) = world.asked();
-    assert_eq!(state, AskedState::Refused);
+    assert_eq!(state, RequestState::Refused);
     assert!(
         message.contains("c on machine-c, which is being emptied"),
         "{message}"
@@ -514,7 +523,7 @@ fn a_switchover_in_vain_says_that_the_active_was_not_stopped() {
     world.later(601);
     world.obey();
     let (state, message) = world.asked();
-    assert_eq!(state, AskedState::Refused);
+    assert_eq!(state, RequestState::Refused);
     assert!(message.contains("the active was not stopped"), "{message}");
 }
 

@@ -1,7 +1,7 @@
 //! Moves of place: drained machines, switchovers, fail-backs, drills.
 
 use anyhow::{Context, Result, ensure};
-use chainlink_operator::api::{AskedState, ChainlinkNodeStatus};
+use chainlink_operator::api::{ChainlinkNodeStatus, RequestState};
 use e2e::explain::explain;
 use e2e::machine::{Cordoned, NODES};
 use e2e::timeline::Timeline;
@@ -270,7 +270,7 @@ async fn asked(world: &World, token: &str) -> Result<ChainlinkNodeStatus> {
         .await
 }
 
-fn state(status: &ChainlinkNodeStatus) -> (Option<AskedState>, String) {
+fn state(status: &ChainlinkNodeStatus) -> (Option<RequestState>, String) {
     let asked = status.switchover.clone();
     let message = asked.as_ref().and_then(|asked| asked.message.clone());
     (asked.map(|asked| asked.state), message.unwrap_or_default())
@@ -285,7 +285,7 @@ async fn a_switchover_goes_forth_to_a_named_pod_and_back_and_acts_once() -> Resu
         world.annotate("node", SWITCHOVER, "nobody").await?;
         let status = asked(world, "nobody").await?;
         ensure!(
-            state(&status).0 == Some(AskedState::Refused),
+            state(&status).0 == Some(RequestState::Refused),
             "{:?}",
             state(&status)
         );
@@ -299,7 +299,7 @@ async fn a_switchover_goes_forth_to_a_named_pod_and_back_and_acts_once() -> Resu
         world.annotate("node", SWITCHOVER, "forth").await?;
         let status = asked(world, "forth").await?;
         ensure!(
-            state(&status).0 == Some(AskedState::Done),
+            state(&status).0 == Some(RequestState::Done),
             "{:?}",
             state(&status)
         );
@@ -318,7 +318,7 @@ async fn a_switchover_goes_forth_to_a_named_pod_and_back_and_acts_once() -> Resu
         world.annotate("node", SWITCHOVER, "back").await?;
         let status = asked(world, "back").await?;
         let (there, machine) = active_of(&world.until_running("node", "2.18.0", 3).await?)?;
-        if state(&status).0 == Some(AskedState::Done) {
+        if state(&status).0 == Some(RequestState::Done) {
             ensure!(
                 machine == first_machine && there != first,
                 "{there} on {machine}"
@@ -326,7 +326,7 @@ async fn a_switchover_goes_forth_to_a_named_pod_and_back_and_acts_once() -> Resu
         } else {
             // Kubernetes may have placed the new pods elsewhere.
             let (state, message) = state(&status);
-            ensure!(state == Some(AskedState::Refused), "{state:?}");
+            ensure!(state == Some(RequestState::Refused), "{state:?}");
             ensure!(message.contains(&first_machine), "{message}");
         }
         // The same token again, as a GitOps tool applies it.
@@ -386,7 +386,7 @@ async fn a_drill_hands_over_at_its_time_where_a_standby_waits() -> Result<()> {
         let status = world
             .until_status("node", "a drill was skipped", |status| {
                 let drill = status.drill.as_ref();
-                drill.is_some_and(|drill| drill.state == AskedState::Refused)
+                drill.is_some_and(|drill| drill.state == RequestState::Refused)
             })
             .await?;
         let skipped = status.drill.and_then(|drill| drill.message);
@@ -397,7 +397,7 @@ async fn a_drill_hands_over_at_its_time_where_a_standby_waits() -> Result<()> {
         let status = world
             .until_status("node", "a drill was done", |status| {
                 let drill = status.drill.as_ref();
-                drill.is_some_and(|drill| drill.state == AskedState::Done)
+                drill.is_some_and(|drill| drill.state == RequestState::Done)
             })
             .await?;
         world.change("node", json!({"drill": null})).await?;
