@@ -1,6 +1,7 @@
 //! From a spec to objects. Pure: the same input always makes the same objects, byte for byte, since
 //! the name of a revision is made from them.
 
+mod checks;
 mod container;
 mod content;
 mod errand;
@@ -12,6 +13,7 @@ mod pod;
 mod resolve;
 mod secrets;
 mod session;
+mod user_config;
 mod variables;
 
 pub use content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value};

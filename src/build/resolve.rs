@@ -1,38 +1,33 @@
 //! From a spec and the ConfigMaps it refers to, to the content of a revision, or to the reason why
 //! there is none, in a sentence that says what to write instead.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::checks::{dumps, fits, lease_is_said_once, peers_fit, times};
 use super::content::{
     Content, FileSource, Resolved, Session, TEMPLATE, Value, WITH_COPIES, WITH_THE_LOCK_ID,
     WITH_THE_NODES_GRACE, digest,
 };
 use super::mounted::{copies, digest_of, mounted_names};
 use super::options::pod_options;
-use super::outcome::{ConfigMaps, Outcome, lookup, refused, sort};
-use super::pod::{GRACE_SECONDS, ROOT_SIZE};
-use super::variables::{variables, variables_keep_https};
+use super::outcome::{ConfigMaps, Outcome, refused};
+use super::pod::GRACE_SECONDS;
+use super::user_config::UserConfig;
 use crate::api::{
-    ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, SHORTEST_SILENCE, SecretValue,
-    parse_duration,
+    ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, SecretValue, parse_duration,
 };
 use crate::domain::{Problem, Reason};
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::settings::{
-    AFTER_THE_GRACE, LeaseTimes, More, OperatorSettings, P2P_PORT, PeerAddress, Settings,
-    backup_off_by_files, backup_off_by_variables, check_last, check_lease_times, check_toml,
-    dump_folder, dump_must_fit, grace_name, own_grace, sets_lease_times, sets_tls,
+    AFTER_THE_GRACE, LeaseTimes, OperatorSettings, P2P_PORT, PeerAddress, Settings, grace_name,
+    own_grace,
 };
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
 const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
 /// Name of the operator's own last file, for versions without `CL_CONFIG`.
 const OPERATOR_FILE: &str = "zz-operator.toml";
-
-/// Seconds that a node may have from SIGTERM to SIGKILL.
-const GRACE: RangeInclusive<i64> = 30..=3600;
 
 /// Of a lease. So long nobody works after an active has died.
 const LONGEST_LEASE: Duration = Duration::from_secs(300);
@@ -125,28 +120,31 @@ fn render(
     let template = with_the_lock_id(style, lock, template);
     let (mounted, template) = copies(spec.pod.as_ref(), maps, template)?;
     let peers = peers(spec)?;
-    let (mut files, mut texts) = files(config, maps, &version, &mut warnings)?;
-    let (mut env, env_secrets) = variables(config, maps, &version, style, &mut warnings)?;
+    let user = UserConfig::read(config, maps, &version, style, &mut warnings)?;
     if let Some(peers) = &peers {
-        peers_fit(peers, style, &texts, &env, &env_secrets, &mut warnings)?;
+        peers_fit(peers, &user, &mut warnings)?;
     }
-    let backup_off = backup_off(style, &files, &texts, &env, &env_secrets);
-    let template = said(style, &files, &texts, &env, &env_secrets, |settings| {
+    let backup_off = user.backup_off();
+    let template = user.said(|settings| {
         dumps(settings, &pod, &mut warnings)?;
         with_the_nodes_grace(settings, spec.pod.as_ref(), &mut pod, template)
     })?;
     let lease = lease(spec, &version, lock)?;
-    lease_is_said_once(lease, &texts, &env, &mut warnings)?;
+    lease_is_said_once(lease, &user, &mut warnings)?;
     let settings = OperatorSettings {
         lock,
         lock_id: template >= WITH_THE_LOCK_ID,
         peers,
         lease,
-        https_off: !match style {
-            ConfigStyle::Toml => files_keep_https(&files, &texts, &pod),
-            ConfigStyle::Environment => variables_keep_https(&env, &env_secrets, &pod),
-        },
+        https_off: !user.keeps_https(&pod),
     };
+    let UserConfig {
+        style,
+        mut files,
+        mut texts,
+        mut env,
+        env_secrets,
+    } = user;
     let own = match style {
         ConfigStyle::Environment => {
             let ours = settings.environment(&version).into_iter();
@@ -216,52 +214,6 @@ fn render(
     })
 }
 
-/// Tells what the user's configuration says, as far as it can be read.
-fn said<T>(
-    style: ConfigStyle,
-    files: &[(String, FileSource)],
-    texts: &BTreeMap<String, String>,
-    env: &[(String, Value)],
-    env_secrets: &[String],
-    tell: impl FnOnce(Settings<'_>) -> T,
-) -> T {
-    match style {
-        ConfigStyle::Toml => {
-            let texts: Vec<_> = files
-                .iter()
-                .map(|(name, _)| texts.get(name).map(String::as_str))
-                .collect();
-            tell(Settings::Files(&texts))
-        }
-        ConfigStyle::Environment => {
-            let variables: Vec<_> = env
-                .iter()
-                .map(|(name, value)| match value {
-                    Value::Text(text) => (name.as_str(), Some(text.as_str())),
-                    Value::Secret(_) => (name.as_str(), None),
-                })
-                .collect();
-            let more = match env_secrets {
-                [] => More::No,
-                _ => More::InSecrets,
-            };
-            tell(Settings::Variables(&variables, more))
-        }
-    }
-}
-
-/// What the node dumps has to be written somewhere, and has to fit.
-fn dumps(settings: Settings<'_>, pod: &PodOptions, warnings: &mut Vec<String>) -> Outcome<()> {
-    let security = pod.security.as_ref();
-    if security.and_then(|security| security.read_only_root_filesystem) != Some(false) {
-        sort(dump_folder(settings), None, warnings)?;
-    }
-    if pod.storage.is_none() {
-        sort(dump_must_fit(settings, ROOT_SIZE), None, warnings)?;
-    }
-    Ok(())
-}
-
 /// Gives a node the time that it takes for itself, and says which template that is: what does not need the newer one
 /// goes on under the older one's name (rule S8).
 fn with_the_nodes_grace(
@@ -302,40 +254,6 @@ fn with_the_lock_id(style: ConfigStyle, lock: LockMode, template: u32) -> u32 {
         WITH_COPIES
     } else {
         template
-    }
-}
-
-/// Why the node makes no dump of its database before it migrates it, as far as its configuration can be read.
-fn backup_off(
-    style: ConfigStyle,
-    files: &[(String, FileSource)],
-    texts: &BTreeMap<String, String>,
-    env: &[(String, Value)],
-    env_secrets: &[String],
-) -> Option<&'static str> {
-    match style {
-        ConfigStyle::Toml => {
-            let texts: Vec<_> = files
-                .iter()
-                .map(|(name, _)| texts.get(name).map(String::as_str))
-                .collect();
-            backup_off_by_files(&texts)
-        }
-        // What a whole Secret sets is not known.
-        ConfigStyle::Environment if !env_secrets.is_empty() => None,
-        ConfigStyle::Environment => {
-            let variables: Vec<_> = env
-                .iter()
-                .map(|(name, value)| {
-                    let text = match value {
-                        Value::Text(text) => Some(text.as_str()),
-                        Value::Secret(_) => None,
-                    };
-                    (name.as_str(), text)
-                })
-                .collect();
-            backup_off_by_variables(&variables)
-        }
     }
 }
 
@@ -483,32 +401,6 @@ fn lease(
     Ok(Some(LeaseTimes { duration, refresh }))
 }
 
-/// The operator's word is the node's last: the user's own would be overridden without a trace.
-fn lease_is_said_once(
-    lease: Option<LeaseTimes>,
-    texts: &BTreeMap<String, String>,
-    env: &[(String, Value)],
-    warnings: &mut Vec<String>,
-) -> Outcome<()> {
-    match (sets_lease(texts, env), lease) {
-        (false, _) => Ok(()),
-        (true, Some(_)) => refused(
-            Reason::InvalidSpec,
-            "spec.database.lock and spec.config both set the times of the lease: set them in spec.database.lock only",
-        ),
-        (true, None) => {
-            warnings.push("spec.config sets the times of the lease, and the operator counts with the node's default of 10 s: set spec.database.lock.leaseDuration instead".to_owned());
-            Ok(())
-        }
-    }
-}
-
-/// Whether the user's own configuration sets the times of the lease, as far as it can be read.
-fn sets_lease(texts: &BTreeMap<String, String>, env: &[(String, Value)]) -> bool {
-    texts.values().any(|text| sets_lease_times(text))
-        || env.iter().any(|(name, _)| name.starts_with("LEASE_LOCK_"))
-}
-
 fn secret(value: &SecretValue, field: &str) -> Outcome<KeyRef> {
     match (&value.secret_key_ref, &value.value) {
         (Some(reference), None) => Ok(reference.clone()),
@@ -523,94 +415,6 @@ fn secret(value: &SecretValue, field: &str) -> Outcome<KeyRef> {
 
 fn optional(value: Option<&SecretValue>, field: &str) -> Outcome<Option<KeyRef>> {
     value.map(|value| secret(value, field)).transpose()
-}
-
-type Files = (Vec<(String, FileSource)>, BTreeMap<String, String>);
-
-fn files(
-    config: &Config,
-    maps: &ConfigMaps,
-    version: &NodeVersion,
-    warnings: &mut Vec<String>,
-) -> Outcome<Files> {
-    let mut files = Vec::new();
-    let mut texts = BTreeMap::new();
-    for (index, file) in config.files.iter().enumerate() {
-        // The number keeps the order visible in the pod, and names apart from the operator's.
-        let name = format!("{index:02}-{}", file.name);
-        let text = match (&file.inline, &file.config_map_key_ref, &file.secret_key_ref) {
-            (Some(text), None, None) => text.clone(),
-            (None, Some(reference), None) => lookup(
-                maps,
-                reference,
-                &format!("spec.config.files ({})", file.name),
-            )?,
-            (None, None, Some(reference)) => {
-                files.push((name, FileSource::Secret(reference.clone())));
-                continue;
-            }
-            _ => {
-                return refused(
-                    Reason::InvalidSpec,
-                    format!(
-                        "spec.config.files ({}): give the text in exactly one way: inline, configMapKeyRef or secretKeyRef",
-                        file.name
-                    ),
-                );
-            }
-        };
-        let findings = check_toml(&text, version).map_err(|error| Problem {
-            reason: Reason::InvalidConfiguration,
-            message: format!("spec.config.files ({}) is not TOML: {error}", file.name),
-            missing: false,
-        })?;
-        sort(findings, Some(&file.name), warnings)?;
-        files.push((
-            name.clone(),
-            FileSource::Pinned(digest(text.as_bytes(), 64)),
-        ));
-        texts.insert(name, text);
-    }
-    let readable: Vec<_> = config
-        .files
-        .iter()
-        .zip(&files)
-        .map(|(file, (name, _))| (file.name.as_str(), texts.get(name).map(String::as_str)))
-        .collect();
-    sort(check_last(&readable), None, warnings)?;
-    sort(check_lease_times(&readable), None, warnings)?;
-    Ok((files, texts))
-}
-
-/// Port 6689 is switched off, unless the user has a certificate for it. The text of a Secret can't
-/// be read: there may be one, if there is a volume that it could lie in.
-fn files_keep_https(
-    files: &[(String, FileSource)],
-    texts: &BTreeMap<String, String>,
-    pod: &PodOptions,
-) -> bool {
-    let hidden = files
-        .iter()
-        .any(|(_, source)| matches!(source, FileSource::Secret(_)));
-    (hidden && !pod.volumes.is_empty()) || texts.values().any(|text| sets_tls(text))
-}
-
-/// An object of Kubernetes holds 1 MiB, and nothing is gained by finding out while pods are made.
-fn fits(texts: &BTreeMap<String, String>) -> Outcome<()> {
-    const MOST: usize = 1024 * 1024;
-    let size: usize = texts
-        .iter()
-        .map(|(name, text)| name.len() + text.len())
-        .sum();
-    if size > MOST {
-        return refused(
-            Reason::InvalidConfiguration,
-            format!(
-                "spec.config.files: the texts that are not in Secrets have {size} bytes together, and a ConfigMap of the operator's holds {MOST}: put the largest into a Secret, as secretKeyRef"
-            ),
-        );
-    }
-    Ok(())
 }
 
 fn session(spec: &ChainlinkNodeSpec) -> Outcome<Option<Session>> {
@@ -641,102 +445,6 @@ fn peers(spec: &ChainlinkNodeSpec) -> Outcome<Option<PeerAddress>> {
     match PeerAddress::new(port, p2p.announce_address.clone()) {
         Ok(peers) => Ok(Some(peers)),
         Err(error) => refused(Reason::InvalidSpec, format!("spec.service.p2p: {error}")),
-    }
-}
-
-/// Refuses what the user's own configuration says otherwise about peers.
-fn peers_fit(
-    peers: &PeerAddress,
-    style: ConfigStyle,
-    texts: &BTreeMap<String, String>,
-    env: &[(String, Value)],
-    env_secrets: &[String],
-    warnings: &mut Vec<String>,
-) -> Outcome<()> {
-    for (file, text) in texts {
-        // Without the number that keeps the order.
-        let file = file.split_once('-').map_or(file.as_str(), |(_, name)| name);
-        sort(peers.check_toml(text), Some(file), warnings)?;
-    }
-    if style == ConfigStyle::Toml {
-        return Ok(());
-    }
-    for (name, _) in env {
-        if let Some(instead) = peers.reserved_variable(name) {
-            return refused(
-                Reason::InvalidConfiguration,
-                format!(
-                    "spec.config: {name} can't be set beside spec.service.p2p: leave it out, {instead}"
-                ),
-            );
-        }
-    }
-    let stack = env.iter().find(|(name, _)| name == "P2P_NETWORKING_STACK");
-    let known = match stack {
-        Some((_, Value::Text(text))) => peers.stack_warning(Some(text)),
-        // It may stand in a Secret, which can't be read.
-        Some((_, Value::Secret(_))) => None,
-        None if !env_secrets.is_empty() => None,
-        None => peers.stack_warning(None),
-    };
-    warnings.extend(known);
-    Ok(())
-}
-
-/// Every time that the spec names: what can't be read would be left out without a word.
-fn times(spec: &ChainlinkNodeSpec) -> Outcome<()> {
-    let handover = spec.handover.clone().unwrap_or_default();
-    let failover = spec.failover.clone().unwrap_or_default();
-    let steady = handover
-        .preferred
-        .and_then(|preferred| preferred.steady_for);
-    let may_be_none = [
-        ("handover.settle", handover.settle),
-        ("handover.standbyTimeout", handover.standby_timeout),
-        ("handover.preferred.steadyFor", steady),
-    ];
-    for (field, text) in may_be_none {
-        time(field, text.as_deref())?;
-    }
-    let after = failover.unresponsive_after.as_deref();
-    if time("failover.unresponsiveAfter", after)?.is_some_and(|after| after < SHORTEST_SILENCE) {
-        return refused(
-            Reason::InvalidSpec,
-            format!(
-                "spec.failover.unresponsiveAfter: {:?} is too short, as an answer can be late: write 10s or more",
-                after.unwrap_or_default()
-            ),
-        );
-    }
-    for (number, window) in handover.windows.iter().enumerate() {
-        let field = format!("handover.windows[{number}].duration");
-        if time(&field, Some(&window.duration))?.is_some_and(|open| open.is_zero()) {
-            return refused(
-                Reason::InvalidSpec,
-                format!(
-                    "spec.{field} is 0: such a window never opens; write how long it stays open, such as 2h"
-                ),
-            );
-        }
-    }
-    let pod = spec.pod.as_ref();
-    match pod.and_then(|pod| pod.termination_grace_period_seconds) {
-        Some(seconds) if !GRACE.contains(&seconds) => refused(
-            Reason::InvalidSpec,
-            format!(
-                "spec.pod.terminationGracePeriodSeconds is {seconds}: write {} to {}; a node that is killed sooner may not have given the lock back",
-                GRACE.start(),
-                GRACE.end()
-            ),
-        ),
-        _ => Ok(()),
-    }
-}
-
-fn time(field: &str, text: Option<&str>) -> Outcome<Option<Duration>> {
-    match text.map(parse_duration).transpose() {
-        Ok(time) => Ok(time),
-        Err(error) => refused(Reason::InvalidSpec, format!("spec.{field}: {error}")),
     }
 }
 

@@ -1,0 +1,173 @@
+//! The user's own configuration of a node, files or variables, read once and asked from then on.
+
+use std::collections::BTreeMap;
+
+use super::content::{FileSource, Value, digest};
+use super::outcome::{ConfigMaps, Outcome, lookup, refused, sort};
+use super::variables::{variables, variables_keep_https};
+use crate::api::{Config, PodOptions};
+use crate::domain::{Problem, Reason};
+use crate::node::settings::{
+    More, Settings, backup_off_by_files, backup_off_by_variables, check_last, check_lease_times,
+    check_toml, sets_lease_times, sets_tls,
+};
+use crate::node::{ConfigStyle, NodeVersion};
+
+/// What the user has written for the node, before the operator adds its own.
+pub(super) struct UserConfig {
+    pub(super) style: ConfigStyle,
+    /// In the order in which the node reads them.
+    pub(super) files: Vec<(String, FileSource)>,
+    /// Of the files that stand in no Secret, by name.
+    pub(super) texts: BTreeMap<String, String>,
+    pub(super) env: Vec<(String, Value)>,
+    /// Secrets whose keys are all variables.
+    pub(super) env_secrets: Vec<String>,
+}
+
+impl UserConfig {
+    pub(super) fn read(
+        config: &Config,
+        maps: &ConfigMaps,
+        version: &NodeVersion,
+        style: ConfigStyle,
+        warnings: &mut Vec<String>,
+    ) -> Outcome<Self> {
+        let (files, texts) = files(config, maps, version, warnings)?;
+        let (env, env_secrets) = variables(config, maps, version, style, warnings)?;
+        Ok(Self {
+            style,
+            files,
+            texts,
+            env,
+            env_secrets,
+        })
+    }
+
+    /// Tells what the user's configuration says, as far as it can be read.
+    pub(super) fn said<T>(&self, tell: impl FnOnce(Settings<'_>) -> T) -> T {
+        match self.style {
+            ConfigStyle::Toml => {
+                let texts: Vec<_> = self
+                    .files
+                    .iter()
+                    .map(|(name, _)| self.texts.get(name).map(String::as_str))
+                    .collect();
+                tell(Settings::Files(&texts))
+            }
+            ConfigStyle::Environment => {
+                let variables: Vec<_> = self
+                    .env
+                    .iter()
+                    .map(|(name, value)| match value {
+                        Value::Text(text) => (name.as_str(), Some(text.as_str())),
+                        Value::Secret(_) => (name.as_str(), None),
+                    })
+                    .collect();
+                let more = if self.env_secrets.is_empty() {
+                    More::No
+                } else {
+                    More::InSecrets
+                };
+                tell(Settings::Variables(&variables, more))
+            }
+        }
+    }
+
+    /// Why the node makes no dump of its database before it migrates it, as far as its configuration can be read.
+    pub(super) fn backup_off(&self) -> Option<&'static str> {
+        self.said(|settings| match settings {
+            Settings::Files(texts) => backup_off_by_files(texts),
+            Settings::Variables(variables, More::No) => backup_off_by_variables(variables),
+            // What a whole Secret sets is not known.
+            Settings::Variables(_, More::InSecrets) => None,
+        })
+    }
+
+    /// Whether the user's own configuration sets the times of the lease, as far as it can be read.
+    pub(super) fn sets_lease(&self) -> bool {
+        self.texts.values().any(|text| sets_lease_times(text))
+            || self
+                .env
+                .iter()
+                .any(|(name, _)| name.starts_with("LEASE_LOCK_"))
+    }
+
+    /// Whether the user keeps port 6689, which is switched off otherwise.
+    pub(super) fn keeps_https(&self, pod: &PodOptions) -> bool {
+        match self.style {
+            ConfigStyle::Toml => files_keep_https(&self.files, &self.texts, pod),
+            ConfigStyle::Environment => variables_keep_https(&self.env, &self.env_secrets, pod),
+        }
+    }
+}
+
+type Files = (Vec<(String, FileSource)>, BTreeMap<String, String>);
+
+fn files(
+    config: &Config,
+    maps: &ConfigMaps,
+    version: &NodeVersion,
+    warnings: &mut Vec<String>,
+) -> Outcome<Files> {
+    let mut files = Vec::new();
+    let mut texts = BTreeMap::new();
+    for (index, file) in config.files.iter().enumerate() {
+        // The number keeps the order visible in the pod, and names apart from the operator's.
+        let name = format!("{index:02}-{}", file.name);
+        let text = match (&file.inline, &file.config_map_key_ref, &file.secret_key_ref) {
+            (Some(text), None, None) => text.clone(),
+            (None, Some(reference), None) => lookup(
+                maps,
+                reference,
+                &format!("spec.config.files ({})", file.name),
+            )?,
+            (None, None, Some(reference)) => {
+                files.push((name, FileSource::Secret(reference.clone())));
+                continue;
+            }
+            _ => {
+                return refused(
+                    Reason::InvalidSpec,
+                    format!(
+                        "spec.config.files ({}): give the text in exactly one way: inline, configMapKeyRef or secretKeyRef",
+                        file.name
+                    ),
+                );
+            }
+        };
+        let findings = check_toml(&text, version).map_err(|error| Problem {
+            reason: Reason::InvalidConfiguration,
+            message: format!("spec.config.files ({}) is not TOML: {error}", file.name),
+            missing: false,
+        })?;
+        sort(findings, Some(&file.name), warnings)?;
+        files.push((
+            name.clone(),
+            FileSource::Pinned(digest(text.as_bytes(), 64)),
+        ));
+        texts.insert(name, text);
+    }
+    let readable: Vec<_> = config
+        .files
+        .iter()
+        .zip(&files)
+        .map(|(file, (name, _))| (file.name.as_str(), texts.get(name).map(String::as_str)))
+        .collect();
+    sort(check_last(&readable), None, warnings)?;
+    sort(check_lease_times(&readable), None, warnings)?;
+    Ok((files, texts))
+}
+
+/// Port 6689 is switched off, unless the user has a certificate for it. The text of a Secret can't
+/// be read: there may be one, if there is a volume that it could lie in.
+fn files_keep_https(
+    files: &[(String, FileSource)],
+    texts: &BTreeMap<String, String>,
+    pod: &PodOptions,
+) -> bool {
+    let hidden = files
+        .iter()
+        .any(|(_, source)| matches!(source, FileSource::Secret(_)));
+    (hidden && !pod.volumes.is_empty()) || texts.values().any(|text| sets_tls(text))
+}
