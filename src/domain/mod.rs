@@ -6,6 +6,7 @@
 mod answer;
 mod claim;
 mod intent;
+mod lock;
 mod machine;
 mod move_reason;
 mod observation;
@@ -19,6 +20,7 @@ mod secrets;
 pub use answer::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};
 pub use claim::Claim;
 pub use intent::{Approved, Intent, Preferred, Switchover, Wishes};
+pub use lock::Lock;
 pub use machine::Machine;
 pub use move_reason::MoveReason;
 pub use observation::{Observation, RefusedStop};
