@@ -13,6 +13,7 @@ mod observation;
 mod oneshot;
 mod place;
 mod pod;
+pub mod remembered;
 mod revision;
 mod role;
 mod secrets;

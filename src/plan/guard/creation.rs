@@ -2,7 +2,7 @@
 
 use super::check::{Check, run};
 use crate::api::{Memory, Verification};
-use crate::domain::{Container, Holder, Lock, Pod, Revision};
+use crate::domain::{Container, Holder, Lock, Pod, Revision, remembered};
 use crate::node::NodeVersion;
 use crate::plan::cause::{Denied, deny};
 use crate::plan::evidence::{self, Evidence};
@@ -66,7 +66,7 @@ fn sees_all_locks(of: &Creation<'_>) -> Result<(), Denied> {
 
 /// S6: no newer version has held the lock.
 fn no_newer_has_held(of: &Creation<'_>) -> Result<(), Denied> {
-    match newer_than(&of.version, of.view.memory.newest_held.as_deref()) {
+    match remembered::newest_held(of.view.memory).filter(|held| *held > of.version) {
         Some(held) => went_back(&held, of.revision),
         None => Ok(()),
     }
@@ -113,15 +113,7 @@ fn went_back(newer: &NodeVersion, revision: &Revision) -> Result<(), Denied> {
 
 /// The version that pods of a revision are: what they have said, where it is not what the spec calls it.
 fn version_of(memory: &Memory, revision: &Revision) -> NodeVersion {
-    let said = memory.said.as_ref();
-    said.filter(|said| said.revision == revision.name)
-        .and_then(|said| said.version.parse().ok())
-        .unwrap_or_else(|| revision.version.clone())
-}
-
-fn newer_than(version: &NodeVersion, text: Option<&str>) -> Option<NodeVersion> {
-    text.and_then(|text| text.parse::<NodeVersion>().ok())
-        .filter(|other| other > version)
+    remembered::said_by(memory, &revision.name).unwrap_or_else(|| revision.version.clone())
 }
 
 fn lock_message(other: &Pod, revision: &Revision) -> String {
@@ -199,7 +191,7 @@ fn sees_the_locks_of_others(of: &Creation<'_>) -> Result<(), Denied> {
 /// S6: a version newer than `version` that was started, and may have held the lock.
 fn newer_may_have_held(view: &View<'_>, version: &NodeVersion) -> Option<NodeVersion> {
     let started = view.memory.may_have_held.as_ref()?;
-    let newest = newer_than(version, Some(&started.version))?;
+    let newest = remembered::may_have_held(view.memory).filter(|newest| newest > version)?;
     let never_ran = started.pods.iter().all(|name| {
         view.roles.pods().iter().any(|pod| {
             pod.id.name == *name && matches!(pod.container, Container::NotStarted { .. })
