@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::api::{KeyRef, PodOptions};
-use crate::domain::Revision;
+use crate::domain::{Lock, Revision};
 use crate::node::lock::LOCK_ID_VARIABLE;
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
@@ -197,12 +197,7 @@ impl Content {
         Revision {
             name,
             version: self.version.clone(),
-            lock: format!(
-                "{} {}/{}",
-                self.lock.env_value(),
-                self.database_url.name,
-                self.database_url.key
-            ),
+            lock: Lock::on(self.lock, &self.database_url),
             lock_id_hidden: self.hides_its_lock_id(),
             lease: self.lease_millis.map(Duration::from_millis),
             validates: self.version.validates(self.style.into()),

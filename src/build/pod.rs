@@ -136,7 +136,7 @@ fn metadata(
     let mut annotations = content.pod.annotations.clone();
     annotations.extend([
         (VERSION_ANNOTATION.to_owned(), revision.version.to_string()),
-        (LOCK_ANNOTATION.to_owned(), revision.lock.clone()),
+        (LOCK_ANNOTATION.to_owned(), revision.lock.to_string()),
         (SAFE_TO_EVICT.to_owned(), "true".to_owned()),
         (DEFAULT_CONTAINER.to_owned(), CONTAINER.to_owned()),
     ]);

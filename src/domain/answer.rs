@@ -1,13 +1,13 @@
 //! What the database said of its lock, in the planner's terms. Data only: `observe` asks, and what an answer is worth is
 //! worked out by `plan`.
 
-use super::reason::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 
 use super::pod::PodId;
+use super::reason::Reason;
 use crate::api::{Migrated, Verification};
 use crate::node::NodeVersion;
 use crate::node::database::{SessionOf, is_of_app};

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use super::revision::Revision;
+use crate::node::NodeVersion;
 use crate::node::exit::ExitKind;
 
 /// A pod's identity: a name may be used again, a uid never is.
@@ -66,6 +67,12 @@ impl Pod {
     /// until its container has ended.
     pub fn running(&self) -> bool {
         matches!(self.container, Container::Running { .. })
+    }
+
+    /// The version that its log names, where that is not the revision's. `None`, too, where its log names something that
+    /// is no version.
+    pub fn says_version(&self) -> Option<NodeVersion> {
+        self.contradicting_version.as_ref()?.parse().ok()
     }
 
     /// How its container last ended, whether or not it was started again.

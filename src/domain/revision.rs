@@ -1,9 +1,10 @@
 //! A revision as the planner knows it, and what came of the spec that asks for one. Data only: the content of a revision,
 //! which its pods are made from, stays in `build`.
 
-use super::reason::Reason;
 use std::time::Duration;
 
+use super::lock::Lock;
+use super::reason::Reason;
 use crate::node::NodeVersion;
 
 /// What the planner needs to know of a revision.
@@ -12,8 +13,8 @@ pub struct Revision {
     /// Name of its `ControllerRevision`; made from its content, so equal names are equal revisions.
     pub name: String,
     pub version: NodeVersion,
-    /// Which lock on which database its pods take. Two pods with different texts may not see each other.
-    pub lock: String,
+    /// Which lock on which database its pods take. Two pods with different locks may not see each other.
+    pub lock: Lock,
     /// Whether a Secret may give its nodes another `ADVISORY_LOCK_ID`.
     pub lock_id_hidden: bool,
     /// Whether its configuration can be checked by a pod that is no node.

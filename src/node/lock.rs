@@ -56,12 +56,6 @@ impl LockMode {
         self.sees(other) && !(self.uses_lease() && other.uses_lease())
     }
 
-    /// The mode in the text of a lock as it stands on pods (`lease mainnet-database/url`).
-    #[must_use]
-    pub fn of(lock: &str) -> Option<Self> {
-        lock.split(' ').next()?.parse().ok()
-    }
-
     /// The value of `DATABASE_LOCKING_MODE`.
     #[must_use]
     pub fn env_value(self) -> &'static str {
@@ -89,19 +83,6 @@ impl fmt::Display for LockMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.env_value())
     }
-}
-
-/// Whether, of two nodes with these locks, one always waits for the other. A lock is told as on pods: its
-/// mode and where the database URL is (`lease mainnet-database/url`). Two URLs may lead to two databases.
-#[must_use]
-pub fn see_each_other(one: &str, other: &str) -> bool {
-    let read =
-        |lock| str::split_once(lock, ' ').and_then(|(mode, at)| Some((mode.parse().ok()?, at)));
-    let seen = |(one, here): (LockMode, &str), (other, there)| here == there && one.sees(other);
-    one == other
-        || read(one)
-            .zip(read(other))
-            .is_some_and(|(one, other)| seen(one, other))
 }
 
 /// A lock mode that is not one of those on offer.
@@ -134,22 +115,6 @@ mod tests {
             .collect();
 
         assert_eq!(blind, [(Lease, Advisory), (Advisory, Lease)]);
-    }
-
-    #[test]
-    fn locks_see_each_other_on_one_database_only() {
-        for (one, other, seen) in [
-            ("lease db/url", "lease db/url", true),
-            ("dual db/url", "lease db/url", true),
-            ("advisorylock db/url", "dual db/url", true),
-            ("advisorylock db/url", "lease db/url", false),
-            ("dual db/url", "lease other/url", false),
-            ("none db/url", "lease db/url", false),
-            ("something", "something", true),
-        ] {
-            assert_eq!(see_each_other(one, other), seen, "{one} beside {other}");
-            assert_eq!(see_each_other(other, one), seen, "{other} beside {one}");
-        }
     }
 
     #[test]

@@ -8,8 +8,7 @@ use super::container::container;
 use super::record::record;
 use crate::api::KeyRef;
 use crate::api::names::{CONTAINER, LOCK_ANNOTATION};
-use crate::domain::{Claim, Container};
-use crate::node::LockMode;
+use crate::domain::{Claim, Container, Lock};
 use crate::node::lock::LOCK_ID_VARIABLE;
 
 /// Whether a Secret may give the node of this pod another `ADVISORY_LOCK_ID`: its variables name none, and it takes a
@@ -36,7 +35,7 @@ pub(super) fn claim(pod: &ApiPod, of: String, same_key: bool) -> Option<Claim> {
     Some(Claim {
         of,
         pod: pod.metadata.name.clone(),
-        mode: lock(pod).and_then(LockMode::of),
+        mode: lock(pod).and_then(|lock| lock.mode()),
         lock_id_hidden: hides_its_lock_id(pod),
         same_key,
         works: took.is_some(),
@@ -46,13 +45,10 @@ pub(super) fn claim(pod: &ApiPod, of: String, same_key: bool) -> Option<Claim> {
 
 /// Whether a pod reads its database URL from that key of that Secret.
 pub(super) fn takes(pod: &ApiPod, key: &KeyRef) -> bool {
-    let at = format!("{}/{}", key.name, key.key);
-    lock(pod)
-        .and_then(|lock| lock.split_once(' '))
-        .is_some_and(|(_, there)| there == at)
+    lock(pod).is_some_and(|lock| lock.is_at(key))
 }
 
-/// The lock that a pod takes, as it stands on it: `lease mainnet-database/url`.
-fn lock(pod: &ApiPod) -> Option<&str> {
-    annotation(pod, LOCK_ANNOTATION)
+/// The lock that a pod takes, as it stands on it.
+pub(super) fn lock(pod: &ApiPod) -> Option<Lock> {
+    annotation(pod, LOCK_ANNOTATION).map(Lock::read)
 }

@@ -8,12 +8,12 @@ use k8s_openapi::api::core::v1::Pod as ApiPod;
 use super::api_pod::{
     address, annotation, condition, container_status, created, id, label, running, terminated,
 };
-use super::claim::hides_its_lock_id;
+use super::claim::{hides_its_lock_id, lock};
 use super::container::container;
 use super::record::record;
 use super::witness::{Facts, Moment};
 use crate::api::names::{
-    LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL, VERSION_ANNOTATION,
+    READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL, VERSION_ANNOTATION,
 };
 use crate::domain::{Checked, Container, Pod, Pull, Pulled, Revision, Trouble, Validation};
 use crate::node::{kept_lines, read_validation};
@@ -38,7 +38,7 @@ fn revision(pod: &ApiPod, kept: &BTreeMap<String, Revision>) -> Option<Revision>
     Some(Revision {
         name: name.to_owned(),
         version: annotation(pod, VERSION_ANNOTATION)?.parse().ok()?,
-        lock: annotation(pod, LOCK_ANNOTATION)?.to_owned(),
+        lock: lock(pod)?,
         lock_id_hidden: hides_its_lock_id(pod),
         lease: None,
         validates: false,
@@ -153,6 +153,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::names::LOCK_ANNOTATION;
 
     /// What speaks against a pod made for this version whose log names that one.
     fn contradicting(version: &str, named: &str) -> Option<String> {

@@ -30,7 +30,7 @@ pub enum Evidence {
 
 /// The lock that the pods of this one's revision take. `None` where that can't be told.
 pub(super) fn mode(pod: &Pod) -> Option<LockMode> {
-    LockMode::of(&pod.revision.as_ref()?.lock)
+    pod.revision.as_ref()?.lock.mode()
 }
 
 /// Added to what stands against a stop although the last question was not answered.

@@ -35,7 +35,7 @@ pub fn refuse(view: &View<'_>, revision: &Revision) -> Result<(), Denied> {
     let counts = |claim: &&Claim| !proven || (claim.same_key && claim.pod.is_some());
     let mut claims = roles.claims.iter().filter(counts);
     if let Some(claim) = claims.find(|claim| !is_seen(roles, claim, revision)) {
-        let mode = LockMode::of(&revision.lock);
+        let mode = revision.lock.mode();
         let sees = mode
             .zip(claim.mode)
             .is_some_and(|(one, other)| one.sees(other));
@@ -49,7 +49,10 @@ pub fn refuse(view: &View<'_>, revision: &Revision) -> Result<(), Denied> {
             },
         );
     }
-    let other = LockMode::of(&revision.lock).and_then(|mode| unseen_holder(roles.verified, mode));
+    let other = revision
+        .lock
+        .mode()
+        .and_then(|mode| unseen_holder(roles.verified, mode));
     match other {
         Some(other) => deny(Reason::LockDiffers, format!("{other}, {}", way(revision))),
         None => Ok(()),
@@ -58,7 +61,7 @@ pub fn refuse(view: &View<'_>, revision: &Revision) -> Result<(), Denied> {
 
 /// What a person can do where a pod of this revision would work beside another node.
 fn way(revision: &Revision) -> String {
-    let asks = LockMode::of(&revision.lock).map_or("unknown", LockMode::env_value);
+    let asks = revision.lock.mode().map_or("unknown", LockMode::env_value);
     format!(
         "and a pod of this resource with {asks} would not see that lock: two nodes would work at once. Make the two one resource; or stop the other first (replicas: 0 of its resource, or the node itself); or, without downtime, set spec.database.lock.mode: dual on a version that knows it (1.1 to 1.13 with environment configuration), here or there, let it take over, and go on from there"
     )
@@ -80,7 +83,7 @@ pub fn has_the_known_lock(roles: &Roles<'_>, holder: &Holder) -> bool {
 
 /// Whether one of the two waits for the other.
 fn is_seen(roles: &Roles<'_>, claim: &Claim, revision: &Revision) -> bool {
-    let Some((ours, theirs)) = LockMode::of(&revision.lock).zip(claim.mode) else {
+    let Some((ours, theirs)) = revision.lock.mode().zip(claim.mode) else {
         return false;
     };
     let hidden = claim.lock_id_hidden || revision.lock_id_hidden;

@@ -10,6 +10,7 @@ use super::lock_verified::lock_verified;
 use super::message::message;
 use super::said::{Said, said, unknown};
 use crate::domain::{Answered, Pod, Reason};
+use crate::node::LockMode;
 use crate::plan::{Blocked, Census, Step, UNRESPONSIVE};
 
 /// All conditions that a resource can have. Some are there only where they have something to say.
@@ -173,14 +174,12 @@ fn available(
 /// A lease ends by itself; an advisory lock is kept for as long as the connection to the database lives
 /// (measured on real nodes: for as long as a process is frozen, or until TCP gives up).
 fn keeps_the_lock(active: &Pod) -> String {
-    let lock = active
-        .revision
-        .as_ref()
-        .map(|revision| revision.lock.as_str());
-    match lock.and_then(|lock| lock.split_whitespace().next()) {
-        Some("lease") | None => String::new(),
-        Some(mode) => format!(
-            ". With {mode} its lock is free only once its connection to the database has ended: no takeover can come before. Deleting the pod frees it where its machine answers, pg_terminate_backend of its session where it does not"
+    match active.revision.as_ref().map(|revision| &revision.lock) {
+        None => String::new(),
+        Some(lock) if lock.mode() == Some(LockMode::Lease) => String::new(),
+        Some(lock) => format!(
+            ". With {} its lock is free only once its connection to the database has ended: no takeover can come before. Deleting the pod frees it where its machine answers, pg_terminate_backend of its session where it does not",
+            lock.mode_text()
         ),
     }
 }

@@ -155,7 +155,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::Revision;
+    use crate::domain::{Lock, Revision};
 
     fn read(annotations: &Value, handover: &Value, drill: &Value) -> Intent {
         let node: ChainlinkNode = serde_json::from_value(json!({
@@ -175,7 +175,7 @@ mod tests {
         let wanted = Revision {
             name: "cl-1".to_owned(),
             version: "2.28.0".parse().unwrap(),
-            lock: "lease".to_owned(),
+            lock: Lock::read("lease"),
             lock_id_hidden: false,
             lease: None,
             validates: false,

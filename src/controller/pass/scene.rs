@@ -138,8 +138,8 @@ impl Pass<'_> {
 /// Who may hold a lock and is a node in `dual` mode.
 fn duals(pods: &[Pod], claims: &[Claim]) -> Vec<Holder> {
     let is_dual = |pod: &&Pod| {
-        let lock = pod.revision.as_ref().map(|revision| &revision.lock);
-        lock.and_then(|lock| LockMode::of(lock)) == Some(LockMode::Dual)
+        let revision = pod.revision.as_ref();
+        revision.and_then(|revision| revision.lock.mode()) == Some(LockMode::Dual)
     };
     let own = pods.iter().filter(is_dual);
     let others = claims

@@ -14,7 +14,6 @@ use crate::build;
 use crate::controller::error::{Doing, Error};
 use crate::controller::local::Reservation;
 use crate::domain::{Claim, Pod, Revision};
-use crate::node::LockMode;
 use crate::plan::{Act, Plan};
 use crate::report::Sharer;
 
@@ -130,7 +129,7 @@ impl Pass<'_> {
             let made = kept.and_then(|kept| build::content_of(&kept).ok());
             let made = made.map(|content| content.named(creating.revision.clone()));
             return Ok(Some(claim(
-                made.as_ref().and_then(|made| LockMode::of(&made.lock)),
+                made.as_ref().and_then(|made| made.lock.mode()),
                 made.is_none_or(|made| made.lock_id_hidden),
             )));
         }
@@ -181,7 +180,7 @@ impl Pass<'_> {
             namespace: self.node.namespace(),
             key: self.node.spec.database.url.secret_key_ref.clone(),
             target: self.target_of(self.node).map(|(target, _)| target),
-            mode: LockMode::of(&revision.lock),
+            mode: revision.lock.mode(),
             lock_id_hidden: revision.lock_id_hidden,
         }
     }

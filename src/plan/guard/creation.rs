@@ -2,9 +2,8 @@
 
 use super::check::{Check, run};
 use crate::api::{Memory, Verification};
-use crate::domain::{Container, Holder, Pod, Reason, Revision};
-use crate::node::lock::see_each_other;
-use crate::node::{LockMode, NodeVersion};
+use crate::domain::{Container, Holder, Lock, Pod, Reason, Revision, remembered};
+use crate::node::NodeVersion;
 use crate::plan::cause::{Denied, deny};
 use crate::plan::evidence::{self, Evidence};
 use crate::plan::limits::{FRESH, before};
@@ -67,7 +66,7 @@ fn sees_all_locks(of: &Creation<'_>) -> Result<(), Denied> {
 
 /// S6: no newer version has held the lock.
 fn no_newer_has_held(of: &Creation<'_>) -> Result<(), Denied> {
-    match newer_than(&of.version, of.view.memory.newest_held.as_deref()) {
+    match remembered::newest_held(of.view.memory).filter(|held| *held > of.version) {
         Some(held) => went_back(&held, of.revision),
         None => Ok(()),
     }
@@ -114,25 +113,18 @@ fn went_back(newer: &NodeVersion, revision: &Revision) -> Result<(), Denied> {
 
 /// The version that pods of a revision are: what they have said, where it is not what the spec calls it.
 fn version_of(memory: &Memory, revision: &Revision) -> NodeVersion {
-    let said = memory.said.as_ref();
-    said.filter(|said| said.revision == revision.name)
-        .and_then(|said| said.version.parse().ok())
-        .unwrap_or_else(|| revision.version.clone())
-}
-
-fn newer_than(version: &NodeVersion, text: Option<&str>) -> Option<NodeVersion> {
-    text.and_then(|text| text.parse::<NodeVersion>().ok())
-        .filter(|other| other > version)
+    remembered::said_by(memory, &revision.name).unwrap_or_else(|| revision.version.clone())
 }
 
 fn lock_message(other: &Pod, revision: &Revision) -> String {
     let name = &other.id.name;
-    let runs = other
-        .revision
-        .as_ref()
-        .map_or("unknown", |revision| revision.lock.as_str());
-    let both = format!("dual{}", runs.find(' ').map_or("", |end| &runs[end..]));
-    if see_each_other(runs, &both) && see_each_other(&both, &revision.lock) {
+    let lock = other.revision.as_ref().map(|revision| &revision.lock);
+    let by_way_of_dual = lock.is_some_and(|lock| {
+        let dual = lock.as_dual();
+        lock.sees(&dual) && dual.sees(&revision.lock)
+    });
+    let runs = lock.map_or_else(|| "unknown".to_owned(), Lock::to_string);
+    if by_way_of_dual {
         return format!(
             "{name} runs with another lock ({runs}) than the spec asks for ({}), and the two do not see each other. Without downtime: set spec.database.lock.mode to dual first, on a version that knows it (1.1 to 1.13 with environment configuration), wait until that is rolled out, and then set what you want. Or set replicas: 0, wait until all pods are gone, then set it back",
             revision.lock
@@ -151,7 +143,7 @@ fn unseen_lock<'a>(view: &View<'a>, revision: &Revision) -> Option<&'a Pod> {
             && pod
                 .revision
                 .as_ref()
-                .is_none_or(|other| !see_each_other(&other.lock, &revision.lock))
+                .is_none_or(|other| !other.lock.sees(&revision.lock))
     })
 }
 
@@ -163,7 +155,7 @@ fn has_the_same_lock_id(of: &Creation<'_>) -> Result<(), Denied> {
     let shown = |pod: &Pod| neighbours::has_the_known_lock(roles, &Holder::Pod(pod.id.clone()));
     let hides = |pod: &&Pod| pod.lock_id_hidden != revision.lock_id_hidden && !pod.ended();
     let relies = |pod: &&Pod| {
-        let modes = evidence::mode(pod).zip(LockMode::of(&revision.lock));
+        let modes = evidence::mode(pod).zip(revision.lock.mode());
         modes.is_none_or(|(one, other)| one.sees_by_the_advisory_lock_alone(other))
     };
     let known = |pod: &Pod| {
@@ -202,7 +194,7 @@ fn sees_the_locks_of_others(of: &Creation<'_>) -> Result<(), Denied> {
 /// S6: a version newer than `version` that was started, and may have held the lock.
 fn newer_may_have_held(view: &View<'_>, version: &NodeVersion) -> Option<NodeVersion> {
     let started = view.memory.may_have_held.as_ref()?;
-    let newest = newer_than(version, Some(&started.version))?;
+    let newest = remembered::may_have_held(view.memory).filter(|newest| newest > version)?;
     let never_ran = started.pods.iter().all(|name| {
         view.roles.pods().iter().any(|pod| {
             pod.id.name == *name && matches!(pod.container, Container::NotStarted { .. })

@@ -40,7 +40,7 @@ pub fn lock_is_left_behind(view: &View<'_>) -> Option<Blocked> {
     let last = view.memory.last_active.as_ref()?;
     let ended = last.ended?;
     let revision = view.live.first()?.revision.as_ref()?;
-    let mode = LockMode::of(&revision.lock)?;
+    let mode = revision.lock.mode()?;
     (mode != LockMode::Lease).then(|| Blocked {
         reason: Reason::LockNotTaken,
         message: format!(

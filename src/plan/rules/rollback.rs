@@ -12,8 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{Memory, Migrated, Shown, Upgrade, Verification};
-use crate::domain::{Container, Holder, Pod, Revision, Says, Verified, Wanted};
-use crate::node::NodeVersion;
+use crate::domain::{Container, Holder, Pod, Revision, Says, Verified, Wanted, remembered};
 use crate::plan::cause::Cause;
 use crate::plan::decision::Decision;
 use crate::plan::guard;
@@ -167,8 +166,8 @@ fn goal<'a>(memory: &Memory, look: &Look<'a>) -> Option<&'a Revision> {
             Wanted::Unusable(_) => None,
         }
     };
-    let newer = upgrade.version.parse::<NodeVersion>().ok()?;
-    let migrated_by = upgrade.before.as_ref()?.version.parse().ok()?;
+    let newer = remembered::upgraded_to(upgrade)?;
+    let migrated_by = remembered::migrated_before(upgrade)?;
     goal.filter(|goal| goal.version < newer && !goal.version.is_too_old_for(&migrated_by))
 }
 
@@ -180,10 +179,7 @@ fn has_failed(memory: &Memory, upgrade: &Upgrade) -> bool {
 
 /// Whether a pod is, or may be, of a newer version than the goal.
 fn is_newer(pod: &Pod, goal: &Revision) -> bool {
-    let says = pod.contradicting_version.as_ref().is_some_and(|said| {
-        said.parse()
-            .is_ok_and(|said: NodeVersion| said > goal.version)
-    });
+    let says = pod.says_version().is_some_and(|said| said > goal.version);
     says || pod
         .revision
         .as_ref()

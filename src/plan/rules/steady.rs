@@ -72,7 +72,10 @@ fn does_not_serve(view: &View<'_>, active: &Pod) -> Option<Blocked> {
     let long = view.last_progress() <= before(view.now, view.seen.intent.standby_timeout);
     // A lease is taken over from who does not refresh it; an advisory lock lasts as long as its connection.
     let keeps = active.revision.as_ref().is_some_and(|revision| {
-        LockMode::of(&revision.lock).is_some_and(|mode| mode != LockMode::Lease)
+        revision
+            .lock
+            .mode()
+            .is_some_and(|mode| mode != LockMode::Lease)
     });
     let served = active.served;
     let silent = served.is_some_and(|served| served <= before(view.now, UNRESPONSIVE));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::api::{Attempt, FailedHow, Memory, Trial};
-use crate::domain::{Observation, Pod, Reason, Revision, Wanted};
+use crate::domain::{Observation, Pod, Reason, Revision, Wanted, remembered};
 use crate::node::NodeVersion;
 use crate::plan::decision::{Decision, Note};
 use crate::plan::guard::Permit;
@@ -151,10 +151,7 @@ fn attempt_other(memory: &mut Memory, look: &Look<'_>) {
     }
     // An older one than that is a way back.
     if let Some(upgrade) = &mut memory.upgrade
-        && upgrade
-            .version
-            .parse()
-            .is_ok_and(|version| wanted.version >= version)
+        && remembered::upgraded_to(upgrade).is_some_and(|version| wanted.version >= version)
     {
         upgrade.to.clone_from(&wanted.name);
         upgrade.version = wanted.version.to_string();

@@ -1,7 +1,7 @@
 //! Which versions have held the lock, or may have, and what of that the user takes back (rule S6).
 
 use crate::api::{MayHaveHeld, Memory, SaidVersion};
-use crate::domain::{Container, Pod};
+use crate::domain::{Container, Pod, remembered};
 use crate::node::{ExitKind, NodeVersion};
 use crate::plan::limits::GONE;
 use crate::plan::rules::verdict;
@@ -15,10 +15,10 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
         };
         // While there is doubt about who took which lock, `may_have_held` stands for it.
         if pod.took.is_some() && !look.roles.is_foreign(pod) && !look.roles.order_unknown {
-            memory.newest_held = newest(memory.newest_held.as_deref(), &revision.version);
+            held(memory, &revision.version);
             // What the node itself says migrates the database, whatever the spec calls it.
-            if let Some(said) = says(pod) {
-                memory.newest_held = newest(memory.newest_held.as_deref(), &said);
+            if let Some(said) = pod.says_version() {
+                held(memory, &said);
                 memory.said = Some(SaidVersion {
                     revision: revision.name.clone(),
                     version: said.to_string(),
@@ -30,7 +30,7 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
         if let ExitKind::VersionOlderThanDatabase { database, .. } = &exit.kind
             && let Ok(database) = database.parse()
         {
-            memory.newest_held = newest(memory.newest_held.as_deref(), &database);
+            held(memory, &database);
         }
     }
     for pod in &look.seen.pods {
@@ -66,20 +66,15 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     }
 }
 
-/// The version that a pod's log names, where that is not the one of its revision.
-fn says(pod: &Pod) -> Option<NodeVersion> {
-    pod.contradicting_version.as_ref()?.parse().ok()
+/// Whether nothing as new is known.
+fn is_newer(version: &NodeVersion, known: Option<NodeVersion>) -> bool {
+    known.is_none_or(|known| *version > known)
 }
 
-/// The newer of a known version and another one.
-fn newest(known: Option<&str>, other: &NodeVersion) -> Option<String> {
-    let newer = known
-        .and_then(|text| text.parse::<NodeVersion>().ok())
-        .is_none_or(|known| *other > known);
-    if newer {
-        Some(other.to_string())
-    } else {
-        known.map(str::to_owned)
+/// S6: a version has held the lock.
+fn held(memory: &mut Memory, version: &NodeVersion) {
+    if is_newer(version, remembered::newest_held(memory)) {
+        memory.newest_held = Some(version.to_string());
     }
 }
 
@@ -92,17 +87,18 @@ pub fn remember_start(memory: &mut Memory, pod: &str, version: &NodeVersion) {
     if known {
         return;
     }
-    if newest(memory.newest_held.as_deref(), version).as_deref() == memory.newest_held.as_deref() {
+    if !is_newer(version, remembered::newest_held(memory)) {
         return;
     }
-    let mut started = memory.may_have_held.take().unwrap_or_else(|| MayHaveHeld {
+    let newest = is_newer(version, remembered::may_have_held(memory));
+    let started = memory.may_have_held.get_or_insert_with(|| MayHaveHeld {
         version: version.to_string(),
         pods: Vec::new(),
     });
-    started.version =
-        newest(Some(&started.version), version).unwrap_or_else(|| version.to_string());
+    if newest {
+        started.version = version.to_string();
+    }
     started.pods.push(pod.to_owned());
-    memory.may_have_held = Some(started);
 }
 
 /// It never ran. Should it turn up all the same, it is remembered again.
@@ -147,9 +143,7 @@ pub fn remember_restored(memory: &mut Memory, look: &Look<'_>) {
     }
     memory.restored = Some(word.clone());
     memory.may_have_held = None;
-    if newest(Some(&version.to_string()), version) != memory.newest_held {
-        memory.newest_held = Some(version.to_string());
-    }
+    memory.newest_held = Some(version.to_string());
     // What worked last may be newer than the database now.
     memory.last_worked = None;
 }

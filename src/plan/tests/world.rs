@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use crate::api::Memory;
 use crate::domain::{
-    Answered, Checked, Claim, Contact, Container, DatabaseWord, Exit, Intent, Machine, Observation,
-    Pod, PodId, Problem, Pull, Pulled, Reason, RefusedStop, Revision, Says, Silence, Took, Trouble,
-    Validation, Verified, Wanted, Wishes,
+    Answered, Checked, Claim, Contact, Container, DatabaseWord, Exit, Intent, Lock, Machine,
+    Observation, Pod, PodId, Problem, Pull, Pulled, Reason, RefusedStop, Revision, Says, Silence,
+    Took, Trouble, Validation, Verified, Wanted, Wishes,
 };
 use crate::node::ExitKind;
 use crate::plan::{Act, Cause, Plan, Progress, plan};
@@ -36,7 +36,7 @@ fn revision(version: &str, configuration: &str, lock: &str) -> Revision {
     Revision {
         name: format!("{version}-{configuration}-{lock}"),
         version: version.parse().unwrap(),
-        lock: lock.to_owned(),
+        lock: Lock::read(lock),
         lock_id_hidden: false,
         lease: None,
         validates: false,

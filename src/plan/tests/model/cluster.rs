@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::check::Check;
 use super::look::Ago;
-use crate::domain::Revision;
+use crate::domain::{Lock, Revision};
 
 /// Pods at one time, beyond which a walk does not go.
 pub const ROOM: usize = 7;
@@ -120,12 +120,11 @@ impl Kind {
         Revision {
             name: self.name.to_owned(),
             version: format!("{}.0.0", self.version + 1).parse().unwrap(),
-            lock: match self.lock {
+            lock: Lock::read(match self.lock {
                 LEASE => "lease db",
                 ADVISORY => "advisorylock db",
                 _ => "dual db",
-            }
-            .to_owned(),
+            }),
             lock_id_hidden: false,
             lease: None,
             validates: self.valid.is_some(),
