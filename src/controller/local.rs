@@ -88,8 +88,7 @@ impl Reservation {
     pub(super) fn sees(&self, other: &Self) -> bool {
         let modes = self.mode.zip(other.mode);
         modes.is_some_and(|(one, two)| {
-            let hidden = self.lock_id_hidden || other.lock_id_hidden;
-            one.sees(two) && !(hidden && one.sees_by_the_advisory_lock_alone(two))
+            one.surely_sees(two, self.lock_id_hidden || other.lock_id_hidden)
         })
     }
 }

@@ -56,6 +56,13 @@ impl LockMode {
         self.sees(other) && !(self.uses_lease() && other.uses_lease())
     }
 
+    /// Whether, of two nodes in these modes on one database, one always waits for the other, also where a Secret may give
+    /// one of them another `ADVISORY_LOCK_ID` (`id_hidden`): then only the lease is sure to keep them apart.
+    #[must_use]
+    pub fn surely_sees(self, other: Self, id_hidden: bool) -> bool {
+        self.sees(other) && !(id_hidden && self.sees_by_the_advisory_lock_alone(other))
+    }
+
     /// The value of `DATABASE_LOCKING_MODE`.
     #[must_use]
     pub fn env_value(self) -> &'static str {
@@ -115,6 +122,20 @@ mod tests {
             .collect();
 
         assert_eq!(blind, [(Lease, Advisory), (Advisory, Lease)]);
+    }
+
+    #[test]
+    fn where_an_id_is_hidden_only_the_lease_keeps_two_nodes_apart() {
+        let apart = |hidden| {
+            LockMode::ALL
+                .into_iter()
+                .flat_map(|one| LockMode::ALL.map(|other| (one, other)))
+                .filter(|(one, other)| one.surely_sees(*other, hidden))
+                .count()
+        };
+        // Of nine pairs lease beside advisory never, and an advisory lock only with the same id.
+        assert_eq!((apart(false), apart(true)), (7, 4));
+        assert!(Dual.surely_sees(Lease, true) && !Dual.surely_sees(Advisory, true));
     }
 
     #[test]

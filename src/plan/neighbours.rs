@@ -91,7 +91,7 @@ fn is_seen(roles: &Roles<'_>, claim: &Claim, revision: &Revision) -> bool {
         let mut holders = claim.addresses.iter().map(|at| Holder::Elsewhere(*at));
         !revision.lock_id_hidden && holders.any(|holder| has_the_known_lock(roles, &holder))
     };
-    ours.sees(theirs) && (!ours.sees_by_the_advisory_lock_alone(theirs) || !hidden || shown())
+    ours.surely_sees(theirs, hidden && !shown())
 }
 
 /// Another node works beside the active, by a lock that neither sees: whoever started the two.

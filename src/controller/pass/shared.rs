@@ -9,7 +9,7 @@ use kube::runtime::reflector::Store;
 use kube::{Resource, ResourceExt};
 
 use super::scene::Pass;
-use crate::api::ChainlinkNode;
+use crate::api::{ChainlinkNode, KeyRef};
 use crate::build;
 use crate::controller::error::{Doing, Error};
 use crate::controller::local::Reservation;
@@ -18,20 +18,28 @@ use crate::plan::{Act, Plan};
 use crate::report::Sharer;
 
 impl Pass<'_> {
-    /// Every resource but this one.
-    fn others(&self) -> Vec<Arc<ChainlinkNode>> {
+    /// Every other resource whose spec leads to this one's database, as far as that can be told: both name the same key
+    /// of the same Secret, or the operator has read both URLs. With the key that the other's URL was read from, if it leads there.
+    fn neighbours(&self) -> Vec<(Arc<ChainlinkNode>, Option<KeyRef>)> {
         let stores = &self.context.stores;
         let stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = stores.iter().flat_map(Store::state);
-        all.filter(|other| other.uid() != self.node.uid()).collect()
-    }
-
-    /// Whether the spec of another resource leads to this one's database, as far as that can be told: both name the
-    /// same key of the same Secret, or the operator has read both URLs.
-    fn shares(&self, other: &ChainlinkNode) -> bool {
-        let targets = self.target_of(self.node).zip(self.target_of(other));
-        names_same_key(self.node, other)
-            || targets.is_some_and(|((one, _), (other, _))| one.is_that_of(&other))
+        let all: Vec<_> = stores.iter().flat_map(Store::state).collect();
+        drop(stores);
+        let ours = self.target_of(self.node).map(|(target, _)| target);
+        let leads_here = |other: &ChainlinkNode| {
+            let (target, key) = self.target_of(other)?;
+            ours.as_ref()?.is_that_of(&target).then_some(key)
+        };
+        let others = all
+            .into_iter()
+            .filter(|other| other.uid() != self.node.uid());
+        others
+            .map(|other| {
+                let key = leads_here(&other);
+                (other, key)
+            })
+            .filter(|(other, key)| key.is_some() || names_same_key(self.node, other))
+            .collect()
     }
 
     /// The other resources that ask for pods on this one's database.
@@ -41,10 +49,10 @@ impl Pass<'_> {
         }
         let mode = build::lock_mode(&self.node.spec);
         let mut sharers: Vec<Sharer> = self
-            .others()
+            .neighbours()
             .iter()
-            .filter(|other| runs(other) && self.shares(other))
-            .map(|other| Sharer {
+            .filter(|(other, _)| runs(other))
+            .map(|(other, _)| Sharer {
                 name: name(self.node, other),
                 // A spec that can't be turned into pods is refused for that.
                 sees: mode
@@ -60,32 +68,27 @@ impl Pass<'_> {
     /// `thorough`: pods count whatever became of their resource, and intents as they stand in the API server now. At
     /// other times only resources that name this database are looked at.
     pub(super) async fn claims(&self, own: &[Pod], thorough: bool) -> Result<Vec<Claim>, Error> {
-        let others = self.others();
-        let sharing: Vec<_> = others.iter().filter(|other| self.shares(other)).collect();
-        if sharing.is_empty() && !thorough {
+        let neighbours = self.neighbours();
+        if neighbours.is_empty() && !thorough {
             return Ok(Vec::new());
         }
         let mut claims = Vec::new();
-        if let Some(key) = &self.node.spec.database.url.secret_key_ref {
+        let ours = self.node.spec.database.url.secret_key_ref.as_ref();
+        if let Some(key) = ours {
             let listed = self.looker.claims_on_key(key).await;
             claims = listed.doing("looking at the pods of other resources")?;
         }
-        let ours = self.target_of(self.node).map(|(target, _)| target);
-        for other in &others {
-            let Some((target, key)) = self.target_of(other) else {
+        for (other, key) in &neighbours {
+            let same_key = other.namespace() == self.node.namespace() && key.as_ref() == ours;
+            let Some(key) = key.as_ref().filter(|_| !same_key) else {
                 continue;
             };
-            let same_key = other.namespace() == self.node.namespace()
-                && Some(&key) == self.node.spec.database.url.secret_key_ref.as_ref();
-            if same_key || !ours.as_ref().is_some_and(|ours| ours.is_that_of(&target)) {
-                continue;
-            }
             let of = name(self.node, other);
-            let listed = self.looker.claims_of(other, &key, &of).await;
+            let listed = self.looker.claims_of(other, key, &of).await;
             claims.extend(listed.doing("looking at the pods of another resource")?);
         }
         if thorough {
-            for other in sharing {
+            for (other, _) in &neighbours {
                 claims.extend(self.intent_of(other, own, &claims).await?);
             }
         }
