@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use chainlink_operator::node::{LogEvent, LogLine, LogReader, Milestone, classify_exit, read_line};
+use chainlink_operator::node::{
+    LogEvent, LogLine, LogReader, Milestone, classify_exit, last_words, read_line,
+};
 
 /// One line of a transcript: `18:02:56.484 [C err] text`.
 struct Line<'a> {
@@ -40,17 +42,19 @@ fn said<'a>(line: &Line<'a>) -> Option<(&'a str, &'a str)> {
 /// Everything that happens in a transcript, one sentence each, in order.
 fn story(name: &str) -> Vec<String> {
     let text = transcript(name);
-    let mut readers: BTreeMap<&str, LogReader> = BTreeMap::new();
+    let mut readers: BTreeMap<&str, (LogReader, Vec<&str>)> = BTreeMap::new();
     let mut story = Vec::new();
     for line in lines(&text) {
         if let Some((who, text)) = said(&line) {
-            let reader = readers.entry(who).or_default();
+            let (reader, written) = readers.entry(who).or_default();
+            written.push(text);
             if let Some(milestone) = reader.feed(text) {
                 story.push(format!("{who} {}", sentence(&milestone)));
             }
         } else if let Some(exit) = line.text.strip_prefix("EXIT ") {
             let (who, code) = exit.split_once(" rc=").unwrap();
-            story.push(end(who, code.parse().unwrap(), readers.remove(who)));
+            let (_, written) = readers.remove(who).unwrap_or_default();
+            story.push(end(who, code.parse().unwrap(), &written));
         }
     }
     story
@@ -73,9 +77,9 @@ fn sentence(milestone: &Milestone) -> String {
 }
 
 /// How a process ended. The test bench has `-9` where a container has 137.
-fn end(who: &str, code: i32, reader: Option<LogReader>) -> String {
+fn end(who: &str, code: i32, written: &[&str]) -> String {
     let code = if code < 0 { 128 - code } else { code };
-    let words = reader.and_then(|reader| reader.summary().last_words);
+    let words = last_words(written);
     let kind = classify_exit(code, None, words.as_deref());
     match words {
         Some(words) if code != 0 && code != 137 => format!("{who} ends {kind:?}: {words}"),
