@@ -1,6 +1,6 @@
 //! A Kubernetes operator for redundant Chainlink nodes.
 //!
-//! The rooms, from the ground. Each may import what its line names and nothing else; `tests/house.rs` holds the same table
+//! The rooms, from the ground. Each may import what its line names and nothing else; `tests/it/house.rs` holds the same table
 //! as data.
 //!
 //! | room | what it is for | may import |

@@ -10,7 +10,6 @@ use crate::node::Verdict;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pull {
     pub id: PodId,
-    pub resource_version: String,
     /// Name of the revision.
     pub revision: String,
     pub machine: String,

@@ -1,5 +1,5 @@
 //! Every reason that a person may see: in a condition, in an event, in why the database could not be asked. One table; docs/status.md and
-//! docs/database.md explain each of its words, which `tests/docs.rs` checks.
+//! docs/database.md explain each of its words, which `tests/it/docs.rs` checks.
 
 use std::fmt;
 

@@ -234,12 +234,6 @@ impl ExitKind {
         !self.means_nothing() && *self != Self::Killed
     }
 
-    /// The database is the reason, or stands in the way.
-    #[must_use]
-    pub fn is_database(&self) -> bool {
-        matches!(self, Self::DatabaseAway | Self::DatabaseRefused)
-    }
-
     /// What is said of a process that could say nothing itself.
     #[must_use]
     pub fn words(&self) -> Option<&'static str> {
@@ -336,7 +330,7 @@ mod tests {
         ] {
             let kind = classify_exit(code, None, words);
             assert_eq!(kind, expected, "{code} {words:?}");
-            assert!(kind.means_nothing() && !kind.is_database(), "{kind:?}");
+            assert!(kind.means_nothing(), "{kind:?}");
         }
     }
 
@@ -361,7 +355,7 @@ mod tests {
                  `user=cl database=cl`: {cause}"
             );
             assert_eq!(kind(&words), ExitKind::DatabaseAway, "{cause}");
-            assert!(kind(&words).means_nothing() && kind(&words).is_database());
+            assert!(kind(&words).means_nothing());
         }
     }
 
@@ -379,7 +373,7 @@ mod tests {
         ] {
             let words = format!("opening db: failed to take initial lease on database: {cause}");
             assert_eq!(kind(&words), ExitKind::DatabaseRefused, "{cause}");
-            assert!(!kind(&words).means_nothing() && kind(&words).is_database());
+            assert!(!kind(&words).means_nothing());
         }
     }
 

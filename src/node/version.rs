@@ -116,15 +116,6 @@ impl NodeVersion {
         !self.at_least(2, 0)
     }
 
-    /// Whether the node can be configured this way.
-    #[must_use]
-    pub fn supports(&self, style: ConfigStyle) -> bool {
-        match style {
-            ConfigStyle::Environment => self.supports_environment(),
-            ConfigStyle::Toml => self.supports_toml(),
-        }
-    }
-
     /// Whether the node reads TOML from `CL_CONFIG`, applied after every file: from 1.13 on.
     /// 1.11 and 1.12 need a last file instead.
     #[must_use]
@@ -200,13 +191,6 @@ impl NodeVersion {
     #[must_use]
     pub fn lies_silently(&self) -> bool {
         self.waiting_line_may_lie() && (self.0.major, self.0.minor, self.0.patch) > (2, 1, 1)
-    }
-
-    /// Whether a temporary server answers (`/health` 204, `/readyz` 404) between the lock and the
-    /// real server: from 2.4 on (during the upgrade backup; always from 2.15 on, measured).
-    #[must_use]
-    pub fn has_startup_server(&self) -> bool {
-        self.at_least(2, 4)
     }
 
     /// Whether the configuration is checked only **after** the lock is taken: from 2.30 on (read,

@@ -114,7 +114,6 @@ pub(super) fn pull(pod: &ApiPod, warning: Option<Trouble>) -> Option<Pull> {
     };
     Some(Pull {
         id: id(pod),
-        resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
         revision: label(pod, REVISION_LABEL)?.to_owned(),
         machine: pod.spec.as_ref()?.node_name.clone()?,
         created: created(pod),

@@ -1,15 +1,10 @@
 //! Following one container's log from its start.
 
-use std::collections::VecDeque;
-
 use jiff::{SignedDuration, Timestamp};
 
-use super::{LogEvent, LogLine, TakeoverSign, WaitingFor, last_words, read_line};
+use super::{LogEvent, LogLine, TakeoverSign, WaitingFor, read_line};
 use crate::node::lock::LockMode;
 use crate::node::version::NodeVersion;
-
-/// How many lines are kept for the last words. A stack trace of a Go program fits.
-const KEPT_LINES: usize = 64;
 
 /// A node tries for the lock once a second (±10 %). A waiting line that comes later than this
 /// after an error belongs to another try than the error.
@@ -27,7 +22,12 @@ pub struct LogReader {
     lock: Option<LockMode>,
     /// A failed try that no waiting line has followed yet.
     failed_try: Option<FailedTry>,
-    tail: VecDeque<String>,
+    /// What it waits, or waited, for.
+    waiting_for: Option<WaitingFor>,
+    /// The port that its web server listens on.
+    listening: Option<u16>,
+    /// It was asked to stop, or another node took the lock from it: it is about to exit.
+    stopping: bool,
 }
 
 /// A try for the lock that the database refused.
@@ -90,32 +90,14 @@ pub struct LogSummary {
     pub waited: bool,
     /// When it first said so, if lines carry times.
     pub waiting_since: Option<Timestamp>,
-    /// What it waits, or waited, for.
-    pub waiting_for: Option<WaitingFor>,
     /// Why its waiting is no waiting, while that is so.
     pub doubtful: Option<String>,
     /// It has taken the lock.
     pub took: bool,
-    /// When the first line that shows it was written, if lines carry times.
-    pub took_at: Option<Timestamp>,
     /// Its version, as it says itself.
     pub version: Option<NodeVersion>,
     /// Its id: `lease_lock.client_id`, and part of its `application_name` in the database.
     pub app_id: Option<String>,
-    /// The port that its web server listens on.
-    pub listening: Option<u16>,
-    /// It was asked to stop, or another node took the lock from it: it is about to exit.
-    pub stopping: bool,
-    /// The line that a person needs after an exit, see [`last_words`].
-    pub last_words: Option<String>,
-}
-
-impl LogSummary {
-    /// It waits for the lock now, as far as its log tells, and nothing speaks against it.
-    #[must_use]
-    pub fn waits(&self) -> bool {
-        self.waited && !self.took && !self.stopping && self.doubtful.is_none()
-    }
 }
 
 impl LogReader {
@@ -127,10 +109,6 @@ impl LogReader {
 
     /// Takes one more line; says what it changed, if anything.
     pub fn feed(&mut self, raw: &str) -> Option<Milestone> {
-        if self.tail.len() == KEPT_LINES {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(raw.to_owned());
         let line = read_line(raw);
         if self.summary.version.is_none() {
             self.summary.version.clone_from(&line.version);
@@ -143,12 +121,8 @@ impl LogReader {
 
     /// What is known so far.
     #[must_use]
-    pub fn summary(&self) -> LogSummary {
-        let tail: Vec<_> = self.tail.iter().map(String::as_str).collect();
-        LogSummary {
-            last_words: last_words(&tail),
-            ..self.summary.clone()
-        }
+    pub fn summary(&self) -> &LogSummary {
+        &self.summary
     }
 
     fn apply(&mut self, line: LogLine) -> Option<Milestone> {
@@ -161,22 +135,22 @@ impl LogReader {
             }
             LogEvent::Waiting { lock } => self.waiting(lock, time),
             LogEvent::WaitingDoubtful { reason } => self.doubt(reason, time),
-            LogEvent::TookLock { via } => self.took(via, time),
+            LogEvent::TookLock { via } => self.took(via),
             LogEvent::Booted => {
-                self.took(TakeoverSign::Boot, time);
+                self.took(TakeoverSign::Boot);
                 Some(Milestone::Booted)
             }
             LogEvent::Listening { port } => {
-                self.took(TakeoverSign::Boot, time);
-                let first = self.summary.listening.replace(port).is_none();
+                self.took(TakeoverSign::Boot);
+                let first = self.listening.replace(port).is_none();
                 first.then_some(Milestone::Listening { port })
             }
             LogEvent::Deposed => {
-                self.summary.stopping = true;
+                self.stopping = true;
                 Some(Milestone::Deposed)
             }
             LogEvent::ShuttingDown => {
-                let before = std::mem::replace(&mut self.summary.stopping, true);
+                let before = std::mem::replace(&mut self.stopping, true);
                 (!before).then_some(Milestone::ShuttingDown)
             }
             LogEvent::ConnectionLost | LogEvent::LeaseRefreshFailed | LogEvent::Other => None,
@@ -196,7 +170,7 @@ impl LogReader {
         if first {
             self.summary.waiting_since = time;
         }
-        let other = self.summary.waiting_for.replace(lock) != Some(lock);
+        let other = self.waiting_for.replace(lock) != Some(lock);
         match &self.summary.doubtful {
             Some(reason) if first => Some(Milestone::WaitsInVain {
                 reason: reason.clone(),
@@ -215,7 +189,7 @@ impl LogReader {
         (self.summary.waited && before.is_none()).then_some(Milestone::WaitsInVain { reason })
     }
 
-    fn took(&mut self, via: TakeoverSign, time: Option<Timestamp>) -> Option<Milestone> {
+    fn took(&mut self, via: TakeoverSign) -> Option<Milestone> {
         // In `dual` mode the lease is only half of it. Which mode it is was said a line before,
         // at the same level; if it was not, the boot that follows in a moment tells.
         let half = via == TakeoverSign::GotLease && self.lock.is_none_or(LockMode::uses_advisory);
@@ -223,7 +197,6 @@ impl LogReader {
             return None;
         }
         self.summary.took = true;
-        self.summary.took_at = time;
         self.summary.doubtful = None;
         Some(Milestone::TookLock { via })
     }

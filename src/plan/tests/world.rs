@@ -442,7 +442,6 @@ impl World {
                         name: pod.clone(),
                         uid: format!("uid-{pod}"),
                     },
-                    resource_version: "1".to_owned(),
                     revision: revision.clone(),
                     machine: machine.clone(),
                     created: self.now,

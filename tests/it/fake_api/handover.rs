@@ -1,0 +1,78 @@
+//! A whole handover, with nothing in its way.
+
+use crate::fake_api::operator::Operator;
+use crate::fake_api::world::{HOME, World, two_replicas};
+
+/// What an operator makes and removes to bring up two pods of 2.28.0 and upgrade them to 2.29.0.
+pub const DEEDS: [&str; 13] = [
+    "make files of revision 1",
+    "make revision 1",
+    "make services mainnet",
+    "make pod 1 (2.28.0)",
+    "make pod 2 (2.28.0)",
+    "make files of revision 2",
+    "make revision 2",
+    "make pod 3 (2.29.0)",
+    "remove pod 2",
+    "make pod 4 (2.29.0)",
+    "remove pod 1",
+    "remove files of revision 1",
+    "remove revision 1",
+];
+
+/// The same deeds, with the Service at its usual place: where a call fails that was to keep a revision or to apply the
+/// Service, the rest goes on, and it comes when it can.
+pub fn with_the_service_in_its_place(mut deeds: Vec<String>) -> Vec<String> {
+    let service = "make services mainnet";
+    let found = deeds.iter().position(|deed| deed == service);
+    if let Some(found) = found {
+        let deed = deeds.remove(found);
+        let usual = DEEDS.iter().position(|deed| *deed == service).unwrap();
+        deeds.insert(usual.min(deeds.len()), deed);
+    }
+    deeds
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_makes_and_stops_exactly_these_pods_in_this_order() {
+    let world = World::new(&two_replicas());
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    world.upgrade("2.29.0");
+    operator.rest().await;
+    assert_eq!(world.deeds(), DEEDS);
+    assert_eq!(world.checks(), ["make check 1", "remove check 1"]);
+    assert_eq!(world.wrongs(), [""; 0]);
+    assert_eq!(world.with(|all| all.holder(HOME)).as_deref(), Some("pod 3"));
+    assert_eq!(
+        world.roles(),
+        [
+            "pod 3: Active 2.29.0, leads the Service",
+            "pod 4: Standby 2.29.0"
+        ]
+    );
+    let last = &world.status()["lastHandover"];
+    assert_eq!(last["reason"], "Version");
+    assert!(
+        last["gapMs"].as_i64().is_some_and(|gap| gap < 2000),
+        "{last}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_rest_twenty_passes_write_nothing() {
+    let world = World::new(&two_replicas());
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    let (version, calls) = (world.with(|all| all.store.version()), operator.post.calls());
+    let writes = operator.post.writes();
+    for _ in 0..20 {
+        operator.pass().await;
+    }
+    assert!(
+        operator.post.calls() >= calls + 20 * 4,
+        "the passes have to look at everything"
+    );
+    assert_eq!(operator.post.writes(), writes);
+    assert_eq!(world.with(|all| all.store.version()), version);
+}

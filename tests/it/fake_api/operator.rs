@@ -1,0 +1,204 @@
+//! The operator as the controller runs it: passes, one after the other.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chainlink_operator::api::ChainlinkNode;
+use chainlink_operator::controller::{Context, DatabaseAccess, Settings, reconcile};
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::fake_api::meddler::{Fate, Post};
+use crate::fake_api::server::client;
+use crate::fake_api::world::{NAME, World};
+
+/// No scenario takes longer, even on a machine that has much else to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A pass begins at least this often, so that the tests need not wait for quiet times.
+const PACE: Duration = Duration::from_millis(200);
+
+const BURST: Duration = Duration::from_millis(30);
+
+/// How driving an operator ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Reached,
+    Died,
+}
+
+/// One running operator, with what it knows only in memory.
+pub struct Operator {
+    world: World,
+    context: Arc<Context>,
+    woken: UnboundedReceiver<ObjectRef<ChainlinkNode>>,
+    pub post: Arc<Post>,
+}
+
+impl Operator {
+    pub fn start(world: &World) -> Self {
+        Self::with(world, Post::faithful())
+    }
+
+    /// An operator whose calls are meddled with.
+    pub fn meddled(
+        world: &World,
+        meddler: impl Fn(&crate::fake_api::meddler::Call) -> Fate + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(world, Post::new(meddler))
+    }
+
+    pub fn with(world: &World, post: Arc<Post>) -> Self {
+        Self::with_access(world, post, DatabaseAccess::No)
+    }
+
+    /// An operator that may read the Secrets of database URLs.
+    pub fn that_asks(world: &World) -> Self {
+        Self::with_access(world, Post::faithful(), DatabaseAccess::Yes)
+    }
+
+    fn with_access(world: &World, post: Arc<Post>, access: DatabaseAccess) -> Self {
+        let settings = Settings {
+            database: access,
+            ..Settings::default()
+        };
+        Self::with_settings(world, post, settings)
+    }
+
+    pub fn with_settings(world: &World, post: Arc<Post>, settings: Settings) -> Self {
+        let (context, woken) = Context::new(client(world, &post), settings);
+        Self {
+            world: world.clone(),
+            context,
+            woken,
+            post,
+        }
+    }
+
+    /// One pass, and whether it went through. `None` when the operator died in it.
+    pub async fn pass(&mut self) -> Option<bool> {
+        let node: ChainlinkNode = serde_json::from_value(self.world.node()).unwrap();
+        assert_eq!(node.metadata.name.as_deref(), Some(NAME));
+        self.post.begin_pass();
+        let pass = reconcile(Arc::new(node), Arc::clone(&self.context));
+        let ended = tokio::select! {
+            ended = pass => Some(ended),
+            () = self.post.death() => None,
+        };
+        self.post.end_pass();
+        Some(ended?.is_ok())
+    }
+
+    /// A pass over any resource, beside others of this operator.
+    pub fn pass_over(&self, name: &str) -> impl Future<Output = bool> + Send + use<> {
+        let node = self.world.with(|all| all.store.get("chainlinknodes", name));
+        let node: ChainlinkNode = serde_json::from_value((*node.unwrap()).clone()).unwrap();
+        let pass = reconcile(Arc::new(node), Arc::clone(&self.context));
+        async { pass.await.is_ok() }
+    }
+
+    /// Whether a resource was asked to be looked at since this was asked last.
+    pub fn was_woken(&mut self, name: &str) -> bool {
+        let woken = std::iter::from_fn(|| self.woken.try_recv().ok());
+        woken.filter(|node| node.name == name).count() > 0
+    }
+
+    /// Passes until `is` holds, and nothing has changed during the last of them.
+    pub async fn drive(&mut self, what: &str, is: impl Fn(&World) -> bool) -> End {
+        let start = Instant::now();
+        loop {
+            let mut changes = self.world.changes();
+            let before = self.world.with(|all| all.store.version());
+            let Some(done) = self.pass().await else {
+                return End::Died;
+            };
+            let still = self.world.with(|all| all.store.version()) == before;
+            if done && still && is(&self.world) {
+                return End::Reached;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "it never came to this: {what}\n{}",
+                self.world.describe()
+            );
+            tokio::select! {
+                _ = changes.changed() => {}
+                _ = self.woken.recv() => {}
+                () = tokio::time::sleep(PACE) => {}
+            }
+            // Changes come in bursts; the controller's queue folds them into one pass, too.
+            tokio::time::sleep(BURST).await;
+            while self.woken.try_recv().is_ok() {}
+        }
+    }
+
+    /// Passes until `is` holds, whether or not they go through.
+    pub async fn drive_in_vain(&mut self, what: &str, is: impl Fn(&World) -> bool) {
+        let start = Instant::now();
+        while !is(&self.world) {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "it never came to this: {what}\n{}",
+                self.world.describe()
+            );
+            self.pass().await;
+            tokio::time::sleep(PACE).await;
+        }
+    }
+
+    /// Passes for some time, whether or not they go through.
+    pub async fn passes_for(&mut self, time: Duration) {
+        let start = Instant::now();
+        self.drive_in_vain("the end of a time", |_| start.elapsed() >= time)
+            .await;
+    }
+
+    /// Passes until a call was held, and the pass in which it was is over.
+    pub async fn pass_until_released(&mut self) {
+        while !self.post.was_released() {
+            self.pass().await;
+            // What is to be held may come after the trial of what took over.
+            at_rest(&self.world);
+            tokio::time::sleep(BURST).await;
+        }
+    }
+
+    /// Drives until all is as the spec wants it.
+    pub async fn rest(&mut self) -> End {
+        self.drive("at rest", at_rest).await
+    }
+
+    /// Drives for some time, whatever comes.
+    pub async fn drive_for(&mut self, time: Duration) -> End {
+        let start = Instant::now();
+        self.drive("the end of a time", move |_| start.elapsed() >= time)
+            .await
+    }
+}
+
+/// Every pod is as the spec wants it, and the status says so.
+pub fn at_rest(world: &World) -> bool {
+    let node = world.node();
+    let (spec, status) = (&node["spec"], &node["status"]);
+    let pods = world.with(|all| all.store.all("pods").len());
+    let rests = status["observedGeneration"] == node["metadata"]["generation"]
+        && status["phase"] == "Running"
+        && status["currentVersion"] == spec["version"]
+        && spec["replicas"].as_u64() == u64::try_from(pods).ok()
+        && ready(&status["conditions"])
+        && status["operator"]["lastActive"]["pod"] == status["active"]
+        && status["operator"]["lastActive"]["ended"].is_null()
+        && status["operator"]["lastWorked"] == status["operator"]["wanted"]["name"];
+    if rests && status["operator"]["trial"].is_object() {
+        // What takes a minute in the world takes none here.
+        world.end_trial();
+        return false;
+    }
+    rests
+}
+
+fn ready(conditions: &serde_json::Value) -> bool {
+    conditions.as_array().is_some_and(|all| {
+        all.iter()
+            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    })
+}

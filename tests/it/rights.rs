@@ -1,0 +1,95 @@
+//! The rights that the chart grants, and by which values. That they are those that the operator uses is seen where its
+//! calls are seen: `fake_api` grants each call by the chart's rules, and `fake_api/rights.rs` looks for rights that
+//! nothing asks for. No server there is asked for a watch: those are held against the code here.
+
+use std::collections::BTreeSet;
+
+use crate::granted;
+
+/// The kinds of which a file makes watches. `Api<K>` is written out wherever one is made.
+fn apis<'a>(code: &'a str, ending: &str) -> BTreeSet<&'a str> {
+    let (code, _) = code.split_once("#[cfg(test)]").unwrap();
+    code.lines()
+        .filter_map(|line| line.trim().strip_prefix("let ")?.split_once(": Api<"))
+        .filter_map(|(_, rest)| rest.split_once('>'))
+        .filter(|(_, rest)| rest.trim_start_matches(" = ").starts_with(ending))
+        .map(|(kind, _)| kind)
+        .collect()
+}
+
+fn watched(all: &BTreeSet<String>) -> BTreeSet<&str> {
+    all.iter()
+        .filter_map(|right| right.strip_prefix("watch "))
+        .collect()
+}
+
+#[test]
+fn what_the_operator_watches_it_may_list_and_watch_and_nothing_else() {
+    let streams = include_str!("../../src/controller/run.rs");
+    // `Metadata` is that of ConfigMaps.
+    assert!(streams.contains("type Metadata = PartialObjectMeta<ConfigMap>;"));
+    assert_eq!(
+        apis(streams, "scoped("),
+        BTreeSet::from(["ChainlinkNode", "Metadata", "Pod"])
+    );
+    let granted = granted::all();
+    let kinds = [
+        "chainlink-operator.dev/chainlinknodes",
+        "configmaps",
+        "pods",
+    ];
+    assert_eq!(watched(&granted), BTreeSet::from(kinds));
+    for kind in kinds {
+        assert!(granted.contains(&format!("list {kind}")), "{kind}");
+    }
+}
+
+#[test]
+fn machines_are_watched_and_nothing_else_may_be_done_with_them() {
+    let machines = include_str!("../../src/observe/machines.rs");
+    assert_eq!(apis(machines, "Api::all("), BTreeSet::from(["Node"]));
+    let (code, _) = machines.split_once("#[cfg(test)]").unwrap();
+    assert!(code.contains("watcher(nodes, "), "they are only watched");
+    assert_eq!(code.matches("nodes").count(), 2, "and nothing else is done");
+
+    let template = include_str!("../../charts/chainlink-operator/templates/rbac.yaml");
+    let (_, rules) = template.split_once("-machines\n").unwrap();
+    let (_, rules) = rules.split_once("rules:\n").unwrap();
+    let (rules, _) = rules.split_once("---").unwrap();
+    assert_eq!(
+        granted::of_rules(rules),
+        BTreeSet::from(["list nodes".to_owned(), "watch nodes".to_owned()])
+    );
+}
+
+#[test]
+fn secrets_are_made_and_read_only_where_a_value_says_so() {
+    let about_secrets = |part: &str| -> Vec<String> {
+        let rights = granted::part(part).into_iter();
+        rights.filter(|right| right.contains("secret")).collect()
+    };
+    assert_eq!(about_secrets("rules"), [""; 0]);
+    assert_eq!(about_secrets("sessionRules"), ["create secrets"]);
+    assert_eq!(about_secrets("databaseRules"), ["get secrets"]);
+
+    let roles = include_str!("../../charts/chainlink-operator/templates/rbac.yaml");
+    let lines: Vec<&str> = roles.lines().map(str::trim).collect();
+    for (rules, value) in [
+        ("sessionRules", "sessionSecrets.generate"),
+        ("databaseRules", "databaseVerification.enabled"),
+    ] {
+        let granted: Vec<_> = lines
+            .iter()
+            .zip(&lines[1..])
+            .filter(|(_, line)| line.contains(rules))
+            .collect();
+        assert_eq!(granted.len(), 2, "in a Role and in a ClusterRole");
+        for (before, _) in granted {
+            assert!(before.contains("if ") && before.contains(value), "{before}");
+        }
+    }
+    let values = include_str!("../../charts/chainlink-operator/values.yaml");
+    let values: serde_json::Value = serde_yaml_ng::from_str(values).unwrap();
+    assert_eq!(values["sessionSecrets"]["generate"], false);
+    assert_eq!(values["databaseVerification"]["enabled"], false);
+}
