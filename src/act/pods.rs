@@ -1,5 +1,7 @@
 //! Acts on pods.
 
+use std::time::Instant;
+
 use k8s_openapi::api::core::v1::Pod as ApiPod;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
@@ -23,6 +25,8 @@ pub enum Outcome {
     Refused(String),
     /// The name of the pod to be made is that of somebody else's.
     Taken,
+    /// What permitted the stop is too long ago: nothing was done.
+    Late,
 }
 
 impl Outcome {
@@ -30,7 +34,7 @@ impl Outcome {
     pub fn refusal(self) -> Option<String> {
         match self {
             Self::Refused(message) => Some(message),
-            Self::Done | Self::Overtaken | Self::Taken => None,
+            Self::Done | Self::Overtaken | Self::Taken | Self::Late => None,
         }
     }
 }
@@ -105,8 +109,16 @@ impl<'a> Actor<'a> {
         }
     }
 
-    /// Stops the pod that a permit names, as it stood in the look that confirmed it (rule S5).
-    pub async fn stop(&self, confirmed: &Confirmed) -> Result<Outcome, kube::Error> {
+    /// Stops the pod that a permit names, as it stood in the look that confirmed it at `looked`; and only while the
+    /// answers of that look are fresh, by a clock that nobody can set: what came between may have taken any time (rule S5).
+    pub async fn stop(
+        &self,
+        confirmed: &Confirmed,
+        looked: Instant,
+    ) -> Result<Outcome, kube::Error> {
+        if looked.elapsed() > confirmed.good_for() {
+            return Ok(Outcome::Late);
+        }
         let permit = confirmed.permit();
         self.delete(permit.pod(), permit.resource_version()).await
     }

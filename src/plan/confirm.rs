@@ -3,21 +3,32 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::acts::{Act, Plan};
 use super::guard::Permit;
+use super::limits::FRESH;
 use crate::api::Memory;
 use crate::domain::{Observation, PodId};
 
 /// A permit that a second look has confirmed.
 #[derive(Debug)]
-pub struct Confirmed(Permit);
+pub struct Confirmed {
+    permit: Permit,
+    good_for: Duration,
+}
 
 impl Confirmed {
     pub fn permit(&self) -> &Permit {
-        &self.0
+        &self.permit
+    }
+
+    /// How long from the second look on the answers that the stop relies on are fresh enough for it: what is left of
+    /// two seconds since the oldest of them (rule S5). A stop that relies on nobody may be done at any time.
+    pub fn good_for(&self) -> Duration {
+        self.good_for
     }
 }
 
@@ -62,6 +73,8 @@ pub struct SecondLook<'a> {
     pub plan: &'a Plan,
     /// When the pods that the stop relies on were asked.
     pub asked: Timestamp,
+    /// When it was planned.
+    pub now: Timestamp,
 }
 
 /// Before anybody is asked: a handover that the Service could not follow is not begun.
@@ -93,8 +106,25 @@ pub fn confirm(pending: &Pending<'_>, look: &SecondLook<'_>) -> Result<Confirmed
     }
     match silent(permit, look) {
         Some(pod) => Err(Unconfirmed::Silent(pod.name.clone())),
-        None => Ok(Confirmed(permit.clone())),
+        None => Ok(Confirmed {
+            permit: permit.clone(),
+            good_for: good_for(permit, look),
+        }),
     }
+}
+
+/// How long the answers stay fresh. One that bears a time after the look is worth nothing: a clock was set between.
+fn good_for(permit: &Permit, look: &SecondLook<'_>) -> Duration {
+    let age = |id: &PodId| {
+        let pod = look.seen.pods.iter().find(|pod| pod.id == *id);
+        let contact = pod.and_then(|pod| pod.contact);
+        contact.and_then(|contact| Duration::try_from(look.now.duration_since(contact.at)).ok())
+    };
+    let rests = permit.relies_on().iter().map(|id| match age(id) {
+        Some(age) => FRESH.saturating_sub(age),
+        None => Duration::ZERO,
+    });
+    rests.min().unwrap_or(Duration::MAX)
 }
 
 fn ends(memory: &Memory) -> Option<&BTreeMap<String, i32>> {

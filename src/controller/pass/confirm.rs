@@ -2,9 +2,12 @@
 //! permitted it still stands (rule S5). What that means is the planner's [`confirm`]; here is who asks and looks. Nothing
 //! comes between the last question and the delete.
 
+use std::time::{Duration, Instant};
+
 use futures::future::try_join_all;
 use jiff::{Timestamp, ToSpan};
 use kube::ResourceExt;
+use tokio::time::timeout;
 
 use super::scene::Pass;
 use crate::act::{Actor, Outcome, Recorded};
@@ -39,12 +42,14 @@ impl Pass<'_> {
         let asked = Timestamp::now();
         self.ask_all(planned).await?;
         let seen = self.observe(false).await?;
+        let (now, looked) = (Timestamp::now(), Instant::now());
         let written = &recorded.plan().memory;
         let look = SecondLook {
             written,
             seen: &seen,
-            plan: &plan(&seen, written, Timestamp::now()),
+            plan: &plan(&seen, written, now),
             asked,
+            now,
         };
         let confirmed = match confirm(pending, &look) {
             Ok(confirmed) => confirmed,
@@ -63,13 +68,28 @@ impl Pass<'_> {
             return Ok(Stopped::No);
         }
         // The spec may have gone back, or a pause been set, at any time before.
-        if self.version_now().await?.as_deref() != Some(recorded.version()) {
+        let limit = confirmed.good_for().min(ANSWER);
+        let Ok(version) = timeout(limit, self.version_now()).await else {
+            self.is_late(permit);
+            return Ok(Stopped::No);
+        };
+        if version?.as_deref() != Some(recorded.version()) {
             return Ok(Stopped::No);
         }
-        match actor.stop(&confirmed).await {
-            Ok(Outcome::Done) => {}
-            Ok(_) => return Ok(Stopped::No),
-            Err(error) => return Ok(self.not_done(permit, &error)),
+        match timeout(ANSWER, actor.stop(&confirmed, looked)).await {
+            Ok(Ok(Outcome::Done)) => {}
+            Ok(Ok(Outcome::Late)) => {
+                self.is_late(permit);
+                return Ok(Stopped::No);
+            }
+            Ok(Ok(_)) => return Ok(Stopped::No),
+            Ok(Err(error)) => return Ok(self.not_done(permit, &error)),
+            // It may be done yet; the next look shows it.
+            Err(_) => {
+                let said = format!("it did not answer within {} s", ANSWER.as_secs());
+                self.refused(permit, &said, false);
+                return Ok(Stopped::Perhaps);
+            }
         }
         self.know(|known| known.refused_stop = None);
         self.lead_to_successor(actor, permit, &seen, failures).await;
@@ -116,6 +136,23 @@ impl Pass<'_> {
         let refusal = refusal(error);
         let refused = refusal.is_some();
         let said = refusal.unwrap_or_else(|| sentence(error));
+        self.refused(permit, &said, refused);
+        if refused {
+            Stopped::No
+        } else {
+            Stopped::Perhaps
+        }
+    }
+
+    /// The API server is so slow that what permits the stop is old before the delete can be sent.
+    fn is_late(&self, permit: &Permit) {
+        let said = "it is so slow that the answers which permit the stop are older than 2 s when it is asked to";
+        self.refused(permit, said, false);
+    }
+
+    /// The stop was not done, or is not known to be: that is told, and it is tried again ever later.
+    fn refused(&self, permit: &Permit, said: &str, refused: bool) {
+        let pod = permit.pod();
         self.know(|known| {
             let before = known.refused_stop.take();
             let before = before.filter(|before| before.pod == pod.uid);
@@ -132,13 +169,12 @@ impl Pass<'_> {
                 again: later(Timestamp::now(), tries),
             });
         });
-        if refused {
-            Stopped::No
-        } else {
-            Stopped::Perhaps
-        }
     }
 }
+
+/// How long the API server may take with the last question and with the delete. A delete that it is slow to accept is one
+/// whose reasons grow old meanwhile.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// So many tries may fail for a moment.
 const A_FEW: u32 = 3;

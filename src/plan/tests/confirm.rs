@@ -1,6 +1,8 @@
 //! The second look: which planned stops it confirms, and which it does not.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{Span, Timestamp, ToSpan};
 
 use super::world::{World, v1, v2};
 use crate::node::ExitKind;
@@ -31,6 +33,7 @@ fn second_look(world: &World, written: &Plan, asked: Timestamp) -> Result<Confir
         seen: &seen,
         plan: &plan(&seen, &written.memory, world.now),
         asked,
+        now: world.now,
     };
     confirm(&pending(stop(written), true)?, &look)
 }
@@ -101,4 +104,28 @@ fn a_stop_for_another_successor_is_not_the_one_that_was_planned() {
     assert_eq!(successor.unwrap().name, "c");
     let why = why_not(&world, &written, world.now);
     assert_eq!(why, Some(Unconfirmed::NotPermitted));
+}
+
+#[test]
+fn the_answers_of_a_second_look_stay_fresh_for_two_seconds_and_no_longer() {
+    let (mut world, written) = a_handover_is_written();
+    world.later(1);
+    let seen = world.look();
+    let plan = plan(&seen, &written.memory, world.now);
+    let good_for = |late: Span| {
+        let look = SecondLook {
+            written: &written.memory,
+            seen: &seen,
+            plan: &plan,
+            asked: world.now,
+            now: world.now + late,
+        };
+        let pending = pending(stop(&written), true).unwrap();
+        confirm(&pending, &look).unwrap().good_for()
+    };
+    assert_eq!(good_for(0.seconds()), Duration::from_secs(2));
+    assert_eq!(good_for(1500.milliseconds()), Duration::from_millis(500));
+    assert_eq!(good_for(3.seconds()), Duration::ZERO);
+    // A clock that was set back would make an old answer a fresh one.
+    assert_eq!(good_for(-1.seconds()), Duration::ZERO);
 }

@@ -258,3 +258,33 @@ async fn a_log_that_hangs_permits_no_stop_until_it_speaks() {
         message(&world)
     );
 }
+
+/// Holds one call for good, the first of this kind after the stop of the active was written down.
+fn hold_one(world: &World, verb: &'static str, kind: &'static str) -> Operator {
+    let (seen, held) = (world.clone(), AtomicBool::new(false));
+    Operator::meddled(world, move |call: &Call| {
+        let written = || seen.status()["operator"]["stopping"]["active"] == true;
+        let meant = call.is(verb, kind) && written() && !held.swap(true, Ordering::SeqCst);
+        if meant { Fate::Hold } else { Fate::Pass }
+    })
+}
+
+/// Whatever the API server takes its time with between the last answer and the delete: the answer grows old.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_is_not_done_once_the_answers_that_permit_it_are_old() {
+    for (verb, kind, told) in [
+        ("get", "chainlinknodes", "is so slow that the answers"),
+        ("delete", "pods", "did not answer within 2 s"),
+    ] {
+        let (world, _) = one_pod_to_upgrade().await;
+        let mut operator = hold_one(&world, verb, kind);
+        operator
+            .drive_in_vain(told, |world| message(world).contains(told))
+            .await;
+        nothing_was_stopped(&world);
+        // It was only slow once.
+        operator.rest().await;
+        let deeds = world.deeds();
+        assert!(deeds.contains(&"remove pod 1".to_owned()), "{deeds:?}");
+    }
+}
