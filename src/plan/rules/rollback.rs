@@ -18,8 +18,9 @@ use crate::plan::decision::Decision;
 use crate::plan::guard;
 use crate::plan::guard::Permit;
 use crate::plan::limits::{FRESH, GONE, LOST, before};
+use crate::plan::standing::Standing;
 use crate::plan::step::{Progress, Step};
-use crate::plan::view::{Look, View, distrusted};
+use crate::plan::view::{Look, View};
 
 /// How long to look again when the database is to answer.
 const SOON: Duration = Duration::from_millis(500);
@@ -213,7 +214,7 @@ fn goal<'a>(memory: &Memory, look: &Look<'a>) -> Option<&'a Revision> {
 /// Whether the newer version is still wanted, and its successor had the lock and ended.
 fn has_failed(memory: &Memory, upgrade: &Upgrade) -> bool {
     let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
-    wanted == Some(&upgrade.to) && distrusted(memory, &upgrade.to)
+    wanted == Some(&upgrade.to) && matches!(Standing::of(memory, &upgrade.to), Standing::Crashed(_))
 }
 
 /// Whether a pod is, or may be, of a newer version than the goal.
