@@ -33,6 +33,14 @@ pub struct Asked {
     pub ended: Option<Timestamp>,
 }
 
+impl Asked {
+    /// Whether it is still to be done.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.state == RequestState::Pending
+    }
+}
+
 words! {
     /// What became of it.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -9,9 +9,7 @@ use super::basis::Report;
 use super::conditions::{conditions, stalled_by};
 use super::message::{message, phase};
 use crate::api::names::NODE_LABEL;
-use crate::api::{
-    Asked, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus, RequestState,
-};
+use crate::api::{Asked, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus};
 use crate::domain::{Container, Exit, MoveReason, Pod, Revision, Role, Wanted};
 use crate::plan::{Blocked, Census, Step};
 
@@ -181,11 +179,7 @@ fn handover(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus> 
 /// The active is asked to go elsewhere, or has been.
 fn relocation(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus> {
     let memory = &report.plan.memory;
-    let pending = |asked: &Option<Asked>| {
-        asked
-            .clone()
-            .filter(|asked| asked.state == RequestState::Pending)
-    };
+    let pending = |asked: &Option<Asked>| asked.clone().filter(Asked::is_pending);
     let step = report.plan.progress.step.as_str();
     let status = |from: &str, to: Option<&str>, reason: &str, started_at| HandoverStatus {
         from: from.to_owned(),

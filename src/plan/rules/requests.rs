@@ -54,7 +54,7 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
 }
 
 fn asks(asked: Option<&Asked>) -> bool {
-    asked.is_some_and(is_pending)
+    asked.is_some_and(Asked::is_pending)
 }
 
 /// A text as it is kept among the earlier ones.
@@ -102,7 +102,7 @@ fn take_up_switchover(known: &mut Option<Asked>, memory: &mut Memory, look: &Loo
         }
         Some(_) => {}
         None => {
-            if let Some(old) = known.as_mut().filter(|old| is_pending(old)) {
+            if let Some(old) = known.as_mut().filter(|old| old.is_pending()) {
                 end(
                     old,
                     RequestState::Refused,
@@ -118,7 +118,7 @@ fn take_up_drill(known: &mut Option<Asked>, memory: &mut Memory, look: &Look<'_>
     let Some(schedule) = &look.seen.intent.wishes.drill else {
         memory.drills_since = None;
         memory.drill_schedule = None;
-        if let Some(old) = known.as_mut().filter(|old| is_pending(old)) {
+        if let Some(old) = known.as_mut().filter(|old| old.is_pending()) {
             end(
                 old,
                 RequestState::Refused,
@@ -170,10 +170,6 @@ fn not_redundant(look: &Look<'_>) -> Option<String> {
     (waiting < wanted).then(|| format!("skipped: {waiting} of {wanted} standbys wait for the lock"))
 }
 
-fn is_pending(asked: &Asked) -> bool {
-    asked.state == RequestState::Pending
-}
-
 fn end(asked: &mut Asked, state: RequestState, message: &str, now: Timestamp) {
     asked.state = state;
     asked.message = Some(message.to_owned());
@@ -182,7 +178,7 @@ fn end(asked: &mut Asked, state: RequestState, message: &str, now: Timestamp) {
 
 /// How it goes on: done once another pod is active, where it was to be.
 fn follow(asked: &mut Asked, memory: &Memory, look: &Look<'_>) {
-    if !is_pending(asked) {
+    if !asked.is_pending() {
         return;
     }
     let moving = memory.stopping.as_ref().is_some_and(|stop| stop.active);
@@ -236,7 +232,7 @@ pub fn refused(memory: &mut Memory, purpose: Purpose, why: &str, look: &Look<'_>
         Purpose::Drill => memory.drill.as_mut(),
         Purpose::Rollout | Purpose::Maintenance | Purpose::Failback | Purpose::Unresponsive => None,
     };
-    if let Some(asked) = asked.filter(|asked| is_pending(asked)) {
+    if let Some(asked) = asked.filter(|asked| asked.is_pending()) {
         end(asked, RequestState::Refused, why, look.now);
     }
 }
@@ -251,13 +247,9 @@ pub fn refuse_all(view: &View<'_>) -> Option<Decision> {
     if moving || view.active().is_none() {
         return None;
     }
-    let pending = |asked: &Option<Asked>| {
-        let state = asked.as_ref().map(|asked| asked.state);
-        state == Some(RequestState::Pending)
-    };
-    let purpose = if pending(&view.memory.switchover) {
+    let purpose = if asks(view.memory.switchover.as_ref()) {
         Purpose::Switchover
-    } else if pending(&view.memory.drill) {
+    } else if asks(view.memory.drill.as_ref()) {
         Purpose::Drill
     } else {
         return None;
