@@ -224,7 +224,7 @@ fn active_available(active: &Pod, old: &[Condition], now: Timestamp) -> Said {
 
 /// There only while the resource is paused.
 fn paused(report: &Report<'_>) -> Option<Said> {
-    let paused = report.seen.intent.wishes.paused;
+    let paused = report.seen.intent.policy.paused;
     paused.then(|| said("Paused", true, "PausedBySpec", "spec.paused is true"))
 }
 
@@ -251,7 +251,7 @@ fn database_shared(report: &Report<'_>) -> Option<Said> {
 
 /// There only where rollouts wait for a person.
 fn approval_required(report: &Report<'_>) -> Option<Said> {
-    report.seen.intent.wishes.approval.as_ref()?;
+    report.seen.intent.policy.approval.as_ref()?;
     let blocked = report.blocked();
     let asked = blocked.filter(|blocked| blocked.reason == "ApprovalRequired");
     let is = asked.is_some();
@@ -266,7 +266,7 @@ fn approval_required(report: &Report<'_>) -> Option<Said> {
 
 /// There only where the spec prefers machines.
 fn preferred(report: &Report<'_>, census: &Census<'_>) -> Option<Said> {
-    let preferred = report.seen.intent.wishes.preferred.as_ref()?;
+    let preferred = report.seen.intent.policy.preferred.as_ref()?;
     let Some(machines) = &report.seen.machines else {
         return Some(unknown("Preferred", "MachinesNotRead", MACHINES_NOT_READ));
     };
@@ -313,11 +313,11 @@ const MACHINES_NOT_READ: &str = "this operator may not read machines (Nodes): be
 
 /// Whether a drain of a machine of its pods is answered by a handover.
 fn drainable(report: &Report<'_>) -> Said {
-    let wishes = &report.seen.intent.wishes;
+    let policy = &report.seen.intent.policy;
     if report.seen.machines.is_none() {
         return said("Drainable", false, "MachinesNotRead", MACHINES_NOT_READ);
     }
-    if wishes.paused {
+    if policy.paused {
         return said(
             "Drainable",
             false,

@@ -88,7 +88,7 @@ fn begin(token: String, to: Option<String>, look: &Look<'_>) -> Asked {
 
 fn take_up_switchover(known: &mut Option<Asked>, memory: &mut Memory, look: &Look<'_>) {
     let earlier = &mut memory.earlier_switchovers;
-    match &look.seen.intent.wishes.switchover {
+    match &look.seen.intent.policy.switchover {
         Some(asked)
             if known.as_ref().is_none_or(|old| old.token != asked.token)
                 && !earlier.contains(&short(&asked.token)) =>
@@ -115,7 +115,7 @@ fn take_up_switchover(known: &mut Option<Asked>, memory: &mut Memory, look: &Loo
 }
 
 fn take_up_drill(known: &mut Option<Asked>, memory: &mut Memory, look: &Look<'_>) {
-    let Some(schedule) = &look.seen.intent.wishes.drill else {
+    let Some(schedule) = &look.seen.intent.policy.drill else {
         memory.drills_since = None;
         memory.drill_schedule = None;
         if let Some(old) = known.as_mut().filter(|old| old.is_pending()) {
@@ -254,7 +254,7 @@ pub fn refuse_all(view: &View<'_>) -> Option<Decision> {
     } else {
         return None;
     };
-    let why = if view.seen.intent.wishes.paused {
+    let why = if view.seen.intent.policy.paused {
         "spec.paused is true"
     } else {
         "a rollout is under way, which moves the lock itself"

@@ -192,7 +192,7 @@ fn goal<'a>(memory: &Memory, look: &Look<'a>) -> Option<&'a Revision> {
     let open = match Stage::of(upgrade) {
         Stage::Watching | Stage::Closed { .. } => false,
         // A pause stops no pod, and keeps nothing that is lost from coming back.
-        Stage::Crashed { .. } => !look.seen.intent.wishes.paused,
+        Stage::Crashed { .. } => !look.seen.intent.policy.paused,
         Stage::Clearing { .. } | Stage::Cleared { .. } => true,
     };
     if !open || look.seen.intent.replicas == 0 {

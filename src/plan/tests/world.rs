@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use crate::api::Memory;
 use crate::domain::{
-    Answered, Checked, Claim, Contact, Container, DatabaseWord, Exit, Intent, Lock, Machine,
-    Observation, Pod, PodId, Problem, Pull, Pulled, RefusedStop, Revision, Says, Silence, Took,
-    Trouble, Validation, Verified, Wanted, Wishes,
+    Answered, Checked, Claim, Contact, Container, DatabaseWord, Exit, HandoverPolicy, Intent, Lock,
+    Machine, Observation, Pod, PodId, Problem, Pull, Pulled, RefusedStop, Revision, Says, Silence,
+    Took, Trouble, Validation, Verified, Wanted,
 };
 use crate::node::ExitKind;
 use crate::plan::{Act, Cause, Plan, Progress, plan};
@@ -99,7 +99,7 @@ impl World {
                 settle: Duration::from_secs(SETTLE),
                 standby_timeout: Duration::from_secs(STANDBY_TIMEOUT),
                 wanted: Wanted::Revision(v1()),
-                wishes: Wishes::default(),
+                policy: HandoverPolicy::default(),
             },
             pods: Vec::new(),
             pulls: Vec::new(),

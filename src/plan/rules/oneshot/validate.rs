@@ -88,7 +88,7 @@ fn goes_on(validation: &Validation, memory: &Memory, look: &Look<'_>) -> bool {
     };
     wanted
         && look.seen.intent.replicas > 0
-        && !look.seen.intent.wishes.paused
+        && !look.seen.intent.policy.paused
         && memory.last_worked.as_ref() != Some(&validation.revision)
         && matches!(
             validation.state,

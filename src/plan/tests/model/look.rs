@@ -460,7 +460,7 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
                 },
                 |kind| Wanted::Revision(revision(kind).clone()),
             ),
-            wishes: domain::Wishes::default(),
+            policy: domain::HandoverPolicy::default(),
         },
         claims: Vec::new(),
         revisions: KEPT.clone(),
