@@ -186,7 +186,7 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
             );
             (!again).then(|| note(false, "ValidatingConfiguration", "Create", text))
         }
-        Act::Label { .. } | Act::Gate { .. } | Act::EndErrand { .. } => None,
+        Act::Label { .. } | Act::Gate { .. } | Act::EndOneshot { .. } => None,
     }
 }
 

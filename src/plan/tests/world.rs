@@ -464,11 +464,11 @@ impl World {
                 });
                 format!("validate {}", self.revisions[revision].version)
             }
-            Act::EndErrand { pod } if self.pulls.iter().any(|pull| pull.id == *pod) => {
+            Act::EndOneshot { pod } if self.pulls.iter().any(|pull| pull.id == *pod) => {
                 self.pulls.retain(|pull| pull.id != *pod);
                 "end pull".to_owned()
             }
-            Act::EndErrand { pod } => {
+            Act::EndOneshot { pod } => {
                 self.validations.retain(|validation| validation.id != *pod);
                 "end validation".to_owned()
             }

@@ -63,7 +63,7 @@ pub fn make(look: &Look<'_>, validation: Option<&Validation>) -> Option<Act> {
 
 /// Checks that are over are removed.
 pub fn end(memory: &Memory, look: &Look<'_>) -> impl Iterator<Item = Act> {
-    over(look, memory).map(|pod| Act::EndErrand {
+    over(look, memory).map(|pod| Act::EndOneshot {
         pod: pod.id.clone(),
     })
 }
