@@ -11,7 +11,7 @@ use super::message::message;
 use super::said::{Said, said, unknown};
 use crate::domain::{Answered, Pod};
 use crate::node::LockMode;
-use crate::plan::{Blocked, Census, Step, UNRESPONSIVE};
+use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE};
 
 /// All conditions that a resource can have. Some are there only where they have something to say.
 pub(super) const CONDITIONS: [&str; 11] = [
@@ -34,14 +34,14 @@ pub(super) const DATABASE_SHARED: &str = "DatabaseShared";
 /// All conditions; the time of one that has not changed its status is kept from `old`.
 pub(super) fn conditions(
     report: &Report<'_>,
-    census: &Census<'_>,
+    roles: &Roles<'_>,
     old: &[Condition],
 ) -> Vec<Condition> {
     let step = report.plan.progress.step;
     let blocked = report.blocked();
     let stalled = report.stalled();
     let settled = step.at_rest();
-    let text = message(report, census);
+    let text = message(report, roles);
     let reason = match (&blocked, step) {
         (Some(blocked), _) => blocked.reason.clone(),
         (None, Step::External) => "HolderExternal".to_owned(),
@@ -58,16 +58,16 @@ pub(super) fn conditions(
             if stalled { &reason } else { "Progressing" },
             if stalled { text.as_str() } else { "" },
         ),
-        available(census, step, contradicted, old, report.now),
-        redundant(report, census, step),
-        lock_verified(report.seen, census, step, report.now),
+        available(roles, step, contradicted, old, report.now),
+        redundant(report, roles, step),
+        lock_verified(report.seen, roles, step, report.now),
     ];
     let generation = report.node.metadata.generation;
     all.into_iter()
         .chain(paused(report))
         .chain(approval_required(report))
         .chain(database_shared(report))
-        .chain(preferred(report, census))
+        .chain(preferred(report, roles))
         .chain([drainable(report)])
         .map(|said| condition(said, generation, old, report.now))
         .collect()
@@ -124,14 +124,14 @@ fn whole_seconds(now: Timestamp) -> Time {
 }
 
 fn available(
-    census: &Census<'_>,
+    roles: &Roles<'_>,
     step: Step,
     contradicted: Option<Blocked>,
     old: &[Condition],
     now: Timestamp,
 ) -> Said {
-    match census.active {
-        Some(active) if census.unheard(active) => said(
+    match roles.active {
+        Some(active) if roles.unheard(active) => said(
             "Available",
             false,
             "ActiveNotSeen",
@@ -153,7 +153,7 @@ fn available(
             "HolderExternal",
             "all pods wait: the lock is held by a node outside this resource",
         ),
-        None if census.order_unknown => unknown(
+        None if roles.order_unknown => unknown(
             "Available",
             "OrderUnknown",
             "several pods have taken a lock, and it is not known yet which of them is the active",
@@ -265,12 +265,12 @@ fn approval_required(report: &Report<'_>) -> Option<Said> {
 }
 
 /// There only where the spec prefers machines.
-fn preferred(report: &Report<'_>, census: &Census<'_>) -> Option<Said> {
+fn preferred(report: &Report<'_>, roles: &Roles<'_>) -> Option<Said> {
     let preferred = report.seen.intent.policy.preferred.as_ref()?;
     let Some(machines) = &report.seen.machines else {
         return Some(unknown("Preferred", "MachinesNotRead", MACHINES_NOT_READ));
     };
-    let Some((active, name)) = census
+    let Some((active, name)) = roles
         .active
         .and_then(|active| Some((active, active.machine.as_ref()?)))
     else {
@@ -333,14 +333,14 @@ fn drainable(report: &Report<'_>) -> Said {
     )
 }
 
-fn redundant(report: &Report<'_>, census: &Census<'_>, step: Step) -> Said {
+fn redundant(report: &Report<'_>, roles: &Roles<'_>, step: Step) -> Said {
     let replicas = report.seen.intent.replicas;
     let wanted = if step == Step::External {
         replicas
     } else {
         replicas.saturating_sub(1)
     };
-    let waiting = census.waiting.len();
+    let waiting = roles.waiting.len();
     if wanted == 0 {
         return said(
             "Redundant",
@@ -357,10 +357,10 @@ fn redundant(report: &Report<'_>, census: &Census<'_>, step: Step) -> Said {
             format!("{waiting} of {wanted} standbys wait for the lock"),
         );
     }
-    let machines: BTreeSet<_> = census
+    let machines: BTreeSet<_> = roles
         .active
         .into_iter()
-        .chain(census.waiting.iter().copied())
+        .chain(roles.waiting.iter().copied())
         .filter_map(|pod: &Pod| pod.machine.as_deref())
         .collect();
     if machines.len() < 2 {

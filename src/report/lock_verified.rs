@@ -7,9 +7,7 @@ use jiff::Timestamp;
 use super::said::{Said, said, unknown};
 use crate::api::Verification;
 use crate::domain::{DatabaseWord, Observation, Pod, Verified};
-use crate::plan::{
-    Census, Evidence, Step, of_active, of_outside, of_standby, outside, two_holders,
-};
+use crate::plan::{Evidence, Roles, Step, of_active, of_outside, of_standby, outside, two_holders};
 
 const KIND: &str = "LockVerified";
 
@@ -18,13 +16,13 @@ const GOOD_FOR: Duration = Duration::from_mins(3);
 
 pub(super) fn lock_verified(
     seen: &Observation,
-    census: &Census<'_>,
+    roles: &Roles<'_>,
     step: Step,
     now: Timestamp,
 ) -> Said {
     let verified = &seen.database;
     // Whatever else is known, and whether or not the database is asked.
-    if let Some(beside) = two_holders(census) {
+    if let Some(beside) = two_holders(roles) {
         return said(KIND, false, &beside.reason, beside.message);
     }
     if verified.wanted == Verification::Never {
@@ -37,9 +35,9 @@ pub(super) fn lock_verified(
     if seen.intent.replicas == 0 {
         return unknown(KIND, "NoActive", "replicas is 0: nothing is to be asked");
     }
-    match census.active {
-        Some(active) => of_an_active(seen, census, active, now),
-        None if step == Step::External => of_nobody(seen, census, now),
+    match roles.active {
+        Some(active) => of_an_active(seen, roles, active, now),
+        None if step == Step::External => of_nobody(seen, roles, now),
         // Why it can't be asked holds whoever is active.
         None => silence(verified).unwrap_or_else(|| {
             unknown(KIND, "NoActive", "no pod holds the lock as far as is seen")
@@ -74,7 +72,7 @@ fn contradicts(message: String) -> Said {
     said(KIND, false, "DatabaseContradicts", message)
 }
 
-fn of_an_active(seen: &Observation, census: &Census<'_>, active: &Pod, now: Timestamp) -> Said {
+fn of_an_active(seen: &Observation, roles: &Roles<'_>, active: &Pod, now: Timestamp) -> Said {
     let verified = &seen.database;
     let last = verified.word.as_ref().and_then(DatabaseWord::last);
     let asked = last.map(|(at, _)| at);
@@ -93,7 +91,7 @@ fn of_an_active(seen: &Observation, census: &Census<'_>, active: &Pod, now: Time
     }
     // One that came to wait after the question is not in the answer.
     let older = |pod: &&&Pod| pod.waiting.is_some_and(|waiting| Some(waiting) < asked);
-    let mut standbys = census.waiting.iter().filter(older);
+    let mut standbys = roles.waiting.iter().filter(older);
     let against = standbys.find_map(|standby| match of_standby(verified, active, standby) {
         Evidence::Contradicts(message) => Some(message),
         Evidence::Agrees | Evidence::Missing(..) => None,
@@ -115,11 +113,11 @@ fn of_an_active(seen: &Observation, census: &Census<'_>, active: &Pod, now: Time
 }
 
 /// All pods wait: somebody else should have the lock.
-fn of_nobody(seen: &Observation, census: &Census<'_>, now: Timestamp) -> Said {
+fn of_nobody(seen: &Observation, roles: &Roles<'_>, now: Timestamp) -> Said {
     let verified = &seen.database;
     let word = verified.word.as_ref();
     let holder = word.and_then(|word| outside(word.said.as_ref().ok()?));
-    match (of_outside(verified, census), holder) {
+    match (of_outside(verified, roles), holder) {
         (Evidence::Contradicts(message), _) => contradicts(message),
         (Evidence::Missing(reason, message), _) => unknown(KIND, reason, message),
         (Evidence::Agrees, _) if is_old(verified, now) => not_asked_lately(),
