@@ -50,14 +50,14 @@ impl Pass<'_> {
 
     /// What the spec asks for, and what the database said last.
     pub(super) fn verified(&self) -> Verified {
-        let words = &self.context.words;
-        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = &self.context.answers;
+        let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
         if self.node.spec.replicas == 0 {
             // It may be another one, or that of a backup, before anything starts again.
-            words.remove(&self.uid());
+            answers.remove(&self.uid());
         }
         let word = match self.context.settings.database {
-            DatabaseAccess::Yes => words.get(&self.uid()).map(|asked| asked.word.clone()),
+            DatabaseAccess::Yes => answers.get(&self.uid()).map(|last| last.word.clone()),
             DatabaseAccess::No => {
                 let silence = Err(Silence::not_allowed());
                 Some(DatabaseWord::after(None, Timestamp::MIN, silence))
@@ -72,9 +72,9 @@ impl Pass<'_> {
 
     /// What the database URL of a resource led to when it was last read, and the key of the Secret that it was read from.
     pub(super) fn target_of(&self, node: &ChainlinkNode) -> Option<(Target, KeyRef)> {
-        let words = &self.context.words;
-        let words = words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.get(&node.uid()?)?.leads_to.clone()
+        let answers = &self.context.answers;
+        let answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(&node.uid()?)?.leads_to.clone()
     }
 
     /// One look. Before a pod is made it is `thorough`: all that others may have on the database is looked at.
