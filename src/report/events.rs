@@ -2,7 +2,7 @@
 
 use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
-use crate::api::{Asked, ChainlinkNodeStatus, RequestState};
+use crate::api::{ChainlinkNodeStatus, Request, RequestState};
 use crate::domain::{Exit, MoveReason, Pod};
 use crate::node::NodeVersion;
 use crate::plan::{Act, Cause, Permit};
@@ -236,7 +236,7 @@ fn purpose(permit: &Permit) -> String {
 }
 
 /// A switchover or drill that was asked for has ended.
-fn asked(what: &'static str, old: Option<&Asked>, new: Option<&Asked>) -> Option<Note> {
+fn asked(what: &'static str, old: Option<&Request>, new: Option<&Request>) -> Option<Note> {
     let new = new.filter(|asked| asked.ended.is_some())?;
     if old == Some(new) {
         return None;

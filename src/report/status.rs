@@ -9,7 +9,7 @@ use super::basis::Report;
 use super::conditions::{conditions, stalled_by};
 use super::message::{message, phase};
 use crate::api::names::NODE_LABEL;
-use crate::api::{Asked, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus};
+use crate::api::{ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus, Request};
 use crate::domain::{Container, Exit, MoveReason, Pod, Revision, Role, Wanted};
 use crate::plan::{Blocked, Roles, Step};
 
@@ -179,7 +179,7 @@ fn handover(report: &Report<'_>, roles: &Roles<'_>) -> Option<HandoverStatus> {
 /// The active is asked to go elsewhere, or has been.
 fn relocation(report: &Report<'_>, roles: &Roles<'_>) -> Option<HandoverStatus> {
     let memory = &report.plan.memory;
-    let pending = |asked: &Option<Asked>| asked.clone().filter(Asked::is_pending);
+    let pending = |asked: &Option<Request>| asked.clone().filter(Request::is_pending);
     let step = report.plan.progress.step.as_str();
     let status = |from: &str, to: Option<&str>, reason: &str, started_at| HandoverStatus {
         from: from.to_owned(),

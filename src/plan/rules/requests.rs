@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::api::{Asked, Memory, RequestState};
+use crate::api::{Memory, Request, RequestState};
 use crate::plan::cause::Purpose;
 use crate::plan::decision::{Decision, Note};
 use crate::plan::limits::before;
@@ -53,8 +53,8 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     memory.drill = drill;
 }
 
-fn asks(asked: Option<&Asked>) -> bool {
-    asked.is_some_and(Asked::is_pending)
+fn asks(asked: Option<&Request>) -> bool {
+    asked.is_some_and(Request::is_pending)
 }
 
 /// A text as it is kept among the earlier ones.
@@ -74,8 +74,8 @@ fn short(token: &str) -> String {
         })
 }
 
-fn begin(token: String, to: Option<String>, look: &Look<'_>) -> Asked {
-    Asked {
+fn begin(token: String, to: Option<String>, look: &Look<'_>) -> Request {
+    Request {
         token,
         to,
         state: RequestState::Pending,
@@ -86,7 +86,7 @@ fn begin(token: String, to: Option<String>, look: &Look<'_>) -> Asked {
     }
 }
 
-fn take_up_switchover(known: &mut Option<Asked>, memory: &mut Memory, look: &Look<'_>) {
+fn take_up_switchover(known: &mut Option<Request>, memory: &mut Memory, look: &Look<'_>) {
     let earlier = &mut memory.earlier_switchovers;
     match &look.seen.intent.policy.switchover {
         Some(asked)
@@ -114,7 +114,7 @@ fn take_up_switchover(known: &mut Option<Asked>, memory: &mut Memory, look: &Loo
     }
 }
 
-fn take_up_drill(known: &mut Option<Asked>, memory: &mut Memory, look: &Look<'_>) {
+fn take_up_drill(known: &mut Option<Request>, memory: &mut Memory, look: &Look<'_>) {
     let Some(schedule) = &look.seen.intent.policy.drill else {
         memory.drills_since = None;
         memory.drill_schedule = None;
@@ -170,14 +170,14 @@ fn not_redundant(look: &Look<'_>) -> Option<String> {
     (waiting < wanted).then(|| format!("skipped: {waiting} of {wanted} standbys wait for the lock"))
 }
 
-fn end(asked: &mut Asked, state: RequestState, message: &str, now: Timestamp) {
+fn end(asked: &mut Request, state: RequestState, message: &str, now: Timestamp) {
     asked.state = state;
     asked.message = Some(message.to_owned());
     asked.ended = Some(now);
 }
 
 /// How it goes on: done once another pod is active, where it was to be.
-fn follow(asked: &mut Asked, memory: &Memory, look: &Look<'_>) {
+fn follow(asked: &mut Request, memory: &Memory, look: &Look<'_>) {
     if !asked.is_pending() {
         return;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::world::{World, blocked, nothing, v1, v2};
-use crate::api::{Asked, RequestState};
+use crate::api::{Request, RequestState};
 use crate::domain::{Machine, Switchover};
 use crate::plan::{Act, Step};
 
@@ -48,7 +48,7 @@ impl World {
     }
 }
 
-pub(super) fn told(asked: Option<&Asked>) -> (RequestState, String) {
+pub(super) fn told(asked: Option<&Request>) -> (RequestState, String) {
     let asked = asked.unwrap();
     (asked.state, asked.message.clone().unwrap_or_default())
 }
