@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::said::{Said, said, unknown};
 use crate::api::Verification;
-use crate::domain::{DatabaseWord, Observation, Pod, Verified};
+use crate::domain::{DatabaseView, DatabaseWord, Observation, Pod};
 use crate::plan::{Evidence, Roles, Step, of_active, of_outside, of_standby, outside, two_holders};
 
 const KIND: &str = "LockVerified";
@@ -20,12 +20,12 @@ pub(super) fn lock_verified(
     step: Step,
     now: Timestamp,
 ) -> Said {
-    let verified = &seen.database;
+    let database = &seen.database;
     // Whatever else is known, and whether or not the database is asked.
     if let Some(beside) = two_holders(roles) {
         return said(KIND, false, &beside.reason, beside.message);
     }
-    if verified.wanted == Verification::Never {
+    if database.wanted == Verification::Never {
         return unknown(
             KIND,
             "NotWanted",
@@ -39,22 +39,22 @@ pub(super) fn lock_verified(
         Some(active) => of_an_active(seen, roles, active, now),
         None if step == Step::External => of_nobody(seen, roles, now),
         // Why it can't be asked holds whoever is active.
-        None => silence(verified).unwrap_or_else(|| {
+        None => silence(database).unwrap_or_else(|| {
             unknown(KIND, "NoActive", "no pod holds the lock as far as is seen")
         }),
     }
 }
 
 /// Why the last question was not answered.
-fn silence(verified: &Verified) -> Option<Said> {
-    let silence = verified.word.as_ref()?.said.as_ref().err()?;
+fn silence(database: &DatabaseView) -> Option<Said> {
+    let silence = database.word.as_ref()?.said.as_ref().err()?;
     Some(unknown(KIND, silence.reason, &silence.message))
 }
 
 /// What is true of an answer that nothing follows: it is worth nothing for long.
-fn is_old(verified: &Verified, now: Timestamp) -> bool {
+fn is_old(database: &DatabaseView, now: Timestamp) -> bool {
     let long_ago = now.checked_sub(GOOD_FOR).unwrap_or(Timestamp::MIN);
-    verified
+    database
         .word
         .as_ref()
         .is_some_and(|word| word.at < long_ago)
@@ -73,11 +73,11 @@ fn contradicts(message: String) -> Said {
 }
 
 fn of_an_active(seen: &Observation, roles: &Roles<'_>, active: &Pod, now: Timestamp) -> Said {
-    let verified = &seen.database;
-    let last = verified.word.as_ref().and_then(DatabaseWord::last);
+    let database = &seen.database;
+    let last = database.word.as_ref().and_then(DatabaseWord::last);
     let asked = last.map(|(at, _)| at);
     if asked.is_none() || asked <= active.took.map(|took| took.at) {
-        return silence(verified).unwrap_or_else(|| {
+        return silence(database).unwrap_or_else(|| {
             unknown(
                 KIND,
                 "NotAskedYet",
@@ -85,21 +85,21 @@ fn of_an_active(seen: &Observation, roles: &Roles<'_>, active: &Pod, now: Timest
             )
         });
     }
-    let of_active = of_active(verified, active);
+    let of_active = of_active(database, active);
     if let Evidence::Contradicts(message) = of_active {
         return contradicts(message);
     }
     // One that came to wait after the question is not in the answer.
     let older = |pod: &&&Pod| pod.waiting.is_some_and(|waiting| Some(waiting) < asked);
     let mut standbys = roles.waiting.iter().filter(older);
-    let against = standbys.find_map(|standby| match of_standby(verified, active, standby) {
+    let against = standbys.find_map(|standby| match of_standby(database, active, standby) {
         Evidence::Contradicts(message) => Some(message),
         Evidence::Agrees | Evidence::Missing(..) => None,
     });
     match (against, of_active) {
         (Some(message), _) => contradicts(message),
         (None, Evidence::Missing(reason, message)) => unknown(KIND, reason, message),
-        (None, _) if is_old(verified, now) => not_asked_lately(),
+        (None, _) if is_old(database, now) => not_asked_lately(),
         (None, _) => said(
             KIND,
             true,
@@ -114,13 +114,13 @@ fn of_an_active(seen: &Observation, roles: &Roles<'_>, active: &Pod, now: Timest
 
 /// All pods wait: somebody else should have the lock.
 fn of_nobody(seen: &Observation, roles: &Roles<'_>, now: Timestamp) -> Said {
-    let verified = &seen.database;
-    let word = verified.word.as_ref();
+    let database = &seen.database;
+    let word = database.word.as_ref();
     let holder = word.and_then(|word| outside(word.said.as_ref().ok()?));
-    match (of_outside(verified, roles), holder) {
+    match (of_outside(database, roles), holder) {
         (Evidence::Contradicts(message), _) => contradicts(message),
         (Evidence::Missing(reason, message), _) => unknown(KIND, reason, message),
-        (Evidence::Agrees, _) if is_old(verified, now) => not_asked_lately(),
+        (Evidence::Agrees, _) if is_old(database, now) => not_asked_lately(),
         (Evidence::Agrees, holder) => {
             let at = holder.map_or_else(String::new, |address| format!(" at {address}"));
             said(

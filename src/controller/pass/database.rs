@@ -36,7 +36,7 @@ impl Pass<'_> {
 
     /// Asks again right before a stop, where the last answer is no longer fresh.
     pub(super) async fn ask_again(&self, now: Timestamp) -> Result<(), Error> {
-        if self.may_ask() && is_stale(&self.verified(), now) {
+        if self.may_ask() && is_stale(&self.database(), now) {
             Box::pin(self.ask_database()).await?;
         }
         Ok(())

@@ -17,7 +17,7 @@ use crate::controller::error::{Doing, Error};
 use crate::controller::failures::ApiFailures;
 use crate::controller::local::Local;
 use crate::domain::{
-    Claim, DatabaseWord, Holder, Observation, Pod, Problem, Silence, Verified, Wanted,
+    Claim, DatabaseView, DatabaseWord, Holder, Observation, Pod, Problem, Silence, Wanted,
 };
 use crate::node::LockMode;
 use crate::observe::Looker;
@@ -49,7 +49,7 @@ impl Pass<'_> {
     }
 
     /// What the spec asks for, and what the database said last.
-    pub(super) fn verified(&self) -> Verified {
+    pub(super) fn database(&self) -> DatabaseView {
         let answers = &self.context.answers;
         let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
         if self.node.spec.replicas == 0 {
@@ -63,7 +63,7 @@ impl Pass<'_> {
                 Some(DatabaseWord::after(None, Timestamp::MIN, silence))
             }
         };
-        Verified {
+        DatabaseView {
             wanted: self.node.spec.database.verification.unwrap_or_default(),
             word,
             duals: Vec::new(),
@@ -117,7 +117,7 @@ impl Pass<'_> {
         let (taken, refused_stop) =
             self.know(|known| (known.taken.clone(), known.refused_stop.clone()));
         let claims = self.claims(&pods, thorough).await?;
-        let mut database = self.verified();
+        let mut database = self.database();
         database.duals = duals(&pods, &claims);
         Ok(Observation {
             at,

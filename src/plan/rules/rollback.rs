@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{Memory, Migrated, Shown, Upgrade, Verification};
-use crate::domain::{Container, Holder, Pod, Revision, Says, Verified, Wanted, remembered};
+use crate::domain::{Container, DatabaseView, Holder, Pod, Revision, Says, Wanted, remembered};
 use crate::plan::cause::Cause;
 use crate::plan::decision::Decision;
 use crate::plan::guard;
@@ -107,8 +107,8 @@ pub fn note(memory: &mut Memory, look: &Look<'_>, permit: &Permit) {
 }
 
 /// What an answer to a question put after `since` shows, or why there is none.
-fn shown(verified: &Verified, since: Timestamp) -> Result<Shown, String> {
-    let said = answer(verified, since)?;
+fn shown(database: &DatabaseView, since: Timestamp) -> Result<Shown, String> {
+    let said = answer(database, since)?;
     let version = said.version.as_ref();
     let (Some(version), Some(schema)) = (version, said.schema) else {
         return Err("it does not show which version and migrations it is of".to_owned());
@@ -119,11 +119,11 @@ fn shown(verified: &Verified, since: Timestamp) -> Result<Shown, String> {
     })
 }
 
-fn answer(verified: &Verified, since: Timestamp) -> Result<&Says, String> {
-    if verified.wanted == Verification::Never {
+fn answer(database: &DatabaseView, since: Timestamp) -> Result<&Says, String> {
+    if database.wanted == Verification::Never {
         return Err("spec.database.verification is Never".to_owned());
     }
-    let Some(word) = &verified.word else {
+    let Some(word) = &database.word else {
         return Err("it was not asked".to_owned());
     };
     let said = word
@@ -141,11 +141,11 @@ fn answer(verified: &Verified, since: Timestamp) -> Result<&Says, String> {
 }
 
 /// What an answer to a question put after `since` says.
-fn found(upgrade: &Upgrade, verified: &Verified, since: Timestamp) -> Found {
+fn found(upgrade: &Upgrade, database: &DatabaseView, since: Timestamp) -> Found {
     let Some(before) = &upgrade.before else {
         return Found::Unknown("it was not asked".to_owned());
     };
-    let now = match shown(verified, since) {
+    let now = match shown(database, since) {
         Ok(now) => now,
         Err(why) => return Found::Unknown(why),
     };
@@ -175,8 +175,8 @@ fn found(upgrade: &Upgrade, verified: &Verified, since: Timestamp) -> Found {
 
 /// Whether nobody works on the database, nor could still do so after its pod is gone: no lock is held, and no session is
 /// there of a node that is no pod of ours.
-fn at_peace(verified: &Verified, since: Timestamp) -> Result<(), String> {
-    let said = answer(verified, since)?;
+fn at_peace(database: &DatabaseView, since: Timestamp) -> Result<(), String> {
+    let said = answer(database, since)?;
     if said.lease != Holder::Nobody || said.advisory != Holder::Nobody {
         return Err("the lock is not free".to_owned());
     }

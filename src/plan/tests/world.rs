@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use crate::api::Memory;
 use crate::domain::{
-    Answered, Checked, Claim, Contact, Container, DatabaseWord, Exit, HandoverPolicy, Intent, Lock,
-    Machine, Observation, Pod, PodId, Problem, Pull, Pulled, RefusedStop, Revision, Says, Silence,
-    Took, Trouble, Validation, Verified, Wanted,
+    Answered, Checked, Claim, Contact, Container, DatabaseView, DatabaseWord, Exit, HandoverPolicy,
+    Intent, Lock, Machine, Observation, Pod, PodId, Problem, Pull, Pulled, RefusedStop, Revision,
+    Says, Silence, Took, Trouble, Validation, Wanted,
 };
 use crate::node::ExitKind;
 use crate::plan::{Act, Cause, Plan, Progress, plan};
@@ -69,7 +69,7 @@ pub struct World {
     pub taken: Option<String>,
     pub refused_stop: Option<RefusedStop>,
     /// What the database says.
-    pub database: Verified,
+    pub database: DatabaseView,
     /// How many actives were stopped on purpose.
     pub handovers: usize,
     pub machines: Option<BTreeMap<String, Machine>>,
@@ -108,7 +108,7 @@ impl World {
             unseen: BTreeSet::new(),
             taken: None,
             refused_stop: None,
-            database: Verified::default(),
+            database: DatabaseView::default(),
             handovers: 0,
             machines: None,
             dumb: BTreeMap::new(),
