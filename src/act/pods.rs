@@ -129,7 +129,7 @@ impl<'a> Actor<'a> {
     }
 
     /// Removes a pod that is no node.
-    pub async fn end_errand(&self, pod: &PodId) -> Result<Outcome, kube::Error> {
+    pub async fn end_oneshot(&self, pod: &PodId) -> Result<Outcome, kube::Error> {
         let parameters = only(&pod.uid, None);
         overtaken(self.pods.delete(&pod.name, &parameters).await.map(drop))
     }

@@ -13,7 +13,7 @@ use super::attempt::{Attempt, Upgrade};
 /// A handover that somebody, or a schedule, asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Asked {
+pub struct Request {
     /// The text of the annotation, or the time of the schedule: the same never acts twice.
     pub token: String,
     /// The pod or machine that was asked for.
@@ -31,6 +31,14 @@ pub struct Asked {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
+}
+
+impl Request {
+    /// Whether it is still to be done.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.state == RequestState::Pending
+    }
 }
 
 words! {
@@ -120,13 +128,13 @@ pub struct Memory {
     pub database_differs: Option<DatabaseDiffers>,
     /// The last switchover that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub switchover: Option<Asked>,
+    pub switchover: Option<Request>,
     /// Texts of earlier switchovers, the last ones: none of them acts again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier_switchovers: Vec<String>,
     /// The last drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drill: Option<Asked>,
+    pub drill: Option<Request>,
     /// From when on a scheduled drill is due: before that, nothing was missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drills_since: Option<Timestamp>,

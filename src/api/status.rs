@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::memory::{Asked, Memory};
+use super::memory::{Memory, Request};
 
 fn never_observed() -> i64 {
     -1
@@ -57,10 +57,10 @@ pub struct ChainlinkNodeStatus {
     pub last_handover: Option<LastHandover>,
     /// The last switchover that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub switchover: Option<Asked>,
+    pub switchover: Option<Request>,
     /// The last drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drill: Option<Asked>,
+    pub drill: Option<Request>,
     /// The operator's memory.
     #[serde(default)]
     pub operator: Memory,

@@ -4,9 +4,9 @@
 mod checks;
 mod container;
 mod content;
-mod errand;
 mod mounted;
 mod objects;
+mod oneshot;
 mod options;
 mod outcome;
 mod pod;
@@ -17,11 +17,11 @@ mod user_config;
 mod variables;
 
 pub use content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value};
-pub use errand::{pull_pod, validation_pod};
 pub use mounted::mounted_copies;
 pub use objects::{
     active_service, budgets, config_map, content_of, owner, peer_service, revision_object, services,
 };
+pub use oneshot::{pull_pod, validation_pod};
 pub use outcome::ConfigMaps;
 pub use pod::pod;
 pub use resolve::{Recorded, lock_mode, referenced_config_maps, resolve, resolve_after};

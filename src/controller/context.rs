@@ -11,7 +11,7 @@ use kube::{Client, Resource};
 use tokio::sync::mpsc;
 
 use super::failures::ApiFailures;
-use super::local::{Asked, Local, Reservation};
+use super::local::{LastAnswer, Local, Reservation};
 use super::slots::HandoverSlots;
 use super::watchdog::Watchdog;
 use crate::api::ChainlinkNode;
@@ -52,7 +52,7 @@ pub struct Context {
     /// What is known of each resource, by its uid.
     pub(super) known: Mutex<HashMap<String, Local>>,
     /// What the database of a resource said last, by the resource's uid.
-    pub(super) words: Mutex<HashMap<String, Asked>>,
+    pub(super) answers: Mutex<HashMap<String, LastAnswer>>,
     /// What resources are about to take a database by, by their uids.
     pub(super) reserved: Mutex<HashMap<String, Reservation>>,
     /// All resources, as the controllers of their namespaces know them.
@@ -84,7 +84,7 @@ impl Context {
             metrics: Metrics::default(),
             watchdog: Watchdog::default(),
             known: Mutex::default(),
-            words: Mutex::default(),
+            answers: Mutex::default(),
             reserved: Mutex::default(),
             stores: Mutex::default(),
             client,
@@ -152,9 +152,9 @@ impl Context {
         known.remove(&uid);
         let again = known.values().any(|other| other.reference == *reference);
         drop(known);
-        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.remove(&uid);
-        drop(words);
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.remove(&uid);
+        drop(answers);
         self.release(&uid);
         self.give_back(&uid);
         if !again {

@@ -40,7 +40,7 @@ pub(super) struct Budgets {
 }
 
 /// The last answer, and what it was the answer of.
-pub(super) struct Asked {
+pub(super) struct LastAnswer {
     /// SHA-256 of the URL: another one may lead to another database.
     url: Option<[u8; 32]>,
     /// What the URL leads to, and the key of the Secret that it was read from.
@@ -48,7 +48,7 @@ pub(super) struct Asked {
     pub(super) word: DatabaseWord,
 }
 
-impl Asked {
+impl LastAnswer {
     /// The answer to a question, beside what was known. Where the URL could not be read it is taken for the one
     /// before; what another one said says nothing of this one.
     pub(super) fn after(
@@ -124,16 +124,16 @@ mod tests {
                 "there is no Secret",
             ))
         };
-        let first = || Asked::after(None, Some([1; 32]), at(1), Ok(says()));
-        let last = |asked: &Asked| asked.word.last().map(|(at, _)| at);
+        let first = || LastAnswer::after(None, Some([1; 32]), at(1), Ok(says()));
+        let last = |known: &LastAnswer| known.word.last().map(|(at, _)| at);
 
-        let same = Asked::after(Some(first()), Some([1; 32]), at(2), silence());
+        let same = LastAnswer::after(Some(first()), Some([1; 32]), at(2), silence());
         assert_eq!(last(&same), Some(at(1)));
-        let unread = Asked::after(Some(first()), None, at(2), silence());
+        let unread = LastAnswer::after(Some(first()), None, at(2), silence());
         assert_eq!((unread.url, last(&unread)), (Some([1; 32]), Some(at(1))));
-        let other = Asked::after(Some(first()), Some([2; 32]), at(2), silence());
+        let other = LastAnswer::after(Some(first()), Some([2; 32]), at(2), silence());
         assert_eq!((other.url, last(&other)), (Some([2; 32]), None));
-        let back = Asked::after(Some(other), Some([1; 32]), at(3), silence());
+        let back = LastAnswer::after(Some(other), Some([1; 32]), at(3), silence());
         assert_eq!(last(&back), None);
     }
 

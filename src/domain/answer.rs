@@ -14,7 +14,7 @@ use crate::node::database::{SessionOf, is_of_app};
 
 /// What the spec asks for, and the last answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verified {
+pub struct DatabaseView {
     pub wanted: Verification,
     pub word: Option<DatabaseWord>,
     /// Who of those that may hold a lock is known to be a node in `dual` mode, by the pods.

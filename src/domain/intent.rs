@@ -23,12 +23,12 @@ pub struct Intent {
     pub settle: Duration,
     pub standby_timeout: Duration,
     pub wanted: Wanted,
-    pub wishes: Wishes,
+    pub policy: HandoverPolicy,
 }
 
 /// What the user says of planned moves.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes {
+pub struct HandoverPolicy {
     /// Nothing planned is done.
     pub paused: bool,
     pub switchover: Option<Switchover>,

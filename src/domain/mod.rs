@@ -19,9 +19,9 @@ mod revision;
 mod role;
 mod secrets;
 
-pub use answer::{DatabaseWord, Free, Heard, Holder, Says, Silence, Verified};
+pub use answer::{DatabaseView, DatabaseWord, Free, Heard, Holder, Says, Silence};
 pub use claim::Claim;
-pub use intent::{Approved, Intent, Preferred, Switchover, Wishes};
+pub use intent::{Approved, HandoverPolicy, Intent, Preferred, Switchover};
 pub use lock::Lock;
 pub use machine::Machine;
 pub use move_reason::MoveReason;

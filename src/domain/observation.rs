@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::answer::Verified;
+use super::answer::DatabaseView;
 use super::claim::Claim;
 use super::intent::Intent;
 use super::machine::Machine;
@@ -31,7 +31,7 @@ pub struct Observation {
     /// A stop that the API server did not do.
     pub refused_stop: Option<RefusedStop>,
     /// What the database itself says of the lock.
-    pub database: Verified,
+    pub database: DatabaseView,
     /// Every machine of the cluster by name; `None` where they may not be read.
     pub machines: Option<BTreeMap<String, Machine>>,
     /// What other resources have, or are about to have, on the same database (rule S7).

@@ -153,7 +153,7 @@ impl<'a> Looker<'a> {
     /// Every pod of the resource that only pulls an image.
     pub async fn pulls(&self, at: Timestamp) -> Result<Vec<Pull>, kube::Error> {
         let mut seen = Vec::new();
-        for pod in self.errands(PULL_LABEL).await? {
+        for pod in self.oneshots(PULL_LABEL).await? {
             let warning = self.warning(&pod, at).await;
             seen.extend(read::pull(&pod, warning));
         }
@@ -161,7 +161,7 @@ impl<'a> Looker<'a> {
     }
 
     /// The pods of the resource that are no nodes, of one kind.
-    async fn errands(&self, kind: &str) -> Result<Vec<ApiPod>, kube::Error> {
+    async fn oneshots(&self, kind: &str) -> Result<Vec<ApiPod>, kube::Error> {
         let labelled = ListParams::default().labels(&format!("{kind}={}", self.node.name_any()));
         let mut listed = self.pods().list(&labelled).await?.items;
         listed.retain(|pod| controls(self.node, pod));
@@ -171,7 +171,7 @@ impl<'a> Looker<'a> {
     /// Every pod of the resource that only checks a configuration.
     pub async fn validations(&self, at: Timestamp) -> Result<Vec<Validation>, kube::Error> {
         let mut seen = Vec::new();
-        for pod in self.errands(VALIDATION_LABEL).await? {
+        for pod in self.oneshots(VALIDATION_LABEL).await? {
             let log = self.output_of_success(&pod).await;
             let warning = self.warning(&pod, at).await;
             seen.push(read::validation(&pod, log.as_deref(), warning));

@@ -42,7 +42,7 @@ pub enum Act {
     /// Make a pod that checks the configuration of a revision.
     Validate { pod: String, revision: String },
     /// Remove a pod that pulled an image, or checked a configuration.
-    EndErrand { pod: PodId },
+    EndOneshot { pod: PodId },
     /// Move the active role label.
     Label { pod: PodId, active: bool },
     /// Set the readiness gate.

@@ -13,7 +13,7 @@ use super::rules::rollback;
 use super::safety::Rules;
 use super::step::Step;
 use super::view::Look;
-use crate::domain::{DatabaseWord, Observation, Reason, Verified};
+use crate::domain::{DatabaseView, DatabaseWord, Observation, Reason};
 
 /// Between two questions when none is urgent, also while a rollout is stuck.
 const NOW_AND_THEN: Duration = Duration::from_secs(60);
@@ -26,8 +26,8 @@ const IN_DOUBT: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether the last answer is too old for a stop.
-pub fn is_stale(verified: &Verified, now: Timestamp) -> bool {
-    let word = verified.word.as_ref();
+pub fn is_stale(database: &DatabaseView, now: Timestamp) -> bool {
+    let word = database.word.as_ref();
     let patience = match word.map(|word| &word.said) {
         Some(Err(_)) => PATIENCE,
         Some(Ok(_)) | None => BEFORE_A_STOP,

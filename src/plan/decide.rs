@@ -56,11 +56,9 @@ pub fn decide(view: &View<'_>) -> Decision {
 
 /// Where nothing of its own keeps a decision waiting, what is known not to work is told.
 fn told(view: &View<'_>, mut decided: Decision) -> Decision {
-    if view.has_failed() && decided.progress.blocked.is_none() {
-        decided.progress.blocked = Some(verdict::known(view));
-    }
     if decided.progress.blocked.is_none() {
-        decided.progress.blocked = late::in_vain(view);
+        let failed = view.failure().map(verdict::told);
+        decided.progress.blocked = failed.or_else(|| late::in_vain(view));
     }
     if let (Some(blocked), Some(why)) = (&mut decided.progress.blocked, rollback::no_way_back(view))
     {

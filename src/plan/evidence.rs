@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::cause::Denied;
 use super::limits::{FRESH, before};
 use crate::api::Verification;
-use crate::domain::{Holder, Pod, Reason, Says, Verified};
+use crate::domain::{DatabaseView, Holder, Pod, Reason, Says};
 use crate::node::database::SessionOf;
 use crate::node::{LockMode, NodeVersion};
 
@@ -38,13 +38,13 @@ const NOT_TAKEN_BACK: &str =
     " (so it said when it last answered; the question after that was not answered)";
 
 /// Whether what holds the lock is the active, and another of its kind could have it from there.
-pub fn of_active(verified: &Verified, active: &Pod) -> Evidence {
-    of_server(verified, active).or(|| of_holder(verified, active))
+pub fn of_active(database: &DatabaseView, active: &Pod) -> Evidence {
+    of_server(database, active).or(|| of_holder(database, active))
 }
 
 /// Whether a pod that waits has its session where the active has the lock, and could get the lock there.
-pub fn of_standby(verified: &Verified, active: &Pod, standby: &Pod) -> Evidence {
-    of_server(verified, standby).or(|| of_session(verified, active, standby))
+pub fn of_standby(database: &DatabaseView, active: &Pod, standby: &Pod) -> Evidence {
+    of_server(database, standby).or(|| of_session(database, active, standby))
 }
 
 /// The address of a client that holds a lock and is no pod of the resource.
@@ -58,8 +58,8 @@ pub fn outside(said: &Says) -> Option<IpAddr> {
 }
 
 /// The version that migrated the database last, as far as it has said so.
-pub fn migrated_by(verified: &Verified) -> Option<&NodeVersion> {
-    verified.word.as_ref()?.last()?.1.version.as_ref()
+pub fn migrated_by(database: &DatabaseView) -> Option<&NodeVersion> {
+    database.word.as_ref()?.last()?.1.version.as_ref()
 }
 
 impl Evidence {
@@ -75,15 +75,15 @@ impl Evidence {
 /// What the last answer says. Of one before a silence only what it says against counts, and only about what has been
 /// as it is for longer than that: `since`.
 fn weigh(
-    verified: &Verified,
+    database: &DatabaseView,
     since: Option<Timestamp>,
     judge: impl Fn(&Says) -> Evidence,
 ) -> Evidence {
-    let missing = match answer(verified) {
+    let missing = match answer(database) {
         Ok(said) => return judge(said),
         Err(missing) => missing,
     };
-    let word = verified.word.as_ref();
+    let word = database.word.as_ref();
     let before = word.and_then(|word| word.before.as_ref());
     match before
         .filter(|before| since < Some(before.at))
@@ -97,8 +97,8 @@ fn weigh(
 }
 
 /// Whether this pod could get the lock from there, whoever has it now.
-pub fn of_server(verified: &Verified, pod: &Pod) -> Evidence {
-    weigh(verified, None, |said| {
+pub fn of_server(database: &DatabaseView, pod: &Pod) -> Evidence {
+    weigh(database, None, |said| {
         if let Some(why) = said.read_only {
             return Evidence::Contradicts(format!(
                 "the server that the database URL leads to takes no writes ({why}): no node can get the lock and work there"
@@ -116,10 +116,10 @@ pub fn of_server(verified: &Verified, pod: &Pod) -> Evidence {
 }
 
 /// Whether what holds the lock is the active, and nobody works beside it by a lock that it does not see (rule S7).
-pub(super) fn of_holder(verified: &Verified, active: &Pod) -> Evidence {
+pub(super) fn of_holder(database: &DatabaseView, active: &Pod) -> Evidence {
     let took = active.took.map(|took| took.at);
-    weigh(verified, took, |said| {
-        let beside = mode(active).and_then(|mode| unseen(verified, said, mode));
+    weigh(database, took, |said| {
+        let beside = mode(active).and_then(|mode| unseen(database, said, mode));
         match beside {
             Some(other) => Evidence::Contradicts(format!(
                 "{other}, which {} does not see: two nodes may be at work",
@@ -132,16 +132,16 @@ pub(super) fn of_holder(verified: &Verified, active: &Pod) -> Evidence {
 
 /// Who holds a lock that a node in this mode does not see, as far as the database has said: in words, for people. Not
 /// meant is a node in `dual` mode, which waits for either lock, and for which either waits.
-pub(super) fn unseen_holder(verified: &Verified, mode: LockMode) -> Option<String> {
-    if verified.wanted == Verification::Never {
+pub(super) fn unseen_holder(database: &DatabaseView, mode: LockMode) -> Option<String> {
+    if database.wanted == Verification::Never {
         return None;
     }
-    let (_, said) = verified.word.as_ref()?.last()?;
-    unseen(verified, said, mode)
+    let (_, said) = database.word.as_ref()?.last()?;
+    unseen(database, said, mode)
 }
 
-fn unseen(verified: &Verified, said: &Says, mode: LockMode) -> Option<String> {
-    let word = verified.word.as_ref()?;
+fn unseen(database: &DatabaseView, said: &Says, mode: LockMode) -> Option<String> {
+    let word = database.word.as_ref()?;
     let (holder, lock, is_dual) = match mode {
         LockMode::Dual => return None,
         LockMode::Lease => (
@@ -153,7 +153,7 @@ fn unseen(verified: &Verified, said: &Says, mode: LockMode) -> Option<String> {
         LockMode::Advisory if said.lease_client.is_none() => return None,
         LockMode::Advisory => (&said.lease, LEASE, said.one_client_has_both()),
     };
-    if is_dual || verified.duals.contains(holder) {
+    if is_dual || database.duals.contains(holder) {
         return None;
     }
     let who = match holder {
@@ -166,8 +166,8 @@ fn unseen(verified: &Verified, said: &Says, mode: LockMode) -> Option<String> {
 }
 
 /// Whether the database was asked after the pod had taken its lock, and answered.
-pub(super) fn has_spoken_since(verified: &Verified, active: &Pod) -> bool {
-    let answered = asked(verified);
+pub(super) fn has_spoken_since(database: &DatabaseView, active: &Pod) -> bool {
+    let answered = asked(database);
     let took = active.took.map(|took| took.at);
     answered.is_some() && answered > took
 }
@@ -226,8 +226,8 @@ fn holds(said: &Says, active: &Pod) -> Evidence {
 }
 
 /// Whether a pod that waits has its session where the active has its own.
-fn of_session(verified: &Verified, active: &Pod, standby: &Pod) -> Evidence {
-    weigh(verified, standby.waiting, |said| {
+fn of_session(database: &DatabaseView, active: &Pod, standby: &Pod) -> Evidence {
+    weigh(database, standby.waiting, |said| {
         let (waits, works) = (&standby.id.name, &active.id.name);
         has_session(
             said,
@@ -243,12 +243,12 @@ fn of_session(verified: &Verified, active: &Pod, standby: &Pod) -> Evidence {
 }
 
 /// Whether a pod that waits has its session where another pod has its own.
-pub fn of_session_beside(verified: &Verified, standby: &Pod) -> Evidence {
+pub fn of_session_beside(database: &DatabaseView, standby: &Pod) -> Evidence {
     // One that came to wait after the question is not in the answer.
-    if standby.waiting >= asked(verified) {
+    if standby.waiting >= asked(database) {
         return Evidence::Agrees;
     }
-    weigh(verified, standby.waiting, |said| {
+    weigh(database, standby.waiting, |said| {
         has_session(said, standby, !said.sessions.is_empty(), || {
             format!(
                 "{} says that it waits, but has no session in the database that the URL leads to: it sits on another server or database",
@@ -288,8 +288,8 @@ fn has_session(
 }
 
 /// Whether the lock that a pod waits for was free for longer than a takeover needs.
-pub fn of_free_lock(verified: &Verified, standby: &Pod, rescue: Duration) -> Evidence {
-    let Some(word) = &verified.word else {
+pub fn of_free_lock(database: &DatabaseView, standby: &Pod, rescue: Duration) -> Evidence {
+    let Some(word) = &database.word else {
         return Evidence::Agrees;
     };
     let (free, lock) = match mode(standby) {
@@ -305,7 +305,7 @@ pub fn of_free_lock(verified: &Verified, standby: &Pod, rescue: Duration) -> Evi
         ),
         None => (None, LEASE),
     };
-    let long_ago = asked(verified).map(|asked| before(asked, rescue));
+    let long_ago = asked(database).map(|asked| before(asked, rescue));
     if free.is_none() || free > long_ago || standby.waiting > long_ago {
         return Evidence::Agrees;
     }
@@ -316,8 +316,8 @@ pub fn of_free_lock(verified: &Verified, standby: &Pod, rescue: Duration) -> Evi
 }
 
 /// When the last answer was asked for.
-fn asked(verified: &Verified) -> Option<Timestamp> {
-    Some(verified.word.as_ref()?.last()?.0)
+fn asked(database: &DatabaseView) -> Option<Timestamp> {
+    Some(database.word.as_ref()?.last()?.0)
 }
 
 pub fn addresses_hidden() -> Evidence {
@@ -328,8 +328,8 @@ pub fn addresses_hidden() -> Evidence {
     )
 }
 
-pub fn answer(verified: &Verified) -> Result<&Says, Evidence> {
-    match &verified.word {
+pub fn answer(database: &DatabaseView) -> Result<&Says, Evidence> {
+    match &database.word {
         None => Err(Evidence::Missing(
             Reason::NotAskedYet,
             "the database was not asked yet".to_owned(),
@@ -344,18 +344,18 @@ pub fn answer(verified: &Verified) -> Result<&Says, Evidence> {
 /// The active may be stopped for this successor, as far as the database is concerned. What it says against it
 /// counts until it says otherwise; that it agrees has to be fresh.
 pub fn permits(
-    verified: &Verified,
+    database: &DatabaseView,
     active: &Pod,
     successor: &Pod,
     now: Timestamp,
 ) -> Result<(), Denied> {
-    if verified.wanted == Verification::Never {
+    if database.wanted == Verification::Never {
         return Ok(());
     }
     // Rights are those that the successor needs: the active may have another lock.
     let evidence = [
-        of_holder(verified, active),
-        of_standby(verified, active, successor),
+        of_holder(database, active),
+        of_standby(database, active, successor),
     ];
     let against = evidence.iter().find_map(|evidence| match evidence {
         Evidence::Contradicts(message) => Some(message),
@@ -367,7 +367,7 @@ pub fn permits(
             message: message.clone(),
         });
     }
-    if verified.wanted != Verification::Required {
+    if database.wanted != Verification::Required {
         return Ok(());
     }
     for evidence in evidence {
@@ -379,7 +379,7 @@ pub fn permits(
             Evidence::Missing(..) | Evidence::Agrees | Evidence::Contradicts(_) => {}
         }
     }
-    let fresh = verified
+    let fresh = database
         .word
         .as_ref()
         .is_some_and(|word| word.at >= before(now, FRESH));

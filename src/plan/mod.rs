@@ -4,7 +4,7 @@
 //! never without a [`Permit`] that only the [`guard`] can make. Calling it again after a crash, or with the same look,
 //! gives the same plan.
 //!
-//! The floors, from the ground: words (`limits`, `safety`, `cause`, `step`, `given`); `evidence`; `roles`; `view`;
+//! The floors, from the ground: words (`limits`, `safety`, `cause`, `step`, `standing`, `given`); `evidence`; `roles`; `view`;
 //! `neighbours`; `guard`; `acts`, `decision`; `places`, `labels`, `moves`; `rules`; `decide`, `remember`, `ask`, `confirm`;
 //! and this page.
 //! What stands on a floor calls what is below it, and nothing above. All that the rest of the operator uses is named
@@ -28,6 +28,7 @@ mod remember;
 mod roles;
 mod rules;
 mod safety;
+mod standing;
 mod step;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -55,6 +56,7 @@ pub use limits::{
 };
 pub use neighbours::two_holders;
 pub use roles::Roles as Census;
+pub use roles::Roles;
 pub use rules::external::of_outside;
 #[cfg(test)]
 pub use safety::Rule;

@@ -83,7 +83,7 @@ pub fn hand_over(view: &View<'_>, goal: &Goal<'_>) -> Decision {
 
 /// Planned moves of the lock wait while as many others as may are under way.
 pub fn awaits_turn(view: &View<'_>, purpose: Purpose) -> Option<Decision> {
-    let waits = view.seen.intent.wishes.others_move && purpose != Purpose::Unresponsive;
+    let waits = view.seen.intent.policy.others_move && purpose != Purpose::Unresponsive;
     waits.then(|| {
         Decision::nothing(
             Progress::at(Step::StoppingActive).blocked(Blocked {

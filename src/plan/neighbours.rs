@@ -52,7 +52,7 @@ pub fn refuse(view: &View<'_>, revision: &Revision) -> Result<(), Denied> {
     let other = revision
         .lock
         .mode()
-        .and_then(|mode| unseen_holder(roles.verified, mode));
+        .and_then(|mode| unseen_holder(roles.database, mode));
     match other {
         Some(other) => deny(Reason::LockDiffers, format!("{other}, {}", way(revision))),
         None => Ok(()),
@@ -76,7 +76,7 @@ pub fn hidden_message(pod: &str) -> String {
 
 /// Whether the database shows that this is who holds the advisory lock of the node's own id.
 pub fn has_the_known_lock(roles: &Roles<'_>, holder: &Holder) -> bool {
-    let word = roles.verified.word.as_ref();
+    let word = roles.database.word.as_ref();
     let said = word.and_then(|word| word.said.as_ref().ok());
     said.is_some_and(|said| said.advisory == *holder)
 }
@@ -102,8 +102,8 @@ pub fn two_holders(roles: &Roles<'_>) -> Option<Blocked> {
     let mut claims = roles.claims.iter();
     let beside = claims.find(|claim| claim.works && !is_seen(roles, claim, revision));
     let by_database = || {
-        let mode = mode(active).filter(|_| has_spoken_since(roles.verified, active))?;
-        unseen_holder(roles.verified, mode)
+        let mode = mode(active).filter(|_| has_spoken_since(roles.database, active))?;
+        unseen_holder(roles.database, mode)
     };
     let beside = beside.map(Claim::to_string).or_else(by_database)?;
     let how = mode(active).map_or("another lock", LockMode::env_value);

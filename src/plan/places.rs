@@ -19,7 +19,7 @@ fn machine<'a>(seen: &'a Observation, pod: &Pod) -> Option<&'a Machine> {
 
 /// Whether a pod is on a machine on which the active should live.
 pub fn is_preferred(seen: &Observation, pod: &Pod) -> bool {
-    let preferred = seen.intent.wishes.preferred.as_ref();
+    let preferred = seen.intent.policy.preferred.as_ref();
     preferred
         .zip(machine(seen, pod))
         .is_some_and(|(preferred, machine)| machine.carries(&preferred.labels))
@@ -70,7 +70,7 @@ pub fn place(look: &Look<'_>) -> Place {
     let preferred = look
         .seen
         .intent
-        .wishes
+        .policy
         .preferred
         .as_ref()
         .filter(|_| !taken);

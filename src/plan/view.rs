@@ -9,7 +9,8 @@ use super::given::Given;
 use super::limits::{BOOT, LOST, NO_BOOT, before};
 use super::roles::Roles;
 use super::safety::{Rule, Rules};
-use crate::api::{FailedHow, Memory, Stop};
+use super::standing::Failure;
+use crate::api::{Memory, Stop};
 use crate::domain::{Answered, Observation, Pod, Revision, Wanted};
 
 /// One look whose pods are sorted, before the memory is brought up to date by it.
@@ -92,10 +93,16 @@ impl<'a> View<'a> {
             .and_then(|name| self.seen.revisions.get(name))
     }
 
+    /// How the handover to the wanted revision has failed, where it has.
+    pub fn failure(&self) -> Option<Failure<'a>> {
+        let wanted = self.memory.wanted.as_ref()?;
+        let failure = Failure::of(self.memory, &wanted.name);
+        failure.filter(|_| self.rules.on(Rule::NotFailed))
+    }
+
     /// The handover to the wanted revision has failed: it is not tried again.
     pub fn has_failed(&self) -> bool {
-        let wanted = self.memory.wanted.as_ref().map(|wanted| &wanted.name);
-        self.rules.on(Rule::NotFailed) && wanted.is_some() && self.memory.failed.as_ref() == wanted
+        self.failure().is_some()
     }
 
     /// Whether the active holds the lock and has not served yet: it boots, dumps or migrates the database. One that
@@ -186,9 +193,4 @@ impl<'a> View<'a> {
         };
         self.seen.pods.iter().find(unheard)
     }
-}
-
-/// Whether the revision is one whose successor had the lock and ended, and which has not worked for long since.
-pub fn distrusted(memory: &Memory, revision: &str) -> bool {
-    memory.failed.as_deref() == Some(revision) && memory.failed_how == Some(FailedHow::Crashed)
 }

@@ -11,7 +11,7 @@ use super::message::message;
 use super::said::{Said, said, unknown};
 use crate::domain::{Answered, Pod, Reason};
 use crate::node::LockMode;
-use crate::plan::{Blocked, Census, Step, UNRESPONSIVE};
+use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE};
 
 /// All conditions that a resource can have. Some are there only where they have something to say.
 pub(super) const CONDITIONS: [&str; 11] = [
@@ -34,14 +34,14 @@ pub(super) const DATABASE_SHARED: &str = "DatabaseShared";
 /// All conditions; the time of one that has not changed its status is kept from `old`.
 pub(super) fn conditions(
     report: &Report<'_>,
-    census: &Census<'_>,
+    roles: &Roles<'_>,
     old: &[Condition],
 ) -> Vec<Condition> {
     let step = report.plan.progress.step;
     let blocked = report.blocked();
     let stalled = report.stalled();
     let settled = step.at_rest();
-    let text = message(report, census);
+    let text = message(report, roles);
     let reason = match (&blocked, step) {
         (Some(blocked), _) => blocked.reason.to_string(),
         (None, Step::External) => Reason::HolderExternal.to_string(),
@@ -62,16 +62,16 @@ pub(super) fn conditions(
             },
             if stalled { text.as_str() } else { "" },
         ),
-        available(census, step, contradicted, old, report.now),
-        redundant(report, census, step),
-        lock_verified(report.seen, census, step, report.now),
+        available(roles, step, contradicted, old, report.now),
+        redundant(report, roles, step),
+        lock_verified(report.seen, roles, step, report.now),
     ];
     let generation = report.node.metadata.generation;
     all.into_iter()
         .chain(paused(report))
         .chain(approval_required(report))
         .chain(database_shared(report))
-        .chain(preferred(report, census))
+        .chain(preferred(report, roles))
         .chain([drainable(report)])
         .map(|said| condition(said, generation, old, report.now))
         .collect()
@@ -128,14 +128,14 @@ fn whole_seconds(now: Timestamp) -> Time {
 }
 
 fn available(
-    census: &Census<'_>,
+    roles: &Roles<'_>,
     step: Step,
     contradicted: Option<Blocked>,
     old: &[Condition],
     now: Timestamp,
 ) -> Said {
-    match census.active {
-        Some(active) if census.unheard(active) => said(
+    match roles.active {
+        Some(active) if roles.unheard(active) => said(
             "Available",
             false,
             Reason::ActiveNotSeen,
@@ -157,7 +157,7 @@ fn available(
             Reason::HolderExternal,
             "all pods wait: the lock is held by a node outside this resource",
         ),
-        None if census.order_unknown => unknown(
+        None if roles.order_unknown => unknown(
             "Available",
             Reason::OrderUnknown,
             "several pods have taken a lock, and it is not known yet which of them is the active",
@@ -233,7 +233,7 @@ fn active_available(active: &Pod, old: &[Condition], now: Timestamp) -> Said {
 
 /// There only while the resource is paused.
 fn paused(report: &Report<'_>) -> Option<Said> {
-    let paused = report.seen.intent.wishes.paused;
+    let paused = report.seen.intent.policy.paused;
     paused.then(|| said("Paused", true, Reason::PausedBySpec, "spec.paused is true"))
 }
 
@@ -267,7 +267,7 @@ fn database_shared(report: &Report<'_>) -> Option<Said> {
 
 /// There only where rollouts wait for a person.
 fn approval_required(report: &Report<'_>) -> Option<Said> {
-    report.seen.intent.wishes.approval.as_ref()?;
+    report.seen.intent.policy.approval.as_ref()?;
     let blocked = report.blocked();
     let asked = blocked.filter(|blocked| blocked.reason == Reason::ApprovalRequired);
     let is = asked.is_some();
@@ -281,8 +281,8 @@ fn approval_required(report: &Report<'_>) -> Option<Said> {
 }
 
 /// There only where the spec prefers machines.
-fn preferred(report: &Report<'_>, census: &Census<'_>) -> Option<Said> {
-    let preferred = report.seen.intent.wishes.preferred.as_ref()?;
+fn preferred(report: &Report<'_>, roles: &Roles<'_>) -> Option<Said> {
+    let preferred = report.seen.intent.policy.preferred.as_ref()?;
     let Some(machines) = &report.seen.machines else {
         return Some(unknown(
             "Preferred",
@@ -290,7 +290,7 @@ fn preferred(report: &Report<'_>, census: &Census<'_>) -> Option<Said> {
             MACHINES_NOT_READ,
         ));
     };
-    let Some((active, name)) = census
+    let Some((active, name)) = roles
         .active
         .and_then(|active| Some((active, active.machine.as_ref()?)))
     else {
@@ -337,7 +337,7 @@ const MACHINES_NOT_READ: &str = "this operator may not read machines (Nodes): be
 
 /// Whether a drain of a machine of its pods is answered by a handover.
 fn drainable(report: &Report<'_>) -> Said {
-    let wishes = &report.seen.intent.wishes;
+    let policy = &report.seen.intent.policy;
     if report.seen.machines.is_none() {
         return said(
             "Drainable",
@@ -346,7 +346,7 @@ fn drainable(report: &Report<'_>) -> Said {
             MACHINES_NOT_READ,
         );
     }
-    if wishes.paused {
+    if policy.paused {
         return said(
             "Drainable",
             false,
@@ -362,14 +362,14 @@ fn drainable(report: &Report<'_>) -> Said {
     )
 }
 
-fn redundant(report: &Report<'_>, census: &Census<'_>, step: Step) -> Said {
+fn redundant(report: &Report<'_>, roles: &Roles<'_>, step: Step) -> Said {
     let replicas = report.seen.intent.replicas;
     let wanted = if step == Step::External {
         replicas
     } else {
         replicas.saturating_sub(1)
     };
-    let waiting = census.waiting.len();
+    let waiting = roles.waiting.len();
     if wanted == 0 {
         return said(
             "Redundant",
@@ -386,10 +386,10 @@ fn redundant(report: &Report<'_>, census: &Census<'_>, step: Step) -> Said {
             format!("{waiting} of {wanted} standbys wait for the lock"),
         );
     }
-    let machines: BTreeSet<_> = census
+    let machines: BTreeSet<_> = roles
         .active
         .into_iter()
-        .chain(census.waiting.iter().copied())
+        .chain(roles.waiting.iter().copied())
         .filter_map(|pod: &Pod| pod.machine.as_deref())
         .collect();
     if machines.len() < 2 {

@@ -2,7 +2,7 @@
 
 use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
-use crate::api::{Asked, ChainlinkNodeStatus, RequestState};
+use crate::api::{ChainlinkNodeStatus, Request, RequestState};
 use crate::domain::{Exit, MoveReason, Pod, Reason};
 use crate::node::NodeVersion;
 use crate::plan::{Act, Cause, Permit};
@@ -195,7 +195,7 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
             );
             (!again).then(|| note(false, Reason::ValidatingConfiguration, "Create", text))
         }
-        Act::Label { .. } | Act::Gate { .. } | Act::EndErrand { .. } => None,
+        Act::Label { .. } | Act::Gate { .. } | Act::EndOneshot { .. } => None,
     }
 }
 
@@ -248,8 +248,8 @@ fn purpose(permit: &Permit) -> String {
 fn asked(
     what: &'static str,
     reasons: [Reason; 3],
-    old: Option<&Asked>,
-    new: Option<&Asked>,
+    old: Option<&Request>,
+    new: Option<&Request>,
 ) -> Option<Note> {
     let new = new.filter(|asked| asked.ended.is_some())?;
     if old == Some(new) {

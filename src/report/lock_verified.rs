@@ -6,10 +6,8 @@ use jiff::Timestamp;
 
 use super::said::{Said, said, unknown};
 use crate::api::Verification;
-use crate::domain::{DatabaseWord, Observation, Pod, Reason, Verified};
-use crate::plan::{
-    Census, Evidence, Step, of_active, of_outside, of_standby, outside, two_holders,
-};
+use crate::domain::{DatabaseView, DatabaseWord, Observation, Pod, Reason};
+use crate::plan::{Evidence, Roles, Step, of_active, of_outside, of_standby, outside, two_holders};
 
 const KIND: &str = "LockVerified";
 
@@ -18,16 +16,16 @@ const GOOD_FOR: Duration = Duration::from_mins(3);
 
 pub(super) fn lock_verified(
     seen: &Observation,
-    census: &Census<'_>,
+    roles: &Roles<'_>,
     step: Step,
     now: Timestamp,
 ) -> Said {
-    let verified = &seen.database;
+    let database = &seen.database;
     // Whatever else is known, and whether or not the database is asked.
-    if let Some(beside) = two_holders(census) {
+    if let Some(beside) = two_holders(roles) {
         return said(KIND, false, &beside.reason, beside.message);
     }
-    if verified.wanted == Verification::Never {
+    if database.wanted == Verification::Never {
         return unknown(
             KIND,
             Reason::NotWanted,
@@ -41,11 +39,11 @@ pub(super) fn lock_verified(
             "replicas is 0: nothing is to be asked",
         );
     }
-    match census.active {
-        Some(active) => of_an_active(seen, census, active, now),
-        None if step == Step::External => of_nobody(seen, census, now),
+    match roles.active {
+        Some(active) => of_an_active(seen, roles, active, now),
+        None if step == Step::External => of_nobody(seen, roles, now),
         // Why it can't be asked holds whoever is active.
-        None => silence(verified).unwrap_or_else(|| {
+        None => silence(database).unwrap_or_else(|| {
             unknown(
                 KIND,
                 Reason::NoActive,
@@ -56,15 +54,15 @@ pub(super) fn lock_verified(
 }
 
 /// Why the last question was not answered.
-fn silence(verified: &Verified) -> Option<Said> {
-    let silence = verified.word.as_ref()?.said.as_ref().err()?;
+fn silence(database: &DatabaseView) -> Option<Said> {
+    let silence = database.word.as_ref()?.said.as_ref().err()?;
     Some(unknown(KIND, &silence.reason, &silence.message))
 }
 
 /// What is true of an answer that nothing follows: it is worth nothing for long.
-fn is_old(verified: &Verified, now: Timestamp) -> bool {
+fn is_old(database: &DatabaseView, now: Timestamp) -> bool {
     let long_ago = now.checked_sub(GOOD_FOR).unwrap_or(Timestamp::MIN);
-    verified
+    database
         .word
         .as_ref()
         .is_some_and(|word| word.at < long_ago)
@@ -82,12 +80,12 @@ fn contradicts(message: String) -> Said {
     said(KIND, false, Reason::DatabaseContradicts, message)
 }
 
-fn of_an_active(seen: &Observation, census: &Census<'_>, active: &Pod, now: Timestamp) -> Said {
-    let verified = &seen.database;
-    let last = verified.word.as_ref().and_then(DatabaseWord::last);
+fn of_an_active(seen: &Observation, roles: &Roles<'_>, active: &Pod, now: Timestamp) -> Said {
+    let database = &seen.database;
+    let last = database.word.as_ref().and_then(DatabaseWord::last);
     let asked = last.map(|(at, _)| at);
     if asked.is_none() || asked <= active.took.map(|took| took.at) {
-        return silence(verified).unwrap_or_else(|| {
+        return silence(database).unwrap_or_else(|| {
             unknown(
                 KIND,
                 Reason::NotAskedYet,
@@ -95,21 +93,21 @@ fn of_an_active(seen: &Observation, census: &Census<'_>, active: &Pod, now: Time
             )
         });
     }
-    let of_active = of_active(verified, active);
+    let of_active = of_active(database, active);
     if let Evidence::Contradicts(message) = of_active {
         return contradicts(message);
     }
     // One that came to wait after the question is not in the answer.
     let older = |pod: &&&Pod| pod.waiting.is_some_and(|waiting| Some(waiting) < asked);
-    let mut standbys = census.waiting.iter().filter(older);
-    let against = standbys.find_map(|standby| match of_standby(verified, active, standby) {
+    let mut standbys = roles.waiting.iter().filter(older);
+    let against = standbys.find_map(|standby| match of_standby(database, active, standby) {
         Evidence::Contradicts(message) => Some(message),
         Evidence::Agrees | Evidence::Missing(..) => None,
     });
     match (against, of_active) {
         (Some(message), _) => contradicts(message),
         (None, Evidence::Missing(reason, message)) => unknown(KIND, reason, message),
-        (None, _) if is_old(verified, now) => not_asked_lately(),
+        (None, _) if is_old(database, now) => not_asked_lately(),
         (None, _) => said(
             KIND,
             true,
@@ -123,14 +121,14 @@ fn of_an_active(seen: &Observation, census: &Census<'_>, active: &Pod, now: Time
 }
 
 /// All pods wait: somebody else should have the lock.
-fn of_nobody(seen: &Observation, census: &Census<'_>, now: Timestamp) -> Said {
-    let verified = &seen.database;
-    let word = verified.word.as_ref();
+fn of_nobody(seen: &Observation, roles: &Roles<'_>, now: Timestamp) -> Said {
+    let database = &seen.database;
+    let word = database.word.as_ref();
     let holder = word.and_then(|word| outside(word.said.as_ref().ok()?));
-    match (of_outside(verified, census), holder) {
+    match (of_outside(database, roles), holder) {
         (Evidence::Contradicts(message), _) => contradicts(message),
         (Evidence::Missing(reason, message), _) => unknown(KIND, reason, message),
-        (Evidence::Agrees, _) if is_old(verified, now) => not_asked_lately(),
+        (Evidence::Agrees, _) if is_old(database, now) => not_asked_lately(),
         (Evidence::Agrees, holder) => {
             let at = holder.map_or_else(String::new, |address| format!(" at {address}"));
             said(

@@ -2,10 +2,10 @@
 
 use super::basis::Report;
 use crate::domain::Wanted;
-use crate::plan::{Census, Step};
+use crate::plan::{Roles, Step};
 
 /// One or two words for people.
-pub(super) fn phase(report: &Report<'_>, census: &Census<'_>) -> &'static str {
+pub(super) fn phase(report: &Report<'_>, roles: &Roles<'_>) -> &'static str {
     let worked = report.plan.memory.last_worked.is_some();
     if report.stalled() {
         return "Stalled";
@@ -17,9 +17,9 @@ pub(super) fn phase(report: &Report<'_>, census: &Census<'_>) -> &'static str {
         Step::External => "Standby",
         Step::AwaitingTakeover | Step::StoppingActive => "HandingOver",
         Step::Booting => "Booting",
-        _ if census.order_unknown => "Waiting",
-        _ if census.active.is_none() && worked => "FailingOver",
-        _ if census.active.is_none() => "Starting",
+        _ if roles.order_unknown => "Waiting",
+        _ if roles.active.is_none() && worked => "FailingOver",
+        _ if roles.active.is_none() => "Starting",
         Step::Surging | Step::AwaitingStandby | Step::ReplacingStandbys if !rolls(report) => {
             "Moving"
         }
@@ -44,22 +44,22 @@ fn rolls(report: &Report<'_>) -> bool {
 }
 
 /// What is going on, in a sentence.
-pub(super) fn message(report: &Report<'_>, census: &Census<'_>) -> String {
+pub(super) fn message(report: &Report<'_>, roles: &Roles<'_>) -> String {
     let progress = &report.plan.progress;
     let pod = progress.pod.as_deref().unwrap_or("a pod");
     if let Some(blocked) = report.blocked() {
-        let works = match census.active {
+        let works = match roles.active {
             Some(active) if blocked.stalled => format!(" ({} works on)", active.id.name),
             _ => String::new(),
         };
         return format!("{}{works}", blocked.message);
     }
-    let active = census.active.map(|active| active.id.name.as_str());
+    let active = roles.active.map(|active| active.id.name.as_str());
     match progress.step {
         Step::Steady => format!(
             "{} is active, {} of {} standbys wait for the lock",
             active.unwrap_or("no pod"),
-            census.waiting.len(),
+            roles.waiting.len(),
             report.seen.intent.replicas.saturating_sub(1)
         ),
         Step::Hibernating => "replicas is 0: all pods are gone".to_owned(),

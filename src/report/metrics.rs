@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::conditions::CONDITIONS;
-use crate::api::{Asked, ChainlinkNodeStatus, LastHandover, PodStatus, RequestState};
+use crate::api::{ChainlinkNodeStatus, LastHandover, PodStatus, Request, RequestState};
 use crate::domain::{MoveReason, Reason, Role};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -212,7 +212,7 @@ impl Metrics {
         old: &ChainlinkNodeStatus,
         new: &ChainlinkNodeStatus,
     ) {
-        let count = |all: &Family<Ended, Counter>, old: Option<&Asked>, new: Option<&Asked>| {
+        let count = |all: &Family<Ended, Counter>, old: Option<&Request>, new: Option<&Request>| {
             let new = new.filter(|asked| asked.ended.is_some() && old != Some(asked));
             if let Some(asked) = new {
                 let labels = ended(namespace, node, asked.state);
@@ -350,8 +350,8 @@ mod tests {
         assert!(!text.contains(&gap), "{text}");
     }
 
-    fn asked(state: RequestState, ended: Option<Timestamp>) -> Asked {
-        Asked {
+    fn asked(state: RequestState, ended: Option<Timestamp>) -> Request {
+        Request {
             token: "t".to_owned(),
             to: None,
             state,

@@ -9,11 +9,9 @@ use super::basis::Report;
 use super::conditions::{conditions, stalled_by};
 use super::message::{message, phase};
 use crate::api::names::NODE_LABEL;
-use crate::api::{
-    Asked, ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus, RequestState,
-};
+use crate::api::{ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus, Request};
 use crate::domain::{Container, Exit, MoveReason, Pod, Revision, Role, Wanted};
-use crate::plan::{Blocked, Census, Step};
+use crate::plan::{Blocked, Roles, Step};
 
 /// How long the last words of a container that works again are shown.
 const TOLD: Duration = Duration::from_mins(10);
@@ -21,22 +19,22 @@ const TOLD: Duration = Duration::from_mins(10);
 /// Makes the status. `old` is what stands in the resource now: times of unchanged conditions, and the
 /// last handover, are kept from it.
 pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeStatus {
-    let census = Census::take(report.seen, &report.plan.memory, report.now);
+    let roles = Roles::take(report.seen, &report.plan.memory, report.now);
     let replicas = report.seen.intent.replicas;
-    let active = census.active;
+    let active = roles.active;
     let step = report.plan.progress.step;
     let pods: Vec<PodStatus> = report
         .seen
         .pods
         .iter()
-        .map(|pod| pod_status(pod, &census, report.now))
+        .map(|pod| pod_status(pod, &roles, report.now))
         .collect();
     let external = step == Step::External;
     ChainlinkNodeStatus {
         observed_generation: report.node.metadata.generation.unwrap_or(-1),
-        phase: Some(phase(report, &census).to_owned()),
-        message: Some(message(report, &census)),
-        conditions: conditions(report, &census, &old.conditions),
+        phase: Some(phase(report, &roles).to_owned()),
+        message: Some(message(report, &roles)),
+        conditions: conditions(report, &roles, &old.conditions),
         active: active.map(|pod| pod.id.name.clone()),
         holder: active
             .map(|pod| pod.id.name.clone())
@@ -46,14 +44,14 @@ pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeSt
             .map(|revision| revision.version.to_string()),
         standbys: Some(format!(
             "{}/{}",
-            census.waiting.len(),
+            roles.waiting.len(),
             standbys_wanted(replicas, external)
         )),
         replicas: i32::try_from(report.seen.pods.iter().filter(|pod| !pod.ended()).count())
             .unwrap_or(i32::MAX),
         selector: Some(format!("{NODE_LABEL}={}", report.node.name_any())),
         pods,
-        handover: handover(report, &census),
+        handover: handover(report, &roles),
         last_handover: report
             .plan
             .finished
@@ -91,21 +89,21 @@ fn standbys_wanted(replicas: usize, external: bool) -> usize {
 }
 
 /// The part a pod plays.
-fn role(pod: &Pod, census: &Census<'_>) -> Role {
+fn role(pod: &Pod, roles: &Roles<'_>) -> Role {
     let is = |list: &[&Pod]| list.iter().any(|other| other.id == pod.id);
     if pod.ended() {
         Role::Ended
-    } else if census.is_foreign(pod) {
+    } else if roles.is_foreign(pod) {
         Role::Foreign
     } else if pod.deleted {
         Role::Stopping
-    } else if census.is_active(pod) {
+    } else if roles.is_active(pod) {
         Role::Active
-    } else if census.is_suspect(pod) {
+    } else if roles.is_suspect(pod) {
         Role::Suspect
-    } else if is(&census.lost) || census.holds(pod) {
+    } else if is(&roles.lost) || roles.holds(pod) {
         Role::Unknown
-    } else if is(&census.waiting) {
+    } else if is(&roles.waiting) {
         Role::Standby
     } else {
         match &pod.container {
@@ -148,11 +146,11 @@ fn is_recent(exit: &Exit, now: Timestamp) -> bool {
         .is_some_and(|at| at > now.checked_sub(TOLD).unwrap_or(Timestamp::MIN))
 }
 
-fn pod_status(pod: &Pod, census: &Census<'_>, now: Timestamp) -> PodStatus {
+fn pod_status(pod: &Pod, roles: &Roles<'_>, now: Timestamp) -> PodStatus {
     PodStatus {
         name: pod.id.name.clone(),
         uid: pod.id.uid.clone(),
-        role: role(pod, census).as_str().to_owned(),
+        role: role(pod, roles).as_str().to_owned(),
         version: pod
             .revision
             .as_ref()
@@ -174,18 +172,14 @@ fn pod_status(pod: &Pod, census: &Census<'_>, now: Timestamp) -> PodStatus {
 }
 
 /// The handover in progress, to another revision or only to another place.
-fn handover(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus> {
-    rollout(report, census).or_else(|| relocation(report, census))
+fn handover(report: &Report<'_>, roles: &Roles<'_>) -> Option<HandoverStatus> {
+    rollout(report, roles).or_else(|| relocation(report, roles))
 }
 
 /// The active is asked to go elsewhere, or has been.
-fn relocation(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus> {
+fn relocation(report: &Report<'_>, roles: &Roles<'_>) -> Option<HandoverStatus> {
     let memory = &report.plan.memory;
-    let pending = |asked: &Option<Asked>| {
-        asked
-            .clone()
-            .filter(|asked| asked.state == RequestState::Pending)
-    };
+    let pending = |asked: &Option<Request>| asked.clone().filter(Request::is_pending);
     let step = report.plan.progress.step.as_str();
     let status = |from: &str, to: Option<&str>, reason: &str, started_at| HandoverStatus {
         from: from.to_owned(),
@@ -204,7 +198,7 @@ fn relocation(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus
             stop.at,
         ));
     }
-    let active = census.active?;
+    let active = roles.active?;
     let name = &active.id.name;
     let asked = [
         (pending(&memory.switchover), MoveReason::Switchover),
@@ -224,13 +218,13 @@ fn relocation(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus
 }
 
 /// Pods of another revision than the wanted one are there.
-fn rollout(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus> {
+fn rollout(report: &Report<'_>, roles: &Roles<'_>) -> Option<HandoverStatus> {
     let Wanted::Revision(to) = &report.seen.intent.wanted else {
         return None;
     };
     let wanted = report.plan.memory.wanted.as_ref()?;
     let outdated = |pod: &&Pod| pod.revision.as_ref() != Some(to) && !pod.ended();
-    let first = census
+    let first = roles
         .active
         .filter(|pod| outdated(pod))
         .or_else(|| report.seen.pods.iter().find(outdated))?;

@@ -476,7 +476,7 @@ fn an_answer_of_before_the_takeover_verifies_nothing() {
 fn a_fail_back_that_is_held_is_told_with_its_reason_and_its_time() {
     let mut told = Told::of(pair());
     let now = told.world.now;
-    told.world.intent.wishes.preferred = Some(Preferred {
+    told.world.intent.policy.preferred = Some(Preferred {
         labels: [("zone".to_owned(), "b".to_owned())].into(),
         automatic_after: Some(Duration::from_mins(5)),
     });

@@ -80,8 +80,8 @@ impl Pass<'_> {
                 Act::Validate { pod, revision } => {
                     made(failures, self.validate(&actor, pod, revision).await);
                 }
-                Act::EndErrand { pod } => {
-                    if let Err(error) = actor.end_errand(pod).await {
+                Act::EndOneshot { pod } => {
+                    if let Err(error) = actor.end_oneshot(pod).await {
                         failures.fail(
                             Reason::PodNotUpdated,
                             "remove a pod that is no node",

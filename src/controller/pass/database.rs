@@ -10,7 +10,7 @@ use super::scene::Pass;
 use crate::api::Verification;
 use crate::controller::context::DatabaseAccess;
 use crate::controller::error::{Doing, Error};
-use crate::controller::local::Asked;
+use crate::controller::local::LastAnswer;
 use crate::domain::Observation;
 use crate::observe::database::{Question, Target, ask, question};
 use crate::plan::{Plan, is_due, is_stale};
@@ -36,7 +36,7 @@ impl Pass<'_> {
 
     /// Asks again right before a stop, where the last answer is no longer fresh.
     pub(super) async fn ask_again(&self, now: Timestamp) -> Result<(), Error> {
-        if self.may_ask() && is_stale(&self.verified(), now) {
+        if self.may_ask() && is_stale(&self.database(), now) {
             Box::pin(self.ask_database()).await?;
         }
         Ok(())
@@ -65,12 +65,12 @@ impl Pass<'_> {
         if let Err(silence) = &said {
             tracing::debug!(node = %self.reference, reason = %silence.reason, "the database could not be asked");
         }
-        let words = &self.context.words;
-        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = words.remove(&self.uid());
-        let mut asked = Asked::after(before, digest, at, said);
-        asked.leads_to = leads_to.or(asked.leads_to);
-        words.insert(self.uid(), asked);
+        let answers = &self.context.answers;
+        let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = answers.remove(&self.uid());
+        let mut last = LastAnswer::after(before, digest, at, said);
+        last.leads_to = leads_to.or(last.leads_to);
+        answers.insert(self.uid(), last);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use crate::api::{
     Schedule, parse_duration,
 };
 use crate::domain::{
-    Approved, Intent, PodId, Preferred, Problem, Reason, Switchover, Wanted, Wishes,
+    Approved, HandoverPolicy, Intent, PodId, Preferred, Problem, Reason, Switchover, Wanted,
 };
 
 const SETTLE: Duration = Duration::from_secs(5);
@@ -29,18 +29,18 @@ fn duration(text: Option<&String>, default: Duration) -> Duration {
 /// may be moved at the moment.
 pub(super) fn intent(node: &ChainlinkNode, wanted: Wanted, others_move: bool) -> Intent {
     let handover = node.spec.handover.clone().unwrap_or_default();
-    let wishes = wishes(node, &handover);
-    let (wishes, wanted) = match times(node, &handover) {
+    let policy = policy(node, &handover);
+    let (policy, wanted) = match times(node, &handover) {
         Ok((windows, drill)) => {
-            let wishes = Wishes {
+            let policy = HandoverPolicy {
                 drill,
                 windows,
-                ..wishes
+                ..policy
             };
-            (wishes, wanted)
+            (policy, wanted)
         }
         // When the lock may be moved is not known: nothing that goes by the clock is done.
-        Err(error) => (without_times(wishes), unusable(wanted, &error)),
+        Err(error) => (without_times(policy), unusable(wanted, &error)),
     };
     Intent {
         namespace: node.namespace().unwrap_or_default(),
@@ -54,10 +54,10 @@ pub(super) fn intent(node: &ChainlinkNode, wanted: Wanted, others_move: bool) ->
         settle: duration(handover.settle.as_ref(), SETTLE),
         standby_timeout: duration(handover.standby_timeout.as_ref(), STANDBY_TIMEOUT),
         wanted,
-        wishes: Wishes {
+        policy: HandoverPolicy {
             paused: node.spec.paused,
             others_move,
-            ..wishes
+            ..policy
         },
     }
 }
@@ -74,14 +74,14 @@ fn unusable(wanted: Wanted, error: &InvalidSchedule) -> Wanted {
 }
 
 /// What a person asks for stays asked for.
-fn without_times(wishes: Wishes) -> Wishes {
-    let preferred = wishes.preferred.map(|preferred| Preferred {
+fn without_times(policy: HandoverPolicy) -> HandoverPolicy {
+    let preferred = policy.preferred.map(|preferred| Preferred {
         automatic_after: None,
         ..preferred
     });
-    Wishes {
+    HandoverPolicy {
         preferred,
-        ..wishes
+        ..policy
     }
 }
 
@@ -109,14 +109,14 @@ fn times(
     Ok((windows, drill))
 }
 
-fn wishes(node: &ChainlinkNode, handover: &Handover) -> Wishes {
+fn policy(node: &ChainlinkNode, handover: &Handover) -> HandoverPolicy {
     let annotation = |name: &str| {
         node.annotations()
             .get(name)
             .map(|text| text.trim().to_owned())
             .filter(|text| !text.is_empty())
     };
-    Wishes {
+    HandoverPolicy {
         switchover: annotation(SWITCHOVER_ANNOTATION).map(|token| Switchover {
             token,
             to: annotation(SWITCHOVER_TO_ANNOTATION),
@@ -145,7 +145,7 @@ fn wishes(node: &ChainlinkNode, handover: &Handover) -> Wishes {
             let version = word.split_whitespace().next()?.parse().ok()?;
             Some((version, word))
         }),
-        ..Wishes::default()
+        ..HandoverPolicy::default()
     }
 }
 
@@ -212,38 +212,38 @@ mod tests {
         let preferred = json!({"nodeSelector": {"zone": "b"}, "failback": "Automatic"});
         let window = json!({"schedule": "0 25 * * *", "duration": "1h"});
         let handover = json!({"windows": [window], "preferred": preferred});
-        let wishes = read(&annotations, &handover, &Value::Null).wishes;
-        assert_eq!(wishes.switchover.unwrap().token, "monday");
+        let policy = read(&annotations, &handover, &Value::Null).policy;
+        assert_eq!(policy.switchover.unwrap().token, "monday");
         assert_eq!(
-            wishes.preferred.unwrap().automatic_after,
+            policy.preferred.unwrap().automatic_after,
             None,
             "when the lock may be moved by itself is not known"
         );
     }
 
     #[test]
-    fn wishes_are_read_from_annotations() {
+    fn what_a_person_asks_for_is_read_from_annotations() {
         let annotations = json!({
             SWITCHOVER_ANNOTATION: " monday ",
             SWITCHOVER_TO_ANNOTATION: "node-2",
             APPROVED_ANNOTATION: "cl-2",
         });
         let manual = read(&annotations, &json!({"approval": "Manual"}), &Value::Null);
-        let asked = manual.wishes.switchover.unwrap();
+        let asked = manual.policy.switchover.unwrap();
         assert_eq!(
             (asked.token.as_str(), asked.to.as_deref()),
             ("monday", Some("node-2"))
         );
         assert_eq!(
-            manual.wishes.approval.unwrap().revision.as_deref(),
+            manual.policy.approval.unwrap().revision.as_deref(),
             Some("cl-2")
         );
         let empty = json!({SWITCHOVER_ANNOTATION: ""});
         let automatic = read(&empty, &Value::Null, &Value::Null);
         assert_eq!(
-            automatic.wishes.switchover, None,
+            automatic.policy.switchover, None,
             "an empty text asks for nothing"
         );
-        assert_eq!(automatic.wishes.approval, None);
+        assert_eq!(automatic.policy.approval, None);
     }
 }

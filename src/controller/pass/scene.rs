@@ -17,7 +17,7 @@ use crate::controller::error::{Doing, Error};
 use crate::controller::failures::ApiFailures;
 use crate::controller::local::Local;
 use crate::domain::{
-    Claim, DatabaseWord, Holder, Observation, Pod, Problem, Silence, Verified, Wanted,
+    Claim, DatabaseView, DatabaseWord, Holder, Observation, Pod, Problem, Silence, Wanted,
 };
 use crate::node::LockMode;
 use crate::observe::Looker;
@@ -49,21 +49,21 @@ impl Pass<'_> {
     }
 
     /// What the spec asks for, and what the database said last.
-    pub(super) fn verified(&self) -> Verified {
-        let words = &self.context.words;
-        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn database(&self) -> DatabaseView {
+        let answers = &self.context.answers;
+        let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
         if self.node.spec.replicas == 0 {
             // It may be another one, or that of a backup, before anything starts again.
-            words.remove(&self.uid());
+            answers.remove(&self.uid());
         }
         let word = match self.context.settings.database {
-            DatabaseAccess::Yes => words.get(&self.uid()).map(|asked| asked.word.clone()),
+            DatabaseAccess::Yes => answers.get(&self.uid()).map(|last| last.word.clone()),
             DatabaseAccess::No => {
                 let silence = Err(Silence::not_allowed());
                 Some(DatabaseWord::after(None, Timestamp::MIN, silence))
             }
         };
-        Verified {
+        DatabaseView {
             wanted: self.node.spec.database.verification.unwrap_or_default(),
             word,
             duals: Vec::new(),
@@ -72,9 +72,9 @@ impl Pass<'_> {
 
     /// What the database URL of a resource led to when it was last read, and the key of the Secret that it was read from.
     pub(super) fn target_of(&self, node: &ChainlinkNode) -> Option<(Target, KeyRef)> {
-        let words = &self.context.words;
-        let words = words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.get(&node.uid()?)?.leads_to.clone()
+        let answers = &self.context.answers;
+        let answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(&node.uid()?)?.leads_to.clone()
     }
 
     /// One look. Before a pod is made it is `thorough`: all that others may have on the database is looked at.
@@ -117,7 +117,7 @@ impl Pass<'_> {
         let (taken, refused_stop) =
             self.know(|known| (known.taken.clone(), known.refused_stop.clone()));
         let claims = self.claims(&pods, thorough).await?;
-        let mut database = self.verified();
+        let mut database = self.database();
         database.duals = duals(&pods, &claims);
         Ok(Observation {
             at,

@@ -21,7 +21,7 @@ impl Pass<'_> {
         let changes = any(|act| {
             matches!(
                 act,
-                Act::Label { .. } | Act::Gate { .. } | Act::Tidy { .. } | Act::EndErrand { .. }
+                Act::Label { .. } | Act::Gate { .. } | Act::Tidy { .. } | Act::EndOneshot { .. }
             )
         });
         let before = self.know(|known| known.failures.clone());

@@ -174,13 +174,13 @@ fn has_the_same_lock_id(of: &Creation<'_>) -> Result<(), Denied> {
 
 /// S7, S9: the database names another holder than the active that works: a pod made now would read the same URL.
 fn nobody_else_holds_the_lock(of: &Creation<'_>) -> Result<(), Denied> {
-    let verified = of.view.roles.verified;
+    let database = of.view.roles.database;
     let asked = |active: &&Pod| {
-        let wanted = verified.wanted != Verification::Never;
-        wanted && evidence::has_spoken_since(verified, active)
+        let wanted = database.wanted != Verification::Never;
+        wanted && evidence::has_spoken_since(database, active)
     };
     let active = of.view.roles.active_at_work().filter(asked);
-    match active.map(|active| evidence::of_holder(verified, active)) {
+    match active.map(|active| evidence::of_holder(database, active)) {
         Some(Evidence::Contradicts(message)) => deny(Reason::DatabaseContradicts, message),
         Some(Evidence::Agrees | Evidence::Missing(..)) | None => Ok(()),
     }

@@ -9,6 +9,7 @@ use crate::plan::cause::{Cause, Denied, Purpose, deny};
 use crate::plan::evidence;
 use crate::plan::limits::{FRESH, before};
 use crate::plan::safety::Rule;
+use crate::plan::standing::Failure;
 use crate::plan::view::View;
 
 /// The active, about to be stopped.
@@ -157,7 +158,7 @@ fn active_serves(stop: &Handover<'_>) -> Result<(), Denied> {
 fn has_not_failed(stop: &Handover<'_>) -> Result<(), Denied> {
     let to = stop.goal.revision;
     let again = stop.goal.purpose != Purpose::Unresponsive;
-    if !again || stop.view.memory.failed.as_deref() != Some(&to.name) {
+    if !again || Failure::of(stop.view.memory, &to.name).is_none() {
         return Ok(());
     }
     deny(

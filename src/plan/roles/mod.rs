@@ -13,7 +13,7 @@ use super::given::Given;
 use super::limits::{BOOT, FRESH, LOST, NOT_RESTARTED, before};
 use super::safety::{Rule, Rules};
 use crate::api::Memory;
-use crate::domain::{Answered, Claim, Container, Observation, Pod, Verified};
+use crate::domain::{Answered, Claim, Container, DatabaseView, Observation, Pod};
 use crate::node::NodeVersion;
 
 /// Every pod of one look in its part. A pod is in one part only.
@@ -44,7 +44,7 @@ pub struct Roles<'a> {
     /// What other resources have on the same database (rule S7).
     pub claims: &'a [Claim],
     /// What the database itself has said.
-    pub verified: &'a Verified,
+    pub database: &'a DatabaseView,
     now: Timestamp,
     all: &'a [Pod],
 }
@@ -121,7 +121,7 @@ impl<'a> Roles<'a> {
             migrated_by: migrated_by(&seen.database),
             rescue: takers::rescue(given),
             claims: &seen.claims,
-            verified: &seen.database,
+            database: &seen.database,
             now,
             all: &seen.pods,
         };

@@ -9,7 +9,7 @@ use crate::plan::{guard, moves};
 pub fn decide(view: &View<'_>) -> Option<Decision> {
     let intent = &view.seen.intent;
     let left = || view.seen.pods.iter().any(|pod| !pod.ended());
-    if intent.replicas > 0 || (intent.wishes.paused && left()) {
+    if intent.replicas > 0 || (intent.policy.paused && left()) {
         return None;
     }
     Some(match guard::stop_for_end(view) {

@@ -2,7 +2,7 @@
 //! behind.
 
 use crate::api::Verification;
-use crate::domain::{Pod, Reason, Verified};
+use crate::domain::{DatabaseView, Pod, Reason};
 use crate::node::LockMode;
 use crate::plan::decision::Decision;
 use crate::plan::evidence::{Evidence, of_active};
@@ -14,15 +14,15 @@ use crate::plan::{evidence, guard};
 /// A pod that looks as if it still waited, and of which the database says that it has the lock: before 2.15 a node
 /// may dump and migrate without a server, and from 2.2 on without a line.
 fn silent_taker<'a>(view: &View<'a>) -> Option<&'a Pod> {
-    let verified = &view.seen.database;
-    let asked = verified.word.as_ref()?.at;
+    let database = &view.seen.database;
+    let asked = database.word.as_ref()?.at;
     let stop = view.memory.stopping.as_ref().map(|stop| stop.at);
     let ended = view.memory.last_active.as_ref().and_then(|last| last.ended);
     let since = stop.max(ended)?;
     if view.roles.active.is_some() || view.roles.order_unknown || asked <= since {
         return None;
     }
-    let holds = |pod: &&&Pod| of_active(verified, pod) == Evidence::Agrees;
+    let holds = |pod: &&&Pod| of_active(database, pod) == Evidence::Agrees;
     view.roles.waiting.iter().find(holds).copied()
 }
 
@@ -72,20 +72,20 @@ pub fn held_outside(view: &View<'_>) -> Decision {
 }
 
 /// Whether any pod could get the lock and work where all of them wait, and somebody outside has it.
-pub fn of_outside(verified: &Verified, roles: &Roles<'_>) -> Evidence {
-    if verified.wanted == Verification::Never {
+pub fn of_outside(database: &DatabaseView, roles: &Roles<'_>) -> Evidence {
+    if database.wanted == Verification::Never {
         return Evidence::Missing(Reason::NotWanted, "the database is not asked".to_owned());
     }
     let evidence = |standby: &&Pod| {
-        evidence::of_server(verified, standby)
-            .or(|| evidence::of_session_beside(verified, standby))
-            .or(|| evidence::of_free_lock(verified, standby, roles.rescue))
+        evidence::of_server(database, standby)
+            .or(|| evidence::of_session_beside(database, standby))
+            .or(|| evidence::of_free_lock(database, standby, roles.rescue))
     };
     let contradicts = |evidence: &Evidence| matches!(evidence, Evidence::Contradicts(_));
     if let Some(evidence) = roles.waiting.iter().map(evidence).find(contradicts) {
         return evidence;
     }
-    match evidence::answer(verified) {
+    match evidence::answer(database) {
         Err(missing) => missing,
         Ok(said) if evidence::outside(said).is_none() => Evidence::Missing(
             Reason::HolderUnknown,

@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 
 /// How long a standby has to have waited on a preferred machine, where the active goes back by itself.
 fn steady_for(seen: &Observation) -> Option<Duration> {
-    let preferred = seen.intent.wishes.preferred.as_ref()?;
+    let preferred = seen.intent.policy.preferred.as_ref()?;
     preferred.automatic_after
 }
 

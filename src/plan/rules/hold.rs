@@ -18,7 +18,7 @@ use crate::plan::{guard, moves, places};
 /// When the lock may be moved next, where that is not now. `Some(None)` where no time is known.
 #[allow(clippy::option_option)]
 pub fn opens(look: &Look<'_>) -> Option<Option<Timestamp>> {
-    let windows = &look.seen.intent.wishes.windows;
+    let windows = &look.seen.intent.policy.windows;
     if windows.is_empty() || windows.iter().any(|window| window.is_open(look.now)) {
         return None;
     }
@@ -80,8 +80,8 @@ fn waits_for(view: &View<'_>, target: &Revision) -> Option<(Blocked, Option<Time
         "has not been seen to wait for the lock yet"
     };
     let what = format!("{} (revision {}) {state}", target.version, target.name);
-    let wishes = &view.seen.intent.wishes;
-    if let Some(approved) = &wishes.approval
+    let policy = &view.seen.intent.policy;
+    if let Some(approved) = &policy.approval
         && approved.revision.as_ref() != Some(&target.name)
     {
         let blocked = Blocked {

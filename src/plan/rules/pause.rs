@@ -8,7 +8,7 @@ use crate::plan::view::View;
 
 /// Says what waits.
 pub fn decide(view: &View<'_>) -> Option<Decision> {
-    let wanted = view.wanted().filter(|_| view.seen.intent.wishes.paused)?;
+    let wanted = view.wanted().filter(|_| view.seen.intent.policy.paused)?;
     if view.has_failed() {
         return Some(repair::rescue(view));
     }

@@ -1,8 +1,8 @@
 //! Moves of place: the active goes to another pod of its own revision, because its machine is being
 //! emptied, somebody asked for it, it belongs elsewhere, it does not answer, or the handover is rehearsed.
 
+use crate::api::Request;
 use crate::api::names::PREFERRED;
-use crate::api::{Asked, RequestState};
 use crate::domain::{Pod, Reason, Revision};
 use crate::plan::cause::{Cause, Purpose};
 use crate::plan::decision::{Decision, Note};
@@ -122,11 +122,7 @@ fn wish<'a>(view: &View<'a>, active: &Pod) -> Option<Wish<'a>> {
     if places::emptying(view.seen, active).is_some() {
         return wish(Purpose::Maintenance, None);
     }
-    let pending = |asked: &'a Option<Asked>| {
-        asked
-            .as_ref()
-            .filter(|asked| asked.state == RequestState::Pending)
-    };
+    let pending = |asked: &'a Option<Request>| asked.as_ref().filter(|asked| asked.is_pending());
     if let Some(asked) = pending(&view.memory.switchover) {
         return wish(Purpose::Switchover, asked.to.as_deref());
     }

@@ -54,7 +54,7 @@ pub fn hold_quietly(view: &View<'_>) -> Decision {
     }
     // A drain does not wait for what is waited for here.
     view.last_worked()
-        .filter(|_| !view.seen.intent.wishes.paused)
+        .filter(|_| !view.seen.intent.policy.paused)
         .and_then(|proven| replace_leaving(view, proven))
         .unwrap_or_else(|| Decision::nothing(Progress::at(Step::Holding)))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::api::{Asked, Memory, RequestState};
+use crate::api::{Memory, Request, RequestState};
 use crate::plan::cause::Purpose;
 use crate::plan::decision::{Decision, Note};
 use crate::plan::limits::before;
@@ -53,8 +53,8 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     memory.drill = drill;
 }
 
-fn asks(asked: Option<&Asked>) -> bool {
-    asked.is_some_and(is_pending)
+fn asks(asked: Option<&Request>) -> bool {
+    asked.is_some_and(Request::is_pending)
 }
 
 /// A text as it is kept among the earlier ones.
@@ -74,8 +74,8 @@ fn short(token: &str) -> String {
         })
 }
 
-fn begin(token: String, to: Option<String>, look: &Look<'_>) -> Asked {
-    Asked {
+fn begin(token: String, to: Option<String>, look: &Look<'_>) -> Request {
+    Request {
         token,
         to,
         state: RequestState::Pending,
@@ -86,9 +86,9 @@ fn begin(token: String, to: Option<String>, look: &Look<'_>) -> Asked {
     }
 }
 
-fn take_up_switchover(known: &mut Option<Asked>, memory: &mut Memory, look: &Look<'_>) {
+fn take_up_switchover(known: &mut Option<Request>, memory: &mut Memory, look: &Look<'_>) {
     let earlier = &mut memory.earlier_switchovers;
-    match &look.seen.intent.wishes.switchover {
+    match &look.seen.intent.policy.switchover {
         Some(asked)
             if known.as_ref().is_none_or(|old| old.token != asked.token)
                 && !earlier.contains(&short(&asked.token)) =>
@@ -102,7 +102,7 @@ fn take_up_switchover(known: &mut Option<Asked>, memory: &mut Memory, look: &Loo
         }
         Some(_) => {}
         None => {
-            if let Some(old) = known.as_mut().filter(|old| is_pending(old)) {
+            if let Some(old) = known.as_mut().filter(|old| old.is_pending()) {
                 end(
                     old,
                     RequestState::Refused,
@@ -114,11 +114,11 @@ fn take_up_switchover(known: &mut Option<Asked>, memory: &mut Memory, look: &Loo
     }
 }
 
-fn take_up_drill(known: &mut Option<Asked>, memory: &mut Memory, look: &Look<'_>) {
-    let Some(schedule) = &look.seen.intent.wishes.drill else {
+fn take_up_drill(known: &mut Option<Request>, memory: &mut Memory, look: &Look<'_>) {
+    let Some(schedule) = &look.seen.intent.policy.drill else {
         memory.drills_since = None;
         memory.drill_schedule = None;
-        if let Some(old) = known.as_mut().filter(|old| is_pending(old)) {
+        if let Some(old) = known.as_mut().filter(|old| old.is_pending()) {
             end(
                 old,
                 RequestState::Refused,
@@ -170,19 +170,15 @@ fn not_redundant(look: &Look<'_>) -> Option<String> {
     (waiting < wanted).then(|| format!("skipped: {waiting} of {wanted} standbys wait for the lock"))
 }
 
-fn is_pending(asked: &Asked) -> bool {
-    asked.state == RequestState::Pending
-}
-
-fn end(asked: &mut Asked, state: RequestState, message: &str, now: Timestamp) {
+fn end(asked: &mut Request, state: RequestState, message: &str, now: Timestamp) {
     asked.state = state;
     asked.message = Some(message.to_owned());
     asked.ended = Some(now);
 }
 
 /// How it goes on: done once another pod is active, where it was to be.
-fn follow(asked: &mut Asked, memory: &Memory, look: &Look<'_>) {
-    if !is_pending(asked) {
+fn follow(asked: &mut Request, memory: &Memory, look: &Look<'_>) {
+    if !asked.is_pending() {
         return;
     }
     let moving = memory.stopping.as_ref().is_some_and(|stop| stop.active);
@@ -236,7 +232,7 @@ pub fn refused(memory: &mut Memory, purpose: Purpose, why: &str, look: &Look<'_>
         Purpose::Drill => memory.drill.as_mut(),
         Purpose::Rollout | Purpose::Maintenance | Purpose::Failback | Purpose::Unresponsive => None,
     };
-    if let Some(asked) = asked.filter(|asked| is_pending(asked)) {
+    if let Some(asked) = asked.filter(|asked| asked.is_pending()) {
         end(asked, RequestState::Refused, why, look.now);
     }
 }
@@ -251,18 +247,14 @@ pub fn refuse_all(view: &View<'_>) -> Option<Decision> {
     if moving || view.active().is_none() {
         return None;
     }
-    let pending = |asked: &Option<Asked>| {
-        let state = asked.as_ref().map(|asked| asked.state);
-        state == Some(RequestState::Pending)
-    };
-    let purpose = if pending(&view.memory.switchover) {
+    let purpose = if asks(view.memory.switchover.as_ref()) {
         Purpose::Switchover
-    } else if pending(&view.memory.drill) {
+    } else if asks(view.memory.drill.as_ref()) {
         Purpose::Drill
     } else {
         return None;
     };
-    let why = if view.seen.intent.wishes.paused {
+    let why = if view.seen.intent.policy.paused {
         "spec.paused is true"
     } else {
         "a rollout is under way, which moves the lock itself"

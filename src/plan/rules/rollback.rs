@@ -12,17 +12,54 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{Memory, Migrated, Shown, Upgrade, Verification};
-use crate::domain::{Container, Holder, Pod, Revision, Says, Verified, Wanted, remembered};
+use crate::domain::{Container, DatabaseView, Holder, Pod, Revision, Says, Wanted, remembered};
 use crate::plan::cause::Cause;
 use crate::plan::decision::Decision;
 use crate::plan::guard;
 use crate::plan::guard::Permit;
 use crate::plan::limits::{FRESH, GONE, LOST, before};
+use crate::plan::standing::Standing;
 use crate::plan::step::{Progress, Step};
-use crate::plan::view::{Look, View, distrusted};
+use crate::plan::view::{Look, View};
 
 /// How long to look again when the database is to answer.
 const SOON: Duration = Duration::from_millis(500);
+
+/// How far the way back is, read from what is remembered of the upgrade. The upgrade itself is forgotten, in any stage,
+/// once the newer version works or nothing is to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage<'m> {
+    /// The successor has not been seen to have the lock and end. Its end leads to `Crashed`.
+    Watching,
+    /// It had the lock and ended: what the database says since then counts, and pods of newer versions that are down are
+    /// removed. That all of them were asked to go leads to `Clearing`; what one has migrated, or that one is out of
+    /// sight, to `Closed`.
+    Crashed { since: Timestamp },
+    /// Every pod of a newer version was asked to go. The end of the last one leads to `Cleared`; that one does not go, to
+    /// `Closed`; that another one is there, back to `Crashed`.
+    Clearing { crashed: Timestamp },
+    /// No pod of a newer version is left. A database that shows nothing of it since, and is at peace, opens the way: the
+    /// upgrade is forgotten. One that shows something, or says nothing for too long, leads to `Closed`.
+    Cleared { since: Timestamp },
+    /// There is no way back, for this reason. Only another upgrade leaves it.
+    Closed { why: &'m str },
+}
+
+impl<'m> Stage<'m> {
+    fn of(upgrade: &'m Upgrade) -> Self {
+        if let Some(why) = &upgrade.no_way_back {
+            return Self::Closed { why };
+        }
+        let Some(crashed) = upgrade.crashed else {
+            return Self::Watching;
+        };
+        match (upgrade.removed, upgrade.cleared) {
+            (None, _) => Self::Crashed { since: crashed },
+            (Some(_), None) => Self::Clearing { crashed },
+            (Some(_), Some(since)) => Self::Cleared { since },
+        }
+    }
+}
 
 /// What the database says about the newer version.
 enum Found {
@@ -70,8 +107,8 @@ pub fn note(memory: &mut Memory, look: &Look<'_>, permit: &Permit) {
 }
 
 /// What an answer to a question put after `since` shows, or why there is none.
-fn shown(verified: &Verified, since: Timestamp) -> Result<Shown, String> {
-    let said = answer(verified, since)?;
+fn shown(database: &DatabaseView, since: Timestamp) -> Result<Shown, String> {
+    let said = answer(database, since)?;
     let version = said.version.as_ref();
     let (Some(version), Some(schema)) = (version, said.schema) else {
         return Err("it does not show which version and migrations it is of".to_owned());
@@ -82,11 +119,11 @@ fn shown(verified: &Verified, since: Timestamp) -> Result<Shown, String> {
     })
 }
 
-fn answer(verified: &Verified, since: Timestamp) -> Result<&Says, String> {
-    if verified.wanted == Verification::Never {
+fn answer(database: &DatabaseView, since: Timestamp) -> Result<&Says, String> {
+    if database.wanted == Verification::Never {
         return Err("spec.database.verification is Never".to_owned());
     }
-    let Some(word) = &verified.word else {
+    let Some(word) = &database.word else {
         return Err("it was not asked".to_owned());
     };
     let said = word
@@ -104,11 +141,11 @@ fn answer(verified: &Verified, since: Timestamp) -> Result<&Says, String> {
 }
 
 /// What an answer to a question put after `since` says.
-fn found(upgrade: &Upgrade, verified: &Verified, since: Timestamp) -> Found {
+fn found(upgrade: &Upgrade, database: &DatabaseView, since: Timestamp) -> Found {
     let Some(before) = &upgrade.before else {
         return Found::Unknown("it was not asked".to_owned());
     };
-    let now = match shown(verified, since) {
+    let now = match shown(database, since) {
         Ok(now) => now,
         Err(why) => return Found::Unknown(why),
     };
@@ -138,8 +175,8 @@ fn found(upgrade: &Upgrade, verified: &Verified, since: Timestamp) -> Found {
 
 /// Whether nobody works on the database, nor could still do so after its pod is gone: no lock is held, and no session is
 /// there of a node that is no pod of ours.
-fn at_peace(verified: &Verified, since: Timestamp) -> Result<(), String> {
-    let said = answer(verified, since)?;
+fn at_peace(database: &DatabaseView, since: Timestamp) -> Result<(), String> {
+    let said = answer(database, since)?;
     if said.lease != Holder::Nobody || said.advisory != Holder::Nobody {
         return Err("the lock is not free".to_owned());
     }
@@ -152,10 +189,13 @@ fn at_peace(verified: &Verified, since: Timestamp) -> Result<(), String> {
 /// The older revision that is to work again: the last that worked, or what the spec has gone back to.
 fn goal<'a>(memory: &Memory, look: &Look<'a>) -> Option<&'a Revision> {
     let upgrade = memory.upgrade.as_ref()?;
-    let open = upgrade.no_way_back.is_none() && upgrade.crashed.is_some();
-    // A pause stops no pod, and keeps nothing that is lost from coming back.
-    let held = look.seen.intent.wishes.paused && upgrade.removed.is_none();
-    if !open || held || look.seen.intent.replicas == 0 {
+    let open = match Stage::of(upgrade) {
+        Stage::Watching | Stage::Closed { .. } => false,
+        // A pause stops no pod, and keeps nothing that is lost from coming back.
+        Stage::Crashed { .. } => !look.seen.intent.policy.paused,
+        Stage::Clearing { .. } | Stage::Cleared { .. } => true,
+    };
+    if !open || look.seen.intent.replicas == 0 {
         return None;
     }
     let goal = if has_failed(memory, upgrade) {
@@ -174,7 +214,7 @@ fn goal<'a>(memory: &Memory, look: &Look<'a>) -> Option<&'a Revision> {
 /// Whether the newer version is still wanted, and its successor had the lock and ended.
 fn has_failed(memory: &Memory, upgrade: &Upgrade) -> bool {
     let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
-    wanted == Some(&upgrade.to) && distrusted(memory, &upgrade.to)
+    wanted == Some(&upgrade.to) && matches!(Standing::of(memory, &upgrade.to), Standing::Crashed(_))
 }
 
 /// Whether a pod is, or may be, of a newer version than the goal.
@@ -224,7 +264,7 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     {
         upgrade.no_way_back = Some(what);
     }
-    if let (Some(cleared), None) = (upgrade.cleared, &upgrade.no_way_back) {
+    if let Stage::Cleared { since: cleared } = Stage::of(&upgrade) {
         let peace = at_peace(&look.seen.database, cleared);
         match (found(&upgrade, &look.seen.database, cleared), peace) {
             (Found::Nothing, Ok(())) => {
@@ -285,12 +325,16 @@ fn look_for_pods(upgrade: &mut Upgrade, memory: &Memory, look: &Look<'_>) {
 /// pods that are gone have left something behind.
 pub fn asks(memory: &Memory, look: &Look<'_>) -> bool {
     let upgrade = memory.upgrade.as_ref();
-    let upgrade = upgrade.filter(|_| goal(memory, look).is_some());
-    let since = upgrade.and_then(|upgrade| upgrade.cleared.or(upgrade.crashed));
-    let verified = &look.seen.database;
-    since.is_some_and(|since| {
-        answer(verified, since).is_err() || upgrade.is_some_and(|upgrade| upgrade.cleared.is_some())
-    })
+    let Some(upgrade) = upgrade.filter(|_| goal(memory, look).is_some()) else {
+        return false;
+    };
+    match Stage::of(upgrade) {
+        Stage::Watching | Stage::Closed { .. } => false,
+        Stage::Crashed { since } | Stage::Clearing { crashed: since } => {
+            answer(&look.seen.database, since).is_err()
+        }
+        Stage::Cleared { .. } => true,
+    }
 }
 
 /// When to look again, where the way back is being looked for.
@@ -303,14 +347,17 @@ pub fn again(memory: &Memory, look: &Look<'_>) -> Option<Duration> {
 pub fn decide(view: &View<'_>) -> Option<Decision> {
     let goal = goal(view.memory, &view.look)?;
     let upgrade = view.memory.upgrade.as_ref()?;
-    let nothing = matches!(
-        found(upgrade, &view.seen.database, upgrade.crashed?),
-        Found::Nothing
-    );
-    let mut newer = view.seen.pods.iter().filter(|pod| is_newer(pod, goal));
-    if !nothing && upgrade.removed.is_none() {
+    let goes_on = match Stage::of(upgrade) {
+        Stage::Watching | Stage::Closed { .. } => false,
+        Stage::Crashed { since } => {
+            matches!(found(upgrade, &view.seen.database, since), Found::Nothing)
+        }
+        Stage::Clearing { .. } | Stage::Cleared { .. } => true,
+    };
+    if !goes_on {
         return None;
     }
+    let mut newer = view.seen.pods.iter().filter(|pod| is_newer(pod, goal));
     // One that runs may have the lock, and be the one that comes up after all: only what is down is removed.
     let down = newer.find(|pod| {
         let down = matches!(
@@ -329,7 +376,9 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
 /// Why the version before is not started again, and what to do, where the newer one had the lock and ended.
 pub fn no_way_back(view: &View<'_>) -> Option<String> {
     let upgrade = view.memory.upgrade.as_ref()?;
-    let why = upgrade.no_way_back.as_ref()?;
+    let Stage::Closed { why } = Stage::of(upgrade) else {
+        return None;
+    };
     if !has_failed(view.memory, upgrade) {
         return None;
     }
@@ -338,4 +387,44 @@ pub fn no_way_back(view: &View<'_>) -> Option<String> {
         "{} is not started again, as {} may have migrated the database ({why}): correct the cause and change the spec; or set replicas: 0, restore a backup, and say so with the annotation chainlink-operator.dev/database-restored-to=VERSION",
         worked.version, upgrade.version
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every form in which an operator may have written it.
+    #[test]
+    fn the_stage_is_read_from_what_was_written() {
+        let (crashed, removed, cleared) = (
+            Timestamp::constant(1, 0),
+            Timestamp::constant(2, 0),
+            Timestamp::constant(3, 0),
+        );
+        let times = |bits: u8| Upgrade {
+            crashed: (bits & 1 > 0).then_some(crashed),
+            removed: (bits & 2 > 0).then_some(removed),
+            cleared: (bits & 4 > 0).then_some(cleared),
+            ..Upgrade::default()
+        };
+        for (bits, stage) in [
+            (0b000, Stage::Watching),
+            (0b001, Stage::Crashed { since: crashed }),
+            (0b011, Stage::Clearing { crashed }),
+            (0b101, Stage::Crashed { since: crashed }),
+            (0b111, Stage::Cleared { since: cleared }),
+            // No operator writes these.
+            (0b010, Stage::Watching),
+            (0b100, Stage::Watching),
+            (0b110, Stage::Watching),
+        ] {
+            assert_eq!(Stage::of(&times(bits)), stage, "{bits:03b}");
+            let closed = Upgrade {
+                no_way_back: Some("it has migrated".to_owned()),
+                ..times(bits)
+            };
+            let why = "it has migrated";
+            assert_eq!(Stage::of(&closed), Stage::Closed { why }, "{bits:03b}");
+        }
+    }
 }

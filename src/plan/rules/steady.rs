@@ -20,7 +20,7 @@ pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
         }
         return repair::restoring(view, target);
     }
-    if !view.seen.intent.wishes.paused
+    if !view.seen.intent.policy.paused
         && let Some(decided) = repair::replace_leaving(view, target)
     {
         return decided;

@@ -37,7 +37,7 @@ fn runs_silently(active: &Pod, now: Timestamp) -> bool {
 pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     let known = memory.unresponsive.take();
     let active = look.roles.active.filter(|active| !active.deleted);
-    let wanted = look.seen.intent.wishes.unresponsive_after.is_some();
+    let wanted = look.seen.intent.policy.unresponsive_after.is_some();
     let Some((active, took)) = active.and_then(|active| Some((active, active.took?.at))) else {
         return;
     };
@@ -63,7 +63,7 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
 /// Two witnesses: its port, which has answered before and does not any more, and its kubelet, by which
 /// the container runs. One whose port refuses is taken to boot.
 fn is_unresponsive(view: &View<'_>, active: &Pod) -> bool {
-    let Some(after) = view.seen.intent.wishes.unresponsive_after else {
+    let Some(after) = view.seen.intent.policy.unresponsive_after else {
         return false;
     };
     let long_ago = before(view.now, after);
@@ -96,7 +96,7 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
 /// Why an active that does not answer is left alone.
 pub fn left_alone(view: &View<'_>) -> Option<Blocked> {
     let mut blocked = stop_of_unresponsive(view)?.progress.blocked?;
-    let patience = view.seen.intent.wishes.unresponsive_after? + view.seen.intent.standby_timeout;
+    let patience = view.seen.intent.policy.unresponsive_after? + view.seen.intent.standby_timeout;
     let silent = view.memory.unresponsive.as_ref()?;
     blocked.stalled = silent.since <= before(view.now, patience);
     (blocked.reason == NOT_IN_SIGHT).then_some(blocked)

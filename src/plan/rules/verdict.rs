@@ -11,8 +11,9 @@ use crate::plan::decision::{Decision, Note};
 use crate::plan::guard::Permit;
 use crate::plan::limits::{CRASH_LOOP, before};
 use crate::plan::rules::{rollback, takeover};
+use crate::plan::standing::{Failure, Standing};
 use crate::plan::step::{Blocked, Progress, Step};
-use crate::plan::view::{Look, View, distrusted};
+use crate::plan::view::{Look, View};
 
 /// The kubelet tells the end of a container in whole seconds.
 const WHOLE_SECOND: Duration = Duration::from_secs(1);
@@ -39,9 +40,12 @@ pub fn serves(memory: &mut Memory, active: &Pod, revision: &Revision, look: &Loo
         return;
     }
     memory.trial = None;
-    if memory.last_worked.as_ref() == Some(name) && !distrusted(memory, name) {
-        return;
-    }
+    let trusted = match Standing::of(memory, name) {
+        Standing::Works => return,
+        // It has to work for a while first.
+        Standing::Crashed(_) => false,
+        Standing::Failed(_) | Standing::Untried => true,
+    };
     memory.trial = memory.last_worked.clone().map(|before| Trial {
         revision: name.clone(),
         before,
@@ -49,7 +53,7 @@ pub fn serves(memory: &mut Memory, active: &Pod, revision: &Revision, look: &Loo
         since: look.now,
         ends,
     });
-    if !distrusted(memory, name) {
+    if trusted {
         works(memory, name);
     }
 }
@@ -208,8 +212,10 @@ pub fn remember_crash(memory: &mut Memory, look: &Look<'_>) {
         crash_since(look.seen, attempt, |of| of.name == attempt.to),
     );
     let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
-    let judged =
-        wanted == Some(&to) && memory.last_worked.as_ref() != wanted && !distrusted(memory, &to);
+    let judged = match Standing::of(memory, &to) {
+        Standing::Works | Standing::Crashed(_) => false,
+        Standing::Failed(_) | Standing::Untried => wanted == Some(&to),
+    };
     if let Some(words) = crash.filter(|_| judged) {
         failed(memory, FailedHow::Crashed, Some(words), look);
     }
@@ -257,7 +263,11 @@ pub fn failed(memory: &mut Memory, how: FailedHow, because: Option<String>, look
 /// A handover after which nobody serves has failed.
 pub fn decide(view: &View<'_>) -> Option<Decision> {
     let (how, because) = no_takeover(view)?;
-    let progress = Progress::at(Step::Holding).blocked(told(how, because.as_deref()));
+    let failure = Failure {
+        how,
+        because: because.as_deref(),
+    };
+    let progress = Progress::at(Step::Holding).blocked(told(failure));
     Some(Decision::nothing(progress).noting(Note::Failed(how, because)))
 }
 
@@ -265,18 +275,12 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
 fn no_takeover(view: &View<'_>) -> Option<(FailedHow, Option<String>)> {
     let stop = view.memory.stopping.as_ref().filter(|stop| stop.active)?;
     let over = !view.roles.stopping.iter().any(|pod| pod.id.uid == stop.uid);
-    let wanted = view
-        .memory
-        .wanted
-        .as_ref()
-        .map(|wanted| wanted.name.as_str());
+    let wanted = &view.memory.wanted.as_ref()?.name;
     // A handover to a revision that is no longer wanted says nothing about the one that is.
     let judged = over
-        && stop.to.is_some()
-        && stop.to.as_deref() == wanted
+        && stop.to.as_ref() == Some(wanted)
         && view.roles.active.is_none()
-        && view.memory.failed.as_deref() != wanted
-        && view.memory.last_worked.as_deref() != wanted;
+        && Standing::of(view.memory, wanted) == Standing::Untried;
     if !judged {
         return None;
     }
@@ -292,15 +296,10 @@ fn last_words(view: &View<'_>) -> Option<String> {
     view.seen.pods.iter().filter_map(words).next_back()
 }
 
-/// What is known of the failure of the wanted revision.
-pub fn known(view: &View<'_>) -> Blocked {
-    let how = view.memory.failed_how.unwrap_or(FailedHow::Late);
-    told(how, view.memory.failed_because.as_deref())
-}
-
 /// A failure, for people.
-fn told(how: FailedHow, because: Option<&str>) -> Blocked {
-    let (reason, what) = match how {
+pub fn told(failure: Failure<'_>) -> Blocked {
+    let because = failure.because;
+    let (reason, what) = match failure.how {
         FailedHow::GivenUp => (
             Reason::RolloutGivenUp,
             format!(

@@ -132,7 +132,7 @@ fn merge_gone(memory: &mut Memory, look: &Look<'_>) {
 /// S6: the way out. The user says, once, that the database is that of a backup; as long as a pod is there it
 /// may still be another.
 pub fn remember_restored(memory: &mut Memory, look: &Look<'_>) {
-    let Some((version, word)) = &look.seen.intent.wishes.restored else {
+    let Some((version, word)) = &look.seen.intent.policy.restored else {
         return;
     };
     if !look.seen.pods.is_empty()

@@ -465,7 +465,7 @@ fn after_a_restored_backup_an_older_version_is_allowed_once_it_is_said() {
     world.gone("a");
     world.obey();
     world.want(&v1());
-    world.intent.wishes.restored = Some((v1().version, "2.28.0 of monday".to_owned()));
+    world.intent.policy.restored = Some((v1().version, "2.28.0 of monday".to_owned()));
     world.obey();
     world.intent.replicas = 1;
     assert_eq!(world.obey(), ["create 2.28.0"]);
@@ -512,7 +512,7 @@ fn a_hibernation_is_over_only_when_the_last_pod_is_gone() {
     world.intent.replicas = 0;
     world.obey();
     world.ends("a");
-    world.intent.wishes.restored = Some((v1().version, "2.28.0".to_owned()));
+    world.intent.policy.restored = Some((v1().version, "2.28.0".to_owned()));
     world.remember();
     assert_eq!(world.plan().progress.step, Step::Ending);
     world.gone("a");
@@ -526,7 +526,7 @@ fn a_hibernation_is_over_only_when_the_last_pod_is_gone() {
 #[test]
 fn a_restored_backup_is_not_believed_while_a_pod_is_there() {
     let mut world = World::with(1).active("a", &v2()).wanting(&v2()).at_rest();
-    world.intent.wishes.restored = Some((v1().version, "2.28.0".to_owned()));
+    world.intent.policy.restored = Some((v1().version, "2.28.0".to_owned()));
     world.want_settled(&v1());
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked().unwrap().0, "VersionWentBack");

@@ -6,7 +6,7 @@ use super::world::{World, blocked, nothing, v1, v2, version};
 use crate::api::Verification;
 use crate::domain::{DatabaseWord, Holder, PodId, Reason, Says, Silence};
 use crate::node::database::SessionOf;
-use crate::plan::{Census, Evidence, RESCUE, Step, of_active};
+use crate::plan::{Evidence, RESCUE, Roles, Step, of_active};
 
 /// `a` is active, `b` waits for it: one pass before the stop.
 fn before_the_stop() -> World {
@@ -292,8 +292,8 @@ fn after_an_outage() -> World {
 fn the_database_tells_a_pod_that_took_over_after_an_outage_from_one_on_another_database() {
     let world = after_an_outage();
     let look = world.look();
-    let census = Census::take(&look, &world.memory, world.now);
-    assert_eq!(census.foreign.len(), 1, "without the database's word");
+    let roles = Roles::take(&look, &world.memory, world.now);
+    assert_eq!(roles.foreign.len(), 1, "without the database's word");
 
     let mut world = after_an_outage();
     says(&mut world, |said, b| {
@@ -301,10 +301,10 @@ fn the_database_tells_a_pod_that_took_over_after_an_outage_from_one_on_another_d
         said.lease = Holder::Pod(b);
     });
     let look = world.look();
-    let census = Census::take(&look, &world.memory, world.now);
-    assert!(census.foreign.is_empty());
-    assert_eq!(census.active.unwrap().id.name, "b");
-    assert_eq!(census.suspects[0].id.name, "a");
+    let roles = Roles::take(&look, &world.memory, world.now);
+    assert!(roles.foreign.is_empty());
+    assert_eq!(roles.active.unwrap().id.name, "b");
+    assert_eq!(roles.suspects[0].id.name, "a");
     assert!(
         !world.obey().contains(&"stop b".to_owned()),
         "the one that has the lease is not touched"
@@ -318,9 +318,9 @@ fn a_database_in_which_the_older_one_holds_the_lock_makes_the_newer_one_no_activ
         said.sessions.remove(&b);
     });
     let look = world.look();
-    let census = Census::take(&look, &world.memory, world.now);
-    assert_eq!(census.active.unwrap().id.name, "a");
-    assert_eq!(census.foreign[0].id.name, "b");
+    let roles = Roles::take(&look, &world.memory, world.now);
+    assert_eq!(roles.active.unwrap().id.name, "a");
+    assert_eq!(roles.foreign[0].id.name, "b");
 }
 
 #[test]
@@ -332,9 +332,9 @@ fn a_url_that_never_named_the_older_one_says_nothing_of_it() {
     });
     world.database.word.as_mut().unwrap().held = [id(&mut world.clone(), "b")].into();
     let look = world.look();
-    let census = Census::take(&look, &world.memory, world.now);
-    assert_eq!(census.active.unwrap().id.name, "a", "rule S9");
-    assert_eq!(census.foreign[0].id.name, "b");
+    let roles = Roles::take(&look, &world.memory, world.now);
+    assert_eq!(roles.active.unwrap().id.name, "a", "rule S9");
+    assert_eq!(roles.foreign[0].id.name, "b");
 }
 
 #[test]
@@ -344,8 +344,8 @@ fn an_answer_from_before_the_takeover_names_nobody() {
     let took = world.pod("b").took.unwrap().at;
     world.database.word.as_mut().unwrap().at = took;
     let look = world.look();
-    let census = Census::take(&look, &world.memory, world.now);
-    assert_eq!(census.foreign.len(), 1);
+    let roles = Roles::take(&look, &world.memory, world.now);
+    assert_eq!(roles.foreign.len(), 1);
 }
 
 /// One question that is not answered, or a hundred, must not let through what the database has spoken against.

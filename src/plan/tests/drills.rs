@@ -7,7 +7,7 @@ use crate::api::{RequestState, Schedule};
 #[test]
 fn a_drill_is_a_handover_at_its_time_and_only_once() {
     let mut world = pair();
-    world.intent.wishes.drill = Some(Schedule::parse("0 13 * * *", None).unwrap());
+    world.intent.policy.drill = Some(Schedule::parse("0 13 * * *", None).unwrap());
     assert_eq!(world.obey(), nothing());
     world.later(86_400);
     while !world.obey().contains(&"stop a".to_owned()) {
@@ -27,7 +27,7 @@ fn a_drill_without_full_redundancy_is_skipped_with_a_reason() {
         .standby("b", &v1())
         .standby("c", &v1())
         .at_rest();
-    world.intent.wishes.drill = Some(Schedule::parse("* * * * *", None).unwrap());
+    world.intent.policy.drill = Some(Schedule::parse("* * * * *", None).unwrap());
     world.obey();
     world.later(60);
     world.gone("c");
@@ -44,7 +44,7 @@ fn a_drill_without_full_redundancy_is_skipped_with_a_reason() {
 #[test]
 fn a_drill_that_was_missed_is_not_made_up_for() {
     let mut world = pair();
-    world.intent.wishes.drill = Some(Schedule::parse("0 13 * * *", None).unwrap());
+    world.intent.policy.drill = Some(Schedule::parse("0 13 * * *", None).unwrap());
     world.obey();
     // To 14:30 of a later day.
     let midnight = "2026-02-01T14:30:00Z".parse().unwrap();
@@ -58,14 +58,14 @@ fn a_schedule_that_is_changed_has_missed_nothing() {
     let mut world = pair();
     let daily = |at: &str| Some(Schedule::parse(&format!("{at} * * *"), None).unwrap());
     // It is noon.
-    world.intent.wishes.drill = daily("0 18");
+    world.intent.policy.drill = daily("0 18");
     world.obey();
     world.later(3600);
-    world.intent.wishes.drill = daily("30 12");
+    world.intent.policy.drill = daily("30 12");
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.memory.drill, None);
     world.later(86_400);
-    world.intent.wishes.drill = daily("30 12");
+    world.intent.policy.drill = daily("30 12");
     world.now = "2026-01-03T12:31:00Z".parse().unwrap();
     world.carry_on();
     assert_eq!(world.handovers, 1, "at its next time it is made");
@@ -74,7 +74,7 @@ fn a_schedule_that_is_changed_has_missed_nothing() {
 #[test]
 fn a_drill_without_a_standby_says_what_it_needs() {
     let mut world = World::with(1).active("a", &v1()).at_rest();
-    world.intent.wishes.drill = Some(Schedule::parse("* * * * *", None).unwrap());
+    world.intent.policy.drill = Some(Schedule::parse("* * * * *", None).unwrap());
     world.obey();
     world.later(60);
     assert_eq!(world.obey(), nothing());

@@ -2,7 +2,7 @@
 
 use super::world::{World, v1, v2};
 use crate::domain::{Answered, Contact};
-use crate::plan::{Act, Census, Step};
+use crate::plan::{Act, Roles, Step};
 
 #[test]
 fn an_active_that_was_never_seen_serving_is_active_and_not_yet_the_one_that_worked() {
@@ -54,9 +54,9 @@ fn a_takeover_without_waiting_is_judged_only_when_the_active_was_asked_again() {
         at: world.now,
         answer: Answered::Serving,
     });
-    let census = Census::take(&look, &world.memory, world.now);
+    let roles = Roles::take(&look, &world.memory, world.now);
     assert_eq!(
-        census.foreign.len(),
+        roles.foreign.len(),
         1,
         "it answers: two locks, two databases"
     );
@@ -65,14 +65,14 @@ fn a_takeover_without_waiting_is_judged_only_when_the_active_was_asked_again() {
         at: world.now - jiff::SignedDuration::from_secs(3),
         answer: Answered::Serving,
     });
-    let census = Census::take(&look, &world.memory, world.now);
-    assert!(census.foreign.is_empty());
-    assert!(census.order_unknown, "it may answer again");
+    let roles = Roles::take(&look, &world.memory, world.now);
+    assert!(roles.foreign.is_empty());
+    assert!(roles.order_unknown, "it may answer again");
 
     world.later(30);
-    let census = Census::take(&look, &world.memory, world.now);
-    assert!(census.foreign.is_empty(), "it does not: the lock was free");
-    assert_eq!(census.active.unwrap().id.name, "b");
+    let roles = Roles::take(&look, &world.memory, world.now);
+    assert!(roles.foreign.is_empty(), "it does not: the lock was free");
+    assert_eq!(roles.active.unwrap().id.name, "b");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::domain::Preferred;
 
 pub(super) fn at_home_in_zone_b(automatic: Option<u64>) -> World {
     let mut world = pair();
-    world.intent.wishes.preferred = Some(Preferred {
+    world.intent.policy.preferred = Some(Preferred {
         labels: BTreeMap::from([("zone".to_owned(), "b".to_owned())]),
         automatic_after: automatic.map(Duration::from_secs),
     });
@@ -53,7 +53,7 @@ fn three_with_one_at_home() -> World {
         .standby("b", &v1())
         .standby("c", &v1())
         .at_rest();
-    world.intent.wishes.preferred = at_home_in_zone_b(Some(300)).intent.wishes.preferred;
+    world.intent.policy.preferred = at_home_in_zone_b(Some(300)).intent.policy.preferred;
     world.machines = at_home_in_zone_b(Some(300)).machines;
     world
 }
@@ -177,7 +177,7 @@ fn a_rollout_that_is_stuck_does_not_come_back_in_the_middle_of_a_fail_back() {
     let stuck = world.newest();
     world.in_trouble(&stuck, "ImagePullBackOff", "not found");
     world.obey();
-    world.intent.wishes.preferred = at_home_in_zone_b(Some(300)).intent.wishes.preferred;
+    world.intent.policy.preferred = at_home_in_zone_b(Some(300)).intent.policy.preferred;
     assert_eq!(world.obey(), [format!("stop {stuck}")]);
     world.gone(&stuck);
     assert_eq!(world.obey(), ["stop a"]);

@@ -16,12 +16,12 @@ fn pair() -> World {
 
 fn for_approval() -> World {
     let mut world = pair();
-    world.intent.wishes.approval = Some(Approved { revision: None });
+    world.intent.policy.approval = Some(Approved { revision: None });
     world
 }
 
 fn approve(world: &mut World, revision: &crate::domain::Revision) {
-    world.intent.wishes.approval = Some(Approved {
+    world.intent.policy.approval = Some(Approved {
         revision: Some(revision.name.clone()),
     });
 }
@@ -102,7 +102,7 @@ fn what_took_over_by_itself_needs_no_approval_any_more() {
 #[test]
 fn the_first_start_and_the_way_back_need_no_approval() {
     let mut world = World::with(2);
-    world.intent.wishes.approval = Some(Approved { revision: None });
+    world.intent.policy.approval = Some(Approved { revision: None });
     world.carry_on();
     assert_eq!(world.versions(), ["2.28.0", "2.28.0"]);
     world.want_settled(&v2());
@@ -136,7 +136,7 @@ fn nightly() -> Vec<OpenTime> {
 #[test]
 fn outside_its_windows_a_rollout_is_checked_and_waits_for_the_next() {
     let mut world = pair();
-    world.intent.wishes.windows = nightly();
+    world.intent.policy.windows = nightly();
     world.want_settled(&v2());
     world.obey();
     let made = world.newest();
@@ -159,8 +159,8 @@ fn an_automatic_fail_back_waits_for_its_window_too() {
     use std::collections::BTreeMap;
 
     let mut world = pair();
-    world.intent.wishes.windows = nightly();
-    world.intent.wishes.preferred = Some(crate::domain::Preferred {
+    world.intent.policy.windows = nightly();
+    world.intent.policy.preferred = Some(crate::domain::Preferred {
         labels: BTreeMap::from([("zone".to_owned(), "b".to_owned())]),
         automatic_after: Some(Duration::from_secs(300)),
     });
@@ -178,7 +178,7 @@ fn an_automatic_fail_back_waits_for_its_window_too() {
 #[test]
 fn a_handover_waits_until_fewer_others_move() {
     let mut world = pair();
-    world.intent.wishes.others_move = true;
+    world.intent.policy.others_move = true;
     world.want_settled(&v2());
     for _ in 0..30 {
         world.obey();
@@ -191,7 +191,7 @@ fn a_handover_waits_until_fewer_others_move() {
     }
     assert_eq!(world.handovers, 0);
     assert_eq!(world.blocked(), blocked("WaitingForTurn", false));
-    world.intent.wishes.others_move = false;
+    world.intent.policy.others_move = false;
     world.carry_on();
     assert_eq!(world.handovers, 1);
 }
@@ -199,7 +199,7 @@ fn a_handover_waits_until_fewer_others_move() {
 #[test]
 fn a_pause_stops_what_is_planned() {
     let mut world = pair();
-    world.intent.wishes.paused = true;
+    world.intent.policy.paused = true;
     assert_eq!(world.plan().progress.step, Step::Steady);
     world.want_settled(&v2());
     assert_eq!(world.obey(), nothing());
@@ -215,7 +215,7 @@ fn a_pause_stops_what_is_planned() {
 fn a_pause_does_not_stop_a_repair() {
     let mut world = pair();
     world.want_settled(&v2());
-    world.intent.wishes.paused = true;
+    world.intent.policy.paused = true;
     world.gone("a");
     world.takes("b");
     assert_eq!(world.obey(), ["label b", "create 2.28.0"]);
@@ -271,7 +271,7 @@ fn a_machine_is_left_and_a_switchover_made_while_a_rollout_without_room_is_held(
             .active("a", &v1())
             .standby("b", &v1())
             .at_rest();
-        world.intent.wishes.approval = Some(Approved { revision: None });
+        world.intent.policy.approval = Some(Approved { revision: None });
         world.want_settled(&v2());
         assert_eq!(world.obey(), nothing());
         assert_eq!(world.blocked(), blocked("ApprovalRequired", false));
@@ -300,8 +300,8 @@ fn half_way(replicas: usize, surge: usize) -> World {
         world = world.standby(name, &v1());
     }
     let mut world = world.at_rest();
-    world.intent.wishes.windows = nightly();
-    world.intent.wishes.others_move = true;
+    world.intent.policy.windows = nightly();
+    world.intent.policy.others_move = true;
     world.now = "2026-02-01T22:00:00Z".parse().unwrap();
     world.want_settled(&v2());
     for _ in 0..60 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::world::{World, blocked, nothing, v1, v2};
-use crate::api::{Asked, RequestState};
+use crate::api::{Request, RequestState};
 use crate::domain::{Machine, Switchover};
 use crate::plan::{Act, Step};
 
@@ -25,7 +25,7 @@ impl World {
     }
 
     pub(super) fn ask(&mut self, token: &str, to: Option<&str>) {
-        self.intent.wishes.switchover = Some(Switchover {
+        self.intent.policy.switchover = Some(Switchover {
             token: token.to_owned(),
             to: to.map(str::to_owned),
         });
@@ -48,7 +48,7 @@ impl World {
     }
 }
 
-pub(super) fn told(asked: Option<&Asked>) -> (RequestState, String) {
+pub(super) fn told(asked: Option<&Request>) -> (RequestState, String) {
     let asked = asked.unwrap();
     (asked.state, asked.message.clone().unwrap_or_default())
 }
@@ -430,9 +430,9 @@ fn nothing_is_set_aside_for_a_successor_that_may_not_take_over() {
     says(&mut world, "DatabaseNotAsked");
 
     let mut world = trio();
-    world.intent.wishes.others_move = true;
+    world.intent.policy.others_move = true;
     says(&mut world, "WaitingForTurn");
-    world.intent.wishes.others_move = false;
+    world.intent.policy.others_move = false;
     assert_eq!(world.obey(), ["stop b"], "it is its turn");
 }
 
@@ -444,7 +444,7 @@ fn what_is_lost_while_a_move_waits_is_made_again() {
         world
     };
     let mut world = waiting();
-    world.intent.wishes.others_move = true;
+    world.intent.policy.others_move = true;
     assert_eq!(world.obey(), nothing());
     world.gone("c");
     assert_eq!(world.obey(), ["create 2.28.0"]);
@@ -477,7 +477,7 @@ fn a_switchover_whose_annotation_goes_after_the_stop_is_still_told_as_done() {
     let mut world = pair();
     world.ask("1", None);
     assert_eq!(world.obey(), ["stop a"]);
-    world.intent.wishes.switchover = None;
+    world.intent.policy.switchover = None;
     world.obey();
     world.gone("a");
     world.takes("b");

@@ -61,7 +61,7 @@ fn scale_down_spreads_and_keeps_the_only_one_where_the_active_should_live() {
     beside.pod("b").machine = beside.pod("a").machine.clone();
     assert_eq!(one_less(beside), ["stop b"]);
     let mut preferring = three();
-    preferring.intent.wishes.preferred = at_home_in_zone_b(None).intent.wishes.preferred;
+    preferring.intent.policy.preferred = at_home_in_zone_b(None).intent.policy.preferred;
     let machine = machine(false, "b");
     preferring.machines = Some([("machine-c".to_owned(), machine)].into());
     assert_eq!(one_less(preferring), ["stop b"]);

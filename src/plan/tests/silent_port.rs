@@ -30,7 +30,7 @@ fn an_active_counts_as_one_that_works_after_the_time_of_a_boot() {
 #[test]
 fn a_rollout_waits_for_approval_there_too() {
     let mut world = behind_a_mesh(1);
-    world.intent.wishes.approval = Some(Approved { revision: None });
+    world.intent.policy.approval = Some(Approved { revision: None });
     world.want_settled(&v2());
     let made = world.obey();
     assert_eq!(made, ["create 2.29.0"]);

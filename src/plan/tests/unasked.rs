@@ -9,7 +9,7 @@ fn single() -> World {
 
 fn held() -> World {
     let mut world = single();
-    world.intent.wishes.approval = Some(Approved { revision: None });
+    world.intent.policy.approval = Some(Approved { revision: None });
     world.want_settled(&v2());
     world.carry_on();
     assert_eq!(world.versions(), ["2.28.0"], "it was checked and removed");
@@ -52,7 +52,7 @@ fn nor_because_the_last_pod_was_evicted_or_is_being_deleted() {
 #[test]
 fn under_a_pause_what_is_gone_is_made_again_as_it_was() {
     let mut world = single();
-    world.intent.wishes.paused = true;
+    world.intent.policy.paused = true;
     world.want_settled(&v2());
     world.gone("a");
     assert_eq!(made_after(world), ["create 2.28.0"]);
@@ -63,7 +63,7 @@ fn a_pause_does_not_keep_the_last_revision_that_worked_from_coming_back() {
     let mut world = single();
     world.want_settled(&configured("2.28.0", "broken"));
     let successor = world.carry_on_until_stop();
-    world.intent.wishes.paused = true;
+    world.intent.policy.paused = true;
     world.gone("a");
     world.later(16);
     assert!(world.has(&successor));

@@ -8,7 +8,7 @@ use super::world::{World, nothing, v1, v2};
 /// `a` has not answered for an hour, and is to be stopped after a minute.
 fn silent_for_long() -> World {
     let mut world = pair();
-    world.intent.wishes.unresponsive_after = Some(Duration::from_mins(1));
+    world.intent.policy.unresponsive_after = Some(Duration::from_mins(1));
     world.goes_dumb("a", 3600);
     world
 }
@@ -18,7 +18,7 @@ fn an_active_that_does_not_answer_is_left_alone_unless_that_is_asked_for() {
     let mut world = pair();
     world.goes_dumb("a", 3600);
     assert_eq!(world.obey(), nothing());
-    world.intent.wishes.unresponsive_after = Some(Duration::from_secs(60));
+    world.intent.policy.unresponsive_after = Some(Duration::from_secs(60));
     assert_eq!(world.obey(), ["stop a"]);
     world.gone("a");
     world.takes("b");
@@ -29,7 +29,7 @@ fn an_active_that_does_not_answer_is_left_alone_unless_that_is_asked_for() {
 fn an_active_is_unresponsive_by_two_witnesses_and_after_its_time_only() {
     let with = |seconds: i64| {
         let mut world = pair();
-        world.intent.wishes.unresponsive_after = Some(Duration::from_secs(60));
+        world.intent.policy.unresponsive_after = Some(Duration::from_secs(60));
         world.goes_dumb("a", seconds);
         world
     };
@@ -55,7 +55,7 @@ fn an_active_that_boots_for_long_is_not_unresponsive() {
         .standby("b", &v1())
         .standby("c", &v1())
         .at_rest();
-    world.intent.wishes.unresponsive_after = Some(Duration::from_mins(1));
+    world.intent.policy.unresponsive_after = Some(Duration::from_mins(1));
     world.gone("a");
     world.takes("b");
     // The temporary server of its migration was seen; the node's own has not been.
@@ -84,15 +84,15 @@ fn an_operator_that_is_cut_off_from_all_ports_stops_nobody() {
 #[test]
 fn an_unresponsive_active_waits_for_no_rollout_and_no_pause_and_no_turn() {
     let mut world = silent_for_long();
-    world.intent.wishes.paused = true;
+    world.intent.policy.paused = true;
     assert_eq!(world.obey(), ["stop a"]);
 
     let mut world = silent_for_long();
-    world.intent.wishes.others_move = true;
+    world.intent.policy.others_move = true;
     assert_eq!(world.obey(), ["stop a"]);
 
     let mut world = pair();
-    world.intent.wishes.unresponsive_after = Some(Duration::from_mins(1));
+    world.intent.policy.unresponsive_after = Some(Duration::from_mins(1));
     world.want_settled(&v2());
     assert_eq!(world.obey(), ["create 2.29.0"]);
     let made = world.newest();
@@ -121,7 +121,7 @@ fn a_rollout_that_is_stuck_does_not_come_back_while_the_active_is_unresponsive()
     let stuck = world.newest();
     world.in_trouble(&stuck, "ImagePullBackOff", "not found");
     world.obey();
-    world.intent.wishes.unresponsive_after = Some(Duration::from_mins(1));
+    world.intent.policy.unresponsive_after = Some(Duration::from_mins(1));
     world.goes_dumb("a", 3600);
     assert_eq!(world.obey(), [format!("stop {stuck}")]);
     world.gone(&stuck);
@@ -164,7 +164,7 @@ fn a_restart_of_the_operator_does_not_forget_that_the_active_has_answered_before
 #[test]
 fn what_boots_for_long_is_not_unresponsive_for_a_new_operator_either() {
     let mut world = pair();
-    world.intent.wishes.unresponsive_after = Some(Duration::from_mins(1));
+    world.intent.policy.unresponsive_after = Some(Duration::from_mins(1));
     world.gone("a");
     world.takes("b");
     world.obey();

@@ -204,7 +204,7 @@ fn without_room_for_a_surge_an_invalid_configuration_costs_no_standby() {
 #[test]
 fn a_pause_and_an_end_check_nothing_any_more() {
     let mut paused = being_checked();
-    paused.intent.wishes.paused = true;
+    paused.intent.policy.paused = true;
     assert_eq!(paused.obey(), ["end validation"]);
 
     let mut ended = being_checked();

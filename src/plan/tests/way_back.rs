@@ -687,11 +687,11 @@ fn a_correction_that_comes_to_nothing_does_not_close_the_way_back() {
         (older.clone(), true),
     ] {
         let (mut world, successor) = ended(1);
-        world.intent.wishes.paused = paused;
+        world.intent.policy.paused = paused;
         world.want(&other);
         world.obey();
         world.later(1);
-        world.intent.wishes.paused = false;
+        world.intent.policy.paused = false;
         let mut acts = Vec::new();
         for _ in 0..20 {
             acts.extend(goes_on(&mut world, 1, &free()));
@@ -771,10 +771,10 @@ fn a_correction_that_takes_the_lock_later_and_ends_is_judged_as_well() {
 #[test]
 fn a_pause_and_an_operator_that_is_new_change_nothing_of_it() {
     let (mut world, successor) = ended(1);
-    world.intent.wishes.paused = true;
+    world.intent.policy.paused = true;
     let acts = goes_on(&mut world, 30, &free());
     assert_eq!(acts, nothing());
-    world.intent.wishes.paused = false;
+    world.intent.policy.paused = false;
     // A new operator has heard nothing yet.
     world.database.word = None;
     assert_eq!(world.obey(), nothing());
@@ -783,7 +783,7 @@ fn a_pause_and_an_operator_that_is_new_change_nothing_of_it() {
     world.database.word = None;
     assert_eq!(world.obey(), nothing());
     // Nor is it left half way: what is lost is made again.
-    world.intent.wishes.paused = true;
+    world.intent.policy.paused = true;
     let acts = goes_on(&mut world, 5, &free());
     assert!(makes_older(&acts), "{acts:?}");
 }

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use crate::api::Memory;
 use crate::domain::{
-    Answered, Checked, Claim, Contact, Container, DatabaseWord, Exit, Intent, Lock, Machine,
-    Observation, Pod, PodId, Problem, Pull, Pulled, Reason, RefusedStop, Revision, Says, Silence,
-    Took, Trouble, Validation, Verified, Wanted, Wishes,
+    Answered, Checked, Claim, Contact, Container, DatabaseView, DatabaseWord, Exit, HandoverPolicy,
+    Intent, Lock, Machine, Observation, Pod, PodId, Problem, Pull, Pulled, Reason, RefusedStop,
+    Revision, Says, Silence, Took, Trouble, Validation, Wanted,
 };
 use crate::node::ExitKind;
 use crate::plan::{Act, Cause, Plan, Progress, plan};
@@ -69,7 +69,7 @@ pub struct World {
     pub taken: Option<String>,
     pub refused_stop: Option<RefusedStop>,
     /// What the database says.
-    pub database: Verified,
+    pub database: DatabaseView,
     /// How many actives were stopped on purpose.
     pub handovers: usize,
     pub machines: Option<BTreeMap<String, Machine>>,
@@ -99,7 +99,7 @@ impl World {
                 settle: Duration::from_secs(SETTLE),
                 standby_timeout: Duration::from_secs(STANDBY_TIMEOUT),
                 wanted: Wanted::Revision(v1()),
-                wishes: Wishes::default(),
+                policy: HandoverPolicy::default(),
             },
             pods: Vec::new(),
             pulls: Vec::new(),
@@ -108,7 +108,7 @@ impl World {
             unseen: BTreeSet::new(),
             taken: None,
             refused_stop: None,
-            database: Verified::default(),
+            database: DatabaseView::default(),
             handovers: 0,
             machines: None,
             dumb: BTreeMap::new(),
@@ -463,11 +463,11 @@ impl World {
                 });
                 format!("validate {}", self.revisions[revision].version)
             }
-            Act::EndErrand { pod } if self.pulls.iter().any(|pull| pull.id == *pod) => {
+            Act::EndOneshot { pod } if self.pulls.iter().any(|pull| pull.id == *pod) => {
                 self.pulls.retain(|pull| pull.id != *pod);
                 "end pull".to_owned()
             }
-            Act::EndErrand { pod } => {
+            Act::EndOneshot { pod } => {
                 self.validations.retain(|validation| validation.id != *pod);
                 "end validation".to_owned()
             }

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_of_errands_stay_the_same_from_one_operator_to_the_next() {
+    fn the_names_of_oneshots_stay_the_same_from_one_operator_to_the_next() {
         let node = PodId {
             name: "mainnet".to_owned(),
             uid: "5f0cd4de-2d9b-4d1c-9c1f-6d2a1f0e8b11".to_owned(),

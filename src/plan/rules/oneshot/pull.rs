@@ -50,7 +50,7 @@ pub fn make(look: &Look<'_>, needed: Option<&Needed>) -> Option<Act> {
 
 /// Pulls that are over are removed.
 pub fn end(look: &Look<'_>, needed: Option<&Needed>) -> impl Iterator<Item = Act> {
-    over(look, needed).map(|pull| Act::EndErrand {
+    over(look, needed).map(|pull| Act::EndOneshot {
         pod: pull.id.clone(),
     })
 }

@@ -63,7 +63,7 @@ pub fn make(look: &Look<'_>, validation: Option<&Validation>) -> Option<Act> {
 
 /// Checks that are over are removed.
 pub fn end(memory: &Memory, look: &Look<'_>) -> impl Iterator<Item = Act> {
-    over(look, memory).map(|pod| Act::EndErrand {
+    over(look, memory).map(|pod| Act::EndOneshot {
         pod: pod.id.clone(),
     })
 }
@@ -88,7 +88,7 @@ fn goes_on(validation: &Validation, memory: &Memory, look: &Look<'_>) -> bool {
     };
     wanted
         && look.seen.intent.replicas > 0
-        && !look.seen.intent.wishes.paused
+        && !look.seen.intent.policy.paused
         && memory.last_worked.as_ref() != Some(&validation.revision)
         && matches!(
             validation.state,

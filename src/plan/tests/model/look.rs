@@ -14,8 +14,8 @@ use crate::api::{
     Trial, Validation, ValidationState, Verification, WantedRevision,
 };
 use crate::domain::{
-    self, Answered, Checked, Contact, Container, DatabaseWord, Exit, Holder, Intent, Machine,
-    Observation, PodId, Problem, Reason, Revision, Says, Took, Trouble, Verified, Wanted,
+    self, Answered, Checked, Contact, Container, DatabaseView, DatabaseWord, Exit, Holder, Intent,
+    Machine, Observation, PodId, Problem, Reason, Revision, Says, Took, Trouble, Wanted,
 };
 use crate::node::database::SessionOf;
 use crate::node::{ExitKind, Verdict};
@@ -460,7 +460,7 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
                 },
                 |kind| Wanted::Revision(revision(kind).clone()),
             ),
-            wishes: domain::Wishes::default(),
+            policy: domain::HandoverPolicy::default(),
         },
         claims: Vec::new(),
         revisions: KEPT.clone(),
@@ -502,14 +502,14 @@ fn checked(check: Check) -> domain::Validation {
 }
 
 /// What the database says, where a pod lies of which the log tells nothing: elsewhere the rules hold without it.
-fn asked(cluster: &Cluster) -> Verified {
+fn asked(cluster: &Cluster) -> DatabaseView {
     let id = |pod: &Pod| PodId {
         name: name(pod.no).to_owned(),
         uid: uid(pod.no),
     };
     let silent = |pod: &&Pod| pod.kind().nature == Nature::LiesSilently;
     if !cluster.pods().iter().any(|pod| silent(&pod)) {
-        return Verified::default();
+        return DatabaseView::default();
     }
     let holder = cluster.pods().iter().find(|pod| pod.holds()).map(id);
     let there = |pod: &&Pod| Pod::runs(pod.does) && !silent(pod);
@@ -530,7 +530,7 @@ fn asked(cluster: &Cluster) -> Verified {
     // Where nothing has changed for long, it said the same then.
     let before = (cluster.pods().iter().all(|pod| pod.long_up))
         .then(|| DatabaseWord::after(None, Ago::HalfMinute.at(), Ok(says.clone())));
-    Verified {
+    DatabaseView {
         wanted: Verification::Auto,
         duals: Vec::new(),
         word: Some(DatabaseWord::after(before, *NOW, Ok(says))),

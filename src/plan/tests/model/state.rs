@@ -95,7 +95,7 @@ impl State {
                     let (kind, attempt) = look::check_of(pod);
                     cluster.make_check(kind, attempt);
                 }
-                Act::EndErrand { pod } => {
+                Act::EndOneshot { pod } => {
                     let (kind, attempt) = look::check_of(&pod.name);
                     cluster.end_check(kind, attempt);
                 }

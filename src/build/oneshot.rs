@@ -86,11 +86,11 @@ pub fn validation_pod(
     }
 }
 
-fn metadata(node: &ChainlinkNode, name: &str, revision: &str, errand: &str) -> ObjectMeta {
+fn metadata(node: &ChainlinkNode, name: &str, revision: &str, oneshot: &str) -> ObjectMeta {
     let mut own_labels = labels(&node.name_any());
     // Neither the Service nor a budget is to count it.
     own_labels.remove(NODE_LABEL);
-    own_labels.insert(errand.to_owned(), node.name_any());
+    own_labels.insert(oneshot.to_owned(), node.name_any());
     own_labels.insert(REVISION_LABEL.to_owned(), revision.to_owned());
     ObjectMeta {
         name: Some(name.to_owned()),
