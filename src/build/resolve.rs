@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use super::checks::{dumps, fits, lease_is_said_once, peers_fit, times};
 use super::content::{
-    Content, FileSource, Resolved, Session, TEMPLATE, Value, WITH_COPIES, WITH_THE_LOCK_ID,
-    WITH_THE_NODES_GRACE, digest,
+    Content, Resolved, Session, TEMPLATE, WITH_COPIES, WITH_THE_LOCK_ID, WITH_THE_NODES_GRACE,
 };
 use super::mounted::{copies, digest_of, mounted_names};
 use super::options::pod_options;
@@ -26,8 +25,6 @@ use crate::node::settings::{
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
 const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
-/// Name of the operator's own last file, for versions without `CL_CONFIG`.
-const OPERATOR_FILE: &str = "zz-operator.toml";
 
 /// Of a lease. So long nobody works after an active has died.
 const LONGEST_LEASE: Duration = Duration::from_secs(300);
@@ -120,7 +117,7 @@ fn render(
     let template = with_the_lock_id(style, lock, template);
     let (mounted, template) = copies(spec.pod.as_ref(), maps, template)?;
     let peers = peers(spec)?;
-    let user = UserConfig::read(config, maps, &version, style, &mut warnings)?;
+    let mut user = UserConfig::read(config, maps, &version, style, &mut warnings)?;
     if let Some(peers) = &peers {
         peers_fit(peers, &user, &mut warnings)?;
     }
@@ -138,28 +135,14 @@ fn render(
         lease,
         https_off: !user.keeps_https(&pod),
     };
+    let own = user.end_with(&settings, &version);
     let UserConfig {
         style,
-        mut files,
-        mut texts,
-        mut env,
+        files,
+        texts,
+        env,
         env_secrets,
     } = user;
-    let own = match style {
-        ConfigStyle::Environment => {
-            let ours = settings.environment(&version).into_iter();
-            env.extend(ours.map(|(name, value)| (name.to_owned(), Value::Text(value))));
-            None
-        }
-        ConfigStyle::Toml if version.reads_cl_config() => Some(settings.toml(&version)),
-        ConfigStyle::Toml => {
-            let text = settings.toml(&version);
-            let source = FileSource::Pinned(digest(text.as_bytes(), 64));
-            files.push((OPERATOR_FILE.to_owned(), source));
-            texts.insert(OPERATOR_FILE.to_owned(), text);
-            None
-        }
-    };
     fits(&texts)?;
     let content = Content {
         template,

@@ -8,10 +8,13 @@ use super::variables::{variables, variables_keep_https};
 use crate::api::{Config, PodOptions};
 use crate::domain::{Problem, Reason};
 use crate::node::settings::{
-    More, Settings, backup_off_by_files, backup_off_by_variables, check_last, check_lease_times,
-    check_toml, sets_lease_times, sets_tls,
+    More, OperatorSettings, Settings, backup_off_by_files, backup_off_by_variables, check_last,
+    check_lease_times, check_toml, sets_lease_times, sets_tls,
 };
 use crate::node::{ConfigStyle, NodeVersion};
+
+/// Name of the operator's own last file, for versions without `CL_CONFIG`.
+const OPERATOR_FILE: &str = "zz-operator.toml";
 
 /// What the user has written for the node, before the operator adds its own.
 pub(super) struct UserConfig {
@@ -42,6 +45,31 @@ impl UserConfig {
             env,
             env_secrets,
         })
+    }
+
+    /// Adds the operator's own settings behind all others, where the node takes them for the last word. Gives back what is to
+    /// stand in `CL_CONFIG`, for versions that read it after every file.
+    pub(super) fn end_with(
+        &mut self,
+        settings: &OperatorSettings,
+        version: &NodeVersion,
+    ) -> Option<String> {
+        match self.style {
+            ConfigStyle::Environment => {
+                let ours = settings.environment(version).into_iter();
+                let ours = ours.map(|(name, value)| (name.to_owned(), Value::Text(value)));
+                self.env.extend(ours);
+                None
+            }
+            ConfigStyle::Toml if version.reads_cl_config() => Some(settings.toml(version)),
+            ConfigStyle::Toml => {
+                let text = settings.toml(version);
+                let source = FileSource::Pinned(digest(text.as_bytes(), 64));
+                self.files.push((OPERATOR_FILE.to_owned(), source));
+                self.texts.insert(OPERATOR_FILE.to_owned(), text);
+                None
+            }
+        }
     }
 
     /// Tells what the user's configuration says, as far as it can be read.
