@@ -323,16 +323,9 @@ fn asked(told: &mut Told, change: impl FnOnce(&mut Says)) {
         told.world.pod("b").id.clone(),
     );
     let mut said = Says {
-        read_only: None,
-        missing_right: None,
         lease: Holder::Pod(a.clone()),
-        advisory: Holder::Nobody,
-        version: None,
-        schema: None,
-        lease_client: None,
-        advisory_session: None,
-        nodes_elsewhere: 0,
         sessions: [a, b].map(|pod| (pod, SessionOf::Node)).into(),
+        ..Says::quiet()
     };
     change(&mut said);
     told.world.later(1);

@@ -11,16 +11,8 @@ fn due(world: &World) -> bool {
 
 fn says() -> Says {
     Says {
-        read_only: None,
-        missing_right: None,
         lease: Holder::Unseen,
-        advisory: Holder::Nobody,
-        version: None,
-        schema: None,
-        lease_client: None,
-        advisory_session: None,
-        nodes_elsewhere: 0,
-        sessions: [].into(),
+        ..Says::quiet()
     }
 }
 

@@ -37,16 +37,9 @@ fn dual(version: &str) -> Revision {
 
 fn says(lease: Holder, advisory: Holder) -> Says {
     Says {
-        read_only: None,
-        missing_right: None,
         lease,
         advisory,
-        lease_client: None,
-        advisory_session: None,
-        version: None,
-        schema: None,
-        nodes_elsewhere: 0,
-        sessions: [].into(),
+        ..Says::quiet()
     }
 }
 
