@@ -194,7 +194,7 @@ fn relocation(report: &Report<'_>, census: &Census<'_>) -> Option<HandoverStatus
         step: step.clone(),
         started_at,
     };
-    if let Some(stop) = memory.stopping.as_ref().filter(|stop| stop.active)
+    if let Some(stop) = memory.stop_of_active()
         && let Some(purpose) = &stop.purpose
     {
         return Some(status(
