@@ -1,7 +1,5 @@
 //! Whether and when the database is asked, and where its answer is kept. What an answer is worth is for the planner to say.
 
-use std::sync::PoisonError;
-
 use jiff::Timestamp;
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
@@ -12,6 +10,7 @@ use crate::controller::context::DatabaseAccess;
 use crate::controller::error::{Doing, Error};
 use crate::controller::local::Asked;
 use crate::domain::Observation;
+use crate::mutex::lock;
 use crate::observe::database::{Question, Target, ask, question};
 use crate::plan::{Plan, is_due, is_stale};
 
@@ -65,8 +64,7 @@ impl Pass<'_> {
         if let Err(silence) = &said {
             tracing::debug!(node = %self.reference, reason = silence.reason, "the database could not be asked");
         }
-        let words = &self.context.words;
-        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut words = lock(&self.context.words);
         let before = words.remove(&self.uid());
         let mut asked = Asked::after(before, digest, at, said);
         asked.leads_to = leads_to.or(asked.leads_to);

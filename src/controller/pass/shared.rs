@@ -1,7 +1,7 @@
 //! Other resources on the same database: intended while one takes over from the other, and otherwise a mistake. What they
 //! have there, or are about to have, counts like pods of one's own before a pod is made (rule S7).
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::api::Api;
@@ -14,6 +14,7 @@ use crate::build;
 use crate::controller::error::{Doing, Error};
 use crate::controller::local::Reservation;
 use crate::domain::{Claim, Pod, Revision};
+use crate::mutex::lock;
 use crate::node::LockMode;
 use crate::plan::{Act, Plan};
 use crate::report::Sharer;
@@ -21,8 +22,7 @@ use crate::report::Sharer;
 impl Pass<'_> {
     /// Every resource but this one.
     fn others(&self) -> Vec<Arc<ChainlinkNode>> {
-        let stores = &self.context.stores;
-        let stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let stores = lock(&self.context.stores);
         let all = stores.iter().flat_map(Store::state);
         all.filter(|other| other.uid() != self.node.uid()).collect()
     }
@@ -164,8 +164,7 @@ impl Pass<'_> {
         };
         let new = self.reservation(revision);
         let proven = plan.memory.last_worked.as_ref() == Some(&revision.name);
-        let reserved = &self.context.reserved;
-        let mut reserved = reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reserved = lock(&self.context.reserved);
         let differs = |(of, other): (&String, &Reservation)| {
             *of != uid && new.is_of_one_database(other) && !new.sees(other)
         };
