@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::world::{World, blocked, nothing, v1, v2, version};
+use super::world::{World, blocked, nothing, pair, v1, v2, version};
 use crate::api::Verification;
 use crate::domain::{DatabaseWord, Holder, PodId, Says, Silence};
 use crate::node::database::SessionOf;
@@ -255,10 +255,7 @@ fn in_dual_mode_a_standby_that_already_has_the_lease_is_handed_over_to() {
 
 /// `a` worked; `b` came back after an outage and took the lock without having waited, while `a` goes on answering.
 fn after_an_outage() -> World {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.starts("b");
     world.takes("b");
     world.pod("b").took.as_mut().unwrap().waited = Some(false);
