@@ -120,7 +120,7 @@ fn render(
     let template = with_the_lock_id(style, lock, template);
     let (mounted, template) = copies(spec.pod.as_ref(), maps, template)?;
     let peers = peers(spec)?;
-    let user = UserConfig::read(config, maps, &version, style, &mut warnings)?;
+    let mut user = UserConfig::read(config, maps, &version, style, &mut warnings)?;
     if let Some(peers) = &peers {
         peers_fit(peers, &user, &mut warnings)?;
     }
@@ -138,29 +138,23 @@ fn render(
         lease,
         https_off: !user.keeps_https(&pod),
     };
-    let UserConfig {
-        style,
-        mut files,
-        mut texts,
-        mut env,
-        env_secrets,
-    } = user;
     let own = match style {
         ConfigStyle::Environment => {
             let ours = settings.environment(&version).into_iter();
-            env.extend(ours.map(|(name, value)| (name.to_owned(), Value::Text(value))));
+            user.env
+                .extend(ours.map(|(name, value)| (name.to_owned(), Value::Text(value))));
             None
         }
         ConfigStyle::Toml if version.reads_cl_config() => Some(settings.toml(&version)),
         ConfigStyle::Toml => {
             let text = settings.toml(&version);
             let source = FileSource::Pinned(digest(text.as_bytes(), 64));
-            files.push((OPERATOR_FILE.to_owned(), source));
-            texts.insert(OPERATOR_FILE.to_owned(), text);
+            user.files.push((OPERATOR_FILE.to_owned(), source));
+            user.texts.insert(OPERATOR_FILE.to_owned(), text);
             None
         }
     };
-    fits(&texts)?;
+    fits(&user.texts)?;
     let content = Content {
         template,
         image: image(spec, &version),
@@ -174,11 +168,11 @@ fn render(
         style: style.into(),
         lock,
         database_url: secret(&spec.database.url, "spec.database.url")?,
-        files,
+        files: user.files,
         settings: own,
         secrets_toml: optional(config.secrets_toml.as_ref(), "spec.config.secretsToml")?,
-        env,
-        env_secrets,
+        env: user.env,
+        env_secrets: user.env_secrets,
         keystore_password: secret(
             &spec.credentials.keystore_password,
             "spec.credentials.keystorePassword",
@@ -207,7 +201,7 @@ fn render(
     Ok(Resolved {
         revision,
         content,
-        texts,
+        texts: user.texts,
         mounted: mounted.into_iter().map(|(_, map)| map).collect(),
         warnings,
         backup_off,
