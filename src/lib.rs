@@ -7,9 +7,10 @@
 //! |---|---|---|
 //! | [`api`] | what users write and read: the resource, its bounds and rules | |
 //! | [`node`] | what a Chainlink node does: versions, locks, log lines, exits, SQL | |
+//! | `mutex` | locks within the process | |
 //! | [`domain`] | the words that all rooms above share: one look, one pod, one revision, an intent. Data only | `api`, `node` |
 //! | [`cluster`] | what all calls of the API server share: ownership, refusals, scopes | `api` |
-//! | [`observe`] | from the cluster to one observation | `cluster`, `domain`, `node`, `api` |
+//! | [`observe`] | from the cluster to one observation | `mutex`, `cluster`, `domain`, `node`, `api` |
 //! | [`plan`] | what to do next: pure, and the only place that can permit a stop | `domain`, `node`, `api` |
 //! | [`build`] | from a spec to objects; pure | `domain`, `node`, `api` |
 //! | [`act`] | from a plan to calls of the API server | `plan`, `build`, `cluster`, `domain`, `node`, `api` |
@@ -29,6 +30,7 @@ pub mod build;
 pub mod cluster;
 pub mod controller;
 pub mod domain;
+mod mutex;
 pub mod node;
 pub mod observe;
 pub mod plan;

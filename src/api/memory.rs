@@ -165,6 +165,16 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Name of the revision that the spec asks for.
+    pub fn wanted_name(&self) -> Option<&String> {
+        self.wanted.as_ref().map(|wanted| &wanted.name)
+    }
+
+    /// The stop of an active that is intended or under way: the lock is about to move.
+    pub fn stop_of_active(&self) -> Option<&Stop> {
+        self.stopping.as_ref().filter(|stop| stop.active)
+    }
+
     /// Whether the pod with this uid is the last one known to be active, and has not ended.
     pub fn knows_as_active(&self, uid: &str) -> bool {
         let last = self.last_active.as_ref();

@@ -136,14 +136,7 @@ fn render(
         https_off: !user.keeps_https(&pod),
     };
     let own = user.end_with(&settings, &version);
-    let UserConfig {
-        style,
-        files,
-        texts,
-        env,
-        env_secrets,
-    } = user;
-    fits(&texts)?;
+    fits(&user.texts)?;
     let content = Content {
         template,
         image: image(spec, &version),
@@ -157,11 +150,11 @@ fn render(
         style: style.into(),
         lock,
         database_url: secret(&spec.database.url, "spec.database.url")?,
-        files,
+        files: user.files,
         settings: own,
         secrets_toml: optional(config.secrets_toml.as_ref(), "spec.config.secretsToml")?,
-        env,
-        env_secrets,
+        env: user.env,
+        env_secrets: user.env_secrets,
         keystore_password: secret(
             &spec.credentials.keystore_password,
             "spec.credentials.keystorePassword",
@@ -190,7 +183,7 @@ fn render(
     Ok(Resolved {
         revision,
         content,
-        texts,
+        texts: user.texts,
         mounted: mounted.into_iter().map(|(_, map)| map).collect(),
         warnings,
         backup_off,

@@ -2,7 +2,7 @@
 //! and told things; it decides nothing.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -15,6 +15,7 @@ use super::local::{LastAnswer, Local, Reservation};
 use super::slots::HandoverSlots;
 use super::watchdog::Watchdog;
 use crate::api::ChainlinkNode;
+use crate::mutex::lock;
 use crate::observe::{Machines, Witnesses};
 use crate::report::{Metrics, Note};
 
@@ -132,7 +133,7 @@ impl Context {
         reference: &ObjectRef<ChainlinkNode>,
         what: impl FnOnce(&mut Local) -> T,
     ) -> T {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         let entry = known.entry(uid(reference)).or_insert_with(|| Local {
             reference: reference.clone(),
             taken: None,
@@ -148,11 +149,11 @@ impl Context {
     /// Forgets a resource that is gone. One of its name may have come since.
     pub(super) fn forget(&self, reference: &ObjectRef<ChainlinkNode>) {
         let uid = uid(reference);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         known.remove(&uid);
         let again = known.values().any(|other| other.reference == *reference);
         drop(known);
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = lock(&self.answers);
         answers.remove(&uid);
         drop(answers);
         self.release(&uid);
@@ -168,7 +169,7 @@ impl Context {
     /// Forgets every resource of a namespace, or of all, that is not there any more. The controller calls nobody for
     /// one that went without a trace: only what was applied wakes it.
     pub(super) fn forget_all_but(&self, namespace: Option<&str>, there: &[String]) {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock(&self.known);
         let here = |reference: &ObjectRef<ChainlinkNode>| {
             namespace.is_none() || reference.namespace.as_deref() == namespace
         };
@@ -185,7 +186,7 @@ impl Context {
 
     /// The resource with this uid is not about to make a pod any more.
     pub(super) fn release(&self, uid: &str) {
-        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reserved = lock(&self.reserved);
         reserved.remove(uid);
     }
 
@@ -199,8 +200,7 @@ impl Context {
 
     /// The resources of one more controller.
     pub(super) fn looks_into(&self, store: Store<ChainlinkNode>) {
-        let stores = &self.stores;
-        let mut stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stores = lock(&self.stores);
         stores.push(store);
     }
 }

@@ -97,23 +97,7 @@ impl Reservation {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::domain::Holder;
     use crate::domain::Reason;
-
-    fn says() -> Says {
-        Says {
-            read_only: None,
-            missing_right: None,
-            lease: Holder::Nobody,
-            advisory: Holder::Nobody,
-            version: None,
-            schema: None,
-            lease_client: None,
-            advisory_session: None,
-            nodes_elsewhere: 0,
-            sessions: [].into(),
-        }
-    }
 
     #[test]
     fn what_a_url_has_said_stands_through_silences_and_is_nothing_for_another_url() {
@@ -124,7 +108,7 @@ mod tests {
                 "there is no Secret",
             ))
         };
-        let first = || LastAnswer::after(None, Some([1; 32]), at(1), Ok(says()));
+        let first = || LastAnswer::after(None, Some([1; 32]), at(1), Ok(Says::quiet()));
         let last = |known: &LastAnswer| known.word.last().map(|(at, _)| at);
 
         let same = LastAnswer::after(Some(first()), Some([1; 32]), at(2), silence());

@@ -1,11 +1,12 @@
 //! How many resources of this operator move their lock at a time.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use kube::runtime::reflector::ObjectRef;
 
 use crate::api::ChainlinkNode;
+use crate::mutex::lock;
 
 /// One turn for each resource that may move its lock now.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl HandoverSlots {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 
     /// Whether the resource with this uid has to wait for others.

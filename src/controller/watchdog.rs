@@ -1,8 +1,10 @@
 //! Whether the loops still turn: what the operator's own probes answer.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+
+use crate::mutex::lock;
 
 /// A resource is looked at several times a minute, and a pass is given up after one: a loop that has not
 /// ended a pass for so long hangs.
@@ -24,7 +26,7 @@ pub struct Watchdog {
 
 impl Watchdog {
     fn loops(&self) -> MutexGuard<'_, HashMap<Option<String>, Loop>> {
-        self.loops.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.loops)
     }
 
     /// A loop is about to begin.

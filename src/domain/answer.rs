@@ -143,6 +143,23 @@ impl Says {
             .zip(self.lease_client.as_ref());
         both.is_some_and(|(session, client)| is_of_app(session, client))
     }
+
+    /// A database that takes writes, whose locks nobody holds and on which nobody has a session: where a test begins.
+    #[cfg(test)]
+    pub(crate) fn quiet() -> Self {
+        Self {
+            read_only: None,
+            missing_right: None,
+            lease: Holder::Nobody,
+            advisory: Holder::Nobody,
+            lease_client: None,
+            advisory_session: None,
+            version: None,
+            schema: None,
+            sessions: BTreeMap::new(),
+            nodes_elsewhere: 0,
+        }
+    }
 }
 
 /// Who holds a lock.
@@ -188,16 +205,8 @@ mod tests {
 
     fn says(lease: Holder) -> Says {
         Says {
-            read_only: None,
-            missing_right: None,
             lease,
-            advisory: Holder::Nobody,
-            version: None,
-            schema: None,
-            lease_client: None,
-            advisory_session: None,
-            nodes_elsewhere: 0,
-            sessions: [].into(),
+            ..Says::quiet()
         }
     }
 

@@ -1,7 +1,7 @@
 //! The machines of the cluster, where they may be read: which are being emptied, and which do not report.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::api::ChainlinkNode;
 use crate::domain::Machine;
+use crate::mutex::lock;
 
 /// Taints by which those that are about to remove a machine say so, beside the cordon.
 const DRAIN_TAINTS: [&str; 5] = [
@@ -51,7 +52,7 @@ struct Known {
 
 impl Machines {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 
     /// Every machine by name, if they may be read; `resource` hears of changes from now on.

@@ -92,7 +92,7 @@ fn lock_moves(plan: &Plan, look: &Look<'_>) -> bool {
     let lately = |at: Timestamp| at > before(look.now, BOOT);
     let last = plan.memory.last_active.as_ref();
     let Some(active) = look.roles.active.filter(|active| !active.deleted) else {
-        let stop = plan.memory.stopping.as_ref().filter(|stop| stop.active);
+        let stop = plan.memory.stop_of_active();
         let ended = last.and_then(|last| last.ended);
         // Nobody has been seen to take over in time: versions before 2.15 may migrate without a word.
         let lately = |at: Timestamp| at > before(look.now, look.roles.rescue);

@@ -48,9 +48,7 @@ pub fn acts(view: &View<'_>) -> Vec<Act> {
 fn service_target<'a>(view: &View<'a>) -> Option<&'a Pod> {
     let successor = view
         .memory
-        .stopping
-        .as_ref()
-        .filter(|stop| stop.active)
+        .stop_of_active()
         .filter(|stop| view.roles.accepted(&stop.uid))
         .and_then(|stop| stop.successor.as_deref())
         .and_then(|name| view.roles.waiting.iter().find(|pod| pod.id.name == name));

@@ -64,7 +64,7 @@ pub fn decision(memory: &mut Memory, look: &Look<'_>, decided: &Decision) {
 }
 
 fn take_note(memory: &mut Memory, look: &Look<'_>, note: &Note) {
-    let wanted = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
+    let wanted = memory.wanted_name().cloned();
     match note {
         Note::Failed(how, because) => verdict::failed(memory, *how, because.clone(), look),
         Note::Validates(validation) => memory.validation = Some(validation.clone()),

@@ -130,8 +130,8 @@ impl<'a> View<'a> {
 
     /// The stop of the active that is under way, or over for less time than a takeover needs.
     pub fn stop_of_active(&self) -> Option<&'a Stop> {
-        let stop = self.memory.stopping.as_ref()?;
-        (stop.active && stop.at > before(self.now, self.roles.rescue)).then_some(stop)
+        let stop = self.memory.stop_of_active()?;
+        (stop.at > before(self.now, self.roles.rescue)).then_some(stop)
     }
 
     /// The active was stopped for a standby that waits, and the lock is free for it. A pod made now tries

@@ -45,11 +45,7 @@ pub fn notes(
 ) -> Vec<Note> {
     let mut notes = Vec::new();
     // What contradicts may come from a ConfigMap as well: another revision is told again.
-    let wanted = |status: &ChainlinkNodeStatus| {
-        let wanted = status.operator.wanted.as_ref();
-        wanted.map(|wanted| wanted.name.clone())
-    };
-    if wanted(old) != wanted(new) {
+    if old.operator.wanted_name() != new.operator.wanted_name() {
         notes.extend(
             warnings
                 .iter()

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,51 +12,22 @@ use super::conditions::CONDITIONS;
 use crate::api::{ChainlinkNodeStatus, LastHandover, PodStatus, Request, RequestState};
 use crate::domain::{MoveReason, Reason, Role};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Node {
-    namespace: String,
-    node: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PodRole {
-    namespace: String,
-    node: String,
-    role: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Move {
-    namespace: String,
-    node: String,
-    reason: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Ended {
-    namespace: String,
-    node: String,
-    result: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct NodeCondition {
-    namespace: String,
-    node: String,
-    condition: String,
-}
+/// Labels of what is told of a resource in all.
+type Whole = [(&'static str, String); 2];
+/// Labels of what is told of each part of a resource: of a role, a reason, a result or a condition.
+type Part = [(&'static str, String); 3];
 
 /// All metrics of this operator.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    moves: Family<Move, Counter>,
-    switchovers: Family<Ended, Counter>,
-    drills: Family<Ended, Counter>,
-    gap: Family<Node, Gauge<f64, AtomicU64>>,
-    pods: Family<PodRole, Gauge>,
-    conditions: Family<NodeCondition, Gauge>,
-    two_holders: Family<Node, Gauge>,
+    moves: Family<Part, Counter>,
+    switchovers: Family<Part, Counter>,
+    drills: Family<Part, Counter>,
+    gap: Family<Whole, Gauge<f64, AtomicU64>>,
+    pods: Family<Part, Gauge>,
+    conditions: Family<Part, Gauge>,
+    two_holders: Family<Whole, Gauge>,
     errors: Counter,
 }
 
@@ -123,44 +93,43 @@ impl Default for Metrics {
     }
 }
 
-fn condition(namespace: &str, node: &str, kind: &str) -> NodeCondition {
-    NodeCondition {
-        namespace: namespace.to_owned(),
-        node: node.to_owned(),
-        condition: kind.to_owned(),
-    }
+fn whole(namespace: &str, node: &str) -> Whole {
+    [
+        ("namespace", namespace.to_owned()),
+        ("node", node.to_owned()),
+    ]
 }
 
-fn moved(namespace: &str, node: &str, reason: &str) -> Move {
-    Move {
-        namespace: namespace.to_owned(),
-        node: node.to_owned(),
-        reason: reason.to_owned(),
-    }
+fn part(namespace: &str, node: &str, label: &'static str, value: &str) -> Part {
+    let [of, at] = whole(namespace, node);
+    [of, at, (label, value.to_owned())]
 }
 
-fn ended(namespace: &str, node: &str, state: RequestState) -> Ended {
-    Ended {
-        namespace: namespace.to_owned(),
-        node: node.to_owned(),
-        result: state.as_str().to_owned(),
-    }
+fn role(namespace: &str, node: &str, role: &str) -> Part {
+    part(namespace, node, "role", role)
+}
+
+fn condition(namespace: &str, node: &str, kind: &str) -> Part {
+    part(namespace, node, "condition", kind)
+}
+
+fn moved(namespace: &str, node: &str, reason: &str) -> Part {
+    part(namespace, node, "reason", reason)
+}
+
+fn ended(namespace: &str, node: &str, state: RequestState) -> Part {
+    part(namespace, node, "result", state.as_str())
 }
 
 impl Metrics {
     /// Takes over what a status says.
     pub fn status(&self, namespace: &str, node: &str, status: &ChainlinkNodeStatus) {
         // A role that no pod has any more counts zero.
-        for role in Role::ALL {
-            let has = |pod: &&PodStatus| pod.role == role.as_str();
+        for one in Role::ALL {
+            let has = |pod: &&PodStatus| pod.role == one.as_str();
             let count = status.pods.iter().filter(has).count();
-            let labels = PodRole {
-                namespace: namespace.to_owned(),
-                node: node.to_owned(),
-                role: role.as_str().to_owned(),
-            };
             self.pods
-                .get_or_create(&labels)
+                .get_or_create(&role(namespace, node, one.as_str()))
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         // One that is not there is not so: it must not stay at what it was when it was there last.
@@ -172,10 +141,7 @@ impl Metrics {
         }
         let mut all = status.conditions.iter();
         let two = all.any(|one| one.status == "False" && one.reason == Reason::TwoHolders);
-        let labels = Node {
-            namespace: namespace.to_owned(),
-            node: node.to_owned(),
-        };
+        let labels = whole(namespace, node);
         self.two_holders.get_or_create(&labels).set(i64::from(two));
         // A counter that begins with its first event shows no increase by it.
         for result in RequestState::ends() {
@@ -190,10 +156,6 @@ impl Metrics {
         // It stands in the status, and is not to be gone with a restart of the operator.
         let last = status.last_handover.as_ref();
         let gap = last.and_then(|last| i32::try_from(last.gap_ms?).ok());
-        let labels = Node {
-            namespace: namespace.to_owned(),
-            node: node.to_owned(),
-        };
         match gap {
             Some(millis) => drop(
                 self.gap
@@ -212,7 +174,7 @@ impl Metrics {
         old: &ChainlinkNodeStatus,
         new: &ChainlinkNodeStatus,
     ) {
-        let count = |all: &Family<Ended, Counter>, old: Option<&Request>, new: Option<&Request>| {
+        let count = |all: &Family<Part, Counter>, old: Option<&Request>, new: Option<&Request>| {
             let new = new.filter(|asked| asked.ended.is_some() && old != Some(asked));
             if let Some(asked) = new {
                 let labels = ended(namespace, node, asked.state);
@@ -236,28 +198,21 @@ impl Metrics {
 
     /// Forgets a resource that is gone.
     pub fn forget(&self, namespace: &str, node: &str) {
-        let (namespace, node) = (namespace.to_owned(), node.to_owned());
-        for role in Role::ALL {
-            let labels = PodRole {
-                namespace: namespace.clone(),
-                node: node.clone(),
-                role: role.as_str().to_owned(),
-            };
-            self.pods.remove(&labels);
+        for one in Role::ALL {
+            self.pods.remove(&role(namespace, node, one.as_str()));
         }
         for kind in CONDITIONS {
-            self.conditions.remove(&condition(&namespace, &node, kind));
+            self.conditions.remove(&condition(namespace, node, kind));
         }
         for result in RequestState::ends() {
-            let labels = ended(&namespace, &node, result);
+            let labels = ended(namespace, node, result);
             self.switchovers.remove(&labels);
             self.drills.remove(&labels);
         }
         for reason in MoveReason::ALL {
-            self.moves
-                .remove(&moved(&namespace, &node, reason.as_str()));
+            self.moves.remove(&moved(namespace, node, reason.as_str()));
         }
-        let labels = Node { namespace, node };
+        let labels = whole(namespace, node);
         self.gap.remove(&labels);
         self.two_holders.remove(&labels);
     }
@@ -281,6 +236,33 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+
+    #[test]
+    fn every_series_names_its_resource_and_its_part() {
+        let metrics = Metrics::default();
+        let status = serde_json::json!({
+            "lastHandover": {
+                "from": "a (2.28.0)", "to": "b (2.28.0)", "reason": "Failover", "gapMs": 500,
+                "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:10Z",
+            },
+        });
+        metrics.status("chain", "mainnet", &serde_json::from_value(status).unwrap());
+        let text = metrics.text().unwrap();
+        let of = r#"{namespace="chain",node="mainnet""#;
+        for line in [
+            format!("pods{of},role=\"Active\"}} 0"),
+            format!("condition{of},condition=\"Paused\"}} 0"),
+            format!("two_holders{of}}} 0"),
+            format!("switchovers_total{of},result=\"Done\"}} 0"),
+            format!("drills_total{of},result=\"Done\"}} 0"),
+            format!("lock_moves_total{of},reason=\"Failover\"}} 0"),
+            format!("last_gap_seconds{of}}} 0.5"),
+            "reconcile_errors_total 0".to_owned(),
+        ] {
+            let line = format!("chainlink_operator_{line}");
+            assert!(text.lines().any(|one| one == line), "{line}: {text}");
+        }
+    }
 
     #[test]
     fn a_handover_is_counted_with_its_gap() {

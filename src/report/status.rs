@@ -188,7 +188,7 @@ fn relocation(report: &Report<'_>, roles: &Roles<'_>) -> Option<HandoverStatus> 
         step: step.to_owned(),
         started_at,
     };
-    if let Some(stop) = memory.stopping.as_ref().filter(|stop| stop.active)
+    if let Some(stop) = memory.stop_of_active()
         && let Some(purpose) = &stop.purpose
     {
         return Some(status(

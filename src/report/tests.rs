@@ -13,7 +13,7 @@ use crate::domain::{Answered, Contact, Holder, Preferred, Reason, Says, Silence}
 use crate::node::ExitKind;
 use crate::node::database::SessionOf;
 use crate::plan::Plan;
-use crate::plan::tests::world::{World, v1, v2};
+use crate::plan::tests::world::{World, pair, v1, v2};
 
 fn node() -> ChainlinkNode {
     serde_json::from_value(json!({
@@ -116,13 +116,6 @@ fn texts(notes: Vec<Note>, reason: &str) -> Vec<String> {
         .filter(|note| note.reason.as_str() == reason)
         .map(|note| note.text)
         .collect()
-}
-
-fn pair() -> World {
-    World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest()
 }
 
 #[test]
@@ -299,12 +292,7 @@ fn a_restart_of_the_operator_does_not_call_the_active_into_question() {
 
 #[test]
 fn while_it_is_not_known_who_took_over_nobody_is_said_to_be_failing_over() {
-    let mut told = Told::of(
-        World::with(2)
-            .active("a", &v1())
-            .standby("b", &v1())
-            .at_rest(),
-    );
+    let mut told = Told::of(pair());
     told.world.starts("b");
     told.world.takes("b");
     told.look();
@@ -323,16 +311,9 @@ fn asked(told: &mut Told, change: impl FnOnce(&mut Says)) {
         told.world.pod("b").id.clone(),
     );
     let mut said = Says {
-        read_only: None,
-        missing_right: None,
         lease: Holder::Pod(a.clone()),
-        advisory: Holder::Nobody,
-        version: None,
-        schema: None,
-        lease_client: None,
-        advisory_session: None,
-        nodes_elsewhere: 0,
         sessions: [a, b].map(|pod| (pod, SessionOf::Node)).into(),
+        ..Says::quiet()
     };
     change(&mut said);
     told.world.later(1);

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use crate::golden::repository;
 
 /// Each room, and the rooms that it may import. What is not named here stands above all of them: `controller`, `main`.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("api", &[]),
     ("node", &[]),
     ("domain", &["api", "node"]),
+    ("mutex", &[]),
     ("cluster", &["api"]),
-    ("observe", &["cluster", "domain", "node", "api"]),
+    ("observe", &["mutex", "cluster", "domain", "node", "api"]),
     ("plan", &["domain", "node", "api"]),
     ("build", &["domain", "node", "api"]),
     (

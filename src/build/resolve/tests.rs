@@ -1,6 +1,7 @@
 //! Which template a spec is rendered by, and what is part of a revision.
 
 use super::*;
+use crate::build::content::Value;
 
 fn spec(version: &str) -> ChainlinkNodeSpec {
     serde_json::from_value(serde_json::json!({

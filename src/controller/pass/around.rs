@@ -91,7 +91,7 @@ impl Pass<'_> {
             .iter()
             .filter_map(|pod| pod.revision.as_ref().map(|revision| revision.name.clone()))
             .collect();
-        needed.extend(memory.wanted.as_ref().map(|wanted| wanted.name.clone()));
+        needed.extend(memory.wanted_name().cloned());
         needed.extend(memory.last_worked.clone());
         needed.extend(memory.trial.as_ref().map(|trial| trial.before.clone()));
         needed.extend(

@@ -1,7 +1,5 @@
 //! Whether and when the database is asked, and where its answer is kept. What an answer is worth is for the planner to say.
 
-use std::sync::PoisonError;
-
 use jiff::Timestamp;
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
@@ -12,6 +10,7 @@ use crate::controller::context::DatabaseAccess;
 use crate::controller::error::{Doing, Error};
 use crate::controller::local::LastAnswer;
 use crate::domain::Observation;
+use crate::mutex::lock;
 use crate::observe::database::{Question, Target, ask, question};
 use crate::plan::{Plan, is_due, is_stale};
 
@@ -65,8 +64,7 @@ impl Pass<'_> {
         if let Err(silence) = &said {
             tracing::debug!(node = %self.reference, reason = %silence.reason, "the database could not be asked");
         }
-        let answers = &self.context.answers;
-        let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = lock(&self.context.answers);
         let before = answers.remove(&self.uid());
         let mut last = LastAnswer::after(before, digest, at, said);
         last.leads_to = leads_to.or(last.leads_to);

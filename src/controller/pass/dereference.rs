@@ -128,10 +128,7 @@ async fn look_at_secrets(
     let status = node.status.as_ref();
     let before = status.and_then(|status| status.operator.secrets.clone());
     // While the lock moves nothing stands between two looks at the pods.
-    let moves = status.is_some_and(|status| {
-        let stop = status.operator.stopping.as_ref();
-        stop.is_some_and(|stop| stop.active)
-    });
+    let moves = status.is_some_and(|status| status.operator.stop_of_active().is_some());
     let generation = node.metadata.generation;
     let due = context.know(reference, |known| {
         known

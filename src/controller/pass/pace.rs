@@ -41,7 +41,7 @@ impl Pass<'_> {
             let mut pods = seen.pods.iter();
             pods.any(|pod| pod.id.uid == uid && !pod.deleted)
         };
-        let stop = plan.memory.stopping.as_ref().filter(|stop| stop.active);
+        let stop = plan.memory.stop_of_active();
         let accepted = stop.is_some_and(|stop| !there(&stop.uid));
         let failed = plan.memory.failed.is_some() && new.active.is_none();
         if accepted || failed {
@@ -85,6 +85,5 @@ pub(super) fn is_busy(plan: &Plan) -> bool {
 
 /// Whether the lock moves, or is about to.
 pub(super) fn moves(plan: &Plan) -> bool {
-    let stop = plan.memory.stopping.as_ref();
-    stop.is_some_and(|stop| stop.active) || plan.progress.step == Step::Booting
+    plan.memory.stop_of_active().is_some() || plan.progress.step == Step::Booting
 }

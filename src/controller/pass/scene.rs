@@ -1,8 +1,6 @@
 //! The scene of a pass: the resource, its clients, what was read before the pods, and the look at the pods. The steps play in
 //! it; nothing is written and nothing decided here.
 
-use std::sync::PoisonError;
-
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::Api;
@@ -19,6 +17,7 @@ use crate::controller::local::Local;
 use crate::domain::{
     Claim, DatabaseView, DatabaseWord, Holder, Observation, Pod, Problem, Silence, Wanted,
 };
+use crate::mutex::lock;
 use crate::node::LockMode;
 use crate::observe::Looker;
 use crate::observe::database::Target;
@@ -50,8 +49,7 @@ impl Pass<'_> {
 
     /// What the spec asks for, and what the database said last.
     pub(super) fn database(&self) -> DatabaseView {
-        let answers = &self.context.answers;
-        let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = lock(&self.context.answers);
         if self.node.spec.replicas == 0 {
             // It may be another one, or that of a backup, before anything starts again.
             answers.remove(&self.uid());
@@ -72,8 +70,7 @@ impl Pass<'_> {
 
     /// What the database URL of a resource led to when it was last read, and the key of the Secret that it was read from.
     pub(super) fn target_of(&self, node: &ChainlinkNode) -> Option<(Target, KeyRef)> {
-        let answers = &self.context.answers;
-        let answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = lock(&self.context.answers);
         answers.get(&node.uid()?)?.leads_to.clone()
     }
 

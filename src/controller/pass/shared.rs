@@ -1,7 +1,7 @@
 //! Other resources on the same database: intended while one takes over from the other, and otherwise a mistake. What they
 //! have there, or are about to have, counts like pods of one's own before a pod is made (rule S7).
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::api::Api;
@@ -14,6 +14,7 @@ use crate::build;
 use crate::controller::error::{Doing, Error};
 use crate::controller::local::Reservation;
 use crate::domain::{Claim, Pod, Revision};
+use crate::mutex::lock;
 use crate::plan::{Act, Plan};
 use crate::report::Sharer;
 
@@ -21,10 +22,10 @@ impl Pass<'_> {
     /// Every other resource whose spec leads to this one's database, as far as that can be told: both name the same key
     /// of the same Secret, or the operator has read both URLs. With the key that the other's URL was read from, if it leads there.
     fn neighbours(&self) -> Vec<(Arc<ChainlinkNode>, Option<KeyRef>)> {
-        let stores = &self.context.stores;
-        let stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: Vec<_> = stores.iter().flat_map(Store::state).collect();
-        drop(stores);
+        let all: Vec<_> = lock(&self.context.stores)
+            .iter()
+            .flat_map(Store::state)
+            .collect();
         let ours = self.target_of(self.node).map(|(target, _)| target);
         let leads_here = |other: &ChainlinkNode| {
             let (target, key) = self.target_of(other)?;
@@ -166,8 +167,7 @@ impl Pass<'_> {
         };
         let new = self.reservation(revision);
         let proven = plan.memory.last_worked.as_ref() == Some(&revision.name);
-        let reserved = &self.context.reserved;
-        let mut reserved = reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reserved = lock(&self.context.reserved);
         let differs = |(of, other): (&String, &Reservation)| {
             *of != uid && new.is_of_one_database(other) && !new.sees(other)
         };

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::facts::{Around, Facts, Recorded};
 use crate::api::ChainlinkNode;
+use crate::mutex::lock;
 
 /// Between two tries of a port that refuses, and of one that answers (the node limits requests).
 pub(super) const CALM: Duration = Duration::from_secs(1);
@@ -82,10 +83,6 @@ impl Eyes {
         let around = self.shared.around();
         lock(&self.facts).needs_log(around, Instant::now())
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone)]

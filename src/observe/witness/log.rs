@@ -11,8 +11,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, LogParams};
 use tokio::time::{sleep, timeout};
 
-use super::eyes::{CALM, Eyes, Subject, lock};
+use super::eyes::{CALM, Eyes, Subject};
 use crate::api::names::CONTAINER;
+use crate::mutex::lock;
 use crate::node::{LogEvent, LogReader, read_line};
 
 /// A log that says nothing for so long is opened again: a stream can hang without an end.

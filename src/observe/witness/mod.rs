@@ -26,8 +26,9 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::api::ChainlinkNode;
+use crate::mutex::lock;
 
-use eyes::{Eyes, Shared, Waker, lock};
+use eyes::{Eyes, Shared, Waker};
 
 pub use eyes::{ContainerKey, Subject};
 pub use facts::{Facts, Moment, Recorded};

@@ -14,9 +14,10 @@ use kube::api::Api;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::eyes::{CALM, Eyes, Subject, lock};
+use super::eyes::{CALM, Eyes, Subject};
 use super::facts::Noted;
 use super::log::{Kubelet, ask_kubelet};
+use crate::mutex::lock;
 use crate::node::settings::HTTP_PORT;
 use crate::node::{Answer, Shows};
 

@@ -63,7 +63,7 @@ pub fn remember(memory: &mut Memory, finished: Option<&LastHandover>, look: &Loo
     if failed {
         fail(&mut going, steady, look.now);
     }
-    let moving = memory.stopping.as_ref().is_some_and(|stop| stop.active);
+    let moving = memory.stop_of_active().is_some();
     let due = arrived.is_none() && hold::opens(look).is_none() && at_home(look).next().is_some();
     if finished.is_some() || (!moving && !due) {
         going.since = None;

@@ -31,8 +31,8 @@ pub fn opens(look: &Look<'_>) -> Option<Option<Timestamp>> {
 /// After a pause, or for another revision, a check is made again.
 pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     let again = before(look.now, look.seen.intent.standby_timeout);
-    let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
     let known = memory.check_failed.take();
+    let wanted = memory.wanted_name();
     memory.check_failed = known.filter(|known| known.at > again && Some(&known.revision) == wanted);
 }
 
@@ -64,9 +64,8 @@ fn waits_for(view: &View<'_>, target: &Revision) -> Option<(Blocked, Option<Time
     let memory = view.memory;
     let known = memory.last_worked.as_ref();
     let begun = memory
-        .stopping
-        .as_ref()
-        .is_some_and(|stop| stop.active && stop.to.as_ref() == Some(&target.name));
+        .stop_of_active()
+        .is_some_and(|stop| stop.to.as_ref() == Some(&target.name));
     let active = view.roles.active.and_then(|pod| pod.revision.as_ref());
     let first = known.is_none() && active.is_none();
     let known = known.is_some_and(|known| *known == target.name);

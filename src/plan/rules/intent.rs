@@ -15,11 +15,7 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     match &look.seen.intent.wanted {
         Wanted::Revision(revision) => {
             memory.missing_since = None;
-            if memory
-                .wanted
-                .as_ref()
-                .is_none_or(|wanted| wanted.name != revision.name)
-            {
+            if memory.wanted_name() != Some(&revision.name) {
                 memory.wanted = Some(WantedRevision {
                     name: revision.name.clone(),
                     since: look.now,
@@ -56,11 +52,8 @@ pub fn drop_creation(memory: &mut Memory, look: &Look<'_>) {
     let Some(creating) = memory.creating.clone() else {
         return;
     };
-    let of_use = [
-        memory.wanted.as_ref().map(|wanted| &wanted.name),
-        memory.last_worked.as_ref(),
-    ]
-    .contains(&Some(&creating.revision));
+    let of_use =
+        [memory.wanted_name(), memory.last_worked.as_ref()].contains(&Some(&creating.revision));
     let view = View::of(*look, memory);
     let allowed = look
         .seen

@@ -153,7 +153,7 @@ fn gives_up(view: &View<'_>, target: &Revision, coming: &Pod) -> bool {
     let intent = &view.seen.intent;
     let long_ago = before(view.now, view.roles.rescue);
     let unheld = view.memory.unheld_since.is_some_and(|at| at <= long_ago);
-    let wanted = view.memory.wanted.as_ref().map(|wanted| &wanted.name);
+    let wanted = view.memory.wanted_name();
     unheld
         && wanted == Some(&target.name)
         && view.live.len() >= intent.replicas + intent.surge
@@ -167,7 +167,7 @@ fn gives_up(view: &View<'_>, target: &Revision, coming: &Pod) -> bool {
 /// Without room for a surge, a pod that can't come up has taken the place of a standby: that place is
 /// given back, and the reason kept.
 fn took_the_room(view: &View<'_>, target: &Revision, coming: &Pod) -> Option<String> {
-    let wanted = view.memory.wanted.as_ref().map(|wanted| &wanted.name);
+    let wanted = view.memory.wanted_name();
     let proven = view.last_worked().filter(|proven| *proven != target)?;
     let blocked = late::lateness(view, coming).filter(|blocked| blocked.stalled)?;
     let no_room = view.seen.intent.surge == 0

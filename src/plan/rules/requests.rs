@@ -26,8 +26,8 @@ const MISSED: Duration = Duration::from_secs(3600);
 /// Takes up what is asked for now, and notes how what was asked for before has ended.
 pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     // Its active was stopped, and the lock moves: how that ends is seen first.
-    let stopping = memory.stopping.as_ref();
-    let moving = stopping.is_some_and(|stop| stop.active && look.roles.accepted(&stop.uid));
+    let stop = memory.stop_of_active();
+    let moving = stop.is_some_and(|stop| look.roles.accepted(&stop.uid));
     let mut switchover = memory.switchover.take();
     if !(moving && asks(switchover.as_ref())) {
         take_up_switchover(&mut switchover, memory, look);
@@ -181,7 +181,7 @@ fn follow(asked: &mut Request, memory: &Memory, look: &Look<'_>) {
     if !asked.is_pending() {
         return;
     }
-    let moving = memory.stopping.as_ref().is_some_and(|stop| stop.active);
+    let moving = memory.stop_of_active().is_some();
     let Some(active) = look.roles.active.filter(|active| !active.deleted) else {
         if !moving && !look.roles.order_unknown {
             end(
@@ -239,12 +239,7 @@ pub fn refused(memory: &mut Memory, purpose: Purpose, why: &str, look: &Look<'_>
 
 /// What was asked for while it can't be done: a rollout goes on, or a pause lasts.
 pub fn refuse_all(view: &View<'_>) -> Option<Decision> {
-    let moving = view
-        .memory
-        .stopping
-        .as_ref()
-        .is_some_and(|stop| stop.active);
-    if moving || view.active().is_none() {
+    if view.memory.stop_of_active().is_some() || view.active().is_none() {
         return None;
     }
     let purpose = if asks(view.memory.switchover.as_ref()) {

@@ -213,7 +213,7 @@ fn goal<'a>(memory: &Memory, look: &Look<'a>) -> Option<&'a Revision> {
 
 /// Whether the newer version is still wanted, and its successor had the lock and ended.
 fn has_failed(memory: &Memory, upgrade: &Upgrade) -> bool {
-    let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
+    let wanted = memory.wanted_name();
     wanted == Some(&upgrade.to) && matches!(Standing::of(memory, &upgrade.to), Standing::Crashed(_))
 }
 

@@ -103,7 +103,7 @@ pub fn fails(memory: &mut Memory, look: &Look<'_>) {
     if same {
         memory.last_worked = Some(trial.before);
     }
-    let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
+    let wanted = memory.wanted_name();
     if wanted == Some(&trial.revision) {
         failed(
             memory,
@@ -170,7 +170,7 @@ fn ends(seen: &Observation) -> BTreeMap<String, i32> {
 
 /// What is wanted works, or nothing is to.
 pub fn forget_attempt(memory: &mut Memory, look: &Look<'_>) {
-    let hands_over = memory.stopping.as_ref().is_some_and(|stop| stop.active);
+    let hands_over = memory.stop_of_active().is_some();
     let works = look
         .roles
         .active_at_work()
@@ -211,7 +211,7 @@ pub fn remember_crash(memory: &mut Memory, look: &Look<'_>) {
         attempt.to.clone(),
         crash_since(look.seen, attempt, |of| of.name == attempt.to),
     );
-    let wanted = memory.wanted.as_ref().map(|wanted| &wanted.name);
+    let wanted = memory.wanted_name();
     let judged = match Standing::of(memory, &to) {
         Standing::Works | Standing::Crashed(_) => false,
         Standing::Failed(_) | Standing::Untried => wanted == Some(&to),
@@ -254,7 +254,7 @@ fn crash_since(
 
 /// The handover to the wanted revision has failed.
 pub fn failed(memory: &mut Memory, how: FailedHow, because: Option<String>, look: &Look<'_>) {
-    memory.failed = memory.wanted.as_ref().map(|wanted| wanted.name.clone());
+    memory.failed = memory.wanted_name().cloned();
     memory.failed_how = Some(how);
     memory.failed_because = because;
     rollback::note_crash(memory, look);
@@ -273,9 +273,9 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
 
 /// A stop of the active was over long ago, and nobody serves.
 fn no_takeover(view: &View<'_>) -> Option<(FailedHow, Option<String>)> {
-    let stop = view.memory.stopping.as_ref().filter(|stop| stop.active)?;
+    let stop = view.memory.stop_of_active()?;
     let over = !view.roles.stopping.iter().any(|pod| pod.id.uid == stop.uid);
-    let wanted = &view.memory.wanted.as_ref()?.name;
+    let wanted = view.memory.wanted_name()?;
     // A handover to a revision that is no longer wanted says nothing about the one that is.
     let judged = over
         && stop.to.as_ref() == Some(wanted)

@@ -1,6 +1,8 @@
 //! Changes of the spec: what is made, replaced and stopped, in which order.
 
-use super::world::{STANDBY_TIMEOUT, World, blocked, configured, nothing, v1, v2, v3};
+use super::world::{
+    STANDBY_TIMEOUT, World, blocked, configured, nothing, pair, surging, v1, v2, v3,
+};
 use crate::domain::{Pulled, Trouble};
 use crate::node::ExitKind;
 use crate::plan::Step;
@@ -41,10 +43,7 @@ fn a_change_settles_before_a_surge() {
 
 #[test]
 fn nothing_is_stopped_before_the_surge_waits_for_the_lock() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.want_settled(&v2());
     assert_eq!(world.obey(), ["create 2.29.0"]);
     let surge = world.newest();
@@ -143,13 +142,7 @@ fn a_configuration_and_a_version_a_few_seconds_apart_cost_one_handover() {
 
 #[test]
 fn an_image_that_does_not_exist_leaves_the_active_at_work_and_says_so() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
-    world.want_settled(&v2());
-    world.obey();
-    let surge = world.newest();
+    let (mut world, surge) = surging(pair());
     world.in_trouble(&surge, "FailedMount", "secret keys not found");
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked(), blocked("FailedMount", false));
@@ -167,13 +160,7 @@ fn an_image_that_does_not_exist_leaves_the_active_at_work_and_says_so() {
 
 #[test]
 fn setting_the_version_back_clears_a_rollout_whose_image_does_not_exist() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
-    world.want_settled(&v2());
-    world.obey();
-    let surge = world.newest();
+    let (mut world, surge) = surging(pair());
     world.in_trouble(&surge, "ImagePullBackOff", "not found");
     world.obey();
     world.want_settled(&v1());
@@ -187,10 +174,7 @@ fn setting_the_version_back_clears_a_rollout_whose_image_does_not_exist() {
 
 #[test]
 fn a_crash_loop_is_told_in_the_nodes_own_words() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
-    world.want_settled(&v2());
-    world.obey();
-    let surge = world.newest();
+    let (mut world, surge) = surging(World::with(1).active("a", &v1()).at_rest());
     for _ in 0..4 {
         world.crashes(
             &surge,
@@ -206,10 +190,7 @@ fn a_crash_loop_is_told_in_the_nodes_own_words() {
 
 #[test]
 fn a_pod_is_in_its_crash_loop_between_two_crashes_too() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
-    world.want_settled(&v2());
-    world.obey();
-    let surge = world.newest();
+    let (mut world, surge) = surging(World::with(1).active("a", &v1()).at_rest());
     for _ in 0..4 {
         world.crashes(&surge, ExitKind::Unknown, "panic: oh");
     }
@@ -223,10 +204,7 @@ fn a_pod_is_in_its_crash_loop_between_two_crashes_too() {
 
 #[test]
 fn a_pod_that_was_started_again_once_is_in_no_crash_loop() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
-    world.want_settled(&v2());
-    world.obey();
-    let surge = world.newest();
+    let (mut world, surge) = surging(World::with(1).active("a", &v1()).at_rest());
     world.crashes(&surge, ExitKind::Unknown, "panic: oh");
     world.starts(&surge);
     assert_eq!(world.blocked(), None);
@@ -234,10 +212,7 @@ fn a_pod_that_was_started_again_once_is_in_no_crash_loop() {
 
 #[test]
 fn a_pod_that_never_waits_is_reported_after_the_timeout() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
-    world.want_settled(&v2());
-    world.obey();
-    let surge = world.newest();
+    let (mut world, surge) = surging(World::with(1).active("a", &v1()).at_rest());
     world.starts(&surge);
     world.obey();
     assert_eq!(world.blocked(), None);
@@ -254,13 +229,7 @@ fn a_pod_that_never_waits_is_reported_after_the_timeout() {
 
 #[test]
 fn a_newer_spec_overtakes_a_stuck_rollout() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
-    world.want_settled(&v2());
-    world.obey();
-    let stuck = world.newest();
+    let (mut world, stuck) = surging(pair());
     world.in_trouble(&stuck, "ImagePullBackOff", "not found");
     world.obey();
     world.want(&v3());
@@ -273,13 +242,7 @@ fn a_newer_spec_overtakes_a_stuck_rollout() {
 
 #[test]
 fn a_revert_in_the_middle_upgrades_nothing_and_removes_the_waiting_newer_pods_first() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
-    world.want_settled(&v2());
-    world.obey();
-    let newer = world.newest();
+    let (mut world, newer) = surging(pair());
     world.waits(&newer);
     assert_eq!(world.obey().last().unwrap(), "stop b");
     world.gone("b");
@@ -419,10 +382,7 @@ fn a_missing_secret_is_waited_for_and_reported_after_ten_minutes() {
 
 #[test]
 fn a_spec_that_can_not_be_used_touches_nothing_and_lost_pods_are_repaired() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.want_unusable("ConfigInvalid", false);
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked(), blocked("ConfigInvalid", true));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{Span, Timestamp, ToSpan};
 
-use super::world::{World, v1, v2};
+use super::world::{World, pair, v1, v2};
 use crate::node::ExitKind;
 use crate::plan::{Act, Confirmed, Permit, Plan, SecondLook, Unconfirmed, confirm, pending, plan};
 
@@ -59,10 +59,7 @@ fn a_handover_whose_labels_are_not_in_place_is_not_carried_out() {
 
 #[test]
 fn a_standby_is_stopped_wherever_the_labels_are() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.intent.replicas = 1;
     let written = world.remember();
     assert_eq!(stop(&written).pod().name, "b");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::world::{World, blocked, nothing, v1, v2, version};
+use super::world::{World, blocked, nothing, pair, v1, v2, version};
 use crate::api::Verification;
 use crate::domain::{DatabaseWord, Holder, PodId, Reason, Says, Silence};
 use crate::node::database::SessionOf;
@@ -25,16 +25,9 @@ fn id(world: &mut World, name: &str) -> PodId {
 fn good(world: &mut World) -> Says {
     let (a, b) = (id(world, "a"), id(world, "b"));
     Says {
-        read_only: None,
-        missing_right: None,
         lease: Holder::Pod(a.clone()),
-        advisory: Holder::Nobody,
-        version: None,
-        schema: None,
-        lease_client: None,
-        advisory_session: None,
-        nodes_elsewhere: 0,
         sessions: nodes([a, b]),
+        ..Says::quiet()
     }
 }
 
@@ -79,24 +72,9 @@ fn a_database_that_agrees_permits_the_stop_in_every_mode() {
 fn migrated_by(version: &str) -> DatabaseWord {
     let says = Says {
         version: Some(version.parse().unwrap()),
-        ..nothing_there()
+        ..Says::quiet()
     };
     DatabaseWord::after(None, "2026-01-01T12:00:00Z".parse().unwrap(), Ok(says))
-}
-
-fn nothing_there() -> Says {
-    Says {
-        read_only: None,
-        missing_right: None,
-        lease: Holder::Nobody,
-        advisory: Holder::Nobody,
-        version: None,
-        schema: None,
-        lease_client: None,
-        advisory_session: None,
-        nodes_elsewhere: 0,
-        sessions: [].into(),
-    }
 }
 
 /// An adopted database: nothing of ours has ever run on it.
@@ -277,10 +255,7 @@ fn in_dual_mode_a_standby_that_already_has_the_lease_is_handed_over_to() {
 
 /// `a` worked; `b` came back after an outage and took the lock without having waited, while `a` goes on answering.
 fn after_an_outage() -> World {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.starts("b");
     world.takes("b");
     world.pod("b").took.as_mut().unwrap().waited = Some(false);

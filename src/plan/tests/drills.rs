@@ -1,7 +1,7 @@
 //! Drills: handovers for their own sake, by a schedule.
 
-use super::relocation::{pair, told};
-use super::world::{World, nothing, v1};
+use super::relocation::told;
+use super::world::{World, nothing, pair, v1};
 use crate::api::{RequestState, Schedule};
 
 #[test]

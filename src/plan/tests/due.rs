@@ -1,6 +1,6 @@
 //! When the database is asked again.
 
-use super::world::{World, blocked, v1, v2};
+use super::world::{World, blocked, pair, surging, v1, v2};
 use crate::api::Verification;
 use crate::domain::{Holder, Reason, Says, Silence};
 use crate::plan::{is_due, is_stale};
@@ -11,16 +11,8 @@ fn due(world: &World) -> bool {
 
 fn says() -> Says {
     Says {
-        read_only: None,
-        missing_right: None,
         lease: Holder::Unseen,
-        advisory: Holder::Nobody,
-        version: None,
-        schema: None,
-        lease_client: None,
-        advisory_session: None,
-        nodes_elsewhere: 0,
-        sessions: [].into(),
+        ..Says::quiet()
     }
 }
 
@@ -29,13 +21,6 @@ fn silence() -> Silence {
         reason: Reason::Unreachable,
         message: "it can't be reached".to_owned(),
     }
-}
-
-fn pair() -> World {
-    World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest()
 }
 
 /// Whether it is due after this many seconds.
@@ -60,10 +45,7 @@ fn at_rest_the_database_is_asked_once_a_minute_answer_or_not() {
 
 #[test]
 fn a_rollout_that_is_stuck_for_days_does_not_live_on_one_answer() {
-    let mut world = pair();
-    world.want_settled(&v2());
-    world.obey();
-    let surge = world.newest();
+    let (mut world, surge) = surging(pair());
     world.in_trouble(&surge, "ImagePullBackOff", "not found");
     world.later(86_400);
     world.obey();

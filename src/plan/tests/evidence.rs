@@ -1,6 +1,6 @@
 //! What a look proves, and what it does not.
 
-use super::world::{World, v1, v2};
+use super::world::{World, pair, v1, v2};
 use crate::domain::{Answered, Contact};
 use crate::plan::{Act, Roles, Step};
 
@@ -30,10 +30,7 @@ fn an_active_that_was_never_seen_serving_is_active_and_not_yet_the_one_that_work
 #[test]
 fn a_takeover_without_waiting_is_judged_only_when_the_active_was_asked_again() {
     // The active answered half a second before the look at which the other's takeover was seen.
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.starts("b");
     world.takes("b");
     let mut look = world.look();

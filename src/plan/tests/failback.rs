@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::relocation::{machine, pair};
-use super::world::{World, nothing, v1, v2};
+use super::relocation::machine;
+use super::world::{World, nothing, pair, surging, v1};
 use crate::domain::Preferred;
 
 pub(super) fn at_home_in_zone_b(automatic: Option<u64>) -> World {
@@ -171,10 +171,7 @@ fn a_switchover_or_a_change_of_the_spec_ends_the_wait_for_a_fail_back() {
 
 #[test]
 fn a_rollout_that_is_stuck_does_not_come_back_in_the_middle_of_a_fail_back() {
-    let mut world = at_home_in_zone_b(None);
-    world.want_settled(&v2());
-    world.obey();
-    let stuck = world.newest();
+    let (mut world, stuck) = surging(at_home_in_zone_b(None));
     world.in_trouble(&stuck, "ImagePullBackOff", "not found");
     world.obey();
     world.intent.policy.preferred = at_home_in_zone_b(Some(300)).intent.policy.preferred;

@@ -1,16 +1,9 @@
 //! What happens without being asked for: takeovers, losses, databases that go away.
 
-use super::world::{World, blocked, configured, locked, nothing, v1, v2};
+use super::world::{World, blocked, configured, locked, nothing, pair, surging, v1, v2};
 use crate::domain::Took;
 use crate::node::ExitKind;
 use crate::plan::Step;
-
-fn pair() -> World {
-    World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest()
-}
 
 #[test]
 fn the_standby_that_takes_over_becomes_active_and_redundancy_is_restored() {
@@ -30,10 +23,7 @@ fn the_standby_that_takes_over_becomes_active_and_redundancy_is_restored() {
 
 #[test]
 fn a_failover_in_the_middle_of_a_rollout_goes_on_with_it() {
-    let mut world = pair();
-    world.want_settled(&v2());
-    world.obey();
-    let newer = world.newest();
+    let (mut world, newer) = surging(pair());
     world.waits(&newer);
     world.gone("a");
     world.takes("b");
@@ -52,10 +42,7 @@ fn a_failover_in_the_middle_of_a_rollout_goes_on_with_it() {
 
 #[test]
 fn a_newer_pod_that_takes_over_early_ends_the_rollout_without_a_stop_of_an_active() {
-    let mut world = pair();
-    world.want_settled(&v2());
-    world.obey();
-    let newer = world.newest();
+    let (mut world, newer) = surging(pair());
     world.waits(&newer);
     world.gone("a");
     world.takes(&newer);
@@ -66,10 +53,7 @@ fn a_newer_pod_that_takes_over_early_ends_the_rollout_without_a_stop_of_an_activ
 
 #[test]
 fn a_stuck_rollout_repairs_lost_redundancy_from_the_last_revision_that_worked() {
-    let mut world = pair();
-    world.want_settled(&v2());
-    world.obey();
-    let stuck = world.newest();
+    let (mut world, stuck) = surging(pair());
     world.in_trouble(&stuck, "ImagePullBackOff", "not found");
     world.obey();
     world.gone("b");

@@ -1,6 +1,6 @@
 //! The handover itself: who may be stopped, for whom, and what follows.
 
-use super::world::{World, blocked, configured, nothing, v1, v2};
+use super::world::{World, blocked, configured, nothing, pair, surging, v1, v2};
 use crate::node::ExitKind;
 use crate::plan::{Act, Cause, Step};
 
@@ -139,13 +139,7 @@ fn an_active_that_does_not_answer_is_not_stopped() {
 
 #[test]
 fn a_stopped_standby_on_a_lost_machine_could_still_win_so_the_active_stays() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
-    world.want_settled(&v2());
-    world.obey();
-    let first = world.newest();
+    let (mut world, first) = surging(pair());
     world.waits(&first);
     assert_eq!(world.obey().last().unwrap(), "stop b");
     world.unseen("b");

@@ -2,17 +2,10 @@
 
 use std::time::Duration;
 
-use super::world::{World, blocked, nothing, v1, v2, v3};
+use super::world::{World, blocked, nothing, pair, surging, v1, v2, v3};
 use crate::api::{OpenTime, Schedule};
 use crate::domain::{Approved, Reason};
 use crate::plan::Step;
-
-fn pair() -> World {
-    World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest()
-}
 
 fn for_approval() -> World {
     let mut world = pair();
@@ -71,10 +64,7 @@ fn an_approval_is_for_one_revision() {
 
 #[test]
 fn a_failover_is_never_held_and_what_is_lost_is_repaired_from_what_works() {
-    let mut world = for_approval();
-    world.want_settled(&v2());
-    world.obey();
-    let made = world.newest();
+    let (mut world, made) = surging(for_approval());
     world.waits(&made);
     world.obey();
     world.obey();
@@ -87,10 +77,7 @@ fn a_failover_is_never_held_and_what_is_lost_is_repaired_from_what_works() {
 
 #[test]
 fn what_took_over_by_itself_needs_no_approval_any_more() {
-    let mut world = for_approval();
-    world.want_settled(&v2());
-    world.obey();
-    let made = world.newest();
+    let (mut world, made) = surging(for_approval());
     world.waits(&made);
     world.gone("a");
     world.gone("b");
@@ -115,10 +102,7 @@ fn the_first_start_and_the_way_back_need_no_approval() {
 
 #[test]
 fn a_newer_spec_overtakes_one_that_is_being_checked() {
-    let mut world = for_approval();
-    world.want_settled(&v2());
-    world.obey();
-    let made = world.newest();
+    let (mut world, made) = surging(for_approval());
     world.waits(&made);
     world.want_settled(&v3());
     assert_eq!(world.obey().last().unwrap(), &format!("stop {made}"));
@@ -223,10 +207,7 @@ fn a_pause_does_not_stop_a_repair() {
 
 /// A rollout that was checked, and waits for a person.
 fn checked() -> World {
-    let mut world = for_approval();
-    world.want_settled(&v2());
-    world.obey();
-    let made = world.newest();
+    let (mut world, made) = surging(for_approval());
     world.waits(&made);
     world.obey();
     assert_eq!(world.obey(), [format!("stop {made}")]);
@@ -382,10 +363,7 @@ fn a_window_that_closes_in_the_middle_is_gone_back_from_in_place_without_room() 
 
 #[test]
 fn a_pod_that_was_to_be_checked_does_not_go_while_it_is_the_only_standby() {
-    let mut world = for_approval();
-    world.want_settled(&v2());
-    world.obey();
-    let made = world.newest();
+    let (mut world, made) = surging(for_approval());
     world.waits(&made);
     world.obey();
     world.gone("b");

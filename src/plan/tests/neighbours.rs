@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::world::{World, blocked, locked, nothing, v1};
+use super::world::{World, blocked, locked, nothing, pair, v1};
 use crate::api::Verification;
 use crate::domain::{Claim, Holder, PodId, Reason, Revision, Says, Silence};
 use crate::node::LockMode;
@@ -37,16 +37,9 @@ fn dual(version: &str) -> Revision {
 
 fn says(lease: Holder, advisory: Holder) -> Says {
     Says {
-        read_only: None,
-        missing_right: None,
         lease,
         advisory,
-        lease_client: None,
-        advisory_session: None,
-        version: None,
-        schema: None,
-        nodes_elsewhere: 0,
-        sessions: [].into(),
+        ..Says::quiet()
     }
 }
 
@@ -111,10 +104,7 @@ fn s7_an_intent_to_make_a_pod_is_given_up_where_another_resource_has_come_to_the
 #[test]
 fn a_repair_of_what_has_worked_is_denied_only_by_pods_on_the_same_key_of_the_same_secret() {
     let repaired = |change: fn(&mut Claim)| {
-        let mut world = World::with(2)
-            .active("a", &v1())
-            .standby("b", &v1())
-            .at_rest();
+        let mut world = pair();
         world.gone("b");
         let mut other = claim(LockMode::Advisory);
         other.works = false;
@@ -209,10 +199,7 @@ fn a_node_in_dual_mode_holds_no_lock_that_is_not_seen() {
 #[test]
 fn s7_no_pod_is_made_where_the_database_names_another_holder_than_the_active_that_works() {
     let lost = || {
-        let mut world = World::with(2)
-            .active("a", &v1())
-            .standby("b", &v1())
-            .at_rest();
+        let mut world = pair();
         world.gone("b");
         world
     };

@@ -1,15 +1,12 @@
 //! What is refused, said, and not touched.
 
-use super::world::{World, blocked, locked, nothing, v1, v2, v3, version};
+use super::world::{World, blocked, locked, nothing, pair, surging, v1, v2, v3, version};
 use crate::node::ExitKind;
 use crate::plan::Step;
 
 #[test]
 fn another_lock_is_refused_and_nothing_is_touched() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     for (lock, says) in [
         ("advisorylock on db", "to dual first"),
         ("lease on another", "or database"),
@@ -86,10 +83,7 @@ fn a_downgrade_after_the_newer_version_held_is_refused_and_nothing_is_touched() 
 
 #[test]
 fn a_newer_pod_that_vanished_unseen_may_have_held_the_lock() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
-    world.want_settled(&v2());
-    world.obey();
-    let newer = world.newest();
+    let (mut world, newer) = surging(World::with(1).active("a", &v1()).at_rest());
     world.starts(&newer);
     world.obey();
     world.gone(&newer);
@@ -101,10 +95,7 @@ fn a_newer_pod_that_vanished_unseen_may_have_held_the_lock() {
 
 #[test]
 fn a_newer_pod_that_vanished_while_the_active_worked_has_not_held_the_lock() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
-    world.want_settled(&v2());
-    world.obey();
-    let newer = world.newest();
+    let (mut world, newer) = surging(World::with(1).active("a", &v1()).at_rest());
     world.starts(&newer);
     world.obey();
     world.gone(&newer);
@@ -195,10 +186,7 @@ fn a_creation_is_not_repeated_once_a_newer_version_has_held_the_lock() {
 
 #[test]
 fn a_pod_on_another_database_is_stopped_and_the_active_is_left_alone() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.gone("b");
     assert_eq!(world.obey(), ["create 2.28.0"]);
     let foreign = world.newest();
@@ -232,10 +220,7 @@ fn a_pod_on_another_database_is_stopped_and_the_active_is_left_alone() {
 
 #[test]
 fn after_another_database_was_met_any_change_of_the_spec_asks_for_another_try() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.starts("b");
     world.takes("b");
     world.obey();
@@ -323,10 +308,7 @@ fn what_was_known_of_another_database_says_nothing_of_a_new_spec() {
 
 #[test]
 fn while_a_pod_sits_on_another_database_nothing_else_is_stopped() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
-    world.want_settled(&v2());
-    world.obey();
-    let newer = world.newest();
+    let (mut world, newer) = surging(World::with(1).active("a", &v1()).at_rest());
     world.starts(&newer);
     world.takes(&newer);
     world = world.standby("waits", &v2());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::world::{World, blocked, nothing, v1, v2};
+use super::world::{World, blocked, nothing, pair, surging, v1, v2};
 use crate::api::{Request, RequestState};
 use crate::domain::{Machine, Switchover};
 use crate::plan::{Act, Step};
@@ -51,13 +51,6 @@ impl World {
 pub(super) fn told(asked: Option<&Request>) -> (RequestState, String) {
     let asked = asked.unwrap();
     (asked.state, asked.message.clone().unwrap_or_default())
-}
-
-pub(super) fn pair() -> World {
-    World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest()
 }
 
 #[test]
@@ -181,10 +174,7 @@ fn without_room_for_a_surge_a_standby_gives_its_place_and_the_active_does_not() 
 
 #[test]
 fn a_rollout_that_is_stuck_keeps_nobody_on_a_machine_that_is_being_emptied() {
-    let mut world = pair();
-    world.want_settled(&v2());
-    world.obey();
-    let stuck = world.newest();
+    let (mut world, stuck) = surging(pair());
     world.in_trouble(&stuck, "ImagePullBackOff", "not found");
     world.obey();
     world.emptied(&["a"]);
@@ -362,10 +352,7 @@ fn a_switchover_in_the_middle_of_a_rollout_is_refused() {
 
 #[test]
 fn a_switchover_that_another_pod_won_has_failed() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.ask("1", Some("b"));
     assert_eq!(world.obey(), ["stop a"]);
     world.gone("a");

@@ -1,6 +1,6 @@
 //! Rest: nothing to do means nothing done and nothing written.
 
-use super::world::{World, nothing, v1, v2};
+use super::world::{World, nothing, pair, surging, v1, v2};
 use crate::domain::Wanted;
 use crate::plan::{Plan, Step, plan};
 
@@ -54,13 +54,7 @@ fn an_outside_holder_causes_no_acts_and_no_writes() {
 
 #[test]
 fn a_stalled_rollout_causes_no_acts_and_no_writes() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
-    world.want_settled(&v2());
-    world.obey();
-    let surge = world.newest();
+    let (mut world, surge) = surging(pair());
     world.in_trouble(&surge, "ImagePullBackOff", "not found");
     world.obey();
     let plan = stays(world);
@@ -70,10 +64,7 @@ fn a_stalled_rollout_causes_no_acts_and_no_writes() {
 
 #[test]
 fn losing_the_operator_for_a_day_stops_nothing() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     let memory = world.memory.clone();
     world.later(86_400);
     assert_eq!(world.obey(), nothing());

@@ -2,7 +2,7 @@
 
 use super::failback::at_home_in_zone_b;
 use super::relocation::machine;
-use super::world::{World, nothing, v1, v2};
+use super::world::{World, nothing, pair, v1, v2};
 use crate::plan::Step;
 
 #[test]
@@ -70,10 +70,7 @@ fn scale_down_spreads_and_keeps_the_only_one_where_the_active_should_live() {
 #[test]
 fn s8_an_operator_that_starts_stops_nothing_that_was_made_for_one_that_is_lost() {
     for lost in ["a", "b"] {
-        let mut world = World::with(2)
-            .active("a", &v1())
-            .standby("b", &v1())
-            .at_rest();
+        let mut world = pair();
         world.unseen(lost);
         world.later(40);
         assert_eq!(world.obey(), ["create 2.28.0"], "in place of {lost}");
@@ -98,10 +95,7 @@ fn s8_an_operator_that_starts_stops_nothing_that_was_made_for_one_that_is_lost()
 
 #[test]
 fn s8_an_operator_that_starts_in_a_rollout_stops_nothing_that_was_made_for_one_that_is_lost() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.unseen("a");
     world.later(40);
     assert_eq!(world.obey(), ["create 2.28.0"]);
@@ -129,10 +123,7 @@ fn a_stop_under_way_on_a_resource_at_rest_for_long_is_no_alarm() {
 
 #[test]
 fn scale_to_nothing_stops_standbys_first() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.intent.replicas = 0;
     assert_eq!(world.obey(), ["stop b"]);
     assert_eq!(world.obey(), nothing());
@@ -209,10 +200,7 @@ fn one_replica_without_room_for_a_surge_says_so() {
 
 #[test]
 fn a_resource_that_wakes_with_a_new_version_starts_with_it() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.intent.replicas = 0;
     for name in ["b", "a"] {
         assert_eq!(world.obey(), [format!("stop {name}")]);

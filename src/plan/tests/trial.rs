@@ -11,10 +11,7 @@ fn changed() -> Revision {
 
 /// `a` of the old revision was handed over to a pod of `to`, which serves.
 fn handed_over(to: &Revision) -> (World, String) {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.want_settled(to);
     world.carry_on();
     let active = world.labelled()[0].clone();
@@ -142,10 +139,7 @@ fn stopped_for_the_first_of_two() -> (World, String, String) {
 
 /// The same, and it is not over.
 fn stopped_for_the_first_of_two_that_is_there() -> (World, String, String) {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.now += std::time::Duration::from_millis(400);
     world.want_settled(&changed());
     while world.handovers == 0 {
@@ -354,10 +348,7 @@ fn an_active_that_is_on_its_way_out_has_not_shown_that_its_revision_works() {
 /// The lock is not free for it.
 #[test]
 fn a_change_during_a_move_of_place_is_not_tried_in_its_place() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.ask("now", None);
     assert_eq!(world.obey().last().unwrap(), "stop a");
     world.want(&changed());

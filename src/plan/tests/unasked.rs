@@ -78,10 +78,7 @@ fn a_pause_does_not_keep_the_last_revision_that_worked_from_coming_back() {
 
 #[test]
 fn redundancy_does_not_wait_for_the_end_of_a_long_settle() {
-    let mut world = World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
+    let mut world = pair();
     world.intent.settle = std::time::Duration::from_secs(1800);
     world.want(&v2());
     world.obey();

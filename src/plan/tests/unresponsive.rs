@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::relocation::pair;
-use super::world::{World, nothing, v1, v2};
+use super::world::{World, nothing, pair, surging, v1, v2};
 
 /// `a` has not answered for an hour, and is to be stopped after a minute.
 fn silent_for_long() -> World {
@@ -115,10 +114,7 @@ fn an_unresponsive_active_waits_for_no_rollout_and_no_pause_and_no_turn() {
 
 #[test]
 fn a_rollout_that_is_stuck_does_not_come_back_while_the_active_is_unresponsive() {
-    let mut world = pair();
-    world.want_settled(&v2());
-    world.obey();
-    let stuck = world.newest();
+    let (mut world, stuck) = surging(pair());
     world.in_trouble(&stuck, "ImagePullBackOff", "not found");
     world.obey();
     world.intent.policy.unresponsive_after = Some(Duration::from_mins(1));

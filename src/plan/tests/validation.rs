@@ -14,10 +14,7 @@ fn checkable() -> Revision {
 }
 
 fn in_use() -> World {
-    World::with(2)
-        .active("a", &v1())
-        .standby("b", &v1())
-        .at_rest()
+    pair()
 }
 
 fn being_checked() -> World {

@@ -16,16 +16,10 @@ const SCHEMA: Migrated = Migrated {
 /// What the database shows while nobody has migrated it further than the old version did.
 fn says(lease: Holder) -> Says {
     Says {
-        read_only: None,
-        missing_right: None,
         lease,
-        advisory: Holder::Nobody,
         version: Some("2.28.0".parse().unwrap()),
         schema: Some(SCHEMA),
-        sessions: [].into(),
-        lease_client: None,
-        advisory_session: None,
-        nodes_elsewhere: 0,
+        ..Says::quiet()
     }
 }
 

@@ -571,6 +571,22 @@ impl World {
     }
 }
 
+/// An active `a` and a standby `b` of the first version, which have long been so.
+pub fn pair() -> World {
+    World::with(2)
+        .active("a", &v1())
+        .standby("b", &v1())
+        .at_rest()
+}
+
+/// A world whose spec has moved to the second version, with the first pod of that; and the name of this pod.
+pub fn surging(mut world: World) -> (World, String) {
+    world.want_settled(&v2());
+    world.obey();
+    let surge = world.newest();
+    (world, surge)
+}
+
 fn new_pod(name: &str, of: &Revision, created: Timestamp) -> Pod {
     Pod {
         id: PodId {
