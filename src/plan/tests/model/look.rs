@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::check::{self, Check, TRIES};
 use super::cluster::{Cluster, Does, KINDS, Known, NEVER, Nature, Pod, Sight};
+use super::not_walked::unset;
 use crate::api::{
     Attempt, Coming, Creation, DatabaseDiffers, FailedHow, LastActive, MayHaveHeld, Memory, Stop,
     Trial, Validation, ValidationState, Verification, WantedRevision,
@@ -197,6 +198,91 @@ pub struct Active {
     pub planned: bool,
 }
 
+impl OnTrial {
+    fn of(trial: &Trial) -> Self {
+        let Trial {
+            revision,
+            before,
+            pod,
+            since,
+            // The pod carries it: `Known::by_trial`.
+            ends: _,
+        } = trial;
+        Self {
+            kind: kind_of(revision),
+            before: kind_of(before),
+            no: number_of_uid(pod),
+            since: Ago::of(*since),
+        }
+    }
+}
+
+impl Stopping {
+    fn of(stop: &Stop) -> Self {
+        let Stop {
+            pod,
+            // Follows from the pod's name.
+            uid: _,
+            active,
+            successor,
+            to,
+            reason: _,
+            purpose: _,
+            at,
+            over,
+        } = stop;
+        Self {
+            no: number(pod),
+            active: *active,
+            successor: successor.as_deref().map(number),
+            to: to.as_deref().map(kind_of),
+            ago: Ago::of(*at),
+            over: *over,
+        }
+    }
+}
+
+impl Tried {
+    fn of(attempt: &Attempt) -> Self {
+        let Attempt {
+            to,
+            stopped,
+            since,
+            over,
+            // The pods carry it: `Known::by_attempt`.
+            ends: _,
+        } = attempt;
+        Self {
+            to: kind_of(to),
+            stopped: number_of_uid(stopped),
+            since: Ago::of(*since),
+            over: *over,
+        }
+    }
+}
+
+impl Active {
+    fn of(last: &LastActive) -> Self {
+        let LastActive {
+            // Follows from the uid.
+            pod: _,
+            uid,
+            // Follows from the revision.
+            version: _,
+            revision,
+            ended,
+            planned,
+            purpose: _,
+        } = last;
+        Self {
+            no: number_of_uid(uid),
+            kind: kind_of(revision),
+            ended: ended.map(Ago::of),
+            planned: *planned,
+        }
+    }
+}
+
 fn version_text(version: u8) -> String {
     format!("{}.0.0", version + 1)
 }
@@ -215,8 +301,8 @@ fn number_of_uid(uid: &str) -> u8 {
 }
 
 impl Mind {
-    /// What the planner is given. `made` pods have been made so far.
-    #[allow(clippy::needless_update)]
+    /// What the planner is given. `made` pods have been made so far. Every field is named, here and in
+    /// [`Mind::of`]: a new one of the memory compiles once it is carried or stands in `NOT_WALKED`.
     pub fn memory(&self, cluster: &Cluster, made: u8) -> Memory {
         let name = |no: u8| name(no).to_owned();
         let revision = |kind: u8| revision(kind).name.clone();
@@ -300,77 +386,131 @@ impl Mind {
                 database_away,
                 words: None,
             }),
-            ..Memory::default()
+            said: None,
+            restored: None,
+            failed_because: None,
+            upgrade: None,
+            switchover: None,
+            earlier_switchovers: Vec::new(),
+            drill: None,
+            drills_since: None,
+            drill_schedule: None,
+            going_back: None,
+            unresponsive: None,
+            secrets: None,
+            checked: None,
+            check_failed: None,
         }
     }
 
     pub fn of(memory: &Memory) -> Self {
+        let Memory {
+            wanted,
+            last_worked,
+            newest_held,
+            may_have_held,
+            creating,
+            stopping,
+            last_active,
+            missing_since,
+            failed,
+            failed_how,
+            trial,
+            attempt,
+            coming,
+            unheld_since,
+            database_differs,
+            set_aside,
+            validation,
+            // Follows from the numbers of the pods.
+            pods_made: _,
+            // Set on walks, and lost.
+            failed_because: _,
+            upgrade: _,
+            said,
+            restored,
+            switchover,
+            earlier_switchovers,
+            drill,
+            drills_since,
+            drill_schedule,
+            going_back,
+            unresponsive,
+            secrets,
+            checked,
+            check_failed,
+        } = memory;
+        unset([
+            ("said", said.is_none()),
+            ("restored", restored.is_none()),
+            ("switchover", switchover.is_none()),
+            ("earlier_switchovers", earlier_switchovers.is_empty()),
+            ("drill", drill.is_none()),
+            ("drills_since", drills_since.is_none()),
+            ("drill_schedule", drill_schedule.is_none()),
+            ("going_back", going_back.is_none()),
+            ("unresponsive", unresponsive.is_none()),
+            ("secrets", secrets.is_none()),
+            ("checked", checked.is_none()),
+            ("check_failed", check_failed.is_none()),
+        ]);
         Self {
-            wanted: memory
-                .wanted
-                .as_ref()
-                .map(|wanted| (kind_of(&wanted.name), Ago::of(wanted.since))),
-            last_worked: memory.last_worked.as_deref().map(kind_of),
-            newest_held: memory.newest_held.as_deref().map_or(0, version_number),
-            may_have_held: memory.may_have_held.as_ref().map(|started| {
-                let pods = started.pods.iter().map(|pod| 1 << number(pod));
+            wanted: wanted.as_ref().map(|wanted| {
+                let WantedRevision { name, since } = wanted;
+                (kind_of(name), Ago::of(*since))
+            }),
+            last_worked: last_worked.as_deref().map(kind_of),
+            newest_held: newest_held.as_deref().map_or(0, version_number),
+            may_have_held: may_have_held.as_ref().map(|started| {
+                let MayHaveHeld { version, pods } = started;
+                let pods = pods.iter().map(|pod| 1 << number(pod));
                 (
-                    version_number(&started.version),
+                    version_number(version),
                     pods.fold(0, |all, pod: u16| all | pod),
                 )
             }),
-            creating: memory
-                .creating
-                .as_ref()
-                .map(|creating| (number(&creating.pod), kind_of(&creating.revision))),
-            stopping: memory.stopping.as_ref().map(|stop| Stopping {
-                no: number(&stop.pod),
-                active: stop.active,
-                successor: stop.successor.as_deref().map(number),
-                to: stop.to.as_deref().map(kind_of),
-                ago: Ago::of(stop.at),
-                over: stop.over,
+            creating: creating.as_ref().map(|creating| {
+                let Creation {
+                    pod,
+                    revision,
+                    at: _,
+                } = creating;
+                (number(pod), kind_of(revision))
             }),
-            last_active: memory.last_active.as_ref().map(|last| Active {
-                no: number_of_uid(&last.uid),
-                kind: kind_of(&last.revision),
-                ended: last.ended.map(Ago::of),
-                planned: last.planned,
+            stopping: stopping.as_ref().map(Stopping::of),
+            last_active: last_active.as_ref().map(Active::of),
+            missing: missing_since.map(Ago::of),
+            failed: failed.as_deref().map(kind_of),
+            set_aside: set_aside.as_deref().map(kind_of),
+            unheld: unheld_since.map(Ago::of),
+            differs: database_differs.as_ref().map(|differs| {
+                let DatabaseDiffers {
+                    pod,
+                    at,
+                    generation: _,
+                } = differs;
+                (number(pod), Ago::of(*at))
             }),
-            missing: memory.missing_since.map(Ago::of),
-            failed: memory.failed.as_deref().map(kind_of),
-            set_aside: memory.set_aside.as_deref().map(kind_of),
-            unheld: memory.unheld_since.map(Ago::of),
-            differs: memory
-                .database_differs
-                .as_ref()
-                .map(|differs| (number(&differs.pod), Ago::of(differs.at))),
-            validation: memory.validation.as_ref().map(|validation| {
-                (
-                    kind_of(&validation.revision),
-                    u8::try_from(validation.attempt).unwrap(),
-                    validation.state,
-                )
+            validation: validation.as_ref().map(|validation| {
+                let Validation {
+                    revision,
+                    attempt,
+                    state,
+                    message: _,
+                } = validation;
+                (kind_of(revision), u8::try_from(*attempt).unwrap(), *state)
             }),
-            failed_how: memory.failed_how,
-            trial: memory.trial.as_ref().map(|trial| OnTrial {
-                kind: kind_of(&trial.revision),
-                before: kind_of(&trial.before),
-                no: number_of_uid(&trial.pod),
-                since: Ago::of(trial.since),
-            }),
-            attempt: memory.attempt.as_ref().map(|attempt| Tried {
-                to: kind_of(&attempt.to),
-                stopped: number_of_uid(&attempt.stopped),
-                since: Ago::of(attempt.since),
-                over: attempt.over,
-            }),
-            coming: memory.coming.as_ref().map(|coming| {
-                (
-                    kind_of(&coming.revision),
-                    Ago::of(coming.since),
-                    coming.database_away,
-                )
+            failed_how: *failed_how,
+            trial: trial.as_ref().map(OnTrial::of),
+            attempt: attempt.as_ref().map(Tried::of),
+            coming: coming.as_ref().map(|coming| {
+                let Coming {
+                    revision,
+                    since,
+                    database_away,
+                    words: _,
+                } = coming;
+                (kind_of(revision), Ago::of(*since), *database_away)
             }),
         }
     }

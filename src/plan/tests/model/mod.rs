@@ -14,6 +14,7 @@ mod check;
 mod cluster;
 mod deep;
 mod look;
+mod not_walked;
 mod properties;
 mod state;
 mod walk;
