@@ -11,8 +11,9 @@ use super::check::{self, Check, TRIES};
 use super::cluster::{Cluster, Does, KINDS, Known, NEVER, Nature, Pod, Sight};
 use super::not_walked::unset;
 use crate::api::{
-    Attempt, Coming, Creation, DatabaseDiffers, FailedHow, LastActive, MayHaveHeld, Memory, Stop,
-    Trial, Validation, ValidationState, Verification, WantedRevision,
+    Attempt, Coming, Creation, DatabaseDiffers, FailedHow, LastActive, MayHaveHeld, Memory,
+    Migrated, Shown, Stop, Trial, Upgrade, Validation, ValidationState, Verification,
+    WantedRevision,
 };
 use crate::domain::{
     self, Answered, Checked, Contact, Container, DatabaseWord, Exit, Holder, Intent, Machine,
@@ -160,6 +161,7 @@ pub struct Mind {
     pub failed_how: Option<FailedHow>,
     pub trial: Option<OnTrial>,
     pub attempt: Option<Tried>,
+    pub upgrade: Option<Upgrading>,
     /// Revision, since when, and whether its database was away.
     pub coming: Option<(u8, Ago, bool)>,
 }
@@ -188,6 +190,18 @@ pub struct Tried {
     pub stopped: u8,
     pub since: Ago,
     pub over: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Upgrading {
+    pub to: u8,
+    pub held: u8,
+    /// What the database showed before.
+    pub before: Option<u8>,
+    pub crashed: Option<Ago>,
+    pub removed: Option<Ago>,
+    pub cleared: Option<Ago>,
+    pub no_way_back: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -258,6 +272,61 @@ impl Tried {
             since: Ago::of(*since),
             over: *over,
         }
+    }
+}
+
+impl Upgrading {
+    fn memory(self) -> Upgrade {
+        let held = |version: u8| (version > 0).then(|| version_text(version));
+        Upgrade {
+            to: revision(self.to).name.clone(),
+            version: version_text(KINDS[usize::from(self.to)].version),
+            held: held(self.held),
+            before: self.before.map(|version| Shown {
+                version: version_text(version),
+                schema: schema(version),
+            }),
+            crashed: self.crashed.map(Ago::at),
+            removed: self.removed.map(Ago::at),
+            cleared: self.cleared.map(Ago::at),
+            no_way_back: self.no_way_back.then(String::new),
+        }
+    }
+
+    fn of(upgrade: &Upgrade) -> Self {
+        let Upgrade {
+            to,
+            // Follows from the revision.
+            version: _,
+            held,
+            before,
+            crashed,
+            removed,
+            cleared,
+            no_way_back,
+        } = upgrade;
+        Self {
+            to: kind_of(to),
+            held: held.as_deref().map_or(0, version_number),
+            before: before.as_ref().map(|shown| {
+                // Follows from the version.
+                let Shown { version, schema: _ } = shown;
+                version_number(version)
+            }),
+            crashed: crashed.map(Ago::of),
+            removed: removed.map(Ago::of),
+            cleared: cleared.map(Ago::of),
+            no_way_back: no_way_back.is_some(),
+        }
+    }
+}
+
+/// How far a version migrates the database.
+fn schema(version: u8) -> Migrated {
+    Migrated {
+        highest: version.into(),
+        applied: version.into(),
+        columns: version.into(),
     }
 }
 
@@ -389,7 +458,7 @@ impl Mind {
             said: None,
             restored: None,
             failed_because: None,
-            upgrade: None,
+            upgrade: self.upgrade.map(Upgrading::memory),
             switchover: None,
             earlier_switchovers: Vec::new(),
             drill: None,
@@ -424,9 +493,9 @@ impl Mind {
             validation,
             // Follows from the numbers of the pods.
             pods_made: _,
+            upgrade,
             // Set on walks, and lost.
             failed_because: _,
-            upgrade: _,
             said,
             restored,
             switchover,
@@ -503,6 +572,7 @@ impl Mind {
             failed_how: *failed_how,
             trial: trial.as_ref().map(OnTrial::of),
             attempt: attempt.as_ref().map(Tried::of),
+            upgrade: upgrade.as_ref().map(Upgrading::of),
             coming: coming.as_ref().map(|coming| {
                 let Coming {
                     revision,
@@ -540,6 +610,14 @@ impl Mind {
         }
         if let Some(attempt) = &mut self.attempt {
             age(&mut attempt.since);
+        }
+        if let Some(upgrade) = &mut self.upgrade {
+            let times = [
+                &mut upgrade.crashed,
+                &mut upgrade.removed,
+                &mut upgrade.cleared,
+            ];
+            times.into_iter().flatten().for_each(age);
         }
         if let Some((_, since, _)) = &mut self.coming {
             age(since);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::schema_for;
 
 use super::cluster::{Budget, Cluster, NEW_CHECKED, OLD, Pod};
-use super::look::{Active, Ago, Mind, OnTrial, Stopping, Tried};
+use super::look::{Active, Ago, Mind, OnTrial, Stopping, Tried, Upgrading};
 use crate::api::{FailedHow, Memory, ValidationState};
 
 /// Each field of `status.operator`, and why. docs/safety.md tells its readers the same.
@@ -29,10 +29,6 @@ const NOT_WALKED: [(&str, &str); 21] = [
         "unresponsive",
         "on no walk is an active to be stopped that runs and does not answer",
     ),
-    (
-        "upgrade",
-        "no walk looks for the way back from a newer version that has migrated nothing",
-    ),
     ("coming.words", "only words for people"),
     ("creating.at", "nothing is decided by it"),
     (
@@ -42,6 +38,10 @@ const NOT_WALKED: [(&str, &str); 21] = [
     ("lastActive.purpose", "only words for people"),
     ("stopping.purpose", "only words for people"),
     ("stopping.reason", "only words for people"),
+    (
+        "upgrade.noWayBack",
+        "only words for people, but for whether it is there",
+    ),
     ("validation.message", "only words for people"),
 ];
 
@@ -95,6 +95,15 @@ fn full() -> (Mind, Cluster) {
             stopped: 1,
             since: Ago::HalfMinute,
             over: true,
+        }),
+        upgrade: Some(Upgrading {
+            to: NEW_CHECKED,
+            held: 1,
+            before: Some(1),
+            crashed: Some(Ago::Seconds),
+            removed: Some(Ago::Moment),
+            cleared: Some(Ago::Moment),
+            no_way_back: true,
         }),
         coming: Some((NEW_CHECKED, Ago::TenMinutes, true)),
     };
