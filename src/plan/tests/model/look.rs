@@ -719,14 +719,15 @@ fn checked(check: Check) -> domain::Validation {
     }
 }
 
-/// What the database says, where a pod lies of which the log tells nothing: elsewhere the rules hold without it.
+/// What the database says, on a walk that asks it, and where a pod lies of which the log tells nothing: elsewhere the
+/// rules hold without it.
 fn asked(cluster: &Cluster) -> Verified {
     let id = |pod: &Pod| PodId {
         name: name(pod.no).to_owned(),
         uid: uid(pod.no),
     };
     let silent = |pod: &&Pod| pod.kind().nature == Nature::LiesSilently;
-    if !cluster.pods().iter().any(|pod| silent(&pod)) {
+    if !cluster.asked && !cluster.pods().iter().any(|pod| silent(&pod)) {
         return Verified::default();
     }
     let holder = cluster.pods().iter().find(|pod| pod.holds()).map(id);
@@ -738,8 +739,10 @@ fn asked(cluster: &Cluster) -> Verified {
         missing_right: None,
         lease: holder.map_or(Holder::Nobody, Holder::Pod),
         advisory: Holder::Nobody,
-        version: None,
-        schema: None,
+        version: cluster
+            .asked
+            .then(|| version_text(cluster.named).parse().unwrap()),
+        schema: cluster.asked.then(|| schema(cluster.migrated)),
         lease_client: None,
         advisory_session: None,
         nodes_elsewhere: 0,

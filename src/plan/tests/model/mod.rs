@@ -57,6 +57,13 @@ fn from_outside(name: &'static str, replicas: u8) -> Walk {
     walk.rest()
 }
 
+/// A walk that begins at rest, and on which the operator asks the database.
+fn from_asked(name: &'static str, replicas: u8) -> Walk {
+    let mut walk = from_nothing(name, replicas);
+    walk.start.cluster.asked = true;
+    walk.rest()
+}
+
 /// A walk that begins with a resource at rest.
 fn from_rest(name: &'static str, replicas: u8) -> Walk {
     from_nothing(name, replicas).rest()
