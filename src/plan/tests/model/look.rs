@@ -212,6 +212,35 @@ pub struct Active {
     pub planned: bool,
 }
 
+fn started(held: &MayHaveHeld) -> (u8, u16) {
+    let MayHaveHeld { version, pods } = held;
+    let pods = pods.iter().map(|pod| 1 << number(pod));
+    (
+        version_number(version),
+        pods.fold(0, |all, pod: u16| all | pod),
+    )
+}
+
+fn checking(validation: &Validation) -> (u8, u8, ValidationState) {
+    let Validation {
+        revision,
+        attempt,
+        state,
+        message: _,
+    } = validation;
+    (kind_of(revision), u8::try_from(*attempt).unwrap(), *state)
+}
+
+fn coming_up(coming: &Coming) -> (u8, Ago, bool) {
+    let Coming {
+        revision,
+        since,
+        database_away,
+        words: _,
+    } = coming;
+    (kind_of(revision), Ago::of(*since), *database_away)
+}
+
 impl OnTrial {
     fn of(trial: &Trial) -> Self {
         let Trial {
@@ -530,14 +559,7 @@ impl Mind {
             }),
             last_worked: last_worked.as_deref().map(kind_of),
             newest_held: newest_held.as_deref().map_or(0, version_number),
-            may_have_held: may_have_held.as_ref().map(|started| {
-                let MayHaveHeld { version, pods } = started;
-                let pods = pods.iter().map(|pod| 1 << number(pod));
-                (
-                    version_number(version),
-                    pods.fold(0, |all, pod: u16| all | pod),
-                )
-            }),
+            may_have_held: may_have_held.as_ref().map(started),
             creating: creating.as_ref().map(|creating| {
                 let Creation {
                     pod,
@@ -560,28 +582,12 @@ impl Mind {
                 } = differs;
                 (number(pod), Ago::of(*at))
             }),
-            validation: validation.as_ref().map(|validation| {
-                let Validation {
-                    revision,
-                    attempt,
-                    state,
-                    message: _,
-                } = validation;
-                (kind_of(revision), u8::try_from(*attempt).unwrap(), *state)
-            }),
+            validation: validation.as_ref().map(checking),
             failed_how: *failed_how,
             trial: trial.as_ref().map(OnTrial::of),
             attempt: attempt.as_ref().map(Tried::of),
             upgrade: upgrade.as_ref().map(Upgrading::of),
-            coming: coming.as_ref().map(|coming| {
-                let Coming {
-                    revision,
-                    since,
-                    database_away,
-                    words: _,
-                } = coming;
-                (kind_of(revision), Ago::of(*since), *database_away)
-            }),
+            coming: coming.as_ref().map(coming_up),
         }
     }
 
