@@ -78,3 +78,20 @@ fn every_step_is_explained() {
         );
     }
 }
+
+#[test]
+fn every_walk_of_the_model_is_told() {
+    let page = text("docs/safety.md");
+    for file in ["walks.rs", "deep.rs"] {
+        let code = text(&format!("src/plan/tests/model/{file}"));
+        let tests = code.split("#[test]").skip(1);
+        let names = tests.filter_map(|test| test.split_once("fn ")?.1.split_once("()"));
+        let names: Vec<&str> = names.map(|(name, _)| name).collect();
+
+        assert!(names.len() > 15, "the walks of {file} were not found");
+        for name in names {
+            let told = page.contains(&format!("`{name}`"));
+            assert!(told, "docs/safety.md does not tell of {name}");
+        }
+    }
+}

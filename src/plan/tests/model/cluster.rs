@@ -361,8 +361,14 @@ pub struct Cluster {
     pub outsider: bool,
     /// The Secret names another database.
     pub secret_changed: bool,
-    /// The newest version that has held the lock.
+    /// The operator asks the database, which shows what has migrated it.
+    pub asked: bool,
+    /// The newest version that has held the lock. One that is gone and has migrated nothing counts no more.
     pub newest_held: u8,
+    /// The newest version that has migrated the database. Where that is not asked, a version counts from its lock on.
+    pub migrated: u8,
+    /// The version that the database names as its own, where it is asked: a node writes it after its migrations.
+    pub named: u8,
     /// A pod that had taken the lock of one that was cut off ended while that one went on answering:
     /// nobody can know which of them was right.
     pub deceived: bool,
@@ -390,6 +396,7 @@ pub enum Event {
     TakesLock(u8),
     AnswersEarly(u8),
     FallsSilent(u8),
+    Migrates(u8),
     Serves(u8),
     GivesOut(u8),
     SaysLine(u8),
@@ -439,6 +446,7 @@ impl Event {
             | Self::TakesLock(no)
             | Self::AnswersEarly(no)
             | Self::FallsSilent(no)
+            | Self::Migrates(no)
             | Self::Serves(no)
             | Self::GivesOut(no)
             | Self::SaysLine(no)
@@ -485,7 +493,10 @@ impl Cluster {
             outside: false,
             outsider: false,
             secret_changed: false,
+            asked: false,
             newest_held: 0,
+            migrated: 0,
+            named: 0,
             deceived: false,
             deaf: false,
             handed: 0,
@@ -526,6 +537,10 @@ impl Cluster {
             self.pods[place..=last].rotate_left(1);
             self.pods[last] = Pod::new(0, 0);
             self.len -= 1;
+        }
+        let left = |pod: &Pod| pod.kind().version > self.migrated;
+        if !self.pods().iter().any(left) {
+            self.newest_held = self.migrated;
         }
     }
 
@@ -587,6 +602,13 @@ impl Cluster {
                 Does::Wait if self.free(pod) && !pod.kind().nature.lies() => {
                     into.push(Event::TakesLock(no));
                 }
+                Does::Take if self.may_migrate(pod) => {
+                    into.push(Event::Migrates(no));
+                    // It may end right before, each time that it has the lock.
+                    if pod.kind().nature == Nature::CrashesAfter {
+                        into.push(Event::Serves(no));
+                    }
+                }
                 Does::Take if pod.kind().answers_early => into.push(Event::AnswersEarly(no)),
                 Does::Migrate => into.push(Event::FallsSilent(no)),
                 Does::Take | Does::Hush => into.push(Event::Serves(no)),
@@ -613,6 +635,11 @@ impl Cluster {
         }
     }
 
+    /// Whether the pod has the lock and the database is not as it needs it yet.
+    fn may_migrate(&self, pod: &Pod) -> bool {
+        self.asked && !pod.elsewhere && pod.kind().version > self.migrated
+    }
+
     /// Whether nothing is going on that takes less than ten minutes.
     pub fn is_quiet(&self, events: &[Event]) -> bool {
         events.iter().all(|event| {
@@ -623,6 +650,7 @@ impl Cluster {
                 Event::TakesLock(_)
                 | Event::AnswersEarly(_)
                 | Event::FallsSilent(_)
+                | Event::Migrates(_)
                 | Event::Serves(_) => false,
                 Event::Restarts(_) | Event::AsksForLock(_) | Event::GivesOut(_) => {
                     loops || out_of_sight
@@ -643,7 +671,7 @@ impl Cluster {
 
     /// Whether it will never serve.
     pub fn fails_for_good(&self, pod: &Pod) -> bool {
-        pod.kind().nature != Nature::Good || pod.kind().version < self.newest_held
+        pod.kind().nature != Nature::Good || pod.kind().version < self.migrated
     }
 
     fn faults(&self, menu: &Menu, into: &mut Vec<Event>) {
@@ -710,6 +738,7 @@ impl Cluster {
             Event::TakesLock(no) => self.takes(no),
             Event::AnswersEarly(no) => self.change(no, |pod| pod.does = Does::Migrate),
             Event::FallsSilent(no) => self.change(no, |pod| pod.does = Does::Hush),
+            Event::Migrates(no) => self.migrates(no),
             Event::Serves(no) => self.serves(no),
             Event::GivesOut(no) => self.goes_down(no, Does::Down),
             Event::SaysLine(no) => self.change(no, |pod| pod.line = true),
@@ -829,6 +858,9 @@ impl Cluster {
         if pod.kind().nature == Nature::Good && !pod.elsewhere {
             self.good = Some(pod.kind);
         }
+        if self.asked && !pod.elsewhere {
+            self.named = pod.kind().version;
+        }
         self.change(no, |pod| pod.does = Does::Serve);
     }
 
@@ -883,19 +915,29 @@ impl Cluster {
 
     /// It wins the lock. On a database that a newer version has migrated it exits at once.
     fn takes(&mut self, no: u8) {
-        let held = self.newest_held;
+        let migrated = self.migrated;
         let mut version = 0;
         self.change(no, |pod| {
             if pod.elsewhere {
                 pod.does = Does::Take;
-            } else if pod.kind().version < held {
+            } else if pod.kind().version < migrated {
                 pod.goes_down(Does::Down);
             } else {
                 pod.does = Does::Take;
                 version = pod.kind().version;
             }
         });
-        self.newest_held = held.max(version);
+        self.newest_held = self.newest_held.max(version);
+        if !self.asked {
+            self.migrated = self.newest_held;
+        }
+    }
+
+    fn migrates(&mut self, no: u8) {
+        if let Some(pod) = self.pod(no) {
+            self.migrated = pod.kind().version;
+        }
+        self.change(no, |pod| pod.does = Does::Hush);
     }
 
     fn leaves(&mut self, no: u8) {

@@ -226,6 +226,31 @@ fn deep_what_is_too_long_of_the_walks_of_every_run() {
 
 #[test]
 #[ignore = "deep"]
+fn deep_the_way_back_of_two_replicas_with_a_crash() {
+    from_asked("way back", 2)
+        .edits(1, &[NEW_CRASHES_LATE])
+        .crashes(1)
+        .holds();
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_the_way_back_with_another_edit_or_a_fault() {
+    from_asked("way back and edits", 1)
+        .edits(2, &[OLD, NEW, NEW_CRASHES_LATE])
+        .holds();
+    from_asked("way back and loss", 1)
+        .edits(1, &[NEW_CRASHES_LATE])
+        .faults(1, &[Fault::Lose, Fault::Kill])
+        .holds();
+    from_asked("way back and faults", 1)
+        .edits(1, &[NEW])
+        .faults(1, &ALL_FAULTS)
+        .holds();
+}
+
+#[test]
+#[ignore = "deep"]
 fn deep_two_edits_with_an_active_that_is_cut_off() {
     for replicas in 1..=2 {
         from_rest("edits and cut off", replicas)

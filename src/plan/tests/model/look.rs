@@ -9,9 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::check::{self, Check, TRIES};
 use super::cluster::{Cluster, Does, KINDS, Known, NEVER, Nature, Pod, Sight};
+use super::not_walked::unset;
 use crate::api::{
-    Attempt, Coming, Creation, DatabaseDiffers, FailedHow, LastActive, MayHaveHeld, Memory, Stop,
-    Trial, Validation, ValidationState, Verification, WantedRevision,
+    Attempt, Coming, Creation, DatabaseDiffers, FailedHow, LastActive, MayHaveHeld, Memory,
+    Migrated, Shown, Stop, Trial, Upgrade, Validation, ValidationState, Verification,
+    WantedRevision,
 };
 use crate::domain::{
     self, Answered, Checked, Contact, Container, DatabaseView, DatabaseWord, Exit, Holder, Intent,
@@ -159,6 +161,7 @@ pub struct Mind {
     pub failed_how: Option<FailedHow>,
     pub trial: Option<OnTrial>,
     pub attempt: Option<Tried>,
+    pub upgrade: Option<Upgrading>,
     /// Revision, since when, and whether its database was away.
     pub coming: Option<(u8, Ago, bool)>,
 }
@@ -190,11 +193,192 @@ pub struct Tried {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Upgrading {
+    pub to: u8,
+    pub held: u8,
+    /// What the database showed before.
+    pub before: Option<u8>,
+    pub crashed: Option<Ago>,
+    pub removed: Option<Ago>,
+    pub cleared: Option<Ago>,
+    pub no_way_back: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Active {
     pub no: u8,
     pub kind: u8,
     pub ended: Option<Ago>,
     pub planned: bool,
+}
+
+fn started(held: &MayHaveHeld) -> (u8, u16) {
+    let MayHaveHeld { version, pods } = held;
+    let pods = pods.iter().map(|pod| 1 << number(pod));
+    (
+        version_number(version),
+        pods.fold(0, |all, pod: u16| all | pod),
+    )
+}
+
+fn checking(validation: &Validation) -> (u8, u8, ValidationState) {
+    let Validation {
+        revision,
+        attempt,
+        state,
+        message: _,
+    } = validation;
+    (kind_of(revision), u8::try_from(*attempt).unwrap(), *state)
+}
+
+fn coming_up(coming: &Coming) -> (u8, Ago, bool) {
+    let Coming {
+        revision,
+        since,
+        database_away,
+        words: _,
+    } = coming;
+    (kind_of(revision), Ago::of(*since), *database_away)
+}
+
+impl OnTrial {
+    fn of(trial: &Trial) -> Self {
+        let Trial {
+            revision,
+            before,
+            pod,
+            since,
+            // The pod carries it: `Known::by_trial`.
+            ends: _,
+        } = trial;
+        Self {
+            kind: kind_of(revision),
+            before: kind_of(before),
+            no: number_of_uid(pod),
+            since: Ago::of(*since),
+        }
+    }
+}
+
+impl Stopping {
+    fn of(stop: &Stop) -> Self {
+        let Stop {
+            pod,
+            // Follows from the pod's name.
+            uid: _,
+            active,
+            successor,
+            to,
+            reason: _,
+            purpose: _,
+            at,
+            over,
+        } = stop;
+        Self {
+            no: number(pod),
+            active: *active,
+            successor: successor.as_deref().map(number),
+            to: to.as_deref().map(kind_of),
+            ago: Ago::of(*at),
+            over: *over,
+        }
+    }
+}
+
+impl Tried {
+    fn of(attempt: &Attempt) -> Self {
+        let Attempt {
+            to,
+            stopped,
+            since,
+            over,
+            // The pods carry it: `Known::by_attempt`.
+            ends: _,
+        } = attempt;
+        Self {
+            to: kind_of(to),
+            stopped: number_of_uid(stopped),
+            since: Ago::of(*since),
+            over: *over,
+        }
+    }
+}
+
+impl Upgrading {
+    fn memory(self) -> Upgrade {
+        let held = |version: u8| (version > 0).then(|| version_text(version));
+        Upgrade {
+            to: revision(self.to).name.clone(),
+            version: version_text(KINDS[usize::from(self.to)].version),
+            held: held(self.held),
+            before: self.before.map(|version| Shown {
+                version: version_text(version),
+                schema: schema(version),
+            }),
+            crashed: self.crashed.map(Ago::at),
+            removed: self.removed.map(Ago::at),
+            cleared: self.cleared.map(Ago::at),
+            no_way_back: self.no_way_back.then(String::new),
+        }
+    }
+
+    fn of(upgrade: &Upgrade) -> Self {
+        let Upgrade {
+            to,
+            // Follows from the revision.
+            version: _,
+            held,
+            before,
+            crashed,
+            removed,
+            cleared,
+            no_way_back,
+        } = upgrade;
+        Self {
+            to: kind_of(to),
+            held: held.as_deref().map_or(0, version_number),
+            before: before.as_ref().map(|shown| {
+                // Follows from the version.
+                let Shown { version, schema: _ } = shown;
+                version_number(version)
+            }),
+            crashed: crashed.map(Ago::of),
+            removed: removed.map(Ago::of),
+            cleared: cleared.map(Ago::of),
+            no_way_back: no_way_back.is_some(),
+        }
+    }
+}
+
+/// How far a version migrates the database.
+fn schema(version: u8) -> Migrated {
+    Migrated {
+        highest: version.into(),
+        applied: version.into(),
+        columns: version.into(),
+    }
+}
+
+impl Active {
+    fn of(last: &LastActive) -> Self {
+        let LastActive {
+            // Follows from the uid.
+            pod: _,
+            uid,
+            // Follows from the revision.
+            version: _,
+            revision,
+            ended,
+            planned,
+            purpose: _,
+        } = last;
+        Self {
+            no: number_of_uid(uid),
+            kind: kind_of(revision),
+            ended: ended.map(Ago::of),
+            planned: *planned,
+        }
+    }
 }
 
 fn version_text(version: u8) -> String {
@@ -215,8 +399,8 @@ fn number_of_uid(uid: &str) -> u8 {
 }
 
 impl Mind {
-    /// What the planner is given. `made` pods have been made so far.
-    #[allow(clippy::needless_update)]
+    /// What the planner is given. `made` pods have been made so far. Every field is named, here and in
+    /// [`Mind::of`]: a new one of the memory compiles once it is carried or stands in `NOT_WALKED`.
     pub fn memory(&self, cluster: &Cluster, made: u8) -> Memory {
         let name = |no: u8| name(no).to_owned();
         let revision = |kind: u8| revision(kind).name.clone();
@@ -300,78 +484,110 @@ impl Mind {
                 database_away,
                 words: None,
             }),
-            ..Memory::default()
+            said: None,
+            restored: None,
+            failed_because: None,
+            upgrade: self.upgrade.map(Upgrading::memory),
+            switchover: None,
+            earlier_switchovers: Vec::new(),
+            drill: None,
+            drills_since: None,
+            drill_schedule: None,
+            going_back: None,
+            unresponsive: None,
+            secrets: None,
+            checked: None,
+            check_failed: None,
         }
     }
 
     pub fn of(memory: &Memory) -> Self {
+        let Memory {
+            wanted,
+            last_worked,
+            newest_held,
+            may_have_held,
+            creating,
+            stopping,
+            last_active,
+            missing_since,
+            failed,
+            failed_how,
+            trial,
+            attempt,
+            coming,
+            unheld_since,
+            database_differs,
+            set_aside,
+            validation,
+            // Follows from the numbers of the pods.
+            pods_made: _,
+            upgrade,
+            // Set on walks, and lost.
+            failed_because: _,
+            said,
+            restored,
+            switchover,
+            earlier_switchovers,
+            drill,
+            drills_since,
+            drill_schedule,
+            going_back,
+            unresponsive,
+            secrets,
+            checked,
+            check_failed,
+        } = memory;
+        unset([
+            ("said", said.is_none()),
+            ("restored", restored.is_none()),
+            ("switchover", switchover.is_none()),
+            ("earlier_switchovers", earlier_switchovers.is_empty()),
+            ("drill", drill.is_none()),
+            ("drills_since", drills_since.is_none()),
+            ("drill_schedule", drill_schedule.is_none()),
+            ("going_back", going_back.is_none()),
+            ("unresponsive", unresponsive.is_none()),
+            ("secrets", secrets.is_none()),
+            ("checked", checked.is_none()),
+            ("check_failed", check_failed.is_none()),
+        ]);
         Self {
-            wanted: memory
-                .wanted
-                .as_ref()
-                .map(|wanted| (kind_of(&wanted.name), Ago::of(wanted.since))),
-            last_worked: memory.last_worked.as_deref().map(kind_of),
-            newest_held: memory.newest_held.as_deref().map_or(0, version_number),
-            may_have_held: memory.may_have_held.as_ref().map(|started| {
-                let pods = started.pods.iter().map(|pod| 1 << number(pod));
-                (
-                    version_number(&started.version),
-                    pods.fold(0, |all, pod: u16| all | pod),
-                )
+            wanted: wanted.as_ref().map(|wanted| {
+                let WantedRevision { name, since } = wanted;
+                (kind_of(name), Ago::of(*since))
             }),
-            creating: memory
-                .creating
-                .as_ref()
-                .map(|creating| (number(&creating.pod), kind_of(&creating.revision))),
-            stopping: memory.stopping.as_ref().map(|stop| Stopping {
-                no: number(&stop.pod),
-                active: stop.active,
-                successor: stop.successor.as_deref().map(number),
-                to: stop.to.as_deref().map(kind_of),
-                ago: Ago::of(stop.at),
-                over: stop.over,
+            last_worked: last_worked.as_deref().map(kind_of),
+            newest_held: newest_held.as_deref().map_or(0, version_number),
+            may_have_held: may_have_held.as_ref().map(started),
+            creating: creating.as_ref().map(|creating| {
+                let Creation {
+                    pod,
+                    revision,
+                    at: _,
+                } = creating;
+                (number(pod), kind_of(revision))
             }),
-            last_active: memory.last_active.as_ref().map(|last| Active {
-                no: number_of_uid(&last.uid),
-                kind: kind_of(&last.revision),
-                ended: last.ended.map(Ago::of),
-                planned: last.planned,
+            stopping: stopping.as_ref().map(Stopping::of),
+            last_active: last_active.as_ref().map(Active::of),
+            missing: missing_since.map(Ago::of),
+            failed: failed.as_deref().map(kind_of),
+            set_aside: set_aside.as_deref().map(kind_of),
+            unheld: unheld_since.map(Ago::of),
+            differs: database_differs.as_ref().map(|differs| {
+                let DatabaseDiffers {
+                    pod,
+                    at,
+                    generation: _,
+                } = differs;
+                (number(pod), Ago::of(*at))
             }),
-            missing: memory.missing_since.map(Ago::of),
-            failed: memory.failed.as_deref().map(kind_of),
-            set_aside: memory.set_aside.as_deref().map(kind_of),
-            unheld: memory.unheld_since.map(Ago::of),
-            differs: memory
-                .database_differs
-                .as_ref()
-                .map(|differs| (number(&differs.pod), Ago::of(differs.at))),
-            validation: memory.validation.as_ref().map(|validation| {
-                (
-                    kind_of(&validation.revision),
-                    u8::try_from(validation.attempt).unwrap(),
-                    validation.state,
-                )
-            }),
-            failed_how: memory.failed_how,
-            trial: memory.trial.as_ref().map(|trial| OnTrial {
-                kind: kind_of(&trial.revision),
-                before: kind_of(&trial.before),
-                no: number_of_uid(&trial.pod),
-                since: Ago::of(trial.since),
-            }),
-            attempt: memory.attempt.as_ref().map(|attempt| Tried {
-                to: kind_of(&attempt.to),
-                stopped: number_of_uid(&attempt.stopped),
-                since: Ago::of(attempt.since),
-                over: attempt.over,
-            }),
-            coming: memory.coming.as_ref().map(|coming| {
-                (
-                    kind_of(&coming.revision),
-                    Ago::of(coming.since),
-                    coming.database_away,
-                )
-            }),
+            validation: validation.as_ref().map(checking),
+            failed_how: *failed_how,
+            trial: trial.as_ref().map(OnTrial::of),
+            attempt: attempt.as_ref().map(Tried::of),
+            upgrade: upgrade.as_ref().map(Upgrading::of),
+            coming: coming.as_ref().map(coming_up),
         }
     }
 
@@ -400,6 +616,14 @@ impl Mind {
         }
         if let Some(attempt) = &mut self.attempt {
             age(&mut attempt.since);
+        }
+        if let Some(upgrade) = &mut self.upgrade {
+            let times = [
+                &mut upgrade.crashed,
+                &mut upgrade.removed,
+                &mut upgrade.cleared,
+            ];
+            times.into_iter().flatten().for_each(age);
         }
         if let Some((_, since, _)) = &mut self.coming {
             age(since);
@@ -501,14 +725,15 @@ fn checked(check: Check) -> domain::Validation {
     }
 }
 
-/// What the database says, where a pod lies of which the log tells nothing: elsewhere the rules hold without it.
+/// What the database says, on a walk that asks it, and where a pod lies of which the log tells nothing: elsewhere the
+/// rules hold without it.
 fn asked(cluster: &Cluster) -> DatabaseView {
     let id = |pod: &Pod| PodId {
         name: name(pod.no).to_owned(),
         uid: uid(pod.no),
     };
     let silent = |pod: &&Pod| pod.kind().nature == Nature::LiesSilently;
-    if !cluster.pods().iter().any(|pod| silent(&pod)) {
+    if !cluster.asked && !cluster.pods().iter().any(|pod| silent(&pod)) {
         return DatabaseView::default();
     }
     let holder = cluster.pods().iter().find(|pod| pod.holds()).map(id);
@@ -520,8 +745,10 @@ fn asked(cluster: &Cluster) -> DatabaseView {
         missing_right: None,
         lease: holder.map_or(Holder::Nobody, Holder::Pod),
         advisory: Holder::Nobody,
-        version: None,
-        schema: None,
+        version: cluster
+            .asked
+            .then(|| version_text(cluster.named).parse().unwrap()),
+        schema: cluster.asked.then(|| schema(cluster.migrated)),
         lease_client: None,
         advisory_session: None,
         nodes_elsewhere: 0,

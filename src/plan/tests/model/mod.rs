@@ -14,6 +14,7 @@ mod check;
 mod cluster;
 mod deep;
 mod look;
+mod not_walked;
 mod properties;
 mod state;
 mod walk;
@@ -53,6 +54,13 @@ fn from_outside(name: &'static str, replicas: u8) -> Walk {
     let mut walk = from_nothing(name, replicas);
     walk.start.cluster.outside = true;
     walk.start.cluster.outsider = true;
+    walk.rest()
+}
+
+/// A walk that begins at rest, and on which the operator asks the database.
+fn from_asked(name: &'static str, replicas: u8) -> Walk {
+    let mut walk = from_nothing(name, replicas);
+    walk.start.cluster.asked = true;
     walk.rest()
 }
 

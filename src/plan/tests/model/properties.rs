@@ -289,7 +289,9 @@ pub fn restart_is_calm(before: &Thought, after: &Thought) -> Judged {
 /// S6, S7.
 fn creation_is_right(cluster: &Cluster, kind: u8) -> Judged {
     let made = Pod::new(0, kind);
-    if made.kind().version < cluster.newest_held && !cluster.deceived {
+    let version = made.kind().version;
+    // One that has had the lock and migrated nothing may still do so while a pod of it is there.
+    if version < cluster.migrated.max(cluster.newest_held) && !cluster.deceived {
         return broken(
             "S6",
             format!(
@@ -412,9 +414,7 @@ pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
     let gives_way = |pod: &Pod| {
         let proved = cluster.proved & (1 << pod.kind) != 0;
         let version = cluster.good.map(|good| KINDS[usize::from(good)].version);
-        gives_out(pod.kind)
-            && !proved
-            && version.is_some_and(|version| version >= cluster.newest_held)
+        gives_out(pod.kind) && !proved && version.is_some_and(|version| version >= cluster.migrated)
     };
     let served = |pod: &Pod| pod.does == Does::Serve && !gives_way(pod);
     let ousted = cluster.pods().iter().any(gives_way);
@@ -500,7 +500,7 @@ fn may_not_serve(cluster: &Cluster, plan: &Plan) -> bool {
 fn newest(cluster: &Cluster, plan: &Plan) -> u8 {
     let may_have = plan.memory.may_have_held.as_ref();
     let started = may_have.map_or(0, |started| look::version_number(&started.version));
-    started.max(cluster.newest_held)
+    started.max(cluster.migrated)
 }
 
 /// No guard can be switched off for it: here the world changes its mind behind the planner's back.

@@ -2,6 +2,7 @@
 //! needed somewhere. The deep ones beside them are for a change of the planner.
 
 use super::*;
+use crate::api::FailedHow;
 use crate::plan::Rule;
 
 #[test]
@@ -115,6 +116,33 @@ fn newer_versions_that_exit_with_the_lock_keep_every_rule() {
     from_rest("give out", 1)
         .edits(1, &[NEW_CRASHES_SERVING, NEW_ANSWERS_AND_CRASHES])
         .holds();
+}
+
+#[test]
+fn the_way_back_from_a_version_that_migrated_nothing_keeps_every_rule() {
+    from_asked("way back", 1)
+        .edits(1, &[NEW_CRASHES_LATE])
+        .crashes(1)
+        .holds();
+    from_asked("way back and edits", 1)
+        .edits(2, &[OLD, NEW_CRASHES_LATE])
+        .holds();
+    from_asked("way back and ends", 1)
+        .edits(1, &[NEW])
+        .faults(1, &[Fault::Crash, Fault::Kill, Fault::Fail])
+        .holds();
+}
+
+/// The walk above would keep every rule as well if no way back were ever found on it.
+#[test]
+fn a_way_back_is_found_on_its_walk() {
+    let mut walk = from_asked("found", 1).edits(1, &[NEW_CRASHES_LATE]);
+    walk.start = walk.start.after(Event::Wants(Some(NEW_CRASHES_LATE)));
+
+    let end = walk.rest().start;
+    let old = |pod: &Pod| pod.kind == OLD && pod.does == Does::Serve;
+    assert!(end.cluster.pods().iter().any(old), "{}", end.cluster);
+    assert_eq!(end.mind.failed_how, Some(FailedHow::Crashed));
 }
 
 #[test]
