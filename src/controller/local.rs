@@ -8,7 +8,7 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::failures::ApiFailures;
 use crate::api::{ChainlinkNode, KeyRef};
-use crate::domain::{DatabaseWord, RefusedStop, Says, Silence};
+use crate::domain::{DatabaseAnswer, RefusedStop, Says, Silence};
 use crate::node::LockMode;
 use crate::observe::database::Target;
 
@@ -45,7 +45,7 @@ pub(super) struct LastAnswer {
     url: Option<[u8; 32]>,
     /// What the URL leads to, and the key of the Secret that it was read from.
     pub(super) leads_to: Option<(Target, KeyRef)>,
-    pub(super) word: DatabaseWord,
+    pub(super) answer: DatabaseAnswer,
 }
 
 impl LastAnswer {
@@ -63,7 +63,7 @@ impl LastAnswer {
         Self {
             url,
             leads_to,
-            word: DatabaseWord::after(before.map(|before| before.word), at, said),
+            answer: DatabaseAnswer::after(before.map(|before| before.answer), at, said),
         }
     }
 }
@@ -109,7 +109,7 @@ mod tests {
             ))
         };
         let first = || LastAnswer::after(None, Some([1; 32]), at(1), Ok(Says::quiet()));
-        let last = |known: &LastAnswer| known.word.last().map(|(at, _)| at);
+        let last = |known: &LastAnswer| known.answer.last().map(|(at, _)| at);
 
         let same = LastAnswer::after(Some(first()), Some([1; 32]), at(2), silence());
         assert_eq!(last(&same), Some(at(1)));

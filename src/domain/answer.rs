@@ -16,14 +16,14 @@ use crate::node::database::{SessionOf, is_of_app};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseView {
     pub wanted: Verification,
-    pub word: Option<DatabaseWord>,
+    pub answer: Option<DatabaseAnswer>,
     /// Who of those that may hold a lock is known to be a node in `dual` mode, by the pods.
     pub duals: Vec<Holder>,
 }
 
 /// One answer, or why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatabaseWord {
+pub struct DatabaseAnswer {
     /// When the question was put.
     pub at: Timestamp,
     pub said: Result<Says, Silence>,
@@ -52,10 +52,10 @@ pub struct Free {
     pub advisory: Option<Timestamp>,
 }
 
-impl DatabaseWord {
+impl DatabaseAnswer {
     /// The answer to the question put `at`, after what the same URL said `before`.
     pub fn after(before: Option<Self>, at: Timestamp, said: Result<Says, Silence>) -> Self {
-        let mut word = Self {
+        let mut answer = Self {
             at,
             said,
             before: None,
@@ -64,32 +64,32 @@ impl DatabaseWord {
             leased: BTreeSet::new(),
         };
         if let Some(before) = before {
-            word.before = match before.said {
+            answer.before = match before.said {
                 Ok(says) => Some(Heard {
                     at: before.at,
                     says,
                 }),
                 Err(_) => before.before,
             };
-            word.held = before.held;
-            word.free = before.free;
-            word.leased = before.leased;
+            answer.held = before.held;
+            answer.free = before.free;
+            answer.leased = before.leased;
         }
-        if let Ok(says) = &word.said {
-            word.before = None;
+        if let Ok(says) = &answer.said {
+            answer.before = None;
             for holder in [&says.lease, &says.advisory] {
                 if let Holder::Pod(pod) = holder {
-                    word.held.insert(pod.clone());
+                    answer.held.insert(pod.clone());
                 }
             }
             let free = |holder: &Holder, since: Option<Timestamp>| {
                 (*holder == Holder::Nobody).then(|| since.unwrap_or(at))
             };
-            word.free.lease = free(&says.lease, word.free.lease);
-            word.free.advisory = free(&says.advisory, word.free.advisory);
-            word.leased.extend(says.lease_client.clone());
+            answer.free.lease = free(&says.lease, answer.free.lease);
+            answer.free.advisory = free(&says.advisory, answer.free.advisory);
+            answer.leased.extend(says.lease_client.clone());
         }
-        word
+        answer
     }
 
     /// Whether the session that holds the advisory lock is of a node that has, or had, the lease, too: one in `dual`
@@ -223,24 +223,24 @@ mod tests {
 
     #[test]
     fn a_silence_keeps_the_last_answer_and_the_next_answer_takes_its_place() {
-        let first = DatabaseWord::after(None, at(1), Ok(says(Holder::Pod(pod()))));
+        let first = DatabaseAnswer::after(None, at(1), Ok(says(Holder::Pod(pod()))));
         assert_eq!(first.last(), Some((at(1), &says(Holder::Pod(pod())))));
-        let mut word = first;
+        let mut answer = first;
         for second in [2, 3] {
             let silence = Silence::new(Reason::Unreachable, "it can't be reached");
-            word = DatabaseWord::after(Some(word), at(second), Err(silence));
-            assert_eq!(word.at, at(second));
-            assert_eq!(word.last(), Some((at(1), &says(Holder::Pod(pod())))));
+            answer = DatabaseAnswer::after(Some(answer), at(second), Err(silence));
+            assert_eq!(answer.at, at(second));
+            assert_eq!(answer.last(), Some((at(1), &says(Holder::Pod(pod())))));
         }
-        let word = DatabaseWord::after(Some(word), at(4), Ok(says(Holder::Nobody)));
-        assert_eq!(word.before, None);
-        assert_eq!(word.last(), Some((at(4), &says(Holder::Nobody))));
-        assert_eq!(word.held, [pod()].into(), "it is on this database");
+        let answer = DatabaseAnswer::after(Some(answer), at(4), Ok(says(Holder::Nobody)));
+        assert_eq!(answer.before, None);
+        assert_eq!(answer.last(), Some((at(4), &says(Holder::Nobody))));
+        assert_eq!(answer.held, [pod()].into(), "it is on this database");
     }
 
     #[test]
     fn a_lock_is_free_since_the_first_of_the_answers_on_end_that_found_it_so() {
-        let mut word = None;
+        let mut answer = None;
         let mut since = Vec::new();
         for (second, lease) in [
             (1, Holder::Nobody),
@@ -248,9 +248,9 @@ mod tests {
             (3, Holder::Unseen),
             (4, Holder::Nobody),
         ] {
-            let next = DatabaseWord::after(word, at(second), Ok(says(lease)));
+            let next = DatabaseAnswer::after(answer, at(second), Ok(says(lease)));
             since.push(next.free.lease);
-            word = Some(next);
+            answer = Some(next);
         }
         assert_eq!(since, [Some(at(1)), Some(at(1)), None, Some(at(4))]);
     }

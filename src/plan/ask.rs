@@ -13,7 +13,7 @@ use super::rules::rollback;
 use super::safety::Rules;
 use super::step::Step;
 use super::view::Look;
-use crate::domain::{DatabaseView, DatabaseWord, Observation, Reason};
+use crate::domain::{DatabaseAnswer, DatabaseView, Observation, Reason};
 
 /// Between two questions when none is urgent, also while a rollout is stuck.
 const NOW_AND_THEN: Duration = Duration::from_secs(60);
@@ -27,12 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether the last answer is too old for a stop.
 pub fn is_stale(database: &DatabaseView, now: Timestamp) -> bool {
-    let word = database.word.as_ref();
-    let patience = match word.map(|word| &word.said) {
+    let answer = database.answer.as_ref();
+    let patience = match answer.map(|answer| &answer.said) {
         Some(Err(_)) => PATIENCE,
         Some(Ok(_)) | None => BEFORE_A_STOP,
     };
-    is_older(word, patience, now)
+    is_older(answer, patience, now)
 }
 
 /// Whether the database is to be asked before this plan is carried out.
@@ -40,7 +40,7 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
     if seen.intent.replicas == 0 {
         return false;
     }
-    let word = seen.database.word.as_ref();
+    let answer = seen.database.answer.as_ref();
     let hands_over = |act: &Act| matches!(act, Act::Stop(permit) if permit.successor().is_some());
     let given = Given {
         seen,
@@ -63,10 +63,10 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
         return is_stale(&seen.database, now);
     }
     if matches!(reason, Some(Reason::LockDiffers | Reason::TwoHolders)) {
-        return is_older(word, PATIENCE, now);
+        return is_older(answer, PATIENCE, now);
     }
     if reason == Some(&Reason::VersionWentBack) && migrated_by(&seen.database).is_some() {
-        return is_older(word, PATIENCE, now);
+        return is_older(answer, PATIENCE, now);
     }
     if rollback::asks(&plan.memory, &look) {
         return is_stale(&seen.database, now);
@@ -76,14 +76,14 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
     if takers > 1 {
         let sure = roles.foreign.is_empty() && !roles.order_unknown;
         let booting = plan.progress.step == Step::Booting;
-        return !(sure && booting) && is_older(word, IN_DOUBT, now);
+        return !(sure && booting) && is_older(answer, IN_DOUBT, now);
     }
     if moves {
         return false;
     }
     let took = roles.active.and_then(|active| active.took);
-    let of_before = took.is_some_and(|took| word.is_some_and(|word| word.at <= took.at));
-    of_before || word.is_none_or(|word| age(word, now) >= NOW_AND_THEN)
+    let of_before = took.is_some_and(|took| answer.is_some_and(|answer| answer.at <= took.at));
+    of_before || answer.is_none_or(|answer| age(answer, now) >= NOW_AND_THEN)
 }
 
 /// Whether the operator is to be quick: the lock was lost or given a moment ago, or its taker does not serve yet, or
@@ -105,10 +105,10 @@ fn lock_moves(plan: &Plan, look: &Look<'_>) -> bool {
     plan.acts.iter().any(leads) || (took && boots)
 }
 
-fn is_older(word: Option<&DatabaseWord>, than: Duration, now: Timestamp) -> bool {
-    word.is_none_or(|word| age(word, now) > than)
+fn is_older(answer: Option<&DatabaseAnswer>, than: Duration, now: Timestamp) -> bool {
+    answer.is_none_or(|answer| age(answer, now) > than)
 }
 
-fn age(word: &DatabaseWord, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(word.at)).unwrap_or_default()
+fn age(answer: &DatabaseAnswer, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(answer.at)).unwrap_or_default()
 }

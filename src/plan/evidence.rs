@@ -59,7 +59,7 @@ pub fn outside(said: &Says) -> Option<IpAddr> {
 
 /// The version that migrated the database last, as far as it has said so.
 pub fn migrated_by(database: &DatabaseView) -> Option<&NodeVersion> {
-    database.word.as_ref()?.last()?.1.version.as_ref()
+    database.answer.as_ref()?.last()?.1.version.as_ref()
 }
 
 impl Evidence {
@@ -83,8 +83,8 @@ fn weigh(
         Ok(said) => return judge(said),
         Err(missing) => missing,
     };
-    let word = database.word.as_ref();
-    let before = word.and_then(|word| word.before.as_ref());
+    let answer = database.answer.as_ref();
+    let before = answer.and_then(|answer| answer.before.as_ref());
     match before
         .filter(|before| since < Some(before.at))
         .map(|before| judge(&before.says))
@@ -136,18 +136,18 @@ pub(super) fn unseen_holder(database: &DatabaseView, mode: LockMode) -> Option<S
     if database.wanted == Verification::Never {
         return None;
     }
-    let (_, said) = database.word.as_ref()?.last()?;
+    let (_, said) = database.answer.as_ref()?.last()?;
     unseen(database, said, mode)
 }
 
 fn unseen(database: &DatabaseView, said: &Says, mode: LockMode) -> Option<String> {
-    let word = database.word.as_ref()?;
+    let answer = database.answer.as_ref()?;
     let (holder, lock, is_dual) = match mode {
         LockMode::Dual => return None,
         LockMode::Lease => (
             &said.advisory,
             ADVISORY,
-            word.advisory_is_of_a_leaseholder(said),
+            answer.advisory_is_of_a_leaseholder(said),
         ),
         // Who may not read the row does not know whether anybody has the lease.
         LockMode::Advisory if said.lease_client.is_none() => return None,
@@ -289,17 +289,18 @@ fn has_session(
 
 /// Whether the lock that a pod waits for was free for longer than a takeover needs.
 pub fn of_free_lock(database: &DatabaseView, standby: &Pod, rescue: Duration) -> Evidence {
-    let Some(word) = &database.word else {
+    let Some(answer) = &database.answer else {
         return Evidence::Agrees;
     };
     let (free, lock) = match mode(standby) {
-        Some(LockMode::Lease) => (word.free.lease, LEASE),
-        Some(LockMode::Advisory) => (word.free.advisory, ADVISORY),
+        Some(LockMode::Lease) => (answer.free.lease, LEASE),
+        Some(LockMode::Advisory) => (answer.free.advisory, ADVISORY),
         // One of the two may wait for the other.
         Some(LockMode::Dual) => (
-            word.free
+            answer
+                .free
                 .lease
-                .zip(word.free.advisory)
+                .zip(answer.free.advisory)
                 .map(|(lease, advisory)| lease.max(advisory)),
             "either lock",
         ),
@@ -317,7 +318,7 @@ pub fn of_free_lock(database: &DatabaseView, standby: &Pod, rescue: Duration) ->
 
 /// When the last answer was asked for.
 fn asked(database: &DatabaseView) -> Option<Timestamp> {
-    Some(database.word.as_ref()?.last()?.0)
+    Some(database.answer.as_ref()?.last()?.0)
 }
 
 pub fn addresses_hidden() -> Evidence {
@@ -329,12 +330,12 @@ pub fn addresses_hidden() -> Evidence {
 }
 
 pub fn answer(database: &DatabaseView) -> Result<&Says, Evidence> {
-    match &database.word {
+    match &database.answer {
         None => Err(Evidence::Missing(
             Reason::NotAskedYet,
             "the database was not asked yet".to_owned(),
         )),
-        Some(word) => word
+        Some(answer) => answer
             .said
             .as_ref()
             .map_err(|silence| Evidence::Missing(silence.reason.clone(), silence.message.clone())),
@@ -380,9 +381,9 @@ pub fn permits(
         }
     }
     let fresh = database
-        .word
+        .answer
         .as_ref()
-        .is_some_and(|word| word.at >= before(now, FRESH));
+        .is_some_and(|answer| answer.at >= before(now, FRESH));
     if fresh {
         Ok(())
     } else {

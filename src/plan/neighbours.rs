@@ -76,8 +76,8 @@ pub fn hidden_message(pod: &str) -> String {
 
 /// Whether the database shows that this is who holds the advisory lock of the node's own id.
 pub fn has_the_known_lock(roles: &Roles<'_>, holder: &Holder) -> bool {
-    let word = roles.database.word.as_ref();
-    let said = word.and_then(|word| word.said.as_ref().ok());
+    let answer = roles.database.answer.as_ref();
+    let said = answer.and_then(|answer| answer.said.as_ref().ok());
     said.is_some_and(|said| said.advisory == *holder)
 }
 

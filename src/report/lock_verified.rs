@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::said::{Said, said, unknown};
 use crate::api::Verification;
-use crate::domain::{DatabaseView, DatabaseWord, Observation, Pod, Reason};
+use crate::domain::{DatabaseAnswer, DatabaseView, Observation, Pod, Reason};
 use crate::plan::{Evidence, Roles, Step, of_active, of_outside, of_standby, outside, two_holders};
 
 const KIND: &str = "LockVerified";
@@ -55,7 +55,7 @@ pub(super) fn lock_verified(
 
 /// Why the last question was not answered.
 fn silence(database: &DatabaseView) -> Option<Said> {
-    let silence = database.word.as_ref()?.said.as_ref().err()?;
+    let silence = database.answer.as_ref()?.said.as_ref().err()?;
     Some(unknown(KIND, &silence.reason, &silence.message))
 }
 
@@ -63,9 +63,9 @@ fn silence(database: &DatabaseView) -> Option<Said> {
 fn is_old(database: &DatabaseView, now: Timestamp) -> bool {
     let long_ago = now.checked_sub(GOOD_FOR).unwrap_or(Timestamp::MIN);
     database
-        .word
+        .answer
         .as_ref()
-        .is_some_and(|word| word.at < long_ago)
+        .is_some_and(|answer| answer.at < long_ago)
 }
 
 fn not_asked_lately() -> Said {
@@ -82,7 +82,7 @@ fn contradicts(message: String) -> Said {
 
 fn of_an_active(seen: &Observation, roles: &Roles<'_>, active: &Pod, now: Timestamp) -> Said {
     let database = &seen.database;
-    let last = database.word.as_ref().and_then(DatabaseWord::last);
+    let last = database.answer.as_ref().and_then(DatabaseAnswer::last);
     let asked = last.map(|(at, _)| at);
     if asked.is_none() || asked <= active.took.map(|took| took.at) {
         return silence(database).unwrap_or_else(|| {
@@ -123,8 +123,8 @@ fn of_an_active(seen: &Observation, roles: &Roles<'_>, active: &Pod, now: Timest
 /// All pods wait: somebody else should have the lock.
 fn of_nobody(seen: &Observation, roles: &Roles<'_>, now: Timestamp) -> Said {
     let database = &seen.database;
-    let word = database.word.as_ref();
-    let holder = word.and_then(|word| outside(word.said.as_ref().ok()?));
+    let answer = database.answer.as_ref();
+    let holder = answer.and_then(|answer| outside(answer.said.as_ref().ok()?));
     match (of_outside(database, roles), holder) {
         (Evidence::Contradicts(message), _) => contradicts(message),
         (Evidence::Missing(reason, message), _) => unknown(KIND, reason, message),

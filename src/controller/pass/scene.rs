@@ -15,7 +15,7 @@ use crate::controller::error::{Doing, Error};
 use crate::controller::failures::ApiFailures;
 use crate::controller::local::Local;
 use crate::domain::{
-    Claim, DatabaseView, DatabaseWord, Holder, Observation, Pod, Problem, Silence, Wanted,
+    Claim, DatabaseAnswer, DatabaseView, Holder, Observation, Pod, Problem, Silence, Wanted,
 };
 use crate::mutex::lock;
 use crate::node::LockMode;
@@ -54,16 +54,16 @@ impl Pass<'_> {
             // It may be another one, or that of a backup, before anything starts again.
             answers.remove(&self.uid());
         }
-        let word = match self.context.settings.database {
-            DatabaseAccess::Yes => answers.get(&self.uid()).map(|last| last.word.clone()),
+        let answer = match self.context.settings.database {
+            DatabaseAccess::Yes => answers.get(&self.uid()).map(|last| last.answer.clone()),
             DatabaseAccess::No => {
                 let silence = Err(Silence::not_allowed());
-                Some(DatabaseWord::after(None, Timestamp::MIN, silence))
+                Some(DatabaseAnswer::after(None, Timestamp::MIN, silence))
             }
         };
         DatabaseView {
             wanted: self.node.spec.database.verification.unwrap_or_default(),
-            word,
+            answer,
             duals: Vec::new(),
         }
     }

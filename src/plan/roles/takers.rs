@@ -15,10 +15,10 @@ use crate::plan::limits::{FRESH, LOST, RESCUE, before};
 /// them did, on a server that takes writes. Those that took a lock before it have to be known to be on that
 /// database: behind another URL the newer pod would be the holder, too (rule S9).
 pub fn named<'a>(seen: &Observation, takers: &[&'a Pod]) -> Option<&'a PodId> {
-    let word = seen.database.word.as_ref()?;
+    let answer = seen.database.answer.as_ref()?;
     let took = |pod: &Pod| pod.took.map(|took| took.at);
     let last = takers.iter().filter_map(|pod| took(pod)).max();
-    if takers.len() < 2 || Some(word.at) <= last {
+    if takers.len() < 2 || Some(answer.at) <= last {
         return None;
     }
     let holder = takers
@@ -27,7 +27,7 @@ pub fn named<'a>(seen: &Observation, takers: &[&'a Pod]) -> Option<&'a PodId> {
     let known = takers
         .iter()
         .filter(|pod| pod.id != holder.id && took(pod) <= took(holder))
-        .all(|pod| word.held.contains(&pod.id));
+        .all(|pod| answer.held.contains(&pod.id));
     known.then_some(&holder.id)
 }
 

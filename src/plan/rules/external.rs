@@ -15,7 +15,7 @@ use crate::plan::{evidence, guard};
 /// may dump and migrate without a server, and from 2.2 on without a line.
 fn silent_taker<'a>(view: &View<'a>) -> Option<&'a Pod> {
     let database = &view.seen.database;
-    let asked = database.word.as_ref()?.at;
+    let asked = database.answer.as_ref()?.at;
     let stop = view.memory.stopping.as_ref().map(|stop| stop.at);
     let ended = view.memory.last_active.as_ref().and_then(|last| last.ended);
     let since = stop.max(ended)?;

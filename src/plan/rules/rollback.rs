@@ -123,14 +123,14 @@ fn answer(database: &DatabaseView, since: Timestamp) -> Result<&Says, String> {
     if database.wanted == Verification::Never {
         return Err("spec.database.verification is Never".to_owned());
     }
-    let Some(word) = &database.word else {
+    let Some(answer) = &database.answer else {
         return Err("it was not asked".to_owned());
     };
-    let said = word
+    let said = answer
         .said
         .as_ref()
         .map_err(|silence| silence.message.clone())?;
-    if word.at <= since {
+    if answer.at <= since {
         return Err("it has not answered since".to_owned());
     }
     // A replica may be behind.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::world::{World, blocked, nothing, pair, v1, v2, version};
 use crate::api::Verification;
-use crate::domain::{DatabaseWord, Holder, PodId, Reason, Says, Silence};
+use crate::domain::{DatabaseAnswer, Holder, PodId, Reason, Says, Silence};
 use crate::node::database::SessionOf;
 use crate::plan::{Evidence, RESCUE, Roles, Step, of_active};
 
@@ -41,7 +41,7 @@ fn says(world: &mut World, change: impl FnOnce(&mut Says, PodId)) {
     change(&mut said, b);
     let held = [id(world, "a")].into();
     world.hears(Ok(said));
-    world.database.word.as_mut().unwrap().held = held;
+    world.database.answer.as_mut().unwrap().held = held;
 }
 
 fn silent(world: &mut World) {
@@ -69,35 +69,35 @@ fn a_database_that_agrees_permits_the_stop_in_every_mode() {
     }
 }
 
-fn migrated_by(version: &str) -> DatabaseWord {
+fn migrated_by(version: &str) -> DatabaseAnswer {
     let says = Says {
         version: Some(version.parse().unwrap()),
         ..Says::quiet()
     };
-    DatabaseWord::after(None, "2026-01-01T12:00:00Z".parse().unwrap(), Ok(says))
+    DatabaseAnswer::after(None, "2026-01-01T12:00:00Z".parse().unwrap(), Ok(says))
 }
 
 /// An adopted database: nothing of ours has ever run on it.
 #[test]
 fn s6_no_pod_is_made_of_a_version_that_the_database_is_too_new_for() {
     let mut world = World::with(2).wanting(&v1());
-    world.database.word = Some(migrated_by("2.28.1"));
+    world.database.answer = Some(migrated_by("2.28.1"));
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked(), blocked("VersionWentBack", true));
     assert!(told(&world).contains("the database says that version 2.28.1 has migrated it"));
     // That of a backup, or another database.
-    world.database.word = Some(migrated_by("2.28.0"));
+    world.database.answer = Some(migrated_by("2.28.0"));
     assert_eq!(world.obey(), ["create 2.28.0"]);
 
     // A beta has written the release that it is for.
     let beta = version("2.29.0-beta.1");
     let mut world = World::with(2).wanting(&beta);
-    world.database.word = Some(migrated_by("2.29.0"));
+    world.database.answer = Some(migrated_by("2.29.0"));
     assert_eq!(world.obey(), ["create 2.29.0-beta.1"]);
 
     let mut world = World::with(1).active("a", &v2()).at_rest();
     world.memory.newest_held = None;
-    world.database.word = Some(migrated_by("2.29.0"));
+    world.database.answer = Some(migrated_by("2.29.0"));
     world.want_settled(&v1());
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked(), blocked("VersionWentBack", true));
@@ -169,7 +169,7 @@ fn where_the_database_cannot_be_asked_the_rest_is_enough_unless_it_is_required()
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked(), blocked("DatabaseNotAsked", true));
     assert!(told(&world).contains("it can't be reached"));
-    world.database.word = None;
+    world.database.answer = None;
     assert_eq!(world.obey(), nothing());
 
     world.database.wanted = Verification::Auto;
@@ -305,7 +305,7 @@ fn a_url_that_never_named_the_older_one_says_nothing_of_it() {
         said.sessions = nodes([b.clone()]);
         said.lease = Holder::Pod(b);
     });
-    world.database.word.as_mut().unwrap().held = [id(&mut world.clone(), "b")].into();
+    world.database.answer.as_mut().unwrap().held = [id(&mut world.clone(), "b")].into();
     let look = world.look();
     let roles = Roles::take(&look, &world.memory, world.now);
     assert_eq!(roles.active.unwrap().id.name, "a", "rule S9");
@@ -317,7 +317,7 @@ fn an_answer_from_before_the_takeover_names_nobody() {
     let mut world = after_an_outage();
     says(&mut world, |said, b| said.lease = Holder::Pod(b));
     let took = world.pod("b").took.unwrap().at;
-    world.database.word.as_mut().unwrap().at = took;
+    world.database.answer.as_mut().unwrap().at = took;
     let look = world.look();
     let roles = Roles::take(&look, &world.memory, world.now);
     assert_eq!(roles.foreign.len(), 1);
@@ -383,7 +383,7 @@ fn an_answer_of_before_a_silence_says_nothing_of_a_pod_that_came_after_it() {
 #[test]
 fn s6_a_silence_does_not_make_the_database_older() {
     let mut world = World::with(2).wanting(&v1());
-    world.database.word = Some(migrated_by("2.29.0"));
+    world.database.answer = Some(migrated_by("2.29.0"));
     silent(&mut world);
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.blocked(), blocked("VersionWentBack", true));
@@ -555,7 +555,7 @@ fn what_the_database_does_not_show_of_a_holder_outside_changes_nothing() {
         assert_eq!(world.blocked(), None);
         silent(&mut world);
         assert_eq!(world.blocked(), None);
-        world.database.word = None;
+        world.database.answer = None;
         assert_eq!(world.blocked(), None);
     }
     // One that came to wait after the question is not in the answer.

@@ -139,7 +139,7 @@ fn a_newer_version_that_ended_before_it_migrated_is_rolled_back_and_not_tried_ag
         assert_eq!(world.handovers, before, "it is not tried again");
         assert_eq!(world.memory.upgrade, None);
 
-        world.database.word = None;
+        world.database.answer = None;
         world.want_settled(&configured("2.29.0", "mended"));
         world.carry_on();
         assert_eq!(world.blocked(), None);
@@ -770,11 +770,11 @@ fn a_pause_and_an_operator_that_is_new_change_nothing_of_it() {
     assert_eq!(acts, nothing());
     world.intent.policy.paused = false;
     // A new operator has heard nothing yet.
-    world.database.word = None;
+    world.database.answer = None;
     assert_eq!(world.obey(), nothing());
     let acts = goes_on(&mut world, 1, &free());
     assert_eq!(acts, [format!("stop {successor}")]);
-    world.database.word = None;
+    world.database.answer = None;
     assert_eq!(world.obey(), nothing());
     // Nor is it left half way: what is lost is made again.
     world.intent.policy.paused = true;
@@ -921,7 +921,7 @@ fn whatever_happens_no_older_pod_is_made_where_a_newer_one_has_migrated_or_still
                 world.hears(said);
             }
             if dice.one_in(60) {
-                world.database.word = None;
+                world.database.answer = None;
             }
             if dice.one_in(100) {
                 world.want(&v1());

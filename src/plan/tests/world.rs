@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use crate::api::Memory;
 use crate::domain::{
-    Answered, Checked, Claim, Contact, Container, DatabaseView, DatabaseWord, Exit, HandoverPolicy,
-    Intent, Lock, Machine, Observation, Pod, PodId, Problem, Pull, Pulled, Reason, RefusedStop,
-    Revision, Says, Silence, Took, Trouble, Validation, Wanted,
+    Answered, Checked, Claim, Contact, Container, DatabaseAnswer, DatabaseView, Exit,
+    HandoverPolicy, Intent, Lock, Machine, Observation, Pod, PodId, Problem, Pull, Pulled, Reason,
+    RefusedStop, Revision, Says, Silence, Took, Trouble, Validation, Wanted,
 };
 use crate::node::ExitKind;
 use crate::plan::{Act, Cause, Plan, Progress, plan};
@@ -339,8 +339,8 @@ impl World {
 
     /// The database is asked now, by the URL of before.
     pub fn hears(&mut self, said: Result<Says, Silence>) {
-        let before = self.database.word.take();
-        self.database.word = Some(DatabaseWord::after(before, self.now, said));
+        let before = self.database.answer.take();
+        self.database.answer = Some(DatabaseAnswer::after(before, self.now, said));
     }
 
     // What the operator does.

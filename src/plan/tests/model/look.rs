@@ -16,8 +16,8 @@ use crate::api::{
     WantedRevision,
 };
 use crate::domain::{
-    self, Answered, Checked, Contact, Container, DatabaseView, DatabaseWord, Exit, Holder, Intent,
-    Machine, Observation, PodId, Problem, Reason, Revision, Says, Took, Trouble, Wanted,
+    self, Answered, Checked, Contact, Container, DatabaseAnswer, DatabaseView, Exit, Holder,
+    Intent, Machine, Observation, PodId, Problem, Reason, Revision, Says, Took, Trouble, Wanted,
 };
 use crate::node::database::SessionOf;
 use crate::node::{ExitKind, Verdict};
@@ -756,11 +756,11 @@ fn asked(cluster: &Cluster) -> DatabaseView {
     };
     // Where nothing has changed for long, it said the same then.
     let before = (cluster.pods().iter().all(|pod| pod.long_up))
-        .then(|| DatabaseWord::after(None, Ago::HalfMinute.at(), Ok(says.clone())));
+        .then(|| DatabaseAnswer::after(None, Ago::HalfMinute.at(), Ok(says.clone())));
     DatabaseView {
         wanted: Verification::Auto,
         duals: Vec::new(),
-        word: Some(DatabaseWord::after(before, *NOW, Ok(says))),
+        answer: Some(DatabaseAnswer::after(before, *NOW, Ok(says))),
     }
 }
 

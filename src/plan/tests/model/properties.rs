@@ -382,8 +382,8 @@ fn rests_for_hours(seen: &Observation, rested: Plan) -> Judged {
     for hours in 1..=3 {
         now += hour;
         seen.at = now;
-        if let Some(word) = &mut seen.database.word {
-            word.at = now;
+        if let Some(answer) = &mut seen.database.answer {
+            answer.at = now;
         }
         let fresh = |contact: &&mut Contact| contact.at >= now - hour;
         let contacts = seen.pods.iter_mut().filter_map(|pod| pod.contact.as_mut());
