@@ -55,7 +55,6 @@ pub use limits::{
     RESCUE, RETRY, TAKEOVER, UNRESPONSIVE,
 };
 pub use neighbours::two_holders;
-pub use roles::Roles as Census;
 pub use roles::Roles;
 pub use rules::external::of_outside;
 #[cfg(test)]
