@@ -4,11 +4,13 @@
 mod pods;
 mod recorded;
 mod revisions;
+mod roles;
 mod services;
 mod session;
 
 pub use pods::{Actor, Outcome};
 pub use recorded::Recorded;
 pub use revisions::{Claim, RevisionStore, Revisions};
+pub use roles::RoleKeeper;
 pub use services::{Services, budgets, services};
 pub use session::session_secret;

@@ -3,13 +3,12 @@
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Pod as ApiPod;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
-use serde_json::json;
 
 use super::recorded::Recorded;
 use crate::api::ChainlinkNode;
-use crate::api::names::{FIELD_MANAGER, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
+use crate::api::names::FIELD_MANAGER;
 use crate::build::{self, Content};
 use crate::cluster::{controls, only, refusal};
 use crate::domain::{Place, Pod, PodId, Revision};
@@ -110,7 +109,8 @@ impl<'a> Actor<'a> {
     }
 
     /// Stops the pod that a permit names, as it stood in the look that confirmed it at `looked`; and only while the
-    /// answers of that look are fresh, by a clock that nobody can set: what came between may have taken any time (rule S5).
+    /// answers of that look are fresh: what came since may have taken any time, which a clock tells that nobody can set
+    /// (rule S5).
     pub async fn stop(
         &self,
         confirmed: &Confirmed,
@@ -138,42 +138,10 @@ impl<'a> Actor<'a> {
         let parameters = only(&pod.uid, Some(version));
         overtaken(self.pods.delete(&pod.name, &parameters).await.map(drop))
     }
-
-    /// Moves the role label.
-    pub async fn label(&self, pod: &Pod, active: bool) -> Result<Outcome, kube::Error> {
-        let role = if active { ROLE_ACTIVE } else { ROLE_STANDBY };
-        let patch = json!({"metadata": {
-            "uid": pod.id.uid,
-            "resourceVersion": pod.resource_version,
-            "labels": {ROLE_LABEL: role},
-        }});
-        let patched = self
-            .pods
-            .patch(&pod.id.name, &PatchParams::default(), &Patch::Merge(patch))
-            .await;
-        overtaken(patched.map(drop))
-    }
-
-    /// Sets the readiness gate. It is the operator's alone, so the uid is precondition enough.
-    pub async fn gate(&self, pod: &PodId, ready: bool) -> Result<Outcome, kube::Error> {
-        let patch = json!({
-            "metadata": {"uid": pod.uid},
-            "status": {"conditions": [{
-                "type": READY_CONDITION,
-                "status": if ready { "True" } else { "False" },
-                "reason": if ready { "ActiveOrWaiting" } else { "NeitherActiveNorWaiting" },
-            }]},
-        });
-        let patched = self
-            .pods
-            .patch_status(&pod.name, &PatchParams::default(), &Patch::Strategic(patch))
-            .await;
-        overtaken(patched.map(drop))
-    }
 }
 
 /// A conflict, or a pod that is gone, says that the plan was for another state.
-fn overtaken(result: Result<(), kube::Error>) -> Result<Outcome, kube::Error> {
+pub(super) fn overtaken(result: Result<(), kube::Error>) -> Result<Outcome, kube::Error> {
     match result {
         Ok(()) => Ok(Outcome::Done),
         Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {

@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::future::join_all;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::failures::ApiFailures;
 use super::local::{LastAnswer, Local, Reservation};
@@ -18,6 +20,9 @@ use crate::api::ChainlinkNode;
 use crate::mutex::lock;
 use crate::observe::{Machines, Witnesses};
 use crate::report::{Metrics, Note};
+
+/// How long the API server may take to accept an event.
+const PUBLISHED: Duration = Duration::from_secs(2);
 
 /// Whether the operator may read the Secrets that hold the database URLs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,8 +115,11 @@ impl Context {
             };
             // A recorder folds later events of one reason into the text of the first: each gets its own.
             let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
-            if let Err(error) = recorder.publish(&event, &about).await {
-                tracing::warn!(%error, "an event could not be published");
+            // What is about to be done is told before it is done, but nothing waits for a server that hangs.
+            match timeout(PUBLISHED, recorder.publish(&event, &about)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "an event could not be published"),
+                Err(_) => tracing::warn!("an event could not be published in time"),
             }
         }))
         .await;
@@ -141,7 +149,7 @@ impl Context {
             failures: ApiFailures::default(),
             secrets_at: None,
             refused_stop: None,
-            refused_look: None,
+            failing: None,
         });
         what(entry)
     }

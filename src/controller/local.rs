@@ -26,8 +26,25 @@ pub(super) struct Local {
     pub(super) secrets_at: Option<(Option<i64>, Instant)>,
     /// The stop that the API server did not do when it was last tried.
     pub(super) refused_stop: Option<RefusedStop>,
-    /// What ended its last pass, as the API server refuses it, and for which generation of the spec.
-    pub(super) refused_look: Option<(&'static str, Option<i64>)>,
+    /// Since when its passes end early, if the last one did.
+    pub(super) failing: Option<Failing>,
+}
+
+/// Passes that end early, one after the other.
+#[derive(Clone, Debug)]
+pub(super) struct Failing {
+    pub(super) since: Instant,
+    /// What was told of it, and for which generation of the spec.
+    pub(super) told: Option<(&'static str, Option<i64>)>,
+}
+
+impl Failing {
+    pub(super) fn begins() -> Self {
+        Self {
+            since: Instant::now(),
+            told: None,
+        }
+    }
 }
 
 /// What was last made of the budgets of a resource.

@@ -29,12 +29,15 @@ use tokio::time::timeout;
 use crate::api::ChainlinkNode;
 
 use error::{Doing, LONGEST_PASS};
-use pass::tell_refusal;
+use pass::tell_failure;
 
 pub use context::{Context, DatabaseAccess, Settings};
 pub use error::Error;
 pub use run::{run, served};
 pub use watchdog::Watchdog;
+
+/// How long it may take to tell that a pass has failed.
+const TOLD: Duration = Duration::from_secs(10);
 
 /// Between two tries after an error.
 const RETRY: Duration = Duration::from_secs(2);
@@ -54,21 +57,33 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
         context.watchdog.progress(namespace, Instant::now());
     };
     progress();
-    let result = timeout(LONGEST_PASS, Box::pin(one_pass(node, &context, &reference))).await;
-    progress();
-    // As good as a crash: the next pass goes on from what is written (rule S4).
-    result.unwrap_or(Err(Error::Slow))
-}
-
-async fn one_pass(
-    node: Arc<ChainlinkNode>,
-    context: &Context,
-    reference: &ObjectRef<ChainlinkNode>,
-) -> Result<Action, Error> {
     let api: Api<ChainlinkNode> = Api::namespaced(
         context.client.clone(),
         &node.namespace().unwrap_or_default(),
     );
+    let pass = Box::pin(one_pass(&node, &context, &reference, &api));
+    // As good as a crash: the next pass goes on from what is written (rule S4).
+    let result = timeout(LONGEST_PASS, pass).await;
+    let result = result.unwrap_or(Err(Error::Slow));
+    match &result {
+        Ok(_) => context.know(&reference, |known| known.failing = None),
+        Err(error) => {
+            let told = Box::pin(tell_failure(&context, error, &reference, &node, &api));
+            if timeout(TOLD, told).await.is_err() {
+                tracing::warn!("nor could that be told in time");
+            }
+        }
+    }
+    progress();
+    result
+}
+
+async fn one_pass(
+    node: &ChainlinkNode,
+    context: &Context,
+    reference: &ObjectRef<ChainlinkNode>,
+    api: &Api<ChainlinkNode>,
+) -> Result<Action, Error> {
     let fresh = api
         .get_opt(&node.name_any())
         .await
@@ -78,10 +93,5 @@ async fn one_pass(
         context.forget(reference);
         return Ok(Action::await_change());
     };
-    let result = pass::run(context, &node, &api).await;
-    match &result {
-        Ok(_) => context.know(reference, |known| known.refused_look = None),
-        Err(error) => tell_refusal(context, error, reference, &node, &api).await,
-    }
-    result
+    pass::run(context, &node, api).await
 }

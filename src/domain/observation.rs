@@ -46,6 +46,9 @@ pub struct RefusedStop {
     pub message: String,
     /// Whether a person has to do something, as far as can be told.
     pub lasting: bool,
+    /// Whether the API server may do it yet: it did not answer in time, or not with a refusal. No other pod is stopped
+    /// before that has shown (rule S2).
+    pub perhaps: bool,
     /// How often it was tried.
     pub tries: u32,
     /// When it is tried again.

@@ -8,7 +8,8 @@ use std::fmt;
 pub enum Patience {
     /// It does not pass by itself: a person is called at once.
     None,
-    /// It passes with the next progress; a person is called after `handover.standbyTimeout` without any.
+    /// It passes with the next progress; a person is called after `handover.standbyTimeout` without any. A standby that is
+    /// only there to be seen waiting is not blamed for it.
     UntilProgress,
     /// It passes when a pod shows that it has the lock; a person is called where no pod has taken a lock lately.
     UntilTheTakerShows,
@@ -26,7 +27,7 @@ macro_rules! reasons {
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Reason {
             $($(#[$doc])+ $reason,)+
-            /// A word of Kubernetes' own, which is passed on as it is.
+            /// A word of Kubernetes' own, or of another version of this operator: passed on as it is.
             Kubernetes(String),
         }
 
@@ -165,6 +166,8 @@ reasons! {
     BudgetRefused = "BudgetRefused", Told;
     /// What every look needs is refused.
     LookRefused = "LookRefused", Told;
+    /// What every look needs has failed for a while.
+    LookFailed = "LookFailed", Told;
     /// The cluster's CRD drops what has to be remembered.
     CrdOutdated = "CrdOutdated", Told;
 

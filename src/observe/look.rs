@@ -10,13 +10,13 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod as ApiPod};
 use kube::api::{Api, ListParams, LogParams, Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::api_pod;
 use super::claim::{claim, takes};
 use super::read;
-use super::record::{last_takeover, news, record};
+use super::record::{apply, last_takeover, news, record};
 use super::warning::{is_slow, warning};
 use super::witness::{Facts, Recorded, Subject, Witnesses};
 use crate::api::names::{ACTIVE_CONDITION, CONTAINER, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL};
@@ -35,6 +35,14 @@ const ANSWERS: Duration = Duration::from_secs(30);
 const LINES_OF_A_VALIDATION: i64 = 50;
 /// How long it is waited for.
 const OUTPUT: Duration = Duration::from_secs(2);
+
+/// The pods of a resource, as one look showed them.
+pub struct Looked {
+    pub pods: Vec<Pod>,
+    /// Why what is new could not be written into a pod, if it could not. It is in `pods` all the same; only, a restart
+    /// of the operator may forget it.
+    pub unrecorded: Option<kube::Error>,
+}
 
 /// Reads and records what belongs to one resource.
 pub struct Looker<'a> {
@@ -95,7 +103,7 @@ impl<'a> Looker<'a> {
         &self,
         kept: &BTreeMap<String, Revision>,
         at: Timestamp,
-    ) -> Result<Vec<Pod>, kube::Error> {
+    ) -> Result<Looked, kube::Error> {
         let mut pods = self.own_pods().await?;
         let shared = read::shared_addresses(&pods);
         let subjects = pods
@@ -109,9 +117,16 @@ impl<'a> Looker<'a> {
         let newest = pods.iter().filter_map(last_takeover).max();
         let after = |newest: Timestamp| newest.checked_add(ONE_LATER).unwrap_or(newest);
         let took_at = newest.map_or(at, |newest| at.max(after(newest)));
+        let mut unrecorded = None;
         for pod in &mut pods {
-            if let Some(recorded) = self.record(pod, at, took_at).await? {
-                *pod = recorded;
+            let news = self.unrecorded(pod, at, took_at);
+            match self.record(pod, &news).await {
+                Ok(Some(recorded)) => *pod = recorded,
+                Ok(None) => {}
+                Err(error) => {
+                    apply(pod, &news);
+                    unrecorded.get_or_insert(error);
+                }
             }
         }
         self.look_for_lost_leases(&pods);
@@ -120,7 +135,10 @@ impl<'a> Looker<'a> {
             let warning = self.warning(pod, at).await;
             seen.push(read::read(pod, &self.facts(pod), warning, kept));
         }
-        Ok(seen)
+        Ok(Looked {
+            pods: seen,
+            unrecorded,
+        })
     }
 
     /// Where several containers have taken the lock, those that were not the last to do so may say that they
@@ -314,16 +332,10 @@ impl<'a> Looker<'a> {
             .unwrap_or_default()
     }
 
-    /// Writes into the pod what was seen of its container and is not there yet. The pod was read
-    /// after the line was, and the patch carries its version: the same container is still there.
-    async fn record(
-        &self,
-        pod: &ApiPod,
-        at: Timestamp,
-        took_at: Timestamp,
-    ) -> Result<Option<ApiPod>, kube::Error> {
+    /// What was seen of a pod's container and does not stand in the pod yet, as conditions.
+    fn unrecorded(&self, pod: &ApiPod, at: Timestamp, took_at: Timestamp) -> Vec<Value> {
         let Some((key, _)) = api_pod::running(pod) else {
-            return Ok(None);
+            return Vec::new();
         };
         let facts = self.witnesses.facts(&key);
         let took_at = facts.took_at.unwrap_or(took_at);
@@ -332,6 +344,16 @@ impl<'a> Looker<'a> {
             // Should the patch fail, the next look is not to make a later takeover of it.
             self.witnesses.took_at(&key, took_at);
         }
+        conditions
+    }
+
+    /// Writes that into the pod. The pod was read after the line was, and the patch carries its version: the same
+    /// container is still there.
+    async fn record(
+        &self,
+        pod: &ApiPod,
+        conditions: &[Value],
+    ) -> Result<Option<ApiPod>, kube::Error> {
         if conditions.is_empty() {
             return Ok(None);
         }

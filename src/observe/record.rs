@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod as ApiPod;
+use k8s_openapi::api::core::v1::{Pod as ApiPod, PodCondition};
 use serde_json::{Value, json};
 
 use super::api_pod::{condition, running};
@@ -134,6 +134,22 @@ pub(super) fn news(pod: &ApiPod, facts: &Facts, at: Timestamp, took_at: Timestam
         conditions.push(entry(ACTIVE_CONDITION, "LockTaken", &note, took.at));
     }
     conditions
+}
+
+/// Notes such conditions in what was read of the pod, as if the API server had taken them.
+pub(super) fn apply(pod: &mut ApiPod, conditions: &[Value]) {
+    let all = pod
+        .status
+        .get_or_insert_default()
+        .conditions
+        .get_or_insert_default();
+    for new in conditions {
+        let Ok(new) = serde_json::from_value::<PodCondition>(new.clone()) else {
+            continue;
+        };
+        all.retain(|old| old.type_ != new.type_);
+        all.push(new);
+    }
 }
 
 fn entry(kind: &str, reason: &str, note: &Note, since: Timestamp) -> Value {

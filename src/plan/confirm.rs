@@ -8,9 +8,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::acts::{Act, Plan};
+use super::cause::Purpose;
 use super::guard::Permit;
 use super::limits::FRESH;
-use crate::api::Memory;
+use crate::api::{Memory, Verification};
 use crate::domain::{Observation, PodId};
 
 /// A permit that a second look has confirmed.
@@ -25,8 +26,8 @@ impl Confirmed {
         &self.permit
     }
 
-    /// How long from the second look on the answers that the stop relies on are fresh enough for it: what is left of
-    /// two seconds since the oldest of them (rule S5). A stop that relies on nobody may be done at any time.
+    /// How long from the second look on the answers that permit the stop are fresh enough for it: what is left of two
+    /// seconds since the oldest of them (rule S5). A stop that needs no answer may be done at any time.
     pub fn good_for(&self) -> Duration {
         self.good_for
     }
@@ -113,18 +114,27 @@ pub fn confirm(pending: &Pending<'_>, look: &SecondLook<'_>) -> Result<Confirmed
     }
 }
 
-/// How long the answers stay fresh. One that bears a time after the look is worth nothing: a clock was set between.
+/// How long the answers stay fresh: those of the pods that the stop relies on; in a handover that of the active, unless its
+/// silence is what the handover is for; and that of the database where it has to be asked. One that bears a time after the
+/// look is worth nothing: a clock was set between.
 fn good_for(permit: &Permit, look: &SecondLook<'_>) -> Duration {
-    let age = |id: &PodId| {
+    let contact = |id: &PodId| {
         let pod = look.seen.pods.iter().find(|pod| pod.id == *id);
-        let contact = pod.and_then(|pod| pod.contact);
-        contact.and_then(|contact| Duration::try_from(look.now.duration_since(contact.at)).ok())
+        Some(pod?.contact?.at)
     };
-    let rests = permit.relies_on().iter().map(|id| match age(id) {
-        Some(age) => FRESH.saturating_sub(age),
-        None => Duration::ZERO,
-    });
-    rests.min().unwrap_or(Duration::MAX)
+    let hands_over = permit.successor().is_some();
+    let active = hands_over && permit.purpose() != Purpose::Unresponsive;
+    let active = active.then(|| contact(permit.pod()));
+    let database = &look.seen.database;
+    let asks = hands_over && database.wanted == Verification::Required;
+    let answer = asks.then(|| database.answer.as_ref().map(|answer| answer.at));
+    let rest = |at: Option<Timestamp>| {
+        let age = at.and_then(|at| Duration::try_from(look.now.duration_since(at)).ok());
+        age.map_or(Duration::ZERO, |age| FRESH.saturating_sub(age))
+    };
+    let relied_on = permit.relies_on().iter().map(contact);
+    let all = relied_on.chain(active).chain(answer).map(rest);
+    all.min().unwrap_or(Duration::MAX)
 }
 
 fn ends(memory: &Memory) -> Option<&BTreeMap<String, i32>> {

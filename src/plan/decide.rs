@@ -8,7 +8,7 @@ use super::rules::{
 };
 use super::step::{Blocked, Progress, Step};
 use super::view::View;
-use crate::domain::Reason;
+use crate::domain::{Reason, RefusedStop};
 
 /// The first of these that decides anything is followed. Each line says why it stands before the next.
 const RULES: [fn(&View<'_>) -> Option<Decision>; 14] = [
@@ -84,7 +84,11 @@ fn refused_stop(decided: &mut Decision, view: &View<'_>) {
         Move::Wait | Move::Create(_) => None,
     };
     let refused = view.seen.refused_stop.as_ref();
-    let Some(refused) = refused.filter(|refused| planned == Some(&refused.pod)) else {
+    let matters = |refused: &&RefusedStop| match planned {
+        Some(pod) => *pod == refused.pod || (refused.perhaps && view.now < refused.again),
+        None => false,
+    };
+    let Some(refused) = refused.filter(matters) else {
         return;
     };
     decided.progress.blocked.get_or_insert(Blocked {

@@ -24,7 +24,7 @@ pub enum Evidence {
     Agrees,
     /// It says otherwise: what it says.
     Contradicts(String),
-    /// It says nothing: why, in CamelCase and as a sentence.
+    /// It says nothing: why, as a reason and as a sentence.
     Missing(Reason, String),
 }
 

@@ -177,6 +177,7 @@ fn keeps_the_lock(active: &Pod) -> String {
     match active.revision.as_ref().map(|revision| &revision.lock) {
         None => String::new(),
         Some(lock) if lock.mode() == Some(LockMode::Lease) => String::new(),
+        Some(lock) if lock.mode_text().is_empty() => String::new(),
         Some(lock) => format!(
             ". With {} its lock is free only once its connection to the database has ended: no takeover can come before. Deleting the pod frees it where its machine answers, pg_terminate_backend of its session where it does not",
             lock.mode_text()

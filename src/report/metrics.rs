@@ -28,6 +28,7 @@ pub struct Metrics {
     pods: Family<Part, Gauge>,
     conditions: Family<Part, Gauge>,
     two_holders: Family<Whole, Gauge>,
+    crd_outdated: Family<Whole, Gauge>,
     errors: Counter,
 }
 
@@ -41,6 +42,7 @@ impl Default for Metrics {
         let pods = Family::default();
         let conditions = Family::default();
         let two_holders = Family::default();
+        let crd_outdated = Family::default();
         let errors = Counter::default();
         registry.register(
             "lock_moves",
@@ -75,6 +77,11 @@ impl Default for Metrics {
             two_holders.clone(),
         );
         registry.register(
+            "crd_outdated",
+            "1 where the cluster's CRD is older than the operator, which does nothing that it could not remember, else 0",
+            crd_outdated.clone(),
+        );
+        registry.register(
             "reconcile_errors",
             "Passes that ended with an error",
             errors.clone(),
@@ -88,6 +95,7 @@ impl Default for Metrics {
             pods,
             conditions,
             two_holders,
+            crd_outdated,
             errors,
         }
     }
@@ -143,6 +151,10 @@ impl Metrics {
         let two = all.any(|one| one.status == "False" && one.reason == Reason::TwoHolders);
         let labels = whole(namespace, node);
         self.two_holders.get_or_create(&labels).set(i64::from(two));
+        let mut all = status.conditions.iter();
+        let outdated = all.any(|one| one.status == "True" && one.reason == Reason::CrdOutdated);
+        let outdated = i64::from(outdated);
+        self.crd_outdated.get_or_create(&labels).set(outdated);
         // A counter that begins with its first event shows no increase by it.
         for result in RequestState::ends() {
             let labels = ended(namespace, node, result);
@@ -215,6 +227,7 @@ impl Metrics {
         let labels = whole(namespace, node);
         self.gap.remove(&labels);
         self.two_holders.remove(&labels);
+        self.crd_outdated.remove(&labels);
     }
 
     /// Counts a pass that ended with an error.
@@ -253,6 +266,7 @@ mod tests {
             format!("pods{of},role=\"Active\"}} 0"),
             format!("condition{of},condition=\"Paused\"}} 0"),
             format!("two_holders{of}}} 0"),
+            format!("crd_outdated{of}}} 0"),
             format!("switchovers_total{of},result=\"Done\"}} 0"),
             format!("drills_total{of},result=\"Done\"}} 0"),
             format!("lock_moves_total{of},reason=\"Failover\"}} 0"),

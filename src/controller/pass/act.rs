@@ -3,12 +3,12 @@
 
 use super::confirm::{Stopped, not_stopped};
 use super::scene::Pass;
-use crate::act::{Actor, Claim, Outcome, Recorded, session_secret};
+use crate::act::{Actor, Claim, Outcome, Recorded, RoleKeeper, session_secret};
 use crate::build::Session;
 use crate::controller::error::Error;
 use crate::controller::failures::ApiFailures;
 use crate::domain::{Observation, Place, PodId, Reason};
-use crate::plan::{Act, pending};
+use crate::plan::{Act, Plan, pending};
 
 const TO_MAKE: &str = "make a pod";
 
@@ -16,17 +16,17 @@ const TO_MAKE: &str = "make a pod";
 type Made = Result<Option<String>, kube::Error>;
 
 impl Pass<'_> {
-    /// Moves the role labels, and sets the readiness gates. Nothing else is waited for: the Service follows the lock.
-    /// Says whether all labels are where they should be.
+    /// Moves the role labels, and sets the readiness gates. Nothing is waited for, also not for the status to be written:
+    /// the Service follows the lock. Says whether all labels are where they should be.
     pub(super) async fn move_roles(
         &self,
         seen: &Observation,
-        recorded: &Recorded<'_>,
+        plan: &Plan,
         failures: &mut ApiFailures,
     ) -> bool {
-        let actor = Actor::new(&self.context.client, self.node, recorded);
+        let roles = RoleKeeper::new(&self.context.client, self.node);
         let mut in_place = true;
-        for act in &recorded.plan().acts {
+        for act in &plan.acts {
             match act {
                 Act::Label { pod, active } => {
                     // Two that are labelled active could both be evicted: one is taken before the next is given.
@@ -34,13 +34,13 @@ impl Pass<'_> {
                         continue;
                     }
                     let Some(pod) = find(seen, pod) else { continue };
-                    if let Err(error) = actor.label(pod, *active).await {
+                    if let Err(error) = roles.label(pod, *active).await {
                         failures.fail(Reason::PodNotUpdated, "label a pod", &error);
                         in_place = false;
                     }
                 }
                 Act::Gate { pod, ready } => {
-                    if let Err(error) = actor.gate(pod, *ready).await {
+                    if let Err(error) = roles.gate(pod, *ready).await {
                         failures.fail(
                             Reason::PodNotUpdated,
                             "set the readiness gate of a pod",

@@ -5,14 +5,14 @@
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use kube::ResourceExt;
 use tokio::time::timeout;
 
 use super::scene::Pass;
-use crate::act::{Actor, Outcome, Recorded};
+use crate::act::{Actor, Outcome, Recorded, RoleKeeper};
 use crate::cluster::{refusal, sentence};
-use crate::controller::error::{Doing, Error};
+use crate::controller::error::{Doing, Error, LONGEST_PASS};
 use crate::controller::failures::ApiFailures;
 use crate::domain::{Observation, PodId, Reason, RefusedStop};
 use crate::plan::{Pending, Permit, Purpose, SecondLook, Unconfirmed, confirm, plan};
@@ -41,8 +41,8 @@ impl Pass<'_> {
         }
         let asked = Timestamp::now();
         self.ask_all(planned).await?;
-        let seen = self.observe(false).await?;
-        let (now, looked) = (Timestamp::now(), Instant::now());
+        let seen = self.observe(false).await?.whole()?;
+        let (looked, now) = (Instant::now(), Timestamp::now());
         let written = &recorded.plan().memory;
         let look = SecondLook {
             written,
@@ -68,31 +68,34 @@ impl Pass<'_> {
             return Ok(Stopped::No);
         }
         // The spec may have gone back, or a pause been set, at any time before.
-        let limit = confirmed.good_for().min(ANSWER);
-        let Ok(version) = timeout(limit, self.version_now()).await else {
-            self.is_late(permit);
+        // What needs no answer grows no older: the pass has its own limit.
+        let ages = confirmed.good_for() < Duration::MAX;
+        let limit = if ages { ANSWER } else { LONGEST_PASS };
+        let left = confirmed.good_for().min(limit);
+        let Ok(version) = timeout(left, self.version_now()).await else {
+            self.came_too_late(permit);
             return Ok(Stopped::No);
         };
         if version?.as_deref() != Some(recorded.version()) {
             return Ok(Stopped::No);
         }
-        match timeout(ANSWER, actor.stop(&confirmed, looked)).await {
+        match timeout(limit, actor.stop(&confirmed, looked)).await {
             Ok(Ok(Outcome::Done)) => {}
             Ok(Ok(Outcome::Late)) => {
-                self.is_late(permit);
+                self.came_too_late(permit);
                 return Ok(Stopped::No);
             }
             Ok(Ok(_)) => return Ok(Stopped::No),
             Ok(Err(error)) => return Ok(self.not_done(permit, &error)),
             // It may be done yet; the next look shows it.
             Err(_) => {
-                let said = format!("it did not answer within {} s", ANSWER.as_secs());
-                self.refused(permit, &said, false);
+                let said = format!("it did not answer within {} s", limit.as_secs());
+                self.refused(permit, &said, Stopped::Perhaps, false);
                 return Ok(Stopped::Perhaps);
             }
         }
         self.know(|known| known.refused_stop = None);
-        self.lead_to_successor(actor, permit, &seen, failures).await;
+        self.lead_to_successor(permit, &seen, failures).await;
         Ok(Stopped::Yes)
     }
 
@@ -116,14 +119,15 @@ impl Pass<'_> {
     /// request.
     async fn lead_to_successor(
         &self,
-        actor: &Actor<'_>,
         permit: &Permit,
         seen: &Observation,
         failures: &mut ApiFailures,
     ) {
         let find = |id: &PodId| seen.pods.iter().find(|pod| pod.id == *id);
         if let Some(successor) = permit.successor().and_then(find)
-            && let Err(error) = actor.label(successor, true).await
+            && let Err(error) = RoleKeeper::new(&self.context.client, self.node)
+                .label(successor, true)
+                .await
         {
             failures.fail(Reason::PodNotUpdated, "label the successor", &error);
         }
@@ -131,31 +135,33 @@ impl Pass<'_> {
 
     /// The API server did not do it. That is told, and tried again ever later: each try writes its intent.
     fn not_done(&self, permit: &Permit, error: &kube::Error) -> Stopped {
-        let pod = permit.pod();
-        tracing::warn!(pod = pod.name, %error, "a pod could not be stopped");
         let refusal = refusal(error);
         let refused = refusal.is_some();
         let said = refusal.unwrap_or_else(|| sentence(error));
-        self.refused(permit, &said, refused);
-        if refused {
+        let stopped = if refused {
             Stopped::No
         } else {
             Stopped::Perhaps
-        }
+        };
+        self.refused(permit, &said, stopped, refused);
+        stopped
     }
 
     /// The API server is so slow that what permits the stop is old before the delete can be sent.
-    fn is_late(&self, permit: &Permit) {
+    fn came_too_late(&self, permit: &Permit) {
         let said = "it is so slow that the answers which permit the stop are older than 2 s when it is asked to";
-        self.refused(permit, said, false);
+        self.refused(permit, said, Stopped::No, false);
     }
 
     /// The stop was not done, or is not known to be: that is told, and it is tried again ever later.
-    fn refused(&self, permit: &Permit, said: &str, refused: bool) {
+    fn refused(&self, permit: &Permit, said: &str, stopped: Stopped, refused: bool) {
         let pod = permit.pod();
+        tracing::warn!(pod = pod.name, said, "a pod could not be stopped");
+        let now = Timestamp::now();
         self.know(|known| {
             let before = known.refused_stop.take();
-            let before = before.filter(|before| before.pod == pod.uid);
+            let recent = |before: &RefusedStop| now.duration_since(before.again) < FORGOTTEN;
+            let before = before.filter(|before| before.pod == pod.uid && recent(before));
             let tries = before.map_or(1, |before| before.tries.saturating_add(1));
             known.refused_stop = Some(RefusedStop {
                 pod: pod.uid.clone(),
@@ -165,8 +171,9 @@ impl Pass<'_> {
                     permit.cause()
                 ),
                 lasting: refused || tries > A_FEW,
+                perhaps: stopped == Stopped::Perhaps,
                 tries,
-                again: later(Timestamp::now(), tries),
+                again: later(now, tries),
             });
         });
     }
@@ -175,6 +182,9 @@ impl Pass<'_> {
 /// How long the API server may take with the last question and with the delete. A delete that it is slow to accept is one
 /// whose reasons grow old meanwhile.
 const ANSWER: Duration = Duration::from_secs(2);
+
+/// After so long without a try, another stop of the same pod begins to count anew.
+const FORGOTTEN: SignedDuration = SignedDuration::from_mins(10);
 
 /// So many tries may fail for a moment.
 const A_FEW: u32 = 3;

@@ -88,17 +88,22 @@ impl<'a> Pass<'a> {
         let reference = ObjectRef::from_obj(node);
         let secrets = look_at_secrets(context, &reference, node).await;
         let stamp = secrets.as_ref().and_then(|seen| seen.stamp.as_deref());
+        let mut unread = None;
         let names = build::referenced_config_maps(&node.spec);
         let resolved = match looker.config_maps(&names).await {
             Ok(maps) => {
                 let recorded = recorded(node, &kept);
                 build::resolve_after(recorded, &node.name_any(), &node.spec, &maps, stamp)
             }
-            Err(error) => match refusal(&error) {
-                Some(said) => Err(unreadable(&said)),
-                // Whoever does not answer this answers nothing else.
-                None => return Err(error).doing("reading ConfigMaps"),
-            },
+            Err(error) => Err(if let Some(said) = refusal(&error) {
+                unreadable(&said)
+            } else {
+                unread = Some(Error::Api {
+                    doing: "reading ConfigMaps",
+                    source: error,
+                });
+                unread_for_now()
+            }),
         };
         let resolved = match resolved {
             Ok(wanted) => keep(&store, wanted, &mut kept, &mut failures).await,
@@ -115,6 +120,7 @@ impl<'a> Pass<'a> {
             resolved,
             secrets,
             failures,
+            unread,
         })
     }
 }
@@ -149,6 +155,15 @@ async fn look_at_secrets(
     });
     let uid = node.uid().unwrap_or_default();
     secrets_seen(before.as_ref(), &uid, &uses, &data)
+}
+
+/// Stands for a spec of which a part could not be read in this pass. Nothing is told or done by it but to set roles.
+fn unread_for_now() -> Problem {
+    Problem {
+        reason: Reason::ConfigMapUnreadable,
+        message: "the ConfigMaps of spec.config and spec.pod.volumes could not be read".to_owned(),
+        missing: true,
+    }
 }
 
 fn unreadable(said: &str) -> Problem {

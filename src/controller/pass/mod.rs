@@ -1,16 +1,17 @@
 //! One pass over one resource: what is read before the pods, the look at them, the plan, and then all that is made of
-//! it, in the order that matters: the intent is written, the labels move, what is about to be done is told, and done.
+//! it, in the order that matters: the labels move, the intent is written, what is about to be done is told, and done.
 //!
 //! This page is the order of the steps, and each step has a file: `dereference` reads what the spec refers to, `scene` looks
 //! at the pods, `database` asks the database where that is due, `record` writes the status with the intent in it, `act` does
 //! what was planned, and `confirm` looks again before a stop. `around` sees to what stands around the pods, `tell` to what is
-//! told, and `pace` to when the next pass begins.
+//! told, `pace` to when the next pass begins, and `failed` to what is told of a pass that ended early.
 
 mod act;
 mod around;
 mod confirm;
 mod database;
 mod dereference;
+mod failed;
 mod intent;
 mod pace;
 mod record;
@@ -26,16 +27,15 @@ use kube::runtime::controller::Action;
 
 use pace::{is_busy, moves};
 use record::{Written, outdated};
-use scene::Pass;
+use scene::{Pass, Seen};
 
 use super::context::Context;
 use super::error::Error;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory};
-use crate::domain::Observation;
 use crate::plan::{Act, Plan, plan};
 use crate::report::{self, Report};
 
-pub(super) use record::tell_refusal;
+pub(super) use failed::tell_failure;
 
 /// After somebody else has written the status.
 const OVERTAKEN: Duration = Duration::from_millis(50);
@@ -61,6 +61,9 @@ impl Pass<'_> {
     async fn finish(mut self) -> Result<Action, Error> {
         let old = self.node.status.clone().unwrap_or_default();
         let (seen, plan, now) = self.look_and_plan(&old).await?;
+        let mut failures = std::mem::take(&mut self.failures);
+        let labels_in_place = self.move_roles(&seen.seen, &plan, &mut failures).await;
+        let seen = seen.whole()?;
         let mut report = Report {
             node: self.node,
             seen: &seen,
@@ -79,10 +82,14 @@ impl Pass<'_> {
             Written::Whole(recorded) => recorded,
             // This plan is worth nothing any more (rule S4).
             Written::Overtaken => return Ok(Action::requeue(OVERTAKEN)),
-            Written::StillPruned => return Ok(Action::requeue(OUTDATED)),
+            Written::StillPruned => {
+                self.measure(&old);
+                return Ok(Action::requeue(OUTDATED));
+            }
             Written::Pruned { field, version } => {
                 report.refusal = Some(outdated(&field));
                 let told = report::status(&report, &old);
+                self.measure(&told);
                 self.write_what_is_kept(&told, &version).await?;
                 return Ok(Action::requeue(OUTDATED));
             }
@@ -90,8 +97,6 @@ impl Pass<'_> {
         self.count(&old, &new, &plan);
         self.set_alert(&new, &plan);
 
-        let mut failures = std::mem::take(&mut self.failures);
-        let labels_in_place = self.move_roles(&seen, &recorded, &mut failures).await;
         let notes = report::notes(&report, &old, &new, self.warnings());
         self.context.tell(self.node, notes).await;
         self.keep_services(&mut failures).await;
@@ -113,9 +118,9 @@ impl Pass<'_> {
     }
 
     async fn look_and_plan(
-        &self,
+        &mut self,
         old: &ChainlinkNodeStatus,
-    ) -> Result<(Observation, Plan, Timestamp), Error> {
+    ) -> Result<(Seen, Plan, Timestamp), Error> {
         let memory = Memory {
             secrets: self.secrets.clone(),
             ..old.operator.clone()
@@ -123,18 +128,23 @@ impl Pass<'_> {
         let mut thorough = false;
         let mut questions = 0;
         loop {
-            let seen = self.observe(thorough).await?;
+            let mut look = self.observe(thorough).await?;
+            look.missing = self.unread.take().or(look.missing);
             let now = Timestamp::now();
-            let next = plan(&seen, &memory, now);
+            let next = plan(&look.seen, &memory, now);
+            if look.missing.is_some() {
+                return Ok((look, next, now));
+            }
+            let seen = &look.seen;
             // A database that is slow to answer is not asked for ever.
-            let asked = questions < MOST_QUESTIONS && self.ask_if_due(&seen, &next, now).await?;
+            let asked = questions < MOST_QUESTIONS && self.ask_if_due(seen, &next, now).await?;
             questions += u32::from(asked);
             let makes = next
                 .acts
                 .iter()
                 .any(|act| matches!(act, Act::Create { .. }));
             if !asked && (thorough || !makes) {
-                return Ok((seen, next, now));
+                return Ok((look, next, now));
             }
             // The answer may have taken its time, and what was seen before it is no longer fresh.
             thorough |= makes;

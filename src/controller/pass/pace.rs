@@ -44,10 +44,12 @@ impl Pass<'_> {
         let stop = plan.memory.stop_of_active();
         let accepted = stop.is_some_and(|stop| !there(&stop.uid));
         let failed = plan.memory.failed.is_some() && new.active.is_none();
+        let refused = seen.refused_stop.as_ref();
+        let perhaps = refused.is_some_and(|stop| stop.perhaps && seen.at < stop.again);
         if accepted || failed {
             // Also where another operator, or this one before a restart, began it.
             self.context.slots.note(uid);
-        } else if stopped == Stopped::No && plan.progress.step != Step::Booting {
+        } else if stopped == Stopped::No && !perhaps && plan.progress.step != Step::Booting {
             self.context.give_back(uid);
         }
         if plan.progress.waits_for_turn() {

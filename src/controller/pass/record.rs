@@ -1,28 +1,21 @@
 //! The status is written before anything is done: it holds the intent (rule S4). What comes back has to be what was
 //! sent, as an older CRD drops fields without a word.
 
-use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{Api, PostParams};
-use kube::runtime::reflector::ObjectRef;
+use kube::api::PostParams;
 use serde_json::Value;
 
 use super::scene::Pass;
 use crate::act::Recorded;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
-use crate::cluster::refusal;
-use crate::controller::context::Context;
 use crate::controller::error::{Doing, Error};
 use crate::domain::Reason;
 use crate::plan::{Blocked, Plan};
-use crate::report;
 
 /// The reason for which nothing is done.
 const OUTDATED: Reason = Reason::CrdOutdated;
 /// Where the intent of a plan stands.
 const MEMORY: &str = "status.operator";
-/// The reason for which nothing is even looked at.
-const LOOK_REFUSED: Reason = Reason::LookRefused;
 
 /// What came of writing a status.
 #[derive(Clone, Debug)]
@@ -108,56 +101,16 @@ impl Pass<'_> {
     }
 }
 
-fn with_status(node: &ChainlinkNode, status: &ChainlinkNodeStatus, version: &str) -> ChainlinkNode {
+pub(super) fn with_status(
+    node: &ChainlinkNode,
+    status: &ChainlinkNodeStatus,
+    version: &str,
+) -> ChainlinkNode {
     let mut node = node.clone();
     node.metadata.managed_fields = None;
     node.metadata.resource_version = Some(version.to_owned());
     node.status = Some(status.clone());
     node
-}
-
-/// A pass that has ended because the API server refuses what every pass needs has nothing new to report but that.
-pub(in crate::controller) async fn tell_refusal(
-    context: &Context,
-    error: &Error,
-    reference: &ObjectRef<ChainlinkNode>,
-    node: &ChainlinkNode,
-    api: &Api<ChainlinkNode>,
-) {
-    let Error::Api { doing, source } = error else {
-        return;
-    };
-    let Some(said) = refusal(source) else {
-        return;
-    };
-    let blocked = Blocked {
-        reason: LOOK_REFUSED,
-        message: format!(
-            "{doing}: the API server refuses it: {said}. Nothing is done before that is allowed, and the rest of this status is of an earlier look"
-        ),
-        stalled: true,
-    };
-    let old = node.status.clone().unwrap_or_default();
-    let told = report::not_looked(node, &old, &blocked, Timestamp::now());
-    let (namespace, name) = (node.namespace().unwrap_or_default(), node.name_any());
-    context.metrics.status(&namespace, &name, &told);
-    // Once, also where this is refused too; the words of a webhook may be others each time.
-    let known = Some((*doing, node.metadata.generation));
-    let before = context.know(reference, |of| {
-        std::mem::replace(&mut of.refused_look, known)
-    });
-    let new = report::stalled(&old, &told);
-    let stands = new.is_none() && old.observed_generation == told.observed_generation;
-    if before == known || stands {
-        return;
-    }
-    context.tell(node, new).await;
-    let version = node.resource_version().unwrap_or_default();
-    let node = with_status(node, &told, &version);
-    let parameters = PostParams::default();
-    if let Err(error) = api.replace_status(&name, &parameters, &node).await {
-        tracing::warn!(%error, "nor could that be told in the status");
-    }
 }
 
 /// What a person learns to do.

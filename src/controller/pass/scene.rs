@@ -36,6 +36,34 @@ pub(super) struct Pass<'a> {
     pub(super) secrets: Option<SecretsSeen>,
     /// What has not succeeded so far.
     pub(super) failures: ApiFailures,
+    /// What could not be read before the pods, and is needed for everything but their roles.
+    pub(super) unread: Option<Error>,
+}
+
+/// One look, and what failed in it. Who plays which role can be told all the same, so that the Service follows the lock;
+/// for anything else it takes a whole look.
+pub(super) struct Seen {
+    pub(super) seen: Observation,
+    pub(super) missing: Option<Error>,
+}
+
+impl Seen {
+    /// The look, if it is whole.
+    pub(super) fn whole(self) -> Result<Observation, Error> {
+        self.missing.map_or(Ok(self.seen), Err)
+    }
+}
+
+/// What was read, or nothing of it; why not is kept, if nothing was before.
+fn or_missing<T: Default>(
+    read: Result<T, kube::Error>,
+    doing: &'static str,
+    missing: &mut Option<Error>,
+) -> T {
+    read.doing(doing).unwrap_or_else(|error| {
+        missing.get_or_insert(error);
+        T::default()
+    })
 }
 
 impl Pass<'_> {
@@ -75,13 +103,14 @@ impl Pass<'_> {
     }
 
     /// One look. Before a pod is made it is `thorough`: all that others may have on the database is looked at.
-    pub(super) async fn observe(&self, thorough: bool) -> Result<Observation, Error> {
+    pub(super) async fn observe(&self, thorough: bool) -> Result<Seen, Error> {
         let at = Timestamp::now();
-        let mut pods = self
-            .looker
-            .look(&self.kept.revisions, at)
-            .await
-            .doing("looking at the pods")?;
+        let looked = self.looker.look(&self.kept.revisions, at).await;
+        let looked = looked.doing("looking at the pods")?;
+        let mut pods = looked.pods;
+        let recorded = looked.unrecorded.map_or(Ok(()), Err);
+        let mut missing = None;
+        or_missing(recorded, "looking at the pods", &mut missing);
         let uid = self.node.uid().unwrap_or_default();
         let wanted = match &self.resolved {
             Ok(resolved) => Wanted::Revision(resolved.revision.clone()),
@@ -99,7 +128,8 @@ impl Pass<'_> {
         let status = self.node.status.as_ref();
         let under_way = status.is_some_and(|status| status.handover.is_some());
         let pulls = if intent.surge == 0 || under_way {
-            self.looker.pulls(at).await.doing("looking at pulls")?
+            let listed = self.looker.pulls(at).await;
+            or_missing(listed, "looking at pulls", &mut missing)
         } else {
             Vec::new()
         };
@@ -107,16 +137,20 @@ impl Pass<'_> {
         let validates = status.is_some_and(|status| status.operator.validation.is_some());
         let validations = if validates {
             let listed = self.looker.validations(at).await;
-            listed.doing("looking at checks of a configuration")?
+            or_missing(listed, "looking at checks of a configuration", &mut missing)
         } else {
             Vec::new()
         };
         let (taken, refused_stop) =
             self.know(|known| (known.taken.clone(), known.refused_stop.clone()));
-        let claims = self.claims(&pods, thorough).await?;
+        let claims = self.claims(&pods, thorough).await;
+        let claims = claims.unwrap_or_else(|error| {
+            missing.get_or_insert(error);
+            Vec::new()
+        });
         let mut database = self.database();
         database.duals = duals(&pods, &claims);
-        Ok(Observation {
+        let seen = Observation {
             at,
             intent,
             revisions: self.kept.revisions.clone(),
@@ -128,7 +162,8 @@ impl Pass<'_> {
             taken,
             refused_stop,
             machines,
-        })
+        };
+        Ok(Seen { seen, missing })
     }
 }
 

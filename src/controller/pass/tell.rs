@@ -43,10 +43,17 @@ impl Pass<'_> {
             .unwrap_or_default()
     }
 
+    /// What the metrics show of a status, also where it can't be written.
+    pub(super) fn measure(&self, status: &ChainlinkNodeStatus) {
+        let namespace = self.node.namespace().unwrap_or_default();
+        let metrics = &self.context.metrics;
+        metrics.status(&namespace, &self.node.name_any(), status);
+    }
+
     pub(super) fn count(&self, old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus, plan: &Plan) {
         let namespace = self.node.namespace().unwrap_or_default();
         let (name, metrics) = (self.node.name_any(), &self.context.metrics);
-        metrics.status(&namespace, &name, new);
+        self.measure(new);
         metrics.asked(&namespace, &name, old, new);
         if let Some(done) = &plan.finished {
             metrics.moved(&namespace, &name, done);

@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::{Span, Timestamp, ToSpan};
 
 use super::world::{World, pair, v1, v2};
+use crate::api::Verification;
+use crate::domain::Observation;
 use crate::node::ExitKind;
 use crate::plan::{Act, Confirmed, Permit, Plan, SecondLook, Unconfirmed, confirm, pending, plan};
 
@@ -107,12 +109,12 @@ fn a_stop_for_another_successor_is_not_the_one_that_was_planned() {
 fn the_answers_of_a_second_look_stay_fresh_for_two_seconds_and_no_longer() {
     let (mut world, written) = a_handover_is_written();
     world.later(1);
-    let seen = world.look();
-    let plan = plan(&seen, &written.memory, world.now);
-    let good_for = |late: Span| {
+    let whole = world.look();
+    let plan = plan(&whole, &written.memory, world.now);
+    let good_for_in = |seen: &Observation, late: Span| {
         let look = SecondLook {
             written: &written.memory,
-            seen: &seen,
+            seen,
             plan: &plan,
             asked: world.now,
             now: world.now + late,
@@ -120,9 +122,19 @@ fn the_answers_of_a_second_look_stay_fresh_for_two_seconds_and_no_longer() {
         let pending = pending(stop(&written), true).unwrap();
         confirm(&pending, &look).unwrap().good_for()
     };
+    let good_for = |late| good_for_in(&whole, late);
     assert_eq!(good_for(0.seconds()), Duration::from_secs(2));
     assert_eq!(good_for(1500.milliseconds()), Duration::from_millis(500));
     assert_eq!(good_for(3.seconds()), Duration::ZERO);
     // A clock that was set back would make an old answer a fresh one.
     assert_eq!(good_for(-1.seconds()), Duration::ZERO);
+
+    // The active that is stopped has to be in sight as well, and the database where it has to be asked.
+    let mut seen = whole.clone();
+    let active = seen.pods.iter_mut().find(|pod| pod.id.name == "a").unwrap();
+    active.contact.as_mut().unwrap().at -= 1.seconds();
+    assert_eq!(good_for_in(&seen, 0.seconds()), Duration::from_secs(1));
+    let mut seen = whole.clone();
+    seen.database.wanted = Verification::Required;
+    assert_eq!(good_for_in(&seen, 0.seconds()), Duration::ZERO);
 }

@@ -1,8 +1,11 @@
 //! `replicas`: up, down, to nothing.
 
+use jiff::ToSpan;
+
 use super::failback::at_home_in_zone_b;
 use super::relocation::machine;
-use super::world::{World, nothing, pair, v1, v2};
+use super::world::{World, blocked, nothing, pair, v1, v2};
+use crate::domain::RefusedStop;
 use crate::plan::Step;
 
 #[test]
@@ -213,4 +216,29 @@ fn a_resource_that_wakes_with_a_new_version_starts_with_it() {
     world.carry_on();
     assert_eq!(world.versions(), ["2.29.0", "2.29.0"]);
     assert_eq!(world.handovers, 0);
+}
+
+/// S2: a delete that the API server did not answer may be done yet.
+#[test]
+fn s2_nobody_else_is_stopped_while_an_earlier_delete_may_come_through() {
+    let mut world = pair();
+    world.intent.replicas = 1;
+    let mut unanswered = RefusedStop {
+        pod: "another".to_owned(),
+        message: "it did not answer".to_owned(),
+        lasting: false,
+        perhaps: true,
+        tries: 1,
+        again: world.now + 2.seconds(),
+    };
+    world.refused_stop = Some(unanswered.clone());
+    assert_eq!(world.clone().obey(), nothing());
+    assert_eq!(world.blocked(), blocked("StopRefused", false));
+    unanswered.perhaps = false;
+    world.refused_stop = Some(unanswered.clone());
+    assert_eq!(world.clone().obey(), ["stop b"], "it was refused");
+    unanswered.perhaps = true;
+    unanswered.again = world.now;
+    world.refused_stop = Some(unanswered);
+    assert_eq!(world.obey(), ["stop b"], "it has had its time");
 }

@@ -46,8 +46,23 @@ fn leads(world: &World, called: &str) -> bool {
     world.roles().contains(&leads)
 }
 
+/// Whether the Service leads to a pod, whatever the status says.
+fn is_led_to(world: &World, called: &str) -> bool {
+    let pod = world.with(|all| all.pod(called));
+    pod.is_some_and(|pod| pod["metadata"]["labels"]["chainlink-operator.dev/role"] == "active")
+}
+
 /// The standby takes over from a killed active, by an operator for which some calls fail for ever.
 async fn fails_over_in_spite_of(code: u16, what: fn(&Call) -> bool, change: fn(&World)) -> World {
+    fails_over(code, what, change, leads).await
+}
+
+async fn fails_over(
+    code: u16,
+    what: fn(&Call) -> bool,
+    change: fn(&World),
+    leads: fn(&World, &str) -> bool,
+) -> World {
     let world = World::new(&two_replicas());
     Operator::start(&world).rest().await;
     change(&world);
@@ -70,6 +85,62 @@ async fn fails_over_in_spite_of(code: u16, what: fn(&Call) -> bool, change: fn(&
         world.describe()
     );
     world
+}
+
+/// Labels move before anything is written, and by what was seen alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_follows_the_lock_where_nothing_can_be_written_down() {
+    let status = |call: &Call| call.is("replace", "chainlinknodes");
+    let notes = |call: &Call| call.is("patch", "pods") && call.status;
+    let maps = |call: &Call| call.is("get", "configmaps") && call.name == "settings";
+    let with_a_map = |world: &World| {
+        let map = json!({"metadata": {"name": "settings"}, "data": {"settings.toml": ""}});
+        let made = world.with(|all| all.store.create("configmaps", map));
+        assert!(made.is_ok());
+        let reference = json!({"name": "settings", "key": "settings.toml"});
+        world.edit(|spec| {
+            spec["config"] = json!({"files": [{"name": "a", "configMapKeyRef": reference}]});
+        });
+    };
+    for what in [status as fn(&Call) -> bool, notes, maps] {
+        for code in [403, 500] {
+            fails_over(code, what, with_a_map, is_led_to).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_follows_the_lock_where_the_crd_drops_what_is_to_be_remembered() {
+    let outdate = |world: &World| {
+        world.with(|all| all.store.unknown = vec!["/operator/wanted"]);
+        world.upgrade("2.29.0");
+    };
+    let world = fails_over(500, |_| false, outdate, is_led_to).await;
+    assert_eq!(stalled(&world), "CrdOutdated");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looks_that_keep_failing_are_told_and_no_calm_status_stands() {
+    let world = World::new(&two_replicas());
+    Operator::start(&world).rest().await;
+    let lists = |call: &Call| call.is("list", "pods");
+    let mut operator = refusing(&world, 503, lists);
+    operator.passes_for(Duration::from_secs(2)).await;
+    assert_eq!(
+        stalled(&world),
+        "",
+        "what fails for a moment is only tried again"
+    );
+    operator
+        .drive_in_vain("it is told", |world| stalled(world) == "LookFailed")
+        .await;
+    let told = message(&world);
+    assert!(
+        told.contains("looking at the pods: that keeps failing"),
+        "{told}"
+    );
+    Operator::start(&world).rest().await;
+    assert_eq!(stalled(&world), "");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use crate::fake_api::operator::Operator;
 use crate::fake_api::world::{NAME, World, two_replicas};
 use crate::granted;
 
-/// What this server can't see the need of. Watches are held against the code in `tests/rights.rs`.
+/// What this server can't see the need of. Watches are held against the code in `tests/it/rights.rs`.
 const UNSEEN: [&str; 6] = [
     // The first half of a watch: passes are begun by hand here.
     "list chainlink-operator.dev/chainlinknodes",

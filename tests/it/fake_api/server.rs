@@ -46,7 +46,13 @@ struct Asked {
     body: Value,
 }
 
-async fn serve(State(desk): State<Desk>, request: Request) -> Response {
+/// What has arrived is carried out, also for a caller who does not wait for it any more.
+async fn serve(desk: State<Desk>, request: Request) -> Response {
+    let answer = tokio::spawn(carry(desk, request)).await;
+    answer.expect("the API server answers")
+}
+
+async fn carry(State(desk): State<Desk>, request: Request) -> Response {
     let asked = take_apart(request).await;
     if desk.post.is_dead() {
         desk.post.die().await;

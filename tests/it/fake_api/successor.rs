@@ -288,3 +288,21 @@ async fn a_stop_is_not_done_once_the_answers_that_permit_it_are_old() {
         assert!(deeds.contains(&"remove pod 1".to_owned()), "{deeds:?}");
     }
 }
+
+/// The operator gave up waiting, and the API server does it all the same: nothing is stopped twice, and nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_that_is_accepted_after_its_time_is_one_stop() {
+    let (world, _) = one_pod_to_upgrade().await;
+    let mut operator = hold_one(&world, "delete", "pods");
+    operator
+        .drive_in_vain("it is told", |world| {
+            message(world).contains("did not answer within 2 s")
+        })
+        .await;
+    operator.post.release();
+    operator.rest().await;
+    let deeds = world.deeds();
+    let stops = deeds.iter().filter(|deed| deed.starts_with("remove pod"));
+    assert_eq!(stops.collect::<Vec<_>>(), ["remove pod 1"], "{deeds:?}");
+    assert_eq!(world.wrongs(), [""; 0]);
+}

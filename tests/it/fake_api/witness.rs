@@ -47,7 +47,11 @@ impl Observer {
     async fn look(&self, called: &str) -> Pod {
         let seen = self.looker().look(&BTreeMap::new(), Timestamp::now()).await;
         let name = self.world.with(|all| all.name_of(called));
-        let pod = seen.unwrap().into_iter().find(|pod| pod.id.name == name);
+        let pod = seen
+            .unwrap()
+            .pods
+            .into_iter()
+            .find(|pod| pod.id.name == name);
         pod.unwrap()
     }
 

@@ -29,14 +29,17 @@ const NOT_WALKED: [(&str, &str); 21] = [
         "unresponsive",
         "on no walk is an active to be stopped that runs and does not answer",
     ),
-    ("coming.words", "only words for people"),
+    (
+        "coming.words",
+        "on no walk does a pod that comes late leave its words to the next",
+    ),
     ("creating.at", "nothing is decided by it"),
     (
         "databaseDiffers.generation",
         "the generation of the spec stays the same on a walk",
     ),
-    ("lastActive.purpose", "only words for people"),
-    ("stopping.purpose", "only words for people"),
+    ("lastActive.purpose", "no walk has preferred machines"),
+    ("stopping.purpose", "no walk has preferred machines"),
     ("stopping.reason", "only words for people"),
     (
         "upgrade.noWayBack",

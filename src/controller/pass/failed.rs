@@ -1,0 +1,103 @@
+//! What a pass that ended early leaves to be told: that nobody looked, and why. The status must not stand as if somebody had.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::{Api, PostParams};
+use kube::runtime::reflector::ObjectRef;
+
+use super::record::with_status;
+use crate::api::ChainlinkNode;
+use crate::cluster::{refusal, sentence};
+use crate::controller::context::Context;
+use crate::controller::error::Error;
+use crate::controller::local::Failing;
+use crate::domain::Reason;
+use crate::plan::Blocked;
+use crate::report;
+
+/// How long passes may fail, where they are not refused, before that is told.
+const LASTING: Duration = Duration::from_secs(45);
+
+/// A pass that has ended early has nothing new to report but that: at once where the API server refuses what every pass
+/// needs, and where it fails in another way once that has lasted.
+pub(in crate::controller) async fn tell_failure(
+    context: &Context,
+    error: &Error,
+    reference: &ObjectRef<ChainlinkNode>,
+    node: &ChainlinkNode,
+    api: &Api<ChainlinkNode>,
+) {
+    let failing = context.know(reference, |known| {
+        known.failing.get_or_insert_with(Failing::begins).clone()
+    });
+    let Some((doing, blocked)) = failed_look(error) else {
+        return;
+    };
+    if blocked.reason == Reason::LookFailed && failing.since.elapsed() < LASTING {
+        return;
+    }
+    // As it is now, where that can be had.
+    let fresh = api.get_opt(&node.name_any()).await.ok().flatten();
+    let node = fresh.as_ref().unwrap_or(node);
+    let old = node.status.clone().unwrap_or_default();
+    let told = report::not_looked(node, &old, &blocked, Timestamp::now());
+    let (namespace, name) = (node.namespace().unwrap_or_default(), node.name_any());
+    context.metrics.status(&namespace, &name, &told);
+    // Once, also where this is refused too; the words of a webhook may be others each time.
+    let known = Some((doing, node.metadata.generation));
+    context.know(reference, |of| {
+        if let Some(failing) = &mut of.failing {
+            failing.told = known;
+        }
+    });
+    let new = report::stalled(&old, &told);
+    let stands = new.is_none() && old.observed_generation == told.observed_generation;
+    if failing.told == known || stands {
+        return;
+    }
+    context.tell(node, new).await;
+    let version = node.resource_version().unwrap_or_default();
+    let node = with_status(node, &told, &version);
+    let parameters = PostParams::default();
+    if let Err(error) = api.replace_status(&name, &parameters, &node).await {
+        tracing::warn!(%error, "nor could that be told in the status");
+    }
+}
+
+/// What failed, and what a person learns of it. What failed in the middle of the acts is told by those.
+fn failed_look(error: &Error) -> Option<(&'static str, Blocked)> {
+    let (doing, reason, what) = match error {
+        Error::Api { doing, source } => match refusal(source) {
+            Some(said) => (
+                *doing,
+                Reason::LookRefused,
+                format!("the API server refuses it: {said}"),
+            ),
+            None => (
+                *doing,
+                Reason::LookFailed,
+                format!("that keeps failing: {}", sentence(source)),
+            ),
+        },
+        Error::Slow => (
+            "looking at this resource",
+            Reason::LookFailed,
+            format!("{error}"),
+        ),
+        Error::Unfinished(_) => return None,
+    };
+    let rest = match reason {
+        Reason::LookRefused => "Nothing is done before that is allowed",
+        _ => "Nothing is done before that works again",
+    };
+    let blocked = Blocked {
+        reason,
+        message: format!(
+            "{doing}: {what}. {rest}, and the rest of this status is of an earlier look"
+        ),
+        stalled: true,
+    };
+    Some((doing, blocked))
+}
