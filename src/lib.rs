@@ -17,9 +17,10 @@
 //! | [`report`] | from a look and a plan to status, events and metrics; pure | `plan`, `domain`, `node`, `api` |
 //! | [`controller`] | the loop that strings them together | all |
 //!
-//! Five words that are meant exactly: a *machine* is a Kubernetes Node; the *active* is the pod that holds the lock and
-//! works; the *holder* is whoever has the lock, also outside of this cluster; a *suspect* is a pod that worked before
-//! another took over, and still answers; the *successor* is the standby that a handover is meant for.
+//! Five words that are meant exactly: a *machine* is a Kubernetes Node; the *active* is the pod that took the
+//! lock last, from then until its container ends: it boots, works, or is silent; the *holder* is whoever has the lock, also
+//! outside of this cluster; a *suspect* is a pod that took the lock before another did, and still runs; the *successor* is
+//! the standby that a handover is meant for.
 
 #[macro_use]
 mod words;

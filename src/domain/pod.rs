@@ -43,7 +43,7 @@ pub struct Pod {
     /// When this container said that it could not refresh its lease, before or after another pod took the lock.
     /// Looked for only where several pods have taken it; in the time of its machine.
     pub lost_lease_at: Option<Timestamp>,
-    /// The last time that the container itself answered, and how.
+    /// The last time that the container, or its kubelet for it, answered, and how.
     pub contact: Option<Contact>,
     /// The last time that its port answered with HTTP.
     pub served: Option<Timestamp>,

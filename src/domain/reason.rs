@@ -6,7 +6,7 @@ use std::fmt;
 /// How long what a reason names may last before a person is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// It does not pass by itself: a person is called at once.
+    /// It does not pass by itself: a person is called at once, but where the rule that asked knows better.
     None,
     /// It passes with the next progress; a person is called after `handover.standbyTimeout` without any. A standby that is
     /// only there to be seen waiting is not blamed for it.
@@ -15,7 +15,8 @@ pub enum Patience {
     UntilTheTakerShows,
     /// The database says otherwise. A session that was lost is soon there again: a person is called after a minute.
     DatabaseDoubt,
-    /// The database says nothing. A person is called after a minute; the pod that it was asked about is not to blame.
+    /// The database says nothing. A person is called after a minute; a pod that waits to be seen is given
+    /// `handover.standbyTimeout` for it.
     DatabaseSilence,
     /// No guard denies anything for it: whoever tells it says whether a person is needed.
     Told,

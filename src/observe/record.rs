@@ -24,7 +24,7 @@ pub(super) struct Record {
 }
 
 /// A note in a pod condition's message: `container=… at=… waited=… version=… worked=…`. What an
-/// older operator wrote has fewer fields..
+/// older operator wrote has fewer fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Note {
     pub(super) container: String,

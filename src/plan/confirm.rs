@@ -92,7 +92,8 @@ impl<'p> Pending<'p> {
     }
 }
 
-/// Confirms a stop only where the second look says all that the first one said.
+/// Confirms a stop only where the second look plans the same stop for the same cause, no container has ended since, and
+/// everybody whom the stop relies on has answered since.
 pub fn confirm(pending: &Pending<'_>, look: &SecondLook<'_>) -> Result<Confirmed, Unconfirmed> {
     let planned = pending.permit();
     let same =

@@ -10,11 +10,12 @@ use super::step::{Blocked, Progress, Step};
 use super::view::View;
 use crate::domain::{Reason, RefusedStop};
 
-/// The first of these that decides anything is followed. Each line says why it stands before the next.
+/// The first of these that decides anything is followed. Each line says what the rule is for, and why it stands before those
+/// below. The second to the fourth exclude each other.
 const RULES: [fn(&View<'_>) -> Option<Decision>; 14] = [
     // A pod on another database goes at once, whatever else is seen (S9).
     wrong_database::decide,
-    // While nobody knows who is active, nothing is made or stopped.
+    // While nobody knows who is active, nothing new is made and nobody is stopped.
     takeover::decide,
     // The next pod would read the same Secret, and be on that other database too.
     wrong_database::lasts,
@@ -24,11 +25,12 @@ const RULES: [fn(&View<'_>) -> Option<Decision>; 14] = [
     verdict::decide,
     // Until it is known whether there is a way back, no other rule may make or stop a pod.
     rollback::decide,
-    // A failover: no rollout, pause or turn holds it.
+    // A failover: no rollout, pause or turn holds it. It goes before everything that could take the one stop at a time.
     unresponsive::decide,
     // A standby is needed for all that is planned.
     repair::backed_off,
-    // A drain, or a person, waits for a move of place: it goes before a rollout that is stuck or held.
+    // A drain, or a person, waits for a move of place: it goes before a rollout that is stuck or held. It goes before a
+    // pause, as a paused resource refuses what a person asks for instead of keeping it.
     relocate::decide,
     // All rules below need a revision to go to.
     intent::decide,
@@ -38,6 +40,7 @@ const RULES: [fn(&View<'_>) -> Option<Decision>; 14] = [
     rollout::after_a_failure,
     // What may change again in a moment is not begun.
     rollout::settle,
+    // What is left: one step towards what is wanted.
     rollout::decide,
 ];
 
@@ -46,7 +49,7 @@ pub fn decide(view: &View<'_>) -> Decision {
     // The user asked for an end, which needs no word on what does not work.
     let mut decided = end::decide(view).unwrap_or_else(|| {
         let decided = RULES.iter().find_map(|rule| rule(view));
-        // One of the last three decides wherever there is something to go to.
+        // The last one decides wherever there is a revision to go to.
         let decided = decided.unwrap_or_else(|| Decision::nothing(Progress::at(Step::Holding)));
         told(view, decided)
     });

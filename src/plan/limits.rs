@@ -55,7 +55,7 @@ pub const EXITS_OF_A_LOOP: i32 = 3;
 /// Stands in for every pod that is gone: their names would only make the status longer and longer.
 pub const GONE: &str = "gone";
 
-/// `now - age`, for comparisons with a time of contact.
+/// `now - age`, for comparisons with a time that was seen.
 pub fn before(now: Timestamp, age: Duration) -> Timestamp {
     now.checked_sub(age).unwrap_or(Timestamp::MIN)
 }

@@ -112,7 +112,7 @@ pub fn held(view: &View<'_>, denied: Denied) -> Decision {
     }))
 }
 
-/// A pod was asked to stop, and its machine was lost before it did.
+/// A pod was asked to stop, and has not ended yet; it may never, where its machine was lost.
 pub fn still_stopping(view: &View<'_>, step: Step) -> Decision {
     let pod = view
         .seen

@@ -3,9 +3,9 @@
 /// The guards, each of which the model can switch off to show that it is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
-    /// S1: another pod of the wanted revision waits.
+    /// S1: another pod waits, of the revision that the handover is for.
     SuccessorWaits,
-    /// S1: no pod of another revision could win instead.
+    /// S1: no pod that the handover is not for could win instead.
     NoRival,
     /// S2: one stop at a time.
     OneStop,

@@ -1,6 +1,6 @@
 //! The second look: a stop that was planned, and whose intent is written, is done only where everything that
-//! permitted it still stands (rule S5). What that means is the planner's [`confirm`]; here is who asks and looks. Nothing
-//! comes between the last question and the delete.
+//! permitted it still stands (rule S5). What that means is the planner's [`confirm`]; here is who asks and looks. From
+//! the look on the answers grow old: nothing below it may take longer than they stay fresh.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
 //! The scene of a pass: the resource, its clients, what was read before the pods, and the look at the pods. The steps play in
-//! it; nothing is written and nothing decided here.
+//! it. A look writes what it has seen of a container into its pod; nothing else is written here, and nothing decided.
 
 use jiff::Timestamp;
 use kube::ResourceExt;

@@ -154,11 +154,12 @@ fn active_serves(stop: &Handover<'_>) -> Result<(), Denied> {
     )
 }
 
-/// Another of its own revision in the place of an active that does not answer is a failover, and none that is tried again.
+/// A revision whose handover has failed gets no second one. A failover to a pod of the active's own revision is no second
+/// try, and passes.
 fn has_not_failed(stop: &Handover<'_>) -> Result<(), Denied> {
     let to = stop.goal.revision;
-    let again = stop.goal.purpose != Purpose::Unresponsive;
-    if !again || Failure::of(stop.view.memory, &to.name).is_none() {
+    let fails_over = stop.goal.purpose == Purpose::Unresponsive;
+    if fails_over || Failure::of(stop.view.memory, &to.name).is_none() {
         return Ok(());
     }
     deny(
@@ -202,6 +203,7 @@ fn rival<'a>(view: &View<'a>, active: &Pod, goal: &Goal<'_>) -> Option<&'a str> 
         let rival = !over && !given_up && !goal.allows(pod);
         rival && pod.id != active.id
     });
+    // A pod that is being made has no uid yet: a goal that names pods can't allow it.
     let making = view.memory.creating.as_ref();
     pod.map(|pod| pod.id.name.as_str()).or_else(|| {
         making

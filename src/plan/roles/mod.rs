@@ -16,14 +16,15 @@ use crate::api::Memory;
 use crate::domain::{Answered, Claim, Container, DatabaseView, Observation, Pod};
 use crate::node::NodeVersion;
 
-/// Every pod of one look in its part. A pod is in one part only.
+/// Every pod of one look in its part. A pod is in one part only; but one that is deleted, and not over, is in `stopping` as
+/// well.
 #[derive(Debug)]
 pub struct Roles<'a> {
     /// The newest taker of the lock; stopped on purpose or not, it counts until its container ends.
     pub active: Option<&'a Pod>,
     /// Several takers, and neither a record nor the database says who came last: nothing may be stopped.
     pub order_unknown: bool,
-    /// Took the lock before the active did, and still runs.
+    /// Took the lock before the active did, and still runs; every taker, where their order is unknown.
     pub suspects: Vec<&'a Pod>,
     /// Took a lock without having waited while an active of ours was at work: another database (S9).
     pub foreign: Vec<&'a Pod>,
@@ -33,7 +34,7 @@ pub struct Roles<'a> {
     pub starting: Vec<&'a Pod>,
     /// Ended and to be restarted by the kubelet; not deleted.
     pub down: Vec<&'a Pod>,
-    /// Started, but not heard of for [`LOST`], or not started again; not deleted.
+    /// Not heard of for [`LOST`], not started again, or on a machine that does not report; not deleted.
     pub lost: Vec<&'a Pod>,
     /// Deleted, and not over.
     pub stopping: Vec<&'a Pod>,

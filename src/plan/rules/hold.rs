@@ -47,8 +47,8 @@ pub fn note_failed_check(memory: &mut Memory, failed: Blocked, look: &Look<'_>) 
     });
 }
 
-/// How long after its waiting line what denies a pod may pass by itself. `None`: it passes, or the pod
-/// counts as lost.
+/// How long after its waiting line a denial may last before the check of this pod has failed. `None`: it never fails by
+/// this reason, which passes, or the pod counts as lost.
 fn patience(denied: &Denied, standby_timeout: Duration) -> Option<Duration> {
     match denied.reason.patience() {
         Patience::UntilProgress | Patience::UntilTheTakerShows => None,

@@ -1,5 +1,5 @@
-//! One rule a file. `remember` brings the memory up to date with a look; `decide` says what is to be done now, if
-//! anything.
+//! One subject a file. `remember` brings the memory up to date with a look; `decide` says what is to be done now, if
+//! anything. The order in which the rules decide is the table `RULES` in `decide.rs`; here is only who may call whom.
 //!
 //! A rule may call a rule to its left, never one to its right: late, repair, end, `wrong_database`, takeover,
 //! external, rollback | oneshot, steady, verdict | hold, pause, versions | rollout, failback, requests, intent |

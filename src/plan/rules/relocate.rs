@@ -21,7 +21,7 @@ pub struct Wish<'a> {
 
 /// A move of place, or why none is made while a rollout goes on or a pause lasts.
 pub fn decide(view: &View<'_>) -> Option<Decision> {
-    if rollout::rolls_on(view) {
+    if rollout::keeps_moves_waiting(view) {
         requests::refuse_all(view)
     } else {
         due(view)

@@ -22,7 +22,7 @@ use crate::plan::standing::Standing;
 use crate::plan::step::{Progress, Step};
 use crate::plan::view::{Look, View};
 
-/// How long to look again when the database is to answer.
+/// How soon to look again when the database is to answer.
 const SOON: Duration = Duration::from_millis(500);
 
 /// How far the way back is, read from what is remembered of the upgrade. The upgrade itself is forgotten, in any stage,

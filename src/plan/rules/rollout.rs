@@ -47,7 +47,7 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
 
 /// Planned moves of place wait for a rollout that goes on: it moves the lock itself. And nothing is
 /// moved while a pause lasts.
-pub fn rolls_on(view: &View<'_>) -> bool {
+pub fn keeps_moves_waiting(view: &View<'_>) -> bool {
     if view.seen.intent.policy.paused {
         return true;
     }

@@ -61,7 +61,7 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
 }
 
 /// Two witnesses: its port, which has answered before and does not any more, and its kubelet, by which
-/// the container runs. One whose port refuses is taken to boot.
+/// the container runs.
 fn is_unresponsive(view: &View<'_>, active: &Pod) -> bool {
     let Some(after) = view.seen.intent.policy.unresponsive_after else {
         return false;
