@@ -7,5 +7,5 @@ mod refusal;
 mod scope;
 
 pub use ownership::{adoption, controls, may_adopt, may_change, still_there};
-pub use refusal::{refusal, sentence};
+pub use refusal::{refusal, says_the_same, sentence};
 pub use scope::{only, remove, scoped};

@@ -28,6 +28,19 @@ pub fn sentence(error: &kube::Error) -> String {
     }
 }
 
+/// Whether two sentences differ in nothing but words with a digit in them: times, ports, counts, ids of requests.
+pub fn says_the_same(one: &str, other: &str) -> bool {
+    let has_digit = |word: &str| word.contains(|letter: char| letter.is_ascii_digit());
+    let mut words = (one.split_whitespace(), other.split_whitespace());
+    loop {
+        match (words.0.next(), words.1.next()) {
+            (None, None) => return true,
+            (Some(one), Some(other)) if one == other || (has_digit(one) && has_digit(other)) => {}
+            _ => return false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use kube::core::Status;
@@ -53,6 +66,21 @@ mod tests {
         }
         for code in [401, 404, 409, 429, 500, 503, 504] {
             assert_eq!(refusal(&answer(code, "later")), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn sentences_that_differ_in_numbers_alone_say_the_same() {
+        let webhook = "failed calling webhook: dial tcp 10.0.0.7:40212: refused after 1.2s";
+        let later = "failed calling webhook: dial tcp 10.0.0.7:40388: refused after 1.9s";
+        assert!(says_the_same(webhook, later));
+        for other in [
+            "failed calling webhook: dial tcp 10.0.0.7:40388: reset after 1.9s",
+            "failed calling webhook: dial tcp 10.0.0.7:40388: refused",
+            "failed calling webhook: dial tcp nowhere refused after 1.9s",
+        ] {
+            assert!(!says_the_same(webhook, other), "{other}");
+            assert!(!says_the_same(other, webhook), "{other}");
         }
     }
 

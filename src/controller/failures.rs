@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::cluster::{refusal, sentence};
+use crate::cluster::{refusal, says_the_same, sentence};
 use crate::domain::Reason;
 use crate::plan::Blocked;
 
@@ -59,6 +59,10 @@ impl ApiFailures {
         for (reason, failure) in &mut self.0 {
             if let Some(known) = before.0.get(reason) {
                 failure.since = known.since;
+                // Times, ports and counts in it are no news: each would be written into the status anew.
+                if says_the_same(&known.message, &failure.message) {
+                    failure.message.clone_from(&known.message);
+                }
             }
         }
         self
