@@ -42,8 +42,15 @@ pub const UNRESPONSIVE: Duration = Duration::from_secs(10);
 /// How long an active may refuse connections and be taken to boot: versions before 2.15 migrate without any server.
 pub const NO_BOOT: Duration = Duration::from_hours(1);
 
-/// How long a pod whose database was away is left in back-off before a fresh one replaces it.
+/// How long a pod whose database was away is left in back-off, at least, before a fresh one replaces it.
 pub const BACKOFF: Duration = Duration::from_secs(15);
+
+/// And at most: the longest back-off of the kubelet (`pkg/kubelet/kubelet.go`, `MaxCrashLoopBackOff`).
+pub const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
+
+/// How long after the last progress a move of the lock is looked at five times a second. What is waited for longer wakes the
+/// operator by its log or its port.
+pub const QUICK: Duration = Duration::from_mins(1);
 
 /// A container that runs for less than this, after some exits that mean something, is in a crash loop: it
 /// is between two of its crashes.

@@ -34,6 +34,8 @@ mod step;
 pub(crate) mod tests;
 mod view;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use self::decision::Move;
@@ -80,6 +82,8 @@ pub(crate) fn plan_under(given: Given<'_>) -> Plan {
     let view = View::of(look, &memory);
     let labels = labels::acts(&view);
     let decided = decide::decide(&view);
+    let idle = Duration::try_from(look.now.duration_since(view.last_progress()));
+    let idle = idle.unwrap_or_default();
     remember::decision(&mut memory, &look, &decided);
 
     let mut acts = tidy(&look);
@@ -102,7 +106,8 @@ pub(crate) fn plan_under(given: Given<'_>) -> Plan {
     let late = blocked.is_some_and(|blocked| blocked.stalled);
     Plan {
         standbys_kept: places::standbys_kept(&look, late),
-        again: rollback::again(&memory, &look).unwrap_or_else(|| decided.progress.again(look.now)),
+        again: rollback::again(&memory, &look)
+            .unwrap_or_else(|| decided.progress.again(look.now, idle)),
         memory,
         acts,
         progress: decided.progress,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::limits::QUICK;
 use crate::domain::Reason;
 
 words! {
@@ -120,8 +121,8 @@ impl Progress {
         blocked.is_some_and(|blocked| blocked.reason == Reason::WaitingForTurn)
     }
 
-    /// When to look again if nothing happens before.
-    pub(super) fn again(&self, now: Timestamp) -> Duration {
+    /// When to look again if nothing happens before. `idle` is the time since the last progress.
+    pub(super) fn again(&self, now: Timestamp, idle: Duration) -> Duration {
         if let Some(until) = self.until {
             let rest = Duration::try_from(until.duration_since(now)).unwrap_or_default();
             return rest.clamp(Duration::from_millis(100), Duration::from_secs(15));
@@ -130,7 +131,9 @@ impl Progress {
         match self.step {
             step if step.at_rest() => Duration::from_secs(15),
             _ if stalled || self.waits_for_turn() => Duration::from_secs(5),
-            Step::StoppingActive | Step::AwaitingTakeover => Duration::from_millis(200),
+            Step::StoppingActive | Step::AwaitingTakeover if idle < QUICK => {
+                Duration::from_millis(200)
+            }
             _ => Duration::from_secs(1),
         }
     }
@@ -169,6 +172,13 @@ mod tests {
                 "Holding",
             ]
         );
+    }
+
+    #[test]
+    fn a_move_that_takes_long_is_not_looked_at_five_times_a_second_for_ever() {
+        let again = |idle| Progress::at(Step::AwaitingTakeover).again(Timestamp::UNIX_EPOCH, idle);
+        assert_eq!(again(Duration::from_secs(59)), Duration::from_millis(200));
+        assert_eq!(again(Duration::from_secs(60)), Duration::from_secs(1));
     }
 
     #[test]

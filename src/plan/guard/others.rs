@@ -1,6 +1,8 @@
 //! What has to hold before any other pod is stopped (rules S2, S3), and the two stops for which little has to: the end
 //! that the user asked for, and that of a pod on another database.
 
+use std::time::Duration;
+
 use super::check::{Check, run};
 use super::denials::{no_other_stop, order_unknown};
 use super::permit::Permit;
@@ -9,7 +11,7 @@ use jiff::Timestamp;
 use crate::domain::{Container, Pod, Reason};
 use crate::node::ExitKind;
 use crate::plan::cause::{Cause, Denied, deny};
-use crate::plan::limits::{BACKOFF, FRESH, TAKEOVER, before};
+use crate::plan::limits::{BACKOFF, FRESH, LONGEST_BACKOFF, TAKEOVER, before};
 use crate::plan::safety::Rule;
 use crate::plan::view::View;
 
@@ -178,7 +180,16 @@ pub fn backed_off(view: &View<'_>, pod: &Pod) -> bool {
         let waits = other.waiting.is_some_and(|since| since > at);
         other.id != pod.id && other.running() && waits
     };
-    at <= before(view.now, BACKOFF) || view.roles.pods().iter().any(back)
+    at <= before(view.now, back_off(view)) || view.roles.pods().iter().any(back)
+}
+
+/// How long a pod is left in back-off: a tenth of the time for which nobody has had the lock, so that an outage of the
+/// database which lasts is met by ever fewer new pods. The kubelet waits for five minutes at most.
+fn back_off(view: &View<'_>) -> Duration {
+    let since = view.memory.unheld_since;
+    let outage = since.and_then(|since| Duration::try_from(view.now.duration_since(since)).ok());
+    let tenth = outage.unwrap_or_default() / 10;
+    tenth.clamp(BACKOFF, LONGEST_BACKOFF)
 }
 
 /// The user asked for an end: standbys first, then the active, one at a time.

@@ -289,6 +289,29 @@ fn pods_in_back_off_after_a_database_outage_are_replaced_one_at_a_time() {
     assert_eq!(world.obey(), [format!("ready {made}"), "stop c".to_owned()]);
 }
 
+/// An outage that lasts is met by ever fewer new pods, and its end at once.
+#[test]
+fn the_longer_a_database_is_away_the_longer_its_pods_are_left_in_back_off() {
+    let mut world = pair();
+    for pod in ["a", "b"] {
+        world.crashes(pod, ExitKind::DatabaseAway, "connection refused");
+    }
+    world.obey();
+    assert_eq!(world.memory.unheld_since, Some(world.now));
+    // A tenth of the outage, which goes on meanwhile.
+    for (outage, pause) in [(100, 15), (600, 67), (7200, 300)] {
+        let mut world = world.clone();
+        world.later(outage);
+        for pod in ["a", "b"] {
+            world.crashes(pod, ExitKind::DatabaseAway, "connection refused");
+        }
+        world.later(pause - 1);
+        assert_eq!(world.obey(), nothing(), "{outage} s");
+        world.later(1);
+        assert_eq!(world.obey(), ["stop a"], "{outage} s");
+    }
+}
+
 #[test]
 fn an_exit_that_means_something_is_left_to_the_kubelet() {
     let mut world = pair();
