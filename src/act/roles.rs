@@ -38,7 +38,11 @@ impl RoleKeeper {
             .pods
             .patch(&pod.id.name, &PatchParams::default(), &Patch::Merge(patch))
             .await;
-        overtaken(patched.map(drop))
+        match patched {
+            // Its label went with it.
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Outcome::Done),
+            patched => overtaken(patched.map(drop)),
+        }
     }
 
     /// Sets the readiness gate. It is the operator's alone, so the uid is precondition enough.

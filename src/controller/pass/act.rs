@@ -34,9 +34,14 @@ impl Pass<'_> {
                         continue;
                     }
                     let Some(pod) = find(seen, pod) else { continue };
-                    if let Err(error) = roles.label(pod, *active).await {
-                        failures.fail(Reason::PodNotUpdated, "label a pod", &error);
-                        in_place = false;
+                    match roles.label(pod, *active).await {
+                        Ok(Outcome::Done) => {}
+                        // It has changed since: what it bears is not known before the next look.
+                        Ok(_) => in_place = false,
+                        Err(error) => {
+                            failures.fail(Reason::PodNotUpdated, "label a pod", &error);
+                            in_place = false;
+                        }
                     }
                 }
                 Act::Gate { pod, ready } => {

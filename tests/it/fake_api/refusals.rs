@@ -355,3 +355,26 @@ async fn events_that_are_not_taken_do_not_keep_the_service_from_following() {
     post.release();
     passes.await.unwrap();
 }
+
+/// A label that somebody else's write came before has not moved: the next one is not given before it has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_pod_is_labelled_active_while_the_label_of_another_has_met_a_conflict() {
+    let world = World::new(&two_replicas());
+    Operator::start(&world).rest().await;
+    let first = world.with(|all| all.name_of("pod 1"));
+    let labels = move |call: &Call| call.is("patch", "pods") && !call.status && call.name == first;
+    let mut operator = refusing(&world, 409, labels);
+    world.with(|all| all.cut_off("pod 1"));
+    operator
+        .drive_in_vain("the takeover is seen", |world| {
+            world.roles().contains(&"pod 2: Active 2.28.0".to_owned())
+        })
+        .await;
+    operator.passes_for(Duration::from_secs(2)).await;
+    assert!(is_led_to(&world, "pod 1") && !is_led_to(&world, "pod 2"));
+    // Nothing comes between any more.
+    Operator::start(&world)
+        .drive_in_vain("the label has moved", |world| is_led_to(world, "pod 2"))
+        .await;
+    assert!(!is_led_to(&world, "pod 1"));
+}
