@@ -31,7 +31,6 @@ pub enum Pulled {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validation {
     pub id: PodId,
-    pub resource_version: String,
     pub created: Timestamp,
     pub deleted: bool,
     pub checked: Checked,

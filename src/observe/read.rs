@@ -126,7 +126,6 @@ pub(super) fn pull(pod: &ApiPod, warning: Option<Trouble>) -> Option<Pull> {
 pub(super) fn validation(pod: &ApiPod, log: Option<&str>, warning: Option<Trouble>) -> Validation {
     Validation {
         id: id(pod),
-        resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
         created: created(pod),
         deleted: pod.metadata.deletion_timestamp.is_some(),
         checked: checked(pod, log, warning),

@@ -456,7 +456,6 @@ impl World {
                         name: pod.clone(),
                         uid: format!("uid-{pod}"),
                     },
-                    resource_version: "1".to_owned(),
                     created: self.now,
                     deleted: false,
                     checked: Checked::NotYet(None),

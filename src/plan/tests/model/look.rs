@@ -707,7 +707,6 @@ fn checked(check: Check) -> domain::Validation {
             name: name.clone(),
             uid: format!("uid-{name}"),
         },
-        resource_version: "1".to_owned(),
         created: if check.late {
             Ago::TenMinutes
         } else {
@@ -741,18 +740,13 @@ fn asked(cluster: &Cluster) -> DatabaseView {
     let sessions = cluster.pods().iter().filter(there);
     let sessions = sessions.map(|pod| (id(pod), SessionOf::Node));
     let says = Says {
-        read_only: None,
-        missing_right: None,
         lease: holder.map_or(Holder::Nobody, Holder::Pod),
-        advisory: Holder::Nobody,
         version: cluster
             .asked
             .then(|| version_text(cluster.named).parse().unwrap()),
         schema: cluster.asked.then(|| schema(cluster.migrated)),
-        lease_client: None,
-        advisory_session: None,
-        nodes_elsewhere: 0,
         sessions: sessions.collect(),
+        ..Says::quiet()
     };
     // Where nothing has changed for long, it said the same then.
     let before = (cluster.pods().iter().all(|pod| pod.long_up))
