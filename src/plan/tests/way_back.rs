@@ -250,7 +250,7 @@ fn without_a_word_from_before_the_handover_nothing_is_rolled_back() {
 
 #[test]
 fn a_word_that_was_old_when_the_active_was_stopped_is_none() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.hears(said());
     world.want_settled(&v2());
     let successor = world.carry_on_until_stop();
@@ -541,7 +541,7 @@ fn one_that_is_late_and_then_ends_is_rolled_back_as_well() {
 
 #[test]
 fn a_newer_pod_that_was_lost_before_the_handover_may_take_the_lock_too() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&v2());
     world = world.standby("b", &v2()).standby("lost", &v2());
     // The stop is only intended.
@@ -725,7 +725,7 @@ fn a_correction_that_takes_the_lock_later_and_ends_is_judged_as_well() {
                 configured("2.28.0", "mended"),
             )
         };
-        let mut world = World::with(1).active("a", &v1()).at_rest();
+        let mut world = alone();
         world.want_settled(&tried);
         for _ in 0..60 {
             world.hears(said());

@@ -570,6 +570,11 @@ impl World {
     }
 }
 
+/// An active `a` of the first version, which wants no standby and has long been so.
+pub fn alone() -> World {
+    World::with(1).active("a", &v1()).at_rest()
+}
+
 /// An active `a` and a standby `b` of the first version, which have long been so.
 pub fn pair() -> World {
     World::with(2)
