@@ -8,8 +8,8 @@ use kube::{Client, ResourceExt};
 use serde_json::json;
 
 use super::recorded::Recorded;
-use crate::api::ChainlinkNode;
 use crate::api::names::{FIELD_MANAGER, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
+use crate::api::{ChainlinkNode, RevisionName};
 use crate::build::{self, Content};
 use crate::cluster::{controls, only, refusal};
 use crate::domain::{Place, Pod, PodId, Revision};
@@ -71,7 +71,7 @@ impl<'a> Actor<'a> {
     pub async fn pull(
         &self,
         name: &str,
-        revision: &str,
+        revision: &RevisionName,
         machine: &str,
         content: &Content,
     ) -> Result<Outcome, kube::Error> {
