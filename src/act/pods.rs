@@ -7,8 +7,8 @@ use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
 
 use super::recorded::Recorded;
-use crate::api::ChainlinkNode;
 use crate::api::names::FIELD_MANAGER;
+use crate::api::{ChainlinkNode, RevisionName};
 use crate::build::{self, Content};
 use crate::cluster::{controls, only, refusal};
 use crate::domain::{Place, Pod, PodId, Revision};
@@ -70,7 +70,7 @@ impl<'a> Actor<'a> {
     pub async fn pull(
         &self,
         name: &str,
-        revision: &str,
+        revision: &RevisionName,
         machine: &str,
         content: &Content,
     ) -> Result<Outcome, kube::Error> {

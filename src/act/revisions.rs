@@ -11,7 +11,7 @@ use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::ChainlinkNode;
+use crate::api::{ChainlinkNode, RevisionName};
 use crate::build::{self, Content, Resolved};
 use crate::cluster::{adoption, controls, may_adopt, remove};
 use crate::domain::Revision;
@@ -19,10 +19,10 @@ use crate::domain::Revision;
 /// The kept revisions, readable.
 #[derive(Clone, Debug, Default)]
 pub struct Revisions {
-    pub revisions: BTreeMap<String, Revision>,
-    pub contents: BTreeMap<String, Content>,
+    pub revisions: BTreeMap<RevisionName, Revision>,
+    pub contents: BTreeMap<RevisionName, Content>,
     /// Uids of the objects that were read.
-    uids: BTreeMap<String, String>,
+    uids: BTreeMap<RevisionName, String>,
     newest: i64,
 }
 
@@ -33,7 +33,7 @@ impl Revisions {
         let mut kept = Self::default();
         for object in objects {
             kept.newest = kept.newest.max(object.revision);
-            let name = object.name_any();
+            let name = RevisionName::new(object.name_any());
             let uid = object.metadata.uid.clone();
             kept.uids.extend(uid.map(|uid| (name.clone(), uid)));
             match build::content_of(object) {
@@ -43,7 +43,7 @@ impl Revisions {
                     kept.contents.insert(name, content);
                 }
                 Err(error) => {
-                    tracing::warn!(revision = name, %error, "a kept revision can't be read");
+                    tracing::warn!(revision = %name, %error, "a kept revision can't be read");
                 }
             }
         }
@@ -168,7 +168,7 @@ impl<'a> RevisionStore<'a> {
     /// Removes the revisions that nothing needs any more.
     pub async fn forget_all_but(
         &self,
-        needed: &BTreeSet<String>,
+        needed: &BTreeSet<RevisionName>,
         kept: &Revisions,
     ) -> Result<(), kube::Error> {
         for (name, content) in kept
@@ -182,14 +182,14 @@ impl<'a> RevisionStore<'a> {
                 .iter()
                 .any(|(_, source)| matches!(source, build::FileSource::Pinned(_)));
             if pinned {
-                self.forget_files(name).await?;
+                self.forget_files(name.as_str()).await?;
             }
             for copy in content.copies(name) {
                 self.forget_files(&copy).await?;
             }
             // Without its uid it was made in this pass, and is needed.
             if let Some(uid) = kept.uids.get(name) {
-                remove(&self.revisions(), name, uid).await?;
+                remove(&self.revisions(), name.as_str(), uid).await?;
             }
         }
         Ok(())

@@ -6,12 +6,14 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::revision_name::RevisionName;
+
 /// A handover to a revision that has not worked yet. A later stop does not make it forgotten.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// The revision.
-    pub to: String,
+    pub to: RevisionName,
     /// Uid of the active that was stopped for it.
     pub stopped: String,
     /// From when on its pods may have had the lock: the decision to stop the active; once that is over, the end of that
@@ -31,7 +33,7 @@ pub struct Attempt {
 #[serde(rename_all = "camelCase")]
 pub struct Upgrade {
     /// Its revision.
-    pub to: String,
+    pub to: RevisionName,
     pub version: String,
     /// The newest version that had held the lock before.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::attempt::{Attempt, Upgrade};
+use super::revision_name::RevisionName;
 
 /// A handover that somebody, or a schedule, asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -71,7 +72,7 @@ pub struct Memory {
     pub wanted: Option<WantedRevision>,
     /// The last revision that held the lock and served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_worked: Option<String>,
+    pub last_worked: Option<RevisionName>,
     /// The newest version that has held the lock (rule S6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_held: Option<String>,
@@ -101,7 +102,7 @@ pub struct Memory {
     pub missing_since: Option<Timestamp>,
     /// A revision whose handover failed: nobody of it served. It is not tried again until the spec changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<String>,
+    pub failed: Option<RevisionName>,
     /// How it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_how: Option<FailedHow>,
@@ -149,7 +150,7 @@ pub struct Memory {
     pub unresponsive: Option<Unresponsive>,
     /// A revision whose rollout is stuck, and whose pods make room for a move of place first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub set_aside: Option<String>,
+    pub set_aside: Option<RevisionName>,
     /// What was last seen of the Secrets that pods read, where they may be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<SecretsSeen>,
@@ -158,7 +159,7 @@ pub struct Memory {
     pub validation: Option<Validation>,
     /// The revision of which a pod was seen to wait for the lock, and which may not be handed over to yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checked: Option<String>,
+    pub checked: Option<RevisionName>,
     /// The last pod that was made to be seen waiting and was not, or not as it should.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_failed: Option<CheckFailed>,
@@ -166,7 +167,7 @@ pub struct Memory {
 
 impl Memory {
     /// Name of the revision that the spec asks for.
-    pub fn wanted_name(&self) -> Option<&String> {
+    pub fn wanted_name(&self) -> Option<&RevisionName> {
         self.wanted.as_ref().map(|wanted| &wanted.name)
     }
 
@@ -227,7 +228,7 @@ pub struct Unresponsive {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckFailed {
-    pub revision: String,
+    pub revision: RevisionName,
     pub reason: String,
     pub message: String,
     pub at: Timestamp,
@@ -248,7 +249,7 @@ pub enum FailedHow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SaidVersion {
-    pub revision: String,
+    pub revision: RevisionName,
     pub version: String,
 }
 
@@ -256,9 +257,9 @@ pub struct SaidVersion {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Trial {
-    pub revision: String,
+    pub revision: RevisionName,
     /// The last that had worked before.
-    pub before: String,
+    pub before: RevisionName,
     /// Uid of the active.
     pub pod: String,
     /// When it was first seen to serve.
@@ -285,7 +286,7 @@ pub struct SecretsSeen {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Validation {
-    pub revision: String,
+    pub revision: RevisionName,
     /// Which try this is, from 1: a pod that its machine lost is not waited for.
     pub attempt: u32,
     pub state: ValidationState,
@@ -329,7 +330,7 @@ pub struct MayHaveHeld {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Coming {
-    pub revision: String,
+    pub revision: RevisionName,
     pub since: Timestamp,
     /// Whether the last of them that ended did so because its database was away.
     #[serde(default)]
@@ -343,7 +344,7 @@ pub struct Coming {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WantedRevision {
-    pub name: String,
+    pub name: RevisionName,
     /// First seen: the start of `handover.settle`.
     pub since: Timestamp,
 }
@@ -353,7 +354,7 @@ pub struct WantedRevision {
 #[serde(rename_all = "camelCase")]
 pub struct Creation {
     pub pod: String,
-    pub revision: String,
+    pub revision: RevisionName,
     pub at: Timestamp,
 }
 
@@ -370,7 +371,7 @@ pub struct Stop {
     pub successor: Option<String>,
     /// The revision that the handover is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
+    pub to: Option<RevisionName>,
     pub reason: String,
     /// What the handover is for, where it is for no rollout: Maintenance, Switchover, Failback, Drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -389,7 +390,7 @@ pub struct LastActive {
     pub pod: String,
     pub uid: String,
     pub version: String,
-    pub revision: String,
+    pub revision: RevisionName,
     /// When its duty ended, as far as was seen: its accepted stop, or its container's end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,

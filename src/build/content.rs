@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::api::{KeyRef, PodOptions};
+use crate::api::{KeyRef, PodOptions, RevisionName};
 use crate::domain::{Lock, Revision};
 use crate::node::lock::LOCK_ID_VARIABLE;
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
@@ -182,7 +182,7 @@ impl Content {
     /// The revision that this content makes, for the `ChainlinkNode` named `node`.
     pub fn revision(&self, node: &str) -> Result<Revision, serde_json::Error> {
         let json = serde_json::to_vec(self)?;
-        Ok(self.named(format!("{node}-{}", digest(&json, 10))))
+        Ok(self.named(RevisionName::new(format!("{node}-{}", digest(&json, 10)))))
     }
 
     /// Whether a Secret may give the node another `ADVISORY_LOCK_ID`, as with the templates before
@@ -193,7 +193,7 @@ impl Content {
     }
 
     /// The revision under a name that is already known.
-    pub fn named(&self, name: String) -> Revision {
+    pub fn named(&self, name: RevisionName) -> Revision {
         Revision {
             name,
             version: self.version.clone(),

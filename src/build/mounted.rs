@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use super::content::{Content, Resolved, WITH_COPIES, WITH_THE_NODES_GRACE, digest, field};
 use super::objects::of_revision;
 use super::outcome::{ConfigMaps, Outcome, missing_map};
-use crate::api::{ChainlinkNode, PodOptions};
+use crate::api::{ChainlinkNode, PodOptions, RevisionName};
 
 /// The ConfigMaps that pods mount, each once and with one volume that does.
 fn mounted(pod: Option<&PodOptions>) -> BTreeMap<&str, &str> {
@@ -77,20 +77,20 @@ pub(super) fn digest_of(map: &ConfigMap) -> String {
 }
 
 /// The name of a copy: that of a ConfigMap may be too long to be a part of it.
-fn copy_name(revision: &str, number: usize) -> String {
+fn copy_name(revision: &RevisionName, number: usize) -> String {
     format!("{revision}-{number}")
 }
 
 impl Content {
     /// The name under which the ConfigMap `name` of the user's is mounted: that of its copy, where there is one.
-    pub(super) fn mounted_as(&self, revision: &str, name: &str) -> String {
+    pub(super) fn mounted_as(&self, revision: &RevisionName, name: &str) -> String {
         let mut copies = self.mounted_maps.iter();
         let number = copies.position(|(copied, _)| copied == name);
         number.map_or_else(|| name.to_owned(), |number| copy_name(revision, number))
     }
 
     /// The names of the copies.
-    pub fn copies(&self, revision: &str) -> Vec<String> {
+    pub fn copies(&self, revision: &RevisionName) -> Vec<String> {
         let numbers = 0..self.mounted_maps.len();
         numbers.map(|number| copy_name(revision, number)).collect()
     }

@@ -15,7 +15,7 @@ use crate::api::names::{
     BUDGET_ACTIVE_ANNOTATION, NODE_LABEL, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY,
     labels,
 };
-use crate::api::{ChainlinkNode, ServiceType};
+use crate::api::{ChainlinkNode, RevisionName, ServiceType};
 use crate::node::settings::{HTTP_PORT, P2P_PORT};
 
 /// The owner reference of everything that goes with the resource.
@@ -34,10 +34,14 @@ pub(super) fn metadata(node: &ChainlinkNode, name: String) -> ObjectMeta {
 }
 
 /// The metadata of what goes with a revision.
-pub(super) fn of_revision(node: &ChainlinkNode, name: String, revision: &str) -> ObjectMeta {
+pub(super) fn of_revision(
+    node: &ChainlinkNode,
+    name: String,
+    revision: &RevisionName,
+) -> ObjectMeta {
     let mut metadata = metadata(node, name);
     let labels = metadata.labels.get_or_insert_default();
-    labels.insert(REVISION_LABEL.to_owned(), revision.to_owned());
+    labels.insert(REVISION_LABEL.to_owned(), revision.to_string());
     metadata
 }
 
@@ -49,7 +53,7 @@ pub fn revision_object(
 ) -> Result<ControllerRevision, serde_json::Error> {
     let name = &resolved.revision.name;
     Ok(ControllerRevision {
-        metadata: of_revision(node, name.clone(), name),
+        metadata: of_revision(node, name.to_string(), name),
         data: Some(RawExtension(serde_json::to_value(&resolved.content)?)),
         revision: number,
     })
@@ -73,7 +77,7 @@ pub fn config_map(node: &ChainlinkNode, resolved: &Resolved) -> Option<ConfigMap
     }
     let name = &resolved.revision.name;
     Some(ConfigMap {
-        metadata: of_revision(node, name.clone(), name),
+        metadata: of_revision(node, name.to_string(), name),
         data: Some(resolved.texts.clone()),
         immutable: Some(true),
         ..ConfigMap::default()

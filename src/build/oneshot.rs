@@ -13,8 +13,8 @@ use super::objects::owner;
 use super::pod::{
     container, from_secret, pull_secrets, security_context, tolerations, volumes, with_files,
 };
-use crate::api::ChainlinkNode;
 use crate::api::names::{NODE_LABEL, PULL_LABEL, REVISION_LABEL, VALIDATION_LABEL, labels};
+use crate::api::{ChainlinkNode, RevisionName};
 use crate::domain::Revision;
 
 /// Makes a pod that only pulls the image of a revision on one machine: it asks the program for its
@@ -22,7 +22,7 @@ use crate::domain::Revision;
 pub fn pull_pod(
     node: &ChainlinkNode,
     name: &str,
-    revision: &str,
+    revision: &RevisionName,
     machine: &str,
     content: &Content,
 ) -> Pod {
@@ -86,12 +86,17 @@ pub fn validation_pod(
     }
 }
 
-fn metadata(node: &ChainlinkNode, name: &str, revision: &str, oneshot: &str) -> ObjectMeta {
+fn metadata(
+    node: &ChainlinkNode,
+    name: &str,
+    revision: &RevisionName,
+    oneshot: &str,
+) -> ObjectMeta {
     let mut own_labels = labels(&node.name_any());
     // Neither the Service nor a budget is to count it.
     own_labels.remove(NODE_LABEL);
     own_labels.insert(oneshot.to_owned(), node.name_any());
-    own_labels.insert(REVISION_LABEL.to_owned(), revision.to_owned());
+    own_labels.insert(REVISION_LABEL.to_owned(), revision.to_string());
     ObjectMeta {
         name: Some(name.to_owned()),
         namespace: node.namespace(),

@@ -131,7 +131,7 @@ fn metadata(
 ) -> ObjectMeta {
     let mut all_labels = content.pod.labels.clone();
     all_labels.extend(labels(&node.name_any()));
-    all_labels.insert(REVISION_LABEL.to_owned(), revision.name.clone());
+    all_labels.insert(REVISION_LABEL.to_owned(), revision.name.to_string());
     all_labels.insert(ROLE_LABEL.to_owned(), ROLE_STANDBY.to_owned());
     let mut annotations = content.pod.annotations.clone();
     annotations.extend([
@@ -393,7 +393,7 @@ pub(super) fn volumes(node: &ChainlinkNode, revision: &Revision, content: &Conte
         volumes.push(Volume {
             name: "config".to_owned(),
             config_map: Some(ConfigMapVolumeSource {
-                name: revision.name.clone(),
+                name: revision.name.to_string(),
                 ..ConfigMapVolumeSource::default()
             }),
             ..Volume::default()

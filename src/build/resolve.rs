@@ -14,7 +14,8 @@ use super::outcome::{ConfigMaps, Outcome, refused};
 use super::pod::GRACE_SECONDS;
 use super::user_config::UserConfig;
 use crate::api::{
-    ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, SecretValue, parse_duration,
+    ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, RevisionName, SecretValue,
+    parse_duration,
 };
 use crate::domain::{Problem, Reason};
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
@@ -58,7 +59,7 @@ pub fn referenced_config_maps(spec: &ChainlinkNodeSpec) -> BTreeSet<String> {
 /// A kept revision, and the template that it was made with.
 #[derive(Clone, Copy, Debug)]
 pub struct Recorded<'a> {
-    pub revision: &'a str,
+    pub revision: &'a RevisionName,
     pub template: u32,
 }
 
@@ -89,7 +90,7 @@ fn newer_only_with_a_change(
     let unchanged = before
         .filter(|before| before.template < newest)
         .and_then(|before| {
-            let same = |resolved: &Resolved| resolved.revision.name == before.revision;
+            let same = |resolved: &Resolved| resolved.revision.name == *before.revision;
             render(before.template).ok().filter(same)
         });
     match unchanged {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::pod::PodId;
 use super::revision::Wanted;
-use crate::api::{OpenTime, Schedule};
+use crate::api::{OpenTime, RevisionName, Schedule};
 use crate::node::NodeVersion;
 
 /// The spec, as far as the planner is concerned.
@@ -67,5 +67,5 @@ pub struct Preferred {
 /// What a person has approved, where that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approved {
-    pub revision: Option<String>,
+    pub revision: Option<RevisionName>,
 }

@@ -11,6 +11,7 @@ use super::machine::Machine;
 use super::oneshot::{Pull, Validation};
 use super::pod::Pod;
 use super::revision::Revision;
+use crate::api::RevisionName;
 
 /// One fresh look.
 #[derive(Clone, Debug)]
@@ -19,7 +20,7 @@ pub struct Observation {
     pub at: Timestamp,
     pub intent: Intent,
     /// Every kept revision by name.
-    pub revisions: BTreeMap<String, Revision>,
+    pub revisions: BTreeMap<RevisionName, Revision>,
     /// Every pod of the resource that the API server still has.
     pub pods: Vec<Pod>,
     /// Every pod that only pulls an image.

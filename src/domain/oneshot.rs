@@ -4,14 +4,14 @@
 use jiff::Timestamp;
 
 use super::pod::{PodId, Trouble};
+use crate::api::RevisionName;
 use crate::node::Verdict;
 
 /// A short pod that pulls the image of a revision on one machine. It is no node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pull {
     pub id: PodId,
-    /// Name of the revision.
-    pub revision: String,
+    pub revision: RevisionName,
     pub machine: String,
     pub created: Timestamp,
     pub deleted: bool,
@@ -31,7 +31,6 @@ pub enum Pulled {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validation {
     pub id: PodId,
-    pub resource_version: String,
     pub created: Timestamp,
     pub deleted: bool,
     pub checked: Checked,

@@ -5,7 +5,7 @@
 //! is told with each field. The fields are text, and open, because the memory's own room knows no versions: whoever needs a
 //! version asks here.
 
-use crate::api::{Memory, Upgrade};
+use crate::api::{Memory, RevisionName, Upgrade};
 use crate::node::NodeVersion;
 
 /// The newest version that has held the lock (rule S6). Where it can't be read no version is too old by it: only
@@ -20,9 +20,9 @@ pub fn may_have_held(memory: &Memory) -> Option<NodeVersion> {
 }
 
 /// The version that pods of this revision have said they are. Where it can't be read, they are what the spec calls them.
-pub fn said_by(memory: &Memory, revision: &str) -> Option<NodeVersion> {
+pub fn said_by(memory: &Memory, revision: &RevisionName) -> Option<NodeVersion> {
     let said = memory.said.as_ref();
-    let said = said.filter(|said| said.revision == revision)?;
+    let said = said.filter(|said| said.revision == *revision)?;
     said.version.parse().ok()
 }
 
@@ -60,7 +60,7 @@ mod tests {
         [
             newest_held(memory),
             may_have_held(memory),
-            said_by(memory, "cl-1"),
+            said_by(memory, &"cl-1".into()),
             upgraded_to(upgrade),
             migrated_before(upgrade),
         ]
@@ -78,6 +78,6 @@ mod tests {
 
     #[test]
     fn what_one_revision_said_is_not_said_by_another() {
-        assert_eq!(said_by(&memory("2.29.0"), "cl-2"), None);
+        assert_eq!(said_by(&memory("2.29.0"), &"cl-2".into()), None);
     }
 }

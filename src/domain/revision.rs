@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::lock::Lock;
 use super::reason::Reason;
+use crate::api::RevisionName;
 use crate::node::NodeVersion;
 
 /// What the planner needs to know of a revision.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Revision {
-    /// Name of its `ControllerRevision`; made from its content, so equal names are equal revisions.
-    pub name: String,
+    pub name: RevisionName,
     pub version: NodeVersion,
     /// Which lock on which database its pods take. Two pods with different locks may not see each other.
     pub lock: Lock,

@@ -20,7 +20,7 @@ use super::record::{apply, last_takeover, news, record};
 use super::warning::{is_slow, warning};
 use super::witness::{Facts, Recorded, Subject, Witnesses};
 use crate::api::names::{ACTIVE_CONDITION, CONTAINER, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL};
-use crate::api::{ChainlinkNode, KeyRef};
+use crate::api::{ChainlinkNode, KeyRef, RevisionName};
 use crate::cluster::{adoption, controls, still_there};
 use crate::domain::{Claim, Pod, PodId, Pull, Revision, Trouble, Validation};
 
@@ -101,7 +101,7 @@ impl<'a> Looker<'a> {
     /// Every pod of the resource, after new observations have been recorded in them.
     pub async fn look(
         &self,
-        kept: &BTreeMap<String, Revision>,
+        kept: &BTreeMap<RevisionName, Revision>,
         at: Timestamp,
     ) -> Result<Looked, kube::Error> {
         let mut pods = self.own_pods().await?;

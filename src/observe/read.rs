@@ -12,6 +12,7 @@ use super::claim::{hides_its_lock_id, lock};
 use super::container::container;
 use super::record::record;
 use super::witness::{Facts, Moment};
+use crate::api::RevisionName;
 use crate::api::names::{
     READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL, VERSION_ANNOTATION,
 };
@@ -30,13 +31,13 @@ pub(super) fn shared_addresses(pods: &[ApiPod]) -> BTreeSet<IpAddr> {
 }
 
 /// The revision a pod is made from: the kept one, or what the pod itself carries.
-fn revision(pod: &ApiPod, kept: &BTreeMap<String, Revision>) -> Option<Revision> {
-    let name = label(pod, REVISION_LABEL)?;
-    if let Some(revision) = kept.get(name) {
+fn revision(pod: &ApiPod, kept: &BTreeMap<RevisionName, Revision>) -> Option<Revision> {
+    let name = RevisionName::new(label(pod, REVISION_LABEL)?);
+    if let Some(revision) = kept.get(&name) {
         return Some(revision.clone());
     }
     Some(Revision {
-        name: name.to_owned(),
+        name,
         version: annotation(pod, VERSION_ANNOTATION)?.parse().ok()?,
         lock: lock(pod)?,
         lock_id_hidden: hides_its_lock_id(pod),
@@ -50,7 +51,7 @@ pub(super) fn read(
     pod: &ApiPod,
     facts: &Facts,
     warning: Option<Trouble>,
-    kept: &BTreeMap<String, Revision>,
+    kept: &BTreeMap<RevisionName, Revision>,
 ) -> Pod {
     let revision = revision(pod, kept);
     let container = container(pod, warning);
@@ -114,7 +115,7 @@ pub(super) fn pull(pod: &ApiPod, warning: Option<Trouble>) -> Option<Pull> {
     };
     Some(Pull {
         id: id(pod),
-        revision: label(pod, REVISION_LABEL)?.to_owned(),
+        revision: RevisionName::new(label(pod, REVISION_LABEL)?),
         machine: pod.spec.as_ref()?.node_name.clone()?,
         created: created(pod),
         deleted: pod.metadata.deletion_timestamp.is_some(),
@@ -126,7 +127,6 @@ pub(super) fn pull(pod: &ApiPod, warning: Option<Trouble>) -> Option<Pull> {
 pub(super) fn validation(pod: &ApiPod, log: Option<&str>, warning: Option<Trouble>) -> Validation {
     Validation {
         id: id(pod),
-        resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
         created: created(pod),
         deleted: pod.metadata.deletion_timestamp.is_some(),
         checked: checked(pod, log, warning),

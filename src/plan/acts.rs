@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::guard::Permit;
 use super::step::Progress;
-use crate::api::{LastHandover, Memory};
+use crate::api::{LastHandover, Memory, RevisionName};
 use crate::domain::{Place, PodId};
 
 /// What is to be done now.
@@ -30,17 +30,17 @@ pub enum Act {
     /// Make the pod that `memory.creating` names.
     Create {
         pod: String,
-        revision: String,
+        revision: RevisionName,
         place: Place,
     },
     /// Make a pod that pulls the image of a revision on one machine.
     Pull {
         pod: String,
-        revision: String,
+        revision: RevisionName,
         machine: String,
     },
     /// Make a pod that checks the configuration of a revision.
-    Validate { pod: String, revision: String },
+    Validate { pod: String, revision: RevisionName },
     /// Remove a pod that pulled an image, or checked a configuration.
     EndOneshot { pod: PodId },
     /// Move the active role label.

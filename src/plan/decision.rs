@@ -4,7 +4,7 @@
 use super::cause::Purpose;
 use super::guard::Permit;
 use super::step::{Blocked, Progress, Step};
-use crate::api::{FailedHow, Validation};
+use crate::api::{FailedHow, RevisionName, Validation};
 use crate::domain::Revision;
 
 /// A pod to be made.
@@ -109,6 +109,6 @@ impl Decision {
 /// An image that has to be on a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Needed {
-    pub revision: String,
+    pub revision: RevisionName,
     pub machine: String,
 }

@@ -1,6 +1,6 @@
 //! What the memory holds of a revision: whether it works, or how its handover has failed.
 
-use crate::api::{FailedHow, Memory};
+use crate::api::{FailedHow, Memory, RevisionName};
 
 /// A handover that has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +12,8 @@ pub struct Failure<'m> {
 
 impl<'m> Failure<'m> {
     /// The failure of this revision, where it is the one that has failed. It is not tried again until the spec changes.
-    pub fn of(memory: &'m Memory, revision: &str) -> Option<Self> {
-        (memory.failed.as_deref() == Some(revision)).then(|| Self {
+    pub fn of(memory: &'m Memory, revision: &RevisionName) -> Option<Self> {
+        (memory.failed.as_ref() == Some(revision)).then(|| Self {
             // What an older operator wrote without it was late.
             how: memory.failed_how.unwrap_or(FailedHow::Late),
             because: memory.failed_because.as_deref(),
@@ -37,8 +37,8 @@ pub enum Standing<'m> {
 }
 
 impl<'m> Standing<'m> {
-    pub fn of(memory: &'m Memory, revision: &str) -> Self {
-        let worked = memory.last_worked.as_deref() == Some(revision);
+    pub fn of(memory: &'m Memory, revision: &RevisionName) -> Self {
+        let worked = memory.last_worked.as_ref() == Some(revision);
         match Failure::of(memory, revision) {
             Some(failure) if failure.how == FailedHow::Crashed => Self::Crashed(failure),
             _ if worked => Self::Works,
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     fn memory(worked: bool, failed: bool, how: Option<FailedHow>) -> Memory {
-        let named = |is: bool| is.then(|| "one".to_owned());
+        let named = |is: bool| is.then(|| "one".into());
         Memory {
             last_worked: named(worked),
             failed: named(failed),
@@ -93,8 +93,8 @@ mod tests {
             (true, false, Some(Crashed), Standing::Works),
         ] {
             let memory = memory(worked, failed, how);
-            assert_eq!(Standing::of(&memory, "one"), standing, "{memory:?}");
-            assert_eq!(Standing::of(&memory, "other"), Standing::Untried);
+            assert_eq!(Standing::of(&memory, &"one".into()), standing, "{memory:?}");
+            assert_eq!(Standing::of(&memory, &"other".into()), Standing::Untried);
         }
     }
 }

@@ -155,10 +155,10 @@ fn pod_status(pod: &Pod, roles: &Roles<'_>, now: Timestamp) -> PodStatus {
             .revision
             .as_ref()
             .map(|revision| revision.version.to_string()),
-        revision: pod
-            .revision
-            .as_ref()
-            .map_or_else(|| "unknown".to_owned(), |revision| revision.name.clone()),
+        revision: pod.revision.as_ref().map_or_else(
+            || "unknown".to_owned(),
+            |revision| revision.name.to_string(),
+        ),
         machine: pod.machine.clone(),
         since: Some(
             pod.took

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use chainlink_operator::api::names::{NODE_LABEL, ROLE_LABEL, VALIDATION_LABEL};
-use chainlink_operator::build::{self, Resolved};
+use chainlink_operator::api::{ChainlinkNode, RevisionName};
+use chainlink_operator::build::{self, Content, Resolved};
 use chainlink_operator::domain::Place;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use serde_json::{Value, json};
@@ -51,12 +52,17 @@ fn with(mut spec: Value, path: &str, value: Value) -> Value {
     spec
 }
 
+fn pull_pod(node: &ChainlinkNode, content: &Content) -> Pod {
+    let revision = RevisionName::new("revision");
+    build::pull_pod(node, "chainlink-pull-1", &revision, "machine-1", content)
+}
+
 fn resolved(spec: &Value) -> Resolved {
     let (node, maps) = node(spec);
     build::resolve("chainlink", &node.spec, &maps).unwrap()
 }
 
-fn node(spec: &Value) -> (chainlink_operator::api::ChainlinkNode, build::ConfigMaps) {
+fn node(spec: &Value) -> (ChainlinkNode, build::ConfigMaps) {
     let document = json!({
         "apiVersion": "chainlink-operator.dev/v1alpha1",
         "kind": "ChainlinkNode",
@@ -449,7 +455,7 @@ fn a_pod_is_a_standby_from_its_creation_on() {
     assert_eq!(labels["chainlink-operator.dev/node"], "chainlink");
     assert_eq!(
         labels["chainlink-operator.dev/revision"],
-        resolved(&toml_node()).revision.name
+        resolved(&toml_node()).revision.name.as_str()
     );
 }
 
@@ -569,7 +575,7 @@ fn the_image_is_the_version_unless_more_is_said() {
 fn a_pod_that_pulls_an_image_is_no_node() {
     let (node, _) = node(&toml_node());
     let content = resolved(&toml_node()).content;
-    let pod = build::pull_pod(&node, "chainlink-pull-1", "revision", "machine-1", &content);
+    let pod = pull_pod(&node, &content);
     let labels = pod.metadata.labels.clone().unwrap_or_default();
     assert!(!labels.contains_key(NODE_LABEL), "{labels:?}");
     let spec = pod.spec.unwrap();
@@ -709,13 +715,7 @@ fn every_kind_of_pod_passes_the_restricted_profile() {
     spec["credentials"]["sessionSecret"] = json!({"generate": true});
     spec["pod"] = json!({"volumes": [{"name": "tls", "mountPath": "/tls", "secretName": "tls"}]});
     let content = resolved(&spec).content;
-    let pull = build::pull_pod(
-        &node(&spec).0,
-        "chainlink-pull-1",
-        "revision",
-        "machine-1",
-        &content,
-    );
+    let pull = pull_pod(&node(&spec).0, &content);
 
     for pod in [pod(&spec), check(&spec), pull] {
         assert_restricted(&pod.spec.unwrap());
@@ -726,7 +726,7 @@ fn every_kind_of_pod_passes_the_restricted_profile() {
 fn the_pods_that_are_no_nodes_are_small_and_a_quota_can_count_them() {
     let content = resolved(&toml_node()).content;
     let (node, _) = node(&toml_node());
-    let pull = build::pull_pod(&node, "chainlink-pull-1", "revision", "machine-1", &content);
+    let pull = pull_pod(&node, &content);
     let amounts = |pod: Pod| {
         let resources = pod.spec.unwrap().containers.remove(0).resources.unwrap();
         serde_json::to_value((resources.requests, resources.limits)).unwrap()

@@ -1,6 +1,6 @@
 //! What a spec becomes, pinned: a newer operator goes on rendering the same (rule S8).
 
-use chainlink_operator::api::ChainlinkNode;
+use chainlink_operator::api::{ChainlinkNode, RevisionName};
 use chainlink_operator::build::{
     self, ConfigMaps, Resolved, active_service, config_map, content_of, revision_object,
 };
@@ -78,7 +78,7 @@ fn a_kept_revision_makes_the_same_pod_as_on_the_day_it_was_kept() {
         let pinned_pod = of_kind("Pod");
 
         let content = content_of(&kept).unwrap();
-        let revision = content.named(kept.metadata.name.unwrap());
+        let revision = content.named(RevisionName::new(kept.metadata.name.unwrap()));
         let name = pinned_pod["metadata"]["name"].as_str().unwrap();
         let pod = build::pod(&node, name, &revision, &content, &Place::default());
 
@@ -181,7 +181,11 @@ fn s8_the_revision_of_a_node_that_mounts_a_config_map_and_its_copy_are_the_pinne
     let volume = "spec:\n  pod: {volumes: [{name: ca, mountPath: /ca, configMapName: ca}]}\n";
     let (node, maps) = manifest(&NODE.replacen("spec:\n", volume, 1));
     let resolved = resolve(&node, &maps);
-    assert_eq!(resolved.revision.name, "one-506e921ad6", "{ADVICE}");
+    assert_eq!(
+        resolved.revision.name.as_str(),
+        "one-506e921ad6",
+        "{ADVICE}"
+    );
     let copies = build::mounted_copies(&node, &resolved);
     let names: Vec<_> = copies
         .iter()
@@ -266,10 +270,8 @@ fn a_revision_does_not_depend_on_the_configmap_that_its_text_came_from() {
 fn a_revision_is_named_after_the_node_and_is_short_enough_for_a_label() {
     let (node, maps) = manifest(NODE);
     let longest = "a".repeat(45);
-    let name = build::resolve(&longest, &node.spec, &maps)
-        .unwrap()
-        .revision
-        .name;
+    let resolved = build::resolve(&longest, &node.spec, &maps).unwrap();
+    let name = resolved.revision.name.as_str();
 
     assert!(name.starts_with(&format!("{longest}-")), "{name}");
     assert!(name.len() <= 63, "{name}");

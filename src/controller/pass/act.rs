@@ -4,6 +4,7 @@
 use super::confirm::{Stopped, not_stopped};
 use super::scene::Pass;
 use crate::act::{Actor, Claim, Outcome, Recorded, RoleKeeper, session_secret};
+use crate::api::RevisionName;
 use crate::build::Session;
 use crate::controller::error::Error;
 use crate::controller::failures::ApiFailures;
@@ -114,7 +115,13 @@ impl Pass<'_> {
         Ok(stopped)
     }
 
-    async fn create(&self, actor: &Actor<'_>, pod: &str, revision: &str, place: &Place) -> Made {
+    async fn create(
+        &self,
+        actor: &Actor<'_>,
+        pod: &str,
+        revision: &RevisionName,
+        place: &Place,
+    ) -> Made {
         let known = self
             .kept
             .revisions
@@ -154,7 +161,13 @@ impl Pass<'_> {
         content.is_some_and(|content| content.session == Some(Session::Generated))
     }
 
-    async fn pull(&self, actor: &Actor<'_>, pod: &str, revision: &str, machine: &str) -> Made {
+    async fn pull(
+        &self,
+        actor: &Actor<'_>,
+        pod: &str,
+        revision: &RevisionName,
+        machine: &str,
+    ) -> Made {
         let Some(content) = self.kept.contents.get(revision) else {
             return Ok(None);
         };
@@ -162,7 +175,7 @@ impl Pass<'_> {
         Ok(outcome.refusal())
     }
 
-    async fn validate(&self, actor: &Actor<'_>, pod: &str, revision: &str) -> Made {
+    async fn validate(&self, actor: &Actor<'_>, pod: &str, revision: &RevisionName) -> Made {
         let kept = &self.kept;
         let known = kept
             .revisions

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::scene::Pass;
 use crate::act::{Services, budgets, services};
-use crate::api::Memory;
+use crate::api::{Memory, RevisionName};
 use crate::cluster::refusal;
 use crate::controller::error::{Doing, Error};
 use crate::controller::failures::ApiFailures;
@@ -86,7 +86,7 @@ impl Pass<'_> {
         seen: &Observation,
         memory: &Memory,
     ) -> Result<(), Error> {
-        let mut needed: BTreeSet<String> = seen
+        let mut needed: BTreeSet<RevisionName> = seen
             .pods
             .iter()
             .filter_map(|pod| pod.revision.as_ref().map(|revision| revision.name.clone()))

@@ -8,8 +8,8 @@ use crate::api::names::{
     APPROVED_ANNOTATION, RESTORED_ANNOTATION, SWITCHOVER_ANNOTATION, SWITCHOVER_TO_ANNOTATION,
 };
 use crate::api::{
-    Approval, ChainlinkNode, Failback, Handover, InvalidSchedule, OpenTime, SHORTEST_SILENCE,
-    Schedule, parse_duration,
+    Approval, ChainlinkNode, Failback, Handover, InvalidSchedule, OpenTime, RevisionName,
+    SHORTEST_SILENCE, Schedule, parse_duration,
 };
 use crate::domain::{
     Approved, HandoverPolicy, Intent, PodId, Preferred, Problem, Reason, Switchover, Wanted,
@@ -132,7 +132,7 @@ fn policy(node: &ChainlinkNode, handover: &Handover) -> HandoverPolicy {
                 .flatten(),
         }),
         approval: (handover.approval == Some(Approval::Manual)).then(|| Approved {
-            revision: annotation(APPROVED_ANNOTATION),
+            revision: annotation(APPROVED_ANNOTATION).map(RevisionName::new),
         }),
         unresponsive_after: node
             .spec
@@ -173,7 +173,7 @@ mod tests {
         }))
         .unwrap();
         let wanted = Revision {
-            name: "cl-1".to_owned(),
+            name: "cl-1".into(),
             version: "2.28.0".parse().unwrap(),
             lock: Lock::read("lease"),
             lock_id_hidden: false,
@@ -235,8 +235,8 @@ mod tests {
             ("monday", Some("node-2"))
         );
         assert_eq!(
-            manual.policy.approval.unwrap().revision.as_deref(),
-            Some("cl-2")
+            manual.policy.approval.unwrap().revision,
+            Some("cl-2".into())
         );
         let empty = json!({SWITCHOVER_ANNOTATION: ""});
         let automatic = read(&empty, &Value::Null, &Value::Null);

@@ -128,7 +128,7 @@ impl Pass<'_> {
                 return Ok(None);
             }
             let revisions: Api<ControllerRevision> = Api::namespaced(client, &namespace);
-            let kept = revisions.get_opt(&creating.revision).await;
+            let kept = revisions.get_opt(creating.revision.as_str()).await;
             let kept = kept.doing("reading the revision of another resource")?;
             let made = kept.and_then(|kept| build::content_of(&kept).ok());
             let made = made.map(|content| content.named(creating.revision.clone()));

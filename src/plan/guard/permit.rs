@@ -1,5 +1,6 @@
 //! The right to stop a pod, and what the stop of an active is for.
 
+use crate::api::RevisionName;
 use crate::domain::{Container, Pod, PodId, Revision};
 use crate::plan::cause::{Cause, Purpose};
 
@@ -10,7 +11,7 @@ pub struct Permit {
     resource_version: String,
     cause: Cause,
     active: bool,
-    to: Option<String>,
+    to: Option<RevisionName>,
     purpose: Purpose,
     never_started: bool,
     relies_on: Vec<PodId>,
@@ -36,8 +37,8 @@ impl Permit {
         self.purpose
     }
     /// The revision that the handover is for.
-    pub fn to(&self) -> Option<&str> {
-        self.to.as_deref()
+    pub fn to(&self) -> Option<&RevisionName> {
+        self.to.as_ref()
     }
     /// Whether Kubernetes has said why the pod's container could not start.
     pub fn never_started(&self) -> bool {

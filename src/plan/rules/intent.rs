@@ -90,7 +90,7 @@ pub fn intend_stop(memory: &mut Memory, permit: &Permit, look: &Look<'_>) {
         uid: permit.pod().uid.clone(),
         active: permit.active(),
         successor: permit.successor().map(|pod| pod.name.clone()),
-        to: permit.to().map(str::to_owned),
+        to: permit.to().cloned(),
         reason: permit.cause().to_string(),
         purpose: permit
             .purpose()

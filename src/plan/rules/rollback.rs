@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{Memory, Migrated, Shown, Upgrade, Verification};
+use crate::api::{Memory, Migrated, RevisionName, Shown, Upgrade, Verification};
 use crate::domain::{Container, DatabaseView, Holder, Pod, Revision, Says, Wanted, remembered};
 use crate::plan::cause::Cause;
 use crate::plan::decision::Decision;
@@ -77,8 +77,8 @@ pub fn note(memory: &mut Memory, look: &Look<'_>, permit: &Permit) {
     if !permit.active() {
         return;
     }
-    let revision = |name: &str| look.seen.revisions.get(name);
-    let worked = memory.last_worked.as_deref().and_then(revision);
+    let revision = |name: &RevisionName| look.seen.revisions.get(name);
+    let worked = memory.last_worked.as_ref().and_then(revision);
     let newer = permit.to().and_then(revision).filter(|to| {
         worked.is_some_and(|worked| to.version > worked.version) // else there is no way back to be looked for
     });
@@ -290,7 +290,7 @@ fn patience(look: &Look<'_>) -> Timestamp {
 /// Which pods of a newer version are left.
 fn look_for_pods(upgrade: &mut Upgrade, memory: &Memory, look: &Look<'_>) {
     let (removed, cleared) = (upgrade.removed.take(), upgrade.cleared.take());
-    let worked = memory.last_worked.as_deref();
+    let worked = memory.last_worked.as_ref();
     if let Some(worked) = worked.and_then(|worked| look.seen.revisions.get(worked))
         && let Some(pod) = out_of_sight(look, worked)
     {

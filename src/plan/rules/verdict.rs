@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::api::{Attempt, FailedHow, Memory, Trial};
+use crate::api::{Attempt, FailedHow, Memory, RevisionName, Trial};
 use crate::domain::{Observation, Pod, Reason, Revision, Wanted, remembered};
 use crate::node::NodeVersion;
 use crate::plan::decision::{Decision, Note};
@@ -58,9 +58,9 @@ pub fn serves(memory: &mut Memory, active: &Pod, revision: &Revision, look: &Loo
     }
 }
 
-fn works(memory: &mut Memory, name: &str) {
-    memory.last_worked = Some(name.to_owned());
-    if memory.failed.as_deref() == Some(name) {
+fn works(memory: &mut Memory, name: &RevisionName) {
+    memory.last_worked = Some(name.clone());
+    if memory.failed.as_ref() == Some(name) {
         forget_failure(memory);
     }
 }
@@ -92,7 +92,7 @@ pub fn fails(memory: &mut Memory, look: &Look<'_>) {
         works(memory, &trial.revision);
         return;
     }
-    let version = |name: &String| -> Option<&NodeVersion> {
+    let version = |name: &RevisionName| -> Option<&NodeVersion> {
         look.seen
             .revisions
             .get(name)
@@ -120,7 +120,7 @@ pub fn note_attempt(memory: &mut Memory, look: &Look<'_>, permit: &Permit) {
         return;
     }
     memory.attempt = permit.to().map(|to| Attempt {
-        to: to.to_owned(),
+        to: to.clone(),
         stopped: permit.pod().uid.clone(),
         since: look.now,
         over: false,
@@ -143,7 +143,7 @@ fn attempt_other(memory: &mut Memory, look: &Look<'_>) {
         return;
     };
     let worked = memory.last_worked.clone();
-    let new = |revision: &String| worked.as_ref() != Some(revision);
+    let new = |revision: &RevisionName| worked.as_ref() != Some(revision);
     let open = open_attempt(memory, look);
     let other = open.is_some_and(|attempt| attempt.to != wanted.name && new(&attempt.to));
     if !other || !new(&wanted.name) || look.roles.active.is_some() {

@@ -1,7 +1,7 @@
 //! Changes of the spec: what is made, replaced and stopped, in which order.
 
 use super::world::{
-    STANDBY_TIMEOUT, World, blocked, configured, nothing, pair, surging, v1, v2, v3,
+    STANDBY_TIMEOUT, World, alone, blocked, configured, nothing, pair, surging, v1, v2, v3,
 };
 use crate::domain::{Pulled, Trouble};
 use crate::node::ExitKind;
@@ -31,7 +31,7 @@ fn the_first_pod_of_an_empty_resource_is_made_at_once() {
 
 #[test]
 fn a_change_settles_before_a_surge() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want(&v2());
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.plan().progress.step, Step::Settling);
@@ -174,7 +174,7 @@ fn setting_the_version_back_clears_a_rollout_whose_image_does_not_exist() {
 
 #[test]
 fn a_crash_loop_is_told_in_the_nodes_own_words() {
-    let (mut world, surge) = surging(World::with(1).active("a", &v1()).at_rest());
+    let (mut world, surge) = surging(alone());
     for _ in 0..4 {
         world.crashes(
             &surge,
@@ -190,7 +190,7 @@ fn a_crash_loop_is_told_in_the_nodes_own_words() {
 
 #[test]
 fn a_pod_is_in_its_crash_loop_between_two_crashes_too() {
-    let (mut world, surge) = surging(World::with(1).active("a", &v1()).at_rest());
+    let (mut world, surge) = surging(alone());
     for _ in 0..4 {
         world.crashes(&surge, ExitKind::Unknown, "panic: oh");
     }
@@ -204,7 +204,7 @@ fn a_pod_is_in_its_crash_loop_between_two_crashes_too() {
 
 #[test]
 fn a_pod_that_was_started_again_once_is_in_no_crash_loop() {
-    let (mut world, surge) = surging(World::with(1).active("a", &v1()).at_rest());
+    let (mut world, surge) = surging(alone());
     world.crashes(&surge, ExitKind::Unknown, "panic: oh");
     world.starts(&surge);
     assert_eq!(world.blocked(), None);
@@ -212,7 +212,7 @@ fn a_pod_that_was_started_again_once_is_in_no_crash_loop() {
 
 #[test]
 fn a_pod_that_never_waits_is_reported_after_the_timeout() {
-    let (mut world, surge) = surging(World::with(1).active("a", &v1()).at_rest());
+    let (mut world, surge) = surging(alone());
     world.starts(&surge);
     world.obey();
     assert_eq!(world.blocked(), None);
@@ -359,7 +359,7 @@ fn without_room_a_version_that_can_not_wait_gives_its_place_back() {
 
 #[test]
 fn one_replica_is_upgraded_by_a_surge() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&v2());
     assert_eq!(world.obey(), ["create 2.29.0"]);
     let next = world.newest();
@@ -392,7 +392,7 @@ fn a_spec_that_can_not_be_used_touches_nothing_and_lost_pods_are_repaired() {
 
 #[test]
 fn a_missing_secret_is_waited_for_ten_minutes_where_a_standby_may_take_an_hour() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.intent.standby_timeout = std::time::Duration::from_hours(1);
     world.want_settled(&v2());
     world.obey();
@@ -495,7 +495,7 @@ fn a_restored_backup_is_not_believed_while_a_pod_is_there() {
 #[test]
 fn a_successor_that_crashes_with_the_lock_is_rolled_back_at_once() {
     let new = configured("2.28.0", "new");
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&new);
     world.obey();
     let made = world.newest();

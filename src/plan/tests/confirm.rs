@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{Span, Timestamp, ToSpan};
 
-use super::world::{World, pair, v1, v2};
+use super::world::{World, alone, pair, v2};
 use crate::api::Verification;
 use crate::domain::Observation;
 use crate::node::ExitKind;
@@ -12,7 +12,7 @@ use crate::plan::{Act, Confirmed, Permit, Plan, SecondLook, Unconfirmed, confirm
 
 /// `a` is active with `v1`, and `b` of `v2` waits for it; that `a` is stopped for `b` is planned and written.
 fn a_handover_is_written() -> (World, Plan) {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&v2());
     world = world.standby("b", &v2());
     let written = world.remember();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::world::{World, blocked, nothing, pair, v1, v2, version};
+use super::world::{World, alone, blocked, nothing, pair, v1, v2, version};
 use crate::api::Verification;
 use crate::domain::{DatabaseAnswer, Holder, PodId, Reason, Says, Silence};
 use crate::node::database::SessionOf;
@@ -10,7 +10,7 @@ use crate::plan::{Evidence, RESCUE, Roles, Step, of_active};
 
 /// `a` is active, `b` waits for it: one pass before the stop.
 fn before_the_stop() -> World {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&v2());
     world = world.standby("b", &v2());
     world.later(60);
@@ -147,7 +147,7 @@ fn what_the_database_says_against_a_handover_holds_it_back() {
 
 #[test]
 fn a_doubt_of_the_database_is_a_matter_for_a_person_only_when_it_lasts() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&v2());
     world = world.standby("b", &v2());
     let now = world.now;
@@ -573,7 +573,7 @@ fn what_the_database_does_not_show_of_a_holder_outside_changes_nothing() {
 #[test]
 fn a_successor_that_the_database_knows_to_hold_the_lock_has_not_failed() {
     let said = good(&mut before_the_stop());
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&crate::plan::tests::world::configured("2.28.0", "changed"));
     let successor = world.carry_on_until_stop();
     world.gone("a");

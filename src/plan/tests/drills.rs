@@ -1,7 +1,7 @@
 //! Drills: handovers for their own sake, by a schedule.
 
 use super::relocation::told;
-use super::world::{World, nothing, pair, v1};
+use super::world::{World, alone, nothing, pair, v1};
 use crate::api::{RequestState, Schedule};
 
 #[test]
@@ -73,7 +73,7 @@ fn a_schedule_that_is_changed_has_missed_nothing() {
 
 #[test]
 fn a_drill_without_a_standby_says_what_it_needs() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.intent.policy.drill = Some(Schedule::parse("* * * * *", None).unwrap());
     world.obey();
     world.later(60);

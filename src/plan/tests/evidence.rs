@@ -1,12 +1,12 @@
 //! What a look proves, and what it does not.
 
-use super::world::{World, pair, v1, v2};
+use super::world::{World, alone, pair, v1, v2};
 use crate::domain::{Answered, Contact};
 use crate::plan::{Act, Roles, Step};
 
 #[test]
 fn an_active_that_was_never_seen_serving_is_active_and_not_yet_the_one_that_worked() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&v2());
     world = world.standby("b", &v2());
     world.gone("a");

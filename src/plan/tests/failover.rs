@@ -1,6 +1,6 @@
 //! What happens without being asked for: takeovers, losses, databases that go away.
 
-use super::world::{World, blocked, configured, locked, nothing, pair, surging, v1, v2};
+use super::world::{World, alone, blocked, configured, locked, nothing, pair, surging, v1, v2};
 use crate::domain::Took;
 use crate::node::ExitKind;
 use crate::plan::Step;
@@ -67,7 +67,7 @@ fn a_stuck_rollout_repairs_lost_redundancy_from_the_last_revision_that_worked() 
 
 #[test]
 fn an_active_that_is_lost_before_a_rollout_that_can_not_work_is_made_again() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&configured("2.28.0", "broken keystore"));
     world.gone("a");
     assert_eq!(world.obey(), ["create 2.28.0"]);
@@ -324,7 +324,7 @@ fn an_exit_that_means_something_is_left_to_the_kubelet() {
 
 #[test]
 fn a_back_off_does_not_make_the_operator_forget_a_handover() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&configured("2.28.0", "more"));
     world = world
         .standby("b", &configured("2.28.0", "more"))
@@ -492,7 +492,7 @@ fn an_active_that_is_not_seen_is_not_called_well() {
 /// Its route to the database broke, and it goes on answering (measured).
 #[test]
 fn s9_a_pod_that_takes_the_lease_of_an_active_that_says_it_lost_it_is_the_active() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&configured("2.28.0", "restarted"));
     world.obey();
     let successor = world.newest();

@@ -1,12 +1,12 @@
 //! The handover itself: who may be stopped, for whom, and what follows.
 
-use super::world::{World, blocked, configured, nothing, pair, surging, v1, v2};
+use super::world::{World, alone, blocked, configured, nothing, pair, surging, v1, v2};
 use crate::node::ExitKind;
 use crate::plan::{Act, Cause, Step};
 
 /// `a` is active with `v1`, and `b` of `v2` has come to wait for it; the stop is planned next.
 fn ready_to_hand_over() -> World {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&v2());
     world = world.standby("b", &v2());
     world
@@ -188,7 +188,7 @@ fn l1_one_that_is_lost_while_it_migrates_is_told() {
 
 #[test]
 fn nobody_takes_over_and_the_last_revision_that_worked_is_started() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     let broken = configured("2.28.0", "broken keystore");
     world.want_settled(&broken);
     world = world.standby("b", &broken);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::world::{World, blocked, locked, nothing, pair, v1};
+use super::world::{World, alone, blocked, locked, nothing, pair, v1};
 use crate::api::Verification;
 use crate::domain::{Claim, Holder, PodId, Reason, Revision, Says, Silence};
 use crate::node::LockMode;
@@ -227,10 +227,9 @@ fn s7_no_pod_is_made_where_the_database_names_another_holder_than_the_active_tha
 
 #[test]
 fn two_nodes_at_work_are_told_whoever_started_them() {
-    let active = || World::with(1).active("a", &v1()).at_rest();
     let two = blocked("TwoHolders", true);
 
-    let mut world = active();
+    let mut world = alone();
     world.claims = vec![claim(LockMode::Advisory)];
     assert_eq!(world.blocked(), two, "another resource");
     world.claims[0].works = false;
@@ -239,7 +238,7 @@ fn two_nodes_at_work_are_told_whoever_started_them() {
     world.claims = vec![claim(LockMode::Dual)];
     assert_eq!(world.blocked(), None);
 
-    let mut world = active();
+    let mut world = alone();
     let a = Holder::Pod(world.pod("a").id.clone());
     world.hears(Ok(says(a, Holder::Elsewhere(outsider()))));
     assert_eq!(world.blocked(), two, "a node that no resource has made");
@@ -257,7 +256,7 @@ fn two_nodes_at_work_are_told_whoever_started_them() {
     assert_eq!(world.blocked(), two);
 
     // Whatever else is waited for.
-    let mut world = active();
+    let mut world = alone();
     world.claims = vec![claim(LockMode::Advisory)];
     world.want_unusable("InvalidSpec", false);
     assert_eq!(world.blocked(), two);
@@ -314,7 +313,7 @@ fn s7_beside_a_pod_whose_lock_id_a_secret_may_set_one_with_its_own_is_made_only_
 
 #[test]
 fn the_database_is_asked_before_every_pod_that_begins_a_revision() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     let a = Holder::Pod(world.pod("a").id.clone());
     world.hears(Ok(says(a, Holder::Nobody)));
     world.later(2);
@@ -327,7 +326,7 @@ fn the_database_is_asked_before_every_pod_that_begins_a_revision() {
 #[test]
 fn s7_nothing_is_handed_over_while_somebody_holds_a_lock_that_the_active_does_not_see() {
     let hands_over = |other: Holder| {
-        let mut world = World::with(1).active("a", &v1()).at_rest();
+        let mut world = alone();
         world.want_settled(&locked("2.29.0", "lease on db"));
         world = world.standby("b", &locked("2.29.0", "lease on db"));
         world.later(60);
@@ -340,7 +339,7 @@ fn s7_nothing_is_handed_over_while_somebody_holds_a_lock_that_the_active_does_no
     assert!(!hands_over(Holder::Unseen));
 
     // Nor is the lock verified by the one that the active has.
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     let a = Holder::Pod(world.pod("a").id.clone());
     world.hears(Ok(says(a.clone(), Holder::Nobody)));
     let evidence = |world: &mut World| of_active(&world.database.clone(), world.pod("a"));

@@ -1,6 +1,6 @@
 //! What is refused, said, and not touched.
 
-use super::world::{World, blocked, locked, nothing, pair, surging, v1, v2, v3, version};
+use super::world::{World, alone, blocked, locked, nothing, pair, surging, v1, v2, v3, version};
 use crate::node::ExitKind;
 use crate::plan::Step;
 
@@ -37,7 +37,7 @@ fn from_one_lock_to_the_other_by_way_of_both_costs_one_handover_each() {
 
 #[test]
 fn another_lock_is_taken_after_an_end() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     let dual = locked("2.28.0", "dual on db");
     world.want_settled(&dual);
     world.intent.replicas = 0;
@@ -52,7 +52,7 @@ fn another_lock_is_taken_after_an_end() {
 
 #[test]
 fn a_pod_of_no_known_revision_is_not_joined() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.pod("a").revision = None;
     world.intent.replicas = 2;
     assert_eq!(world.obey(), nothing());
@@ -83,7 +83,7 @@ fn a_downgrade_after_the_newer_version_held_is_refused_and_nothing_is_touched() 
 
 #[test]
 fn a_newer_pod_that_vanished_unseen_may_have_held_the_lock() {
-    let (mut world, newer) = surging(World::with(1).active("a", &v1()).at_rest());
+    let (mut world, newer) = surging(alone());
     world.starts(&newer);
     world.obey();
     world.gone(&newer);
@@ -95,7 +95,7 @@ fn a_newer_pod_that_vanished_unseen_may_have_held_the_lock() {
 
 #[test]
 fn a_newer_pod_that_vanished_while_the_active_worked_has_not_held_the_lock() {
-    let (mut world, newer) = surging(World::with(1).active("a", &v1()).at_rest());
+    let (mut world, newer) = surging(alone());
     world.starts(&newer);
     world.obey();
     world.gone(&newer);
@@ -107,7 +107,7 @@ fn a_newer_pod_that_vanished_while_the_active_worked_has_not_held_the_lock() {
 
 #[test]
 fn a_newer_orphan_may_have_held_the_lock_too() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world = world.standby("orphan", &v2());
     world.obey();
     world.gone("orphan");
@@ -139,7 +139,7 @@ fn a_first_version_whose_pod_was_never_made_may_be_lowered() {
 
 #[test]
 fn a_creation_that_was_refused_does_not_stand_in_the_way_of_a_newer_spec() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&v2());
     world.remember();
     world.want(&v3());
@@ -308,7 +308,7 @@ fn what_was_known_of_another_database_says_nothing_of_a_new_spec() {
 
 #[test]
 fn while_a_pod_sits_on_another_database_nothing_else_is_stopped() {
-    let (mut world, newer) = surging(World::with(1).active("a", &v1()).at_rest());
+    let (mut world, newer) = surging(alone());
     world.starts(&newer);
     world.takes(&newer);
     world = world.standby("waits", &v2());
@@ -323,7 +323,7 @@ fn while_a_pod_sits_on_another_database_nothing_else_is_stopped() {
 
 #[test]
 fn a_pod_that_took_the_free_lock_of_a_lost_active_is_not_on_another_database() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.obey();
     world.unseen("a");
     world.later(40);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::world::{World, blocked, nothing, pair, surging, v1, v2};
+use super::world::{World, alone, blocked, nothing, pair, surging, v1, v2};
 use crate::api::{Request, RequestState};
 use crate::domain::{Machine, Switchover};
 use crate::plan::{Act, Step};
@@ -95,7 +95,7 @@ fn s1_no_pod_is_made_that_could_win_the_lock_before_the_successor() {
 
 #[test]
 fn a_single_active_leaves_its_machine_by_surge() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.emptied(&["a"]);
     assert_eq!(world.obey(), ["create 2.28.0"]);
     let made = world.newest();
@@ -111,7 +111,7 @@ fn a_single_active_leaves_its_machine_by_surge() {
 
 #[test]
 fn where_nothing_else_has_room_the_active_stays_and_the_reason_is_told() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.emptied(&["a"]);
     world.obey();
     let made = world.newest();
@@ -230,7 +230,7 @@ fn what_may_be_evicted_depends_on_what_is_known_of_the_machines() {
 
 #[test]
 fn new_pods_keep_away_from_machines_that_are_left_or_lost() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     let lost = Machine {
         ready: false,
         ..machine(false, "a")
@@ -251,7 +251,7 @@ fn new_pods_keep_away_from_machines_that_are_left_or_lost() {
 
 #[test]
 fn a_pod_that_was_to_start_on_a_lost_machine_is_replaced() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.intent.replicas = 2;
     world.obey();
     let made = world.newest();
@@ -331,7 +331,7 @@ fn a_switchover_without_a_standby_is_refused_and_nothing_is_stopped() {
         world.carry_on();
         assert_eq!(world.handovers, 0);
     }
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.ask("1", None);
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.asked().0, RequestState::Refused);

@@ -4,13 +4,13 @@ use jiff::ToSpan;
 
 use super::failback::at_home_in_zone_b;
 use super::relocation::machine;
-use super::world::{World, blocked, nothing, pair, v1, v2};
+use super::world::{World, alone, blocked, nothing, pair, v1, v2};
 use crate::domain::RefusedStop;
 use crate::plan::Step;
 
 #[test]
 fn scale_up_makes_one_pod_at_a_time() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.intent.replicas = 3;
     assert_eq!(world.obey(), ["create 2.28.0"]);
     assert_eq!(world.obey(), nothing());
@@ -162,7 +162,7 @@ fn an_end_in_the_middle_of_a_handover() {
 
 #[test]
 fn an_end_is_not_held_up_by_a_pod_on_a_lost_machine_that_never_started() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.intent.replicas = 2;
     world.obey();
     let stuck = world.newest();

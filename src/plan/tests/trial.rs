@@ -114,7 +114,7 @@ fn a_newer_version_that_ends_is_told_and_no_older_one_is_made() {
 
 #[test]
 fn a_successor_that_ends_while_its_temporary_server_answers_is_rolled_back() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&changed());
     let successor = world.carry_on_until_stop();
     world.gone("a");
@@ -224,7 +224,7 @@ fn what_ended_before_the_lock_was_free_or_from_outside_says_nothing_of_the_hando
 #[test]
 fn an_end_in_the_second_of_the_stop_but_before_it_says_nothing_of_the_handover() {
     for to in [changed(), v2()] {
-        let mut world = World::with(1).active("a", &v1()).at_rest();
+        let mut world = alone();
         world.now += std::time::Duration::from_millis(900);
         world.want_settled(&to);
         world.obey();
@@ -280,7 +280,7 @@ fn a_trial_that_was_passed_while_the_operator_was_away_is_not_failed_by_a_later_
 #[test]
 fn a_long_boot_that_is_broken_off_is_no_handover_that_failed_before_the_lock_was_free_for_long() {
     for kind in [ExitKind::DatabaseAway, ExitKind::Killed, ExitKind::Deposed] {
-        let mut world = World::with(1).active("a", &v1()).at_rest();
+        let mut world = alone();
         world.want_settled(&changed());
         let successor = world.carry_on_until_stop();
         world.gone("a");
@@ -406,7 +406,7 @@ fn an_end_from_before_the_trial_is_none_in_it_by_whatever_clock() {
 
 #[test]
 fn an_active_that_boots_or_migrates_is_not_stopped_for_another_change() {
-    let mut world = World::with(1).active("a", &v1()).at_rest();
+    let mut world = alone();
     world.want_settled(&v2());
     let successor = world.carry_on_until_stop();
     world.gone("a");

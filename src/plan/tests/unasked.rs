@@ -3,12 +3,8 @@
 use super::world::*;
 use crate::domain::Approved;
 
-fn single() -> World {
-    World::with(1).active("a", &v1()).at_rest()
-}
-
 fn held() -> World {
-    let mut world = single();
+    let mut world = alone();
     world.intent.policy.approval = Some(Approved { revision: None });
     world.want_settled(&v2());
     world.carry_on();
@@ -51,7 +47,7 @@ fn nor_because_the_last_pod_was_evicted_or_is_being_deleted() {
 
 #[test]
 fn under_a_pause_what_is_gone_is_made_again_as_it_was() {
-    let mut world = single();
+    let mut world = alone();
     world.intent.policy.paused = true;
     world.want_settled(&v2());
     world.gone("a");
@@ -60,7 +56,7 @@ fn under_a_pause_what_is_gone_is_made_again_as_it_was() {
 
 #[test]
 fn a_pause_does_not_keep_the_last_revision_that_worked_from_coming_back() {
-    let mut world = single();
+    let mut world = alone();
     world.want_settled(&configured("2.28.0", "broken"));
     let successor = world.carry_on_until_stop();
     world.intent.policy.paused = true;

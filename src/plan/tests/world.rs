@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::Memory;
+use crate::api::{Memory, RevisionName};
 use crate::domain::{
     Answered, Checked, Claim, Contact, Container, DatabaseAnswer, DatabaseView, Exit,
     HandoverPolicy, Intent, Lock, Machine, Observation, Pod, PodId, Problem, Pull, Pulled, Reason,
@@ -34,7 +34,7 @@ pub fn locked(version: &str, lock: &str) -> Revision {
 
 fn revision(version: &str, configuration: &str, lock: &str) -> Revision {
     Revision {
-        name: format!("{version}-{configuration}-{lock}"),
+        name: RevisionName::new(format!("{version}-{configuration}-{lock}")),
         version: version.parse().unwrap(),
         lock: Lock::read(lock),
         lock_id_hidden: false,
@@ -63,7 +63,7 @@ pub struct World {
     pub pods: Vec<Pod>,
     pub pulls: Vec<Pull>,
     pub validations: Vec<Validation>,
-    revisions: BTreeMap<String, Revision>,
+    revisions: BTreeMap<RevisionName, Revision>,
     unseen: BTreeSet<String>,
     /// A name that turned out to be somebody else's.
     pub taken: Option<String>,
@@ -456,7 +456,6 @@ impl World {
                         name: pod.clone(),
                         uid: format!("uid-{pod}"),
                     },
-                    resource_version: "1".to_owned(),
                     created: self.now,
                     deleted: false,
                     checked: Checked::NotYet(None),
@@ -569,6 +568,11 @@ impl World {
             .blocked
             .map(|blocked| (blocked.reason.to_string(), blocked.stalled))
     }
+}
+
+/// An active `a` of the first version, which wants no standby and has long been so.
+pub fn alone() -> World {
+    World::with(1).active("a", &v1()).at_rest()
 }
 
 /// An active `a` and a standby `b` of the first version, which have long been so.

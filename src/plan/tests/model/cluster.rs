@@ -118,7 +118,7 @@ pub const KINDS: [Kind; 19] = [
 impl Kind {
     pub fn revision(&self) -> Revision {
         Revision {
-            name: self.name.to_owned(),
+            name: self.name.into(),
             version: format!("{}.0.0", self.version + 1).parse().unwrap(),
             lock: Lock::read(match self.lock {
                 LEASE => "lease db",

@@ -12,7 +12,7 @@ use super::cluster::{Cluster, Does, KINDS, Known, NEVER, Nature, Pod, Sight};
 use super::not_walked::unset;
 use crate::api::{
     Attempt, Coming, Creation, DatabaseDiffers, FailedHow, LastActive, MayHaveHeld, Memory,
-    Migrated, Shown, Stop, Trial, Upgrade, Validation, ValidationState, Verification,
+    Migrated, RevisionName, Shown, Stop, Trial, Upgrade, Validation, ValidationState, Verification,
     WantedRevision,
 };
 use crate::domain::{
@@ -52,7 +52,7 @@ static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
 static REVISIONS: LazyLock<Vec<Revision>> =
     LazyLock::new(|| KINDS.iter().map(super::cluster::Kind::revision).collect());
 
-static KEPT: LazyLock<BTreeMap<String, Revision>> = LazyLock::new(|| {
+static KEPT: LazyLock<BTreeMap<RevisionName, Revision>> = LazyLock::new(|| {
     REVISIONS
         .iter()
         .map(|revision| (revision.name.clone(), revision.clone()))
@@ -100,8 +100,8 @@ pub fn number(name: &str) -> u8 {
     u8::try_from(place.expect("a pod of the model")).unwrap()
 }
 
-pub fn kind_of(revision: &str) -> u8 {
-    let place = REVISIONS.iter().position(|known| known.name == revision);
+pub fn kind_of(revision: &RevisionName) -> u8 {
+    let place = REVISIONS.iter().position(|known| known.name == *revision);
     u8::try_from(place.expect("a revision of the model")).unwrap()
 }
 
@@ -278,7 +278,7 @@ impl Stopping {
             no: number(pod),
             active: *active,
             successor: successor.as_deref().map(number),
-            to: to.as_deref().map(kind_of),
+            to: to.as_ref().map(kind_of),
             ago: Ago::of(*at),
             over: *over,
         }
@@ -557,7 +557,7 @@ impl Mind {
                 let WantedRevision { name, since } = wanted;
                 (kind_of(name), Ago::of(*since))
             }),
-            last_worked: last_worked.as_deref().map(kind_of),
+            last_worked: last_worked.as_ref().map(kind_of),
             newest_held: newest_held.as_deref().map_or(0, version_number),
             may_have_held: may_have_held.as_ref().map(started),
             creating: creating.as_ref().map(|creating| {
@@ -571,8 +571,8 @@ impl Mind {
             stopping: stopping.as_ref().map(Stopping::of),
             last_active: last_active.as_ref().map(Active::of),
             missing: missing_since.map(Ago::of),
-            failed: failed.as_deref().map(kind_of),
-            set_aside: set_aside.as_deref().map(kind_of),
+            failed: failed.as_ref().map(kind_of),
+            set_aside: set_aside.as_ref().map(kind_of),
             unheld: unheld_since.map(Ago::of),
             differs: database_differs.as_ref().map(|differs| {
                 let DatabaseDiffers {
@@ -707,7 +707,6 @@ fn checked(check: Check) -> domain::Validation {
             name: name.clone(),
             uid: format!("uid-{name}"),
         },
-        resource_version: "1".to_owned(),
         created: if check.late {
             Ago::TenMinutes
         } else {
@@ -741,18 +740,13 @@ fn asked(cluster: &Cluster) -> DatabaseView {
     let sessions = cluster.pods().iter().filter(there);
     let sessions = sessions.map(|pod| (id(pod), SessionOf::Node));
     let says = Says {
-        read_only: None,
-        missing_right: None,
         lease: holder.map_or(Holder::Nobody, Holder::Pod),
-        advisory: Holder::Nobody,
         version: cluster
             .asked
             .then(|| version_text(cluster.named).parse().unwrap()),
         schema: cluster.asked.then(|| schema(cluster.migrated)),
-        lease_client: None,
-        advisory_session: None,
-        nodes_elsewhere: 0,
         sessions: sessions.collect(),
+        ..Says::quiet()
     };
     // Where nothing has changed for long, it said the same then.
     let before = (cluster.pods().iter().all(|pod| pod.long_up))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::cluster::{Cluster, Does, KINDS, Nature, Pod, Sight};
 use super::look;
 use super::state::Thought;
+use crate::api::RevisionName;
 use crate::domain::{Contact, Observation};
 use crate::plan::{Act, Cause, Permit, Plan, Purpose, Step, plan};
 
@@ -234,7 +235,7 @@ fn revision_is_right(thought: &Thought, permit: &Permit, to: u8) -> Judged {
     let name = KINDS[usize::from(to)].name;
     let own = cluster.pod(look::number(&permit.pod().name));
     let own = own.is_some_and(|victim| victim.kind == to);
-    let known = |revision: &Option<String>| revision.as_deref().map(look::kind_of);
+    let known = |revision: &Option<RevisionName>| revision.as_ref().map(look::kind_of);
     let failed = cluster.wanted.is_some() && known(&plan.memory.failed) == cluster.wanted;
     let right = match permit.purpose() {
         Purpose::Rollout => {
@@ -477,7 +478,7 @@ fn has_a_reason(cluster: &Cluster, plan: &Plan, surge: usize) -> bool {
         || cluster.checks.iter().flatten().any(|check| check.lost)
         || wanted.kind().version < newest(cluster, plan)
         || cluster.secret_changed
-        || plan.memory.failed.as_deref().map(look::kind_of) == Some(kind)
+        || plan.memory.failed.as_ref().map(look::kind_of) == Some(kind)
         || cluster.pods().iter().any(other_lock)
         || may_not_serve(cluster, plan)
         || (surge == 0 && cluster.replicas == 1)
@@ -491,7 +492,7 @@ fn may_not_serve(cluster: &Cluster, plan: &Plan) -> bool {
         let kind = Pod::new(0, kind).kind();
         kind.nature == Nature::Good && kind.valid != Some(false) && kind.version >= newest
     };
-    let proven = plan.memory.last_worked.as_deref().map(look::kind_of);
+    let proven = plan.memory.last_worked.as_ref().map(look::kind_of);
     let any = proven.is_some_and(serves) || cluster.wanted.is_some_and(serves);
     !any || cluster.secret_changed
 }
