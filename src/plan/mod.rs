@@ -56,7 +56,7 @@ pub use limits::{
 };
 pub use neighbours::two_holders;
 pub use roles::Roles;
-pub use rules::external::of_outside;
+pub use rules::external::{not_taken, of_outside};
 #[cfg(test)]
 pub use safety::Rule;
 pub use safety::Rules;

@@ -283,6 +283,27 @@ fn an_active_is_available_by_its_own_http_alone() {
     assert_eq!(told.available(None), is("Unknown", "ActiveNotReached"));
 }
 
+/// Seen on real nodes: a drain ended the active of a database that takes no writes, and all was green.
+#[test]
+fn pods_that_wait_after_an_active_of_ours_has_ended_are_no_good_news() {
+    let mut told = Told::of(pair());
+    told.world.gone("a");
+    told.look();
+    let made = told.world.newest();
+    told.world.waits(&made);
+    told.look();
+    told.world.later(30);
+    let warnings = told.texts("LockNotTaken");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let not_taken = |status: &str| (status.to_owned(), "LockNotTaken".to_owned());
+    assert_eq!(told.status.phase.as_deref(), Some("Stalled"));
+    assert_eq!(told.status.holder, None);
+    assert_eq!(told.condition("Ready"), not_taken("False"));
+    assert_eq!(told.condition("Stalled"), not_taken("True"));
+    assert_eq!(told.condition("Available"), not_taken("False"));
+    assert_eq!(told.condition("Redundant"), not_taken("False"));
+}
+
 #[test]
 fn a_restart_of_the_operator_does_not_call_the_active_into_question() {
     let mut told = Told::of(pair());

@@ -33,13 +33,7 @@ pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
     }
     let all_wait = view.live.iter().all(|pod| pod.waits());
     if all_wait && view.roles.active.is_none() && view.roles.suspects.is_empty() {
-        if view.just_lost_active() {
-            return Decision::nothing(Progress::at(Step::AwaitingTakeover));
-        }
-        if let Some(blocked) = external::lock_is_left_behind(view) {
-            return Decision::nothing(Progress::at(Step::AwaitingTakeover).blocked(blocked));
-        }
-        return external::held_outside(view);
+        return external::all_wait(view);
     }
     if view.active().is_none()
         || view
