@@ -1,7 +1,7 @@
 //! Between the model and the planner: a cluster as the operator sees it, and its memory in a form in
 //! which two that differ in nothing that matters are equal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -743,6 +743,7 @@ fn asked(cluster: &Cluster) -> DatabaseView {
     let says = Says {
         read_only: None,
         missing_right: None,
+        may_not_create: false,
         lease: holder.map_or(Holder::Nobody, Holder::Pod),
         advisory: Holder::Nobody,
         version: cluster
@@ -752,6 +753,7 @@ fn asked(cluster: &Cluster) -> DatabaseView {
         lease_client: None,
         advisory_session: None,
         nodes_elsewhere: 0,
+        identified: BTreeSet::new(),
         sessions: sessions.collect(),
     };
     // Where nothing has changed for long, it said the same then.
