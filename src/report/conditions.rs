@@ -158,7 +158,7 @@ fn available(
                 keeps_the_lock(active)
             ),
         ),
-        Some(active) => active_available(active, old, now),
+        Some(active) => active_available(active, roles, old, now),
         None if step == Step::External && contradicted.is_some() => unknown(
             "Available",
             Reason::DatabaseContradicts,
@@ -198,7 +198,7 @@ fn keeps_the_lock(active: &Pod) -> String {
 }
 
 /// An active counts as available by its own HTTP alone.
-fn active_available(active: &Pod, old: &[Condition], now: Timestamp) -> Said {
+fn active_available(active: &Pod, roles: &Roles<'_>, old: &[Condition], now: Timestamp) -> Said {
     let name = &active.id.name;
     let long_ago = now.checked_sub(UNRESPONSIVE).unwrap_or(Timestamp::MIN);
     let lately = active.served.is_some_and(|served| served > long_ago);
@@ -215,6 +215,11 @@ fn active_available(active: &Pod, old: &[Condition], now: Timestamp) -> Said {
     };
     match active.contact.map(|contact| contact.answer) {
         Some(Answered::Serving | Answered::Starting) => serves,
+        Some(Answered::Refused) if !roles.refuses_for_long(active) => unknown(
+            "Available",
+            Reason::ActiveNotReached,
+            format!("the port of {name} refuses since a moment ago: its container may have ended"),
+        ),
         Some(Answered::Refused) => said(
             "Available",
             false,

@@ -4,7 +4,7 @@ use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
 use crate::api::{ChainlinkNodeStatus, Request, RequestState};
 use crate::domain::{Exit, MoveReason, Pod, Reason};
-use crate::node::NodeVersion;
+use crate::node::{ExitKind, NodeVersion};
 use crate::plan::{Act, Cause, Permit};
 
 /// One event, without its addressee.
@@ -297,7 +297,9 @@ fn exits(report: &Report<'_>, old: &ChainlinkNodeStatus) -> Vec<Note> {
         .filter_map(|pod| {
             let exit = pod.last_exit().filter(|exit| !exit.kind.means_nothing())?;
             let text = format!("{} ended: {}", pod.id.name, exit.said());
-            (!told(pod, exit)).then(|| note(true, Reason::NodeExited, "Watch", text))
+            // Who kills a node leaves no words of it; that the lock has moved for it is told by the failover.
+            let warning = exit.kind != ExitKind::Killed;
+            (!told(pod, exit)).then(|| note(warning, Reason::NodeExited, "Watch", text))
         })
         .collect()
 }

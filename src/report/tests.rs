@@ -12,8 +12,8 @@ use crate::api::{ChainlinkNode, ChainlinkNodeStatus, GoingBack};
 use crate::domain::{Answered, Contact, Holder, Preferred, Reason, Says, Silence};
 use crate::node::ExitKind;
 use crate::node::database::SessionOf;
-use crate::plan::Plan;
 use crate::plan::tests::world::{World, pair, v1, v2};
+use crate::plan::{Plan, REFUSES};
 
 fn node() -> ChainlinkNode {
     serde_json::from_value(json!({
@@ -276,7 +276,7 @@ fn an_active_is_available_by_its_own_http_alone() {
         (Answered::Serving, is("True", "ActiveServes")),
         (Answered::Kubelet, is("Unknown", "ActiveNotReached")),
         (Answered::Starting, is("True", "ActiveServes")),
-        (Answered::Refused, is("False", "ActiveRefuses")),
+        (Answered::Refused, is("Unknown", "ActiveNotReached")),
     ] {
         assert_eq!(told.available(Some(answer)), expected, "{answer:?}");
     }
@@ -302,6 +302,58 @@ fn pods_that_wait_after_an_active_of_ours_has_ended_are_no_good_news() {
     assert_eq!(told.condition("Stalled"), not_taken("True"));
     assert_eq!(told.condition("Available"), not_taken("False"));
     assert_eq!(told.condition("Redundant"), not_taken("False"));
+}
+
+/// Seen on real nodes: for half a second its port refused, and the API server showed its container as running.
+#[test]
+fn one_crash_of_an_active_is_one_warning() {
+    let mut told = Told::of(pair());
+    told.world.refuses("a");
+    let mut notes = Vec::new();
+    let mut look = |told: &mut Told| {
+        notes.extend(told.look());
+        let (stalled, _) = told.condition("Stalled");
+        assert_eq!(stalled, "False", "{:?}", told.status.message);
+        let (ready, _) = told.condition("Available");
+        (ready, told.condition("Available").1)
+    };
+    let refused = look(&mut told);
+    assert_eq!(
+        refused,
+        ("Unknown".to_owned(), "ActiveNotReached".to_owned())
+    );
+    told.world.later(1);
+    told.world.crashes("a", ExitKind::Killed, "");
+    told.world.starts("a");
+    look(&mut told);
+    told.world.waits("a");
+    told.world.later(10);
+    told.world.takes("b");
+    look(&mut told);
+    let warnings = notes.iter().filter(|note| note.warning);
+    let warnings: Vec<_> = warnings.map(|note| note.reason.as_str()).collect();
+    assert_eq!(warnings, ["FailedOver"]);
+}
+
+#[test]
+fn an_active_that_refuses_for_long_is_for_a_person() {
+    let mut told = Told::of(pair());
+    told.world.refuses("a");
+    told.world.later(REFUSES.as_secs() - 1);
+    assert_eq!(told.texts("ActiveRefuses"), [""; 0]);
+    assert_eq!(told.condition("Ready").0, "False", "nobody is served");
+    told.world.later(1);
+    let texts = told.texts("ActiveRefuses");
+    assert_eq!(texts.len(), 1);
+    assert!(!texts[0].contains("works on"), "{}", texts[0]);
+    assert_eq!(
+        told.condition("Stalled"),
+        ("True".to_owned(), "ActiveRefuses".to_owned())
+    );
+    assert_eq!(
+        told.condition("Available"),
+        ("False".to_owned(), "ActiveRefuses".to_owned())
+    );
 }
 
 #[test]

@@ -89,6 +89,14 @@ fn does_not_serve(view: &View<'_>, active: &Pod) -> Option<Blocked> {
             ),
             keeps || long,
         )
+    } else if answer == Some(Answered::Refused) && !view.roles.refuses_for_long(active) {
+        (
+            Reason::ActiveRefuses,
+            format!(
+                "the port of {name}, which holds the lock, refuses since a moment ago: its container may have ended"
+            ),
+            false,
+        )
     } else if answer == Some(Answered::Refused) {
         (
             Reason::ActiveRefuses,
