@@ -1,7 +1,7 @@
 //! What is going on with a resource, for people: in one or two words, and in a sentence.
 
 use super::basis::Report;
-use crate::domain::{Answered, Pod, Wanted};
+use crate::domain::{Answered, Pod, Reason, Wanted};
 use crate::plan::{Roles, Step};
 
 /// One or two words for people.
@@ -9,6 +9,9 @@ pub(super) fn phase(report: &Report<'_>, roles: &Roles<'_>) -> &'static str {
     let worked = report.plan.memory.last_worked.is_some();
     if report.stalled() {
         return "Stalled";
+    }
+    if is_served_beside_a_lost_pod(report, roles) {
+        return "OldPodOutOfReach";
     }
     match report.plan.progress.step {
         Step::Steady => "Running",
@@ -33,6 +36,14 @@ pub(super) fn phase(report: &Report<'_>, roles: &Roles<'_>) -> &'static str {
         Step::Restoring => "Restoring",
         Step::Holding => "Waiting",
     }
+}
+
+/// Everything works and is redundant, and the pod that worked before is out of reach.
+fn is_served_beside_a_lost_pod(report: &Report<'_>, roles: &Roles<'_>) -> bool {
+    let blocked = report.blocked();
+    let lost = blocked.is_some_and(|blocked| blocked.reason == Reason::OldPodOutOfReach);
+    let working = roles.active.map_or(0, |_| 1);
+    lost && working == 1 && working + roles.waiting.len() >= report.seen.intent.replicas
 }
 
 fn rolls(report: &Report<'_>) -> bool {

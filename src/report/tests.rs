@@ -335,6 +335,53 @@ fn one_crash_of_an_active_is_one_warning() {
     assert_eq!(warnings, ["FailedOver"]);
 }
 
+/// Its machine is lost, and the API server goes on showing it as running.
+#[test]
+fn of_an_active_whose_end_nobody_saw_only_what_is_known_is_told() {
+    let mut told = Told::of(pair());
+    told.world.pods = told.world.look().pods;
+    let last_answer = told.world.now;
+    told.world.unseen("a");
+    told.world.later(12);
+    told.world.takes("b");
+    let notes = told.look();
+    let texts = texts(notes, "FailedOver");
+    let since = format!("which has not answered since {last_answer}, at most 12.0s without");
+    assert!(texts.len() == 1 && texts[0].contains(&since), "{texts:?}");
+    let last = told.status.last_handover.clone().unwrap();
+    assert_eq!((last.gap_ms, last.gap_is_upper_bound), (Some(12_000), true));
+    assert_eq!(last.started_at, last_answer);
+    let made = told.world.newest();
+    told.world.waits(&made);
+    for _ in 0..2 {
+        told.look();
+        assert_eq!(told.status.phase.as_deref(), Some("OldPodOutOfReach"));
+        let ready = ("False".to_owned(), "OldPodOutOfReach".to_owned());
+        assert_eq!(told.condition("Ready"), ready);
+        assert_eq!(told.condition("Redundant").0, "True");
+        assert_eq!(told.condition("Available").0, "True");
+        let message = told.status.message.clone().unwrap();
+        assert!(!message.contains("still answers"), "{message}");
+        told.world.later(60);
+    }
+    told.world.seen_again("a");
+    told.look();
+    assert_eq!(told.condition("Ready").1, "SuspectAnswers");
+    assert_eq!(told.status.phase.as_deref(), Some("Waiting"));
+}
+
+/// It is cut off from the database: no end, and no gap that could be known.
+#[test]
+fn of_an_active_that_answers_on_no_end_is_told() {
+    let mut told = Told::of(pair());
+    told.world.later(12);
+    told.world.takes("b");
+    let texts = told.texts("FailedOver");
+    assert_eq!(texts, ["b (2.28.0) took over from a (2.28.0)"]);
+    let last = told.status.last_handover.clone().unwrap();
+    assert_eq!((last.gap_ms, last.gap_is_upper_bound), (None, false));
+}
+
 #[test]
 fn an_active_that_refuses_for_long_is_for_a_person() {
     let mut told = Told::of(pair());

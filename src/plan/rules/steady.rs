@@ -47,7 +47,7 @@ pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
         return Decision::nothing(Progress::at(Step::Booting).about(&active.id.name));
     }
     if let Some(suspect) = view.roles.suspects.first() {
-        return moves::held(view, guard::suspect(suspect));
+        return moves::held(view, guard::suspect(view, suspect));
     }
     if let Some(blocked) = view
         .active()
