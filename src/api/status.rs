@@ -147,10 +147,15 @@ pub struct LastHandover {
     /// In milliseconds, from the end of the old active to the answer by which the new one was first seen
     /// to serve. The end of one that was stopped on purpose is when the operator decided on the stop,
     /// right before it; of another, what its kubelet reported (in whole seconds) or, where the pod was
-    /// gone, the look that missed it. Absent where no end was seen.
+    /// gone, the look that missed it. Where no end was seen, of one that has not answered since: from its
+    /// last answer. Absent where it answers on, or its last answer is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap_ms: Option<i64>,
     /// The same for people: `1.8s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<String>,
+    /// Whether the gap is at most so long: it begins with the last answer of the old active, whose end
+    /// nobody has seen, so that it may have worked on for a while.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gap_is_upper_bound: bool,
 }

@@ -116,6 +116,8 @@ pub struct Says {
     pub read_only: Option<&'static str>,
     /// Which right on the lease the role lacks, if it lacks one.
     pub missing_right: Option<&'static str>,
+    /// The role may create no tables, and the one of the lease is there: only a node that has to migrate needs more.
+    pub may_not_create: bool,
     /// Who holds the row in `lease_lock`.
     pub lease: Holder,
     /// Who holds the advisory lock.
@@ -128,9 +130,11 @@ pub struct Says {
     pub version: Option<NodeVersion>,
     /// How far it is migrated, where that can be read.
     pub schema: Option<Migrated>,
-    /// The pods of the resource from whose address there is a session, and whose that is by its name.
+    /// The pods of the resource that have a session, and whose that is by its name.
     pub sessions: BTreeMap<PodId, SessionOf>,
-    /// How many sessions bear a node's name and come from no pod of the resource, as far as addresses tell.
+    /// The pods whose `client_id` was known from their logs: a session of theirs is found wherever it comes from.
+    pub identified: BTreeSet<PodId>,
+    /// How many sessions bear a node's name and are of no pod of the resource, as far as ids and addresses tell.
     pub nodes_elsewhere: usize,
 }
 
@@ -150,6 +154,7 @@ impl Says {
         Self {
             read_only: None,
             missing_right: None,
+            may_not_create: false,
             lease: Holder::Nobody,
             advisory: Holder::Nobody,
             lease_client: None,
@@ -157,6 +162,7 @@ impl Says {
             version: None,
             schema: None,
             sessions: BTreeMap::new(),
+            identified: BTreeSet::new(),
             nodes_elsewhere: 0,
         }
     }

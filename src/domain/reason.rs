@@ -77,6 +77,8 @@ reasons! {
     TakeoverAwaited = "TakeoverAwaited", UntilProgress;
     /// A pod that worked before another took the lock still answers.
     SuspectAnswers = "SuspectAnswers", UntilProgress;
+    /// A pod that worked before another took the lock can't be reached.
+    OldPodOutOfReach = "OldPodOutOfReach", UntilProgress;
     /// Several pods have taken the lock, and nothing says which came last.
     OrderUnknown = "OrderUnknown", UntilTheTakerShows;
     /// The database says otherwise than what is seen.

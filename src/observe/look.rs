@@ -15,14 +15,15 @@ use tokio::time::timeout;
 
 use super::api_pod;
 use super::claim::{claim, takes};
+use super::database::Known;
 use super::read;
-use super::record::{apply, last_takeover, news, record};
+use super::record::{apply, client_id, last_takeover, news, record};
 use super::warning::{is_slow, warning};
 use super::witness::{Facts, Recorded, Subject, Witnesses};
 use crate::api::names::{ACTIVE_CONDITION, CONTAINER, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL};
 use crate::api::{ChainlinkNode, KeyRef, RevisionName};
 use crate::cluster::{adoption, controls, still_there};
-use crate::domain::{Claim, Pod, PodId, Pull, Revision, Trouble, Validation};
+use crate::domain::{Claim, Pod, Pull, Revision, Trouble, Validation};
 
 /// The least by which one time is later than another.
 const ONE_LATER: Duration = Duration::from_millis(1);
@@ -251,17 +252,20 @@ impl<'a> Looker<'a> {
             .collect())
     }
 
-    /// Every pod of the resource that has addresses, by each of them.
-    pub async fn addresses(&self) -> Result<BTreeMap<IpAddr, PodId>, kube::Error> {
+    /// By what the sessions of the pods of the resource are known in the database.
+    pub async fn known_by(&self) -> Result<Known, kube::Error> {
         let listed = self.pods().list(&self.of_node()).await?;
-        let own = listed.items.iter().filter(|pod| controls(self.node, *pod));
-        Ok(own
-            .flat_map(|pod| {
-                api_pod::addresses(pod)
-                    .into_iter()
-                    .map(|address| (address, api_pod::id(pod)))
-            })
-            .collect())
+        let mut known = Known::default();
+        for pod in listed.items.iter().filter(|pod| controls(self.node, *pod)) {
+            let id = || api_pod::id(pod);
+            let addresses = api_pod::addresses(pod).into_iter();
+            known
+                .addresses
+                .extend(addresses.map(|address| (address, id())));
+            let client = client_id(pod, &self.facts(pod));
+            known.clients.extend(client.map(|client| (client, id())));
+        }
+        Ok(known)
     }
 
     /// Asks one pod directly, so that the next look has its answer (rule S5).

@@ -21,9 +21,11 @@ pub(super) struct Record {
     pub(super) worked: Option<Timestamp>,
     /// The version that the container's log named.
     pub(super) version: Option<String>,
+    /// The node's own id, by which the database knows it.
+    pub(super) client: Option<String>,
 }
 
-/// A note in a pod condition's message: `container=… at=… waited=… version=… worked=…`. What an
+/// A note in a pod condition's message: `container=… at=… waited=… version=… worked=… client=…`. What an
 /// older operator wrote has fewer fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Note {
@@ -32,6 +34,7 @@ pub(super) struct Note {
     pub(super) waited: Option<bool>,
     pub(super) version: Option<String>,
     pub(super) worked: Option<Timestamp>,
+    pub(super) client: Option<String>,
 }
 
 impl Note {
@@ -47,8 +50,11 @@ impl Note {
         let version = version.unwrap_or_default();
         let worked = self.worked.map(|worked| format!(" worked={worked}"));
         let worked = worked.unwrap_or_default();
+        let client = self.client.as_ref();
+        let client = client.map(|client| format!(" client={client}"));
+        let client = client.unwrap_or_default();
         format!(
-            "container={} at={}{waited}{version}{worked}",
+            "container={} at={}{waited}{version}{worked}{client}",
             self.container, self.at
         )
     }
@@ -64,6 +70,7 @@ impl Note {
             waited: fields.get("waited").and_then(|waited| waited.parse().ok()),
             version: fields.get("version").map(|&version| version.to_owned()),
             worked: fields.get("worked").and_then(|worked| worked.parse().ok()),
+            client: fields.get("client").map(|&client| client.to_owned()),
         })
     }
 }
@@ -81,6 +88,10 @@ pub(super) fn record(pod: &ApiPod, container: &str) -> Record {
             .as_ref()
             .and_then(|note| note.version.clone())
             .or_else(|| waiting.as_ref().and_then(|note| note.version.clone())),
+        client: took
+            .as_ref()
+            .and_then(|note| note.client.clone())
+            .or_else(|| waiting.as_ref().and_then(|note| note.client.clone())),
         waiting: waiting.map(|note| note.at),
         worked: took.as_ref().and_then(|note| note.worked),
         took: took.map(|note| Took {
@@ -88,6 +99,13 @@ pub(super) fn record(pod: &ApiPod, container: &str) -> Record {
             waited: note.waited,
         }),
     }
+}
+
+/// The id of the node that runs in a pod: of this container, as each start of a node gives itself another.
+pub(super) fn client_id(pod: &ApiPod, facts: &Facts) -> Option<String> {
+    let (key, _) = running(pod)?;
+    let recorded = record(pod, &key.container_id).client;
+    recorded.or_else(|| facts.client.clone())
 }
 
 /// The last takeover that a pod records, of whatever container.
@@ -111,16 +129,19 @@ pub(super) fn news(pod: &ApiPod, facts: &Facts, at: Timestamp, took_at: Timestam
         waited,
         version: seen.clone().or_else(|| known.version.clone()),
         worked,
+        client: known.client.clone().or_else(|| facts.client.clone()),
     };
+    let named = known.client.is_none() && facts.client.is_some();
     let mut conditions = Vec::new();
-    if known.waiting.is_none()
+    if (known.waiting.is_none() || named)
         && known.took.is_none()
-        && let Some(since) = facts.waiting
+        && let Some(since) = known.waiting.or(facts.waiting)
     {
         let note = note(since, None, None);
         conditions.push(entry(WAITING_CONDITION, "WaitingForLock", &note, at));
     }
     let worked = facts.worked().map(|worked| now.wall_at(worked));
+    let worked = known.worked.or(worked);
     let took = known.took.or_else(|| {
         let before = facts.taken(known.waiting.is_some(), now.steady)?;
         Some(Took {
@@ -128,7 +149,7 @@ pub(super) fn news(pod: &ApiPod, facts: &Facts, at: Timestamp, took_at: Timestam
             waited: before.waited(),
         })
     });
-    let is_news = known.took.is_none() || (known.worked.is_none() && worked.is_some());
+    let is_news = known.took.is_none() || known.worked != worked || named;
     if let Some(took) = took.filter(|_| is_news) {
         let note = note(took.at, took.waited, worked);
         conditions.push(entry(ACTIVE_CONDITION, "LockTaken", &note, took.at));
@@ -218,6 +239,36 @@ mod tests {
         let new = pod(Some(&note.text()));
         assert_eq!(record(&new, "c").worked, note.worked);
         assert_eq!(notes(&new, &at_work()), []);
+    }
+
+    /// As of what an older operator recorded, whose log is read again for a handover.
+    #[test]
+    fn the_id_of_a_node_is_recorded_once_and_belongs_to_its_container() {
+        let facts = Facts {
+            client: Some("5f0cd4de".to_owned()),
+            ..at_work()
+        };
+        let old = "container=c at=2026-01-01T12:00:00Z waited=true worked=2026-01-01T13:00:00Z";
+        let added = notes(&pod(Some(old)), &facts);
+        let [note] = added.as_slice() else {
+            panic!("{added:?}")
+        };
+        assert_eq!(note.text(), format!("{old} client=5f0cd4de"));
+        let new = pod(Some(&note.text()));
+        assert_eq!(notes(&new, &facts), []);
+        assert_eq!(client_id(&new, &Facts::default()), note.client);
+        let started_again = note.text().replace("container=c", "container=b");
+        let started_again = pod(Some(&started_again));
+        assert_eq!(client_id(&started_again, &Facts::default()), None);
+        let waits = Facts {
+            waiting: Some(AT),
+            client: facts.client.clone(),
+            ..Facts::default()
+        };
+        let [note] = &notes(&pod(None), &waits)[..] else {
+            panic!("it waits")
+        };
+        assert_eq!(note.client, facts.client);
     }
 
     #[test]

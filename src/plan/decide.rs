@@ -73,6 +73,12 @@ fn told(view: &View<'_>, mut decided: Decision) -> Decision {
         let left = unresponsive::left_alone(view);
         decided.progress.blocked = left.or(decided.progress.blocked);
     }
+    // What waits for a time or a person hides no outage.
+    let known = decided.progress.blocked.as_ref();
+    if known.is_none_or(|known| !known.stalled) {
+        let outage = external::not_taken(view.roles, view.memory, view.now);
+        decided.progress.blocked = outage.or(decided.progress.blocked);
+    }
     // Nothing that is waited for matters as much as two nodes at work.
     if let Some(beside) = neighbours::two_holders(view.roles) {
         decided.progress.blocked = Some(beside);

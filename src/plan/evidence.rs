@@ -44,7 +44,9 @@ pub fn of_active(database: &DatabaseView, active: &Pod) -> Evidence {
 
 /// Whether a pod that waits has its session where the active has the lock, and could get the lock there.
 pub fn of_standby(database: &DatabaseView, active: &Pod, standby: &Pod) -> Evidence {
-    of_server(database, standby).or(|| of_session(database, active, standby))
+    of_server(database, standby)
+        .or(|| of_migration(database, active, standby))
+        .or(|| of_session(database, active, standby))
 }
 
 /// The address of a client that holds a lock and is no pod of the resource.
@@ -110,6 +112,32 @@ pub fn of_server(database: &DatabaseView, pod: &Pod) -> Evidence {
             return Evidence::Contradicts(format!(
                 "the role in the database URL has no right {right}: a waiting node would never get the lease, and print its waiting line all the same"
             ));
+        }
+        let version = pod.revision.as_ref().map(|revision| &revision.version);
+        if said.version.is_some() && version > said.version.as_ref() {
+            return may_migrate(said, pod);
+        }
+        Evidence::Agrees
+    })
+}
+
+/// Whether a node of a newer version than the database is of could bring it up to its own.
+fn may_migrate(said: &Says, newer: &Pod) -> Evidence {
+    if !said.may_not_create {
+        return Evidence::Agrees;
+    }
+    Evidence::Contradicts(format!(
+        "the role in the database URL has no right to create tables in the schema: {} is of a newer version, and could not migrate the database once it has the lock",
+        newer.id.name
+    ))
+}
+
+/// Whether a pod of a newer version than the active could migrate the database, where that does not say of which it is.
+fn of_migration(database: &DatabaseView, active: &Pod, standby: &Pod) -> Evidence {
+    let version = |pod: &Pod| Some(pod.revision.as_ref()?.version.clone());
+    weigh(database, None, |said| {
+        if said.version.is_none() && version(standby) > version(active) {
+            return may_migrate(said, standby);
         }
         Evidence::Agrees
     })
@@ -283,6 +311,18 @@ fn has_session(
             Reason::AddressesHidden,
             "the active's own session is not seen at the database by its address".to_owned(),
         ),
+        // Only where its id is known it would have been found wherever it comes from.
+        Some(SessionOf::Stranger) | None
+            if said.nodes_elsewhere > 0 && !said.identified.contains(&standby.id) =>
+        {
+            Evidence::Missing(
+                Reason::AddressesHidden,
+                format!(
+                    "the database shows sessions of nodes from addresses that are no pod's, and one of them may be that of {}",
+                    standby.id.name
+                ),
+            )
+        }
         Some(SessionOf::Stranger) | None => Evidence::Contradicts(otherwise()),
     }
 }

@@ -39,6 +39,10 @@ pub const BOOT: Duration = Duration::from_mins(1);
 /// How long an active whose container runs may stay without an answer before that is told.
 pub const UNRESPONSIVE: Duration = Duration::from_secs(10);
 
+/// How long the port of an active that has worked may refuse before that is a person's: it refuses for a moment after
+/// each end of a node, until the API server says that its container has ended.
+pub const REFUSES: Duration = Duration::from_secs(10);
+
 /// How long an active may refuse connections and be taken to boot: versions before 2.15 migrate without any server.
 pub const NO_BOOT: Duration = Duration::from_hours(1);
 

@@ -54,11 +54,11 @@ pub use evidence::{Evidence, of_active, of_standby, outside};
 pub use guard::Permit;
 pub use limits::{
     BACKOFF, BOOT, CRASH_LOOP, DATABASE_DOUBT, FRESH, LOST, MISSING, NO_BOOT, NOT_RESTARTED,
-    RESCUE, RETRY, TAKEOVER, UNRESPONSIVE,
+    REFUSES, RESCUE, RETRY, TAKEOVER, UNRESPONSIVE,
 };
 pub use neighbours::two_holders;
 pub use roles::Roles;
-pub use rules::external::of_outside;
+pub use rules::external::{not_taken, of_outside};
 #[cfg(test)]
 pub use safety::Rule;
 pub use safety::Rules;

@@ -29,7 +29,7 @@ pub fn make(view: &View<'_>, revision: &Revision, step: Step) -> Decision {
     }
     // Each more would be one more that seems to have taken over: something else answers for them.
     if let [_, suspect, ..] = view.roles.suspects.as_slice() {
-        return held(view, guard::suspect(suspect));
+        return held(view, guard::suspect(view, suspect));
     }
     if view.successor_is_taking_over() {
         return Decision::nothing(Progress::at(Step::AwaitingTakeover));

@@ -148,15 +148,6 @@ impl<'a> View<'a> {
         holder.is_none() && !self.has_failed() && stop.successor.as_ref().is_some_and(waits)
     }
 
-    /// Whether an active of ours ended so short a time ago that its lease may still be there.
-    pub fn just_lost_active(&self) -> bool {
-        self.memory
-            .last_active
-            .as_ref()
-            .and_then(|last| last.ended)
-            .is_some_and(|ended| ended > before(self.now, 2 * self.roles.rescue))
-    }
-
     /// A pod that took a lock so short a time ago that who is active soon shows by itself.
     pub fn took_lately(&self) -> Option<&Pod> {
         let soon = before(self.now, LOST + self.roles.rescue);

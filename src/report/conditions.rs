@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::basis::{Report, Sharer};
-use super::lock_verified::lock_verified;
+use super::lock_verified::{lock_verified, of_an_outage};
 use super::message::message;
 use super::said::{Said, said, unknown};
 use crate::domain::{Answered, Pod, Reason};
 use crate::node::LockMode;
-use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE};
+use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE, not_taken};
 
 /// All conditions that a resource can have. Some are there only where they have something to say.
 pub(super) const CONDITIONS: [&str; 11] = [
@@ -48,6 +48,7 @@ pub(super) fn conditions(
         (None, step) => step.to_string(),
     };
     let ready = settled && blocked.is_none();
+    let outage = not_taken(roles, &report.plan.memory, report.now);
     let contradicted = blocked.filter(|blocked| blocked.reason == Reason::DatabaseContradicts);
     let all = [
         said("Ready", ready, &reason, &text),
@@ -62,9 +63,18 @@ pub(super) fn conditions(
             },
             if stalled { text.as_str() } else { "" },
         ),
-        available(roles, step, contradicted, old, report.now),
-        redundant(report, roles, step),
-        lock_verified(report.seen, roles, step, report.now),
+        match &outage {
+            Some(outage) => said("Available", false, &outage.reason, &outage.message),
+            None => available(roles, step, contradicted, old, report.now),
+        },
+        match &outage {
+            Some(outage) => said("Redundant", false, &outage.reason, NONE_HAS_WON),
+            None => redundant(report, roles, step),
+        },
+        match &outage {
+            Some(_) => of_an_outage(report.seen, roles),
+            None => lock_verified(report.seen, roles, step, report.now),
+        },
     ];
     let generation = report.node.metadata.generation;
     all.into_iter()
@@ -127,6 +137,9 @@ fn whole_seconds(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
+const NONE_HAS_WON: &str =
+    "pods wait for the lock, and none of them has won it since the last active ended";
+
 fn available(
     roles: &Roles<'_>,
     step: Step,
@@ -145,7 +158,7 @@ fn available(
                 keeps_the_lock(active)
             ),
         ),
-        Some(active) => active_available(active, old, now),
+        Some(active) => active_available(active, roles, old, now),
         None if step == Step::External && contradicted.is_some() => unknown(
             "Available",
             Reason::DatabaseContradicts,
@@ -186,7 +199,7 @@ fn keeps_the_lock(active: &Pod) -> String {
 }
 
 /// An active counts as available by its own HTTP alone.
-fn active_available(active: &Pod, old: &[Condition], now: Timestamp) -> Said {
+fn active_available(active: &Pod, roles: &Roles<'_>, old: &[Condition], now: Timestamp) -> Said {
     let name = &active.id.name;
     let long_ago = now.checked_sub(UNRESPONSIVE).unwrap_or(Timestamp::MIN);
     let lately = active.served.is_some_and(|served| served > long_ago);
@@ -203,6 +216,11 @@ fn active_available(active: &Pod, old: &[Condition], now: Timestamp) -> Said {
     };
     match active.contact.map(|contact| contact.answer) {
         Some(Answered::Serving | Answered::Starting) => serves,
+        Some(Answered::Refused) if !roles.refuses_for_long(active) => unknown(
+            "Available",
+            Reason::ActiveNotReached,
+            format!("the port of {name} refuses since a moment ago: its container may have ended"),
+        ),
         Some(Answered::Refused) => said(
             "Available",
             false,

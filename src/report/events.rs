@@ -2,9 +2,9 @@
 
 use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
-use crate::api::{ChainlinkNodeStatus, Request, RequestState};
+use crate::api::{ChainlinkNodeStatus, LastHandover, Request, RequestState};
 use crate::domain::{Exit, MoveReason, Pod, Reason};
-use crate::node::NodeVersion;
+use crate::node::{ExitKind, NodeVersion};
 use crate::plan::{Act, Cause, Permit};
 
 /// One event, without its addressee.
@@ -56,25 +56,7 @@ pub fn notes(
     notes.extend(shared(old, new));
     notes.extend(without_backup(report, old, new));
     notes.extend(exits(report, old));
-    if let Some(done) = &report.plan.finished {
-        let gap = done
-            .gap
-            .as_ref()
-            .map(|gap| format!(", {gap} without an active"))
-            .unwrap_or_default();
-        let failover = MoveReason::of(&done.reason) == Some(MoveReason::Failover);
-        let (reason, verb) = if failover {
-            (Reason::FailedOver, "took over after the end of")
-        } else {
-            (Reason::HandedOver, "took over from")
-        };
-        notes.push(note(
-            failover,
-            reason,
-            "Handover",
-            format!("{} {verb} {}{gap}", done.to, done.from),
-        ));
-    }
+    notes.extend(report.plan.finished.as_ref().map(moved));
     notes.extend(asked(
         "Switchover",
         [
@@ -99,6 +81,35 @@ pub fn notes(
             .filter_map(|act| of_act(report, old, act)),
     );
     notes
+}
+
+/// The lock has moved. Only an end that was seen is told as one.
+fn moved(done: &LastHandover) -> Note {
+    let failover = MoveReason::of(&done.reason) == Some(MoveReason::Failover);
+    let gap = done.gap.as_ref().map_or_else(String::new, |gap| {
+        let bound = if done.gap_is_upper_bound {
+            "at most "
+        } else {
+            ""
+        };
+        format!(", {bound}{gap} without an active")
+    });
+    let LastHandover { from, to, .. } = done;
+    let seen = done.gap.is_some() || done.started_at < done.finished_at;
+    let text = if done.gap_is_upper_bound {
+        let since = done.started_at;
+        format!("{to} took over from {from}, which has not answered since {since}{gap}")
+    } else if failover && seen {
+        format!("{to} took over after the end of {from}{gap}")
+    } else {
+        format!("{to} took over from {from}{gap}")
+    };
+    let reason = if failover {
+        Reason::FailedOver
+    } else {
+        Reason::HandedOver
+    };
+    note(failover, reason, "Handover", text)
 }
 
 /// Another version is wanted, and the node will not dump its database before it migrates it.
@@ -297,7 +308,9 @@ fn exits(report: &Report<'_>, old: &ChainlinkNodeStatus) -> Vec<Note> {
         .filter_map(|pod| {
             let exit = pod.last_exit().filter(|exit| !exit.kind.means_nothing())?;
             let text = format!("{} ended: {}", pod.id.name, exit.said());
-            (!told(pod, exit)).then(|| note(true, Reason::NodeExited, "Watch", text))
+            // Who kills a node leaves no words of it; that the lock has moved for it is told by the failover.
+            let warning = exit.kind != ExitKind::Killed;
+            (!told(pod, exit)).then(|| note(warning, Reason::NodeExited, "Watch", text))
         })
         .collect()
 }

@@ -53,6 +53,15 @@ pub(super) fn lock_verified(
     }
 }
 
+/// An active of ours has ended, and nobody is known to have its lock.
+pub(super) fn of_an_outage(seen: &Observation, roles: &Roles<'_>) -> Said {
+    let database = &seen.database;
+    if let Evidence::Contradicts(message) = of_outside(database, roles) {
+        return contradicts(message);
+    }
+    lock_verified(seen, roles, Step::AwaitingTakeover, seen.at)
+}
+
 /// Why the last question was not answered.
 fn silence(database: &DatabaseView) -> Option<Said> {
     let silence = database.answer.as_ref()?.said.as_ref().err()?;

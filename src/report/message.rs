@@ -1,7 +1,7 @@
 //! What is going on with a resource, for people: in one or two words, and in a sentence.
 
 use super::basis::Report;
-use crate::domain::Wanted;
+use crate::domain::{Answered, Pod, Reason, Wanted};
 use crate::plan::{Roles, Step};
 
 /// One or two words for people.
@@ -9,6 +9,9 @@ pub(super) fn phase(report: &Report<'_>, roles: &Roles<'_>) -> &'static str {
     let worked = report.plan.memory.last_worked.is_some();
     if report.stalled() {
         return "Stalled";
+    }
+    if is_served_beside_a_lost_pod(report, roles) {
+        return "OldPodOutOfReach";
     }
     match report.plan.progress.step {
         Step::Steady => "Running",
@@ -35,6 +38,14 @@ pub(super) fn phase(report: &Report<'_>, roles: &Roles<'_>) -> &'static str {
     }
 }
 
+/// Everything works and is redundant, and the pod that worked before is out of reach.
+fn is_served_beside_a_lost_pod(report: &Report<'_>, roles: &Roles<'_>) -> bool {
+    let blocked = report.blocked();
+    let lost = blocked.is_some_and(|blocked| blocked.reason == Reason::OldPodOutOfReach);
+    let working = roles.active.map_or(0, |_| 1);
+    lost && working == 1 && working + roles.waiting.len() >= report.seen.intent.replicas
+}
+
 fn rolls(report: &Report<'_>) -> bool {
     let Wanted::Revision(to) = &report.seen.intent.wanted else {
         return false;
@@ -43,13 +54,23 @@ fn rolls(report: &Report<'_>) -> bool {
     pods.any(|pod| pod.revision.as_ref() != Some(to))
 }
 
+/// Whether nothing speaks against an active: it is heard of, and its port does not refuse.
+fn is_at_work(active: &Pod, roles: &Roles<'_>) -> bool {
+    let refuses = active
+        .contact
+        .is_some_and(|contact| contact.answer == Answered::Refused);
+    !refuses && !roles.unheard(active)
+}
+
 /// What is going on, in a sentence.
 pub(super) fn message(report: &Report<'_>, roles: &Roles<'_>) -> String {
     let progress = &report.plan.progress;
     let pod = progress.pod.as_deref().unwrap_or("a pod");
     if let Some(blocked) = report.blocked() {
         let works = match roles.active {
-            Some(active) if blocked.stalled => format!(" ({} works on)", active.id.name),
+            Some(active) if blocked.stalled && is_at_work(active, roles) => {
+                format!(" ({} works on)", active.id.name)
+            }
             _ => String::new(),
         };
         return format!("{}{works}", blocked.message);

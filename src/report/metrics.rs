@@ -289,6 +289,7 @@ mod tests {
             finished_at: Timestamp::UNIX_EPOCH,
             gap_ms: Some(1750),
             gap: None,
+            gap_is_upper_bound: false,
         };
         let status = ChainlinkNodeStatus {
             last_handover: Some(done.clone()),
@@ -419,6 +420,7 @@ mod tests {
             finished_at: Timestamp::UNIX_EPOCH,
             gap_ms: Some(1),
             gap: None,
+            gap_is_upper_bound: false,
         };
         metrics.moved("chain", "mainnet", &done);
         assert!(metrics.text().unwrap().contains("mainnet"));

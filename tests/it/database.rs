@@ -1,8 +1,8 @@
 //! What the operator reads from a real `PostgreSQL`: who holds the lock, whose sessions are there, whether it takes
 //! writes. The pods are clients with loopback addresses of their own.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use chainlink_operator::domain::{Holder, PodId, Reason, Says, Silence};
 use chainlink_operator::node::DatabaseUrl;
 use chainlink_operator::node::database::SessionOf;
 use chainlink_operator::node::lock::ADVISORY_LOCK_ID;
-use chainlink_operator::observe::database::{Question, ask_server};
+use chainlink_operator::observe::database::{Known, Question, ask_server};
 use tokio_postgres::{Client, NoTls};
 
 #[allow(dead_code)]
@@ -54,10 +54,14 @@ fn pod(name: &str) -> PodId {
     }
 }
 
-fn pods() -> BTreeMap<IpAddr, PodId> {
-    [("127.0.0.2", "a"), ("127.0.0.3", "b")]
-        .map(|(address, name)| (address.parse().unwrap(), pod(name)))
-        .into()
+fn pods() -> Known {
+    let addresses = [("127.0.0.2", "a"), ("127.0.0.3", "b")];
+    Known {
+        addresses: addresses
+            .map(|(address, name)| (address.parse().unwrap(), pod(name)))
+            .into(),
+        ..Known::default()
+    }
 }
 
 /// A session of a node from an address of its own.
@@ -110,12 +114,15 @@ async fn lets_in(database: &Database) -> bool {
 }
 
 async fn ask_as(url: &str, authority: Option<&[u8]>) -> Result<Says, Silence> {
-    let pods = pods();
+    ask_knowing(url, authority, &pods()).await
+}
+
+async fn ask_knowing(url: &str, authority: Option<&[u8]>, pods: &Known) -> Result<Says, Silence> {
     let question = Question {
         url,
         authority,
         namespace: "chainlink",
-        pods: &pods,
+        pods,
     };
     let begun = Instant::now();
     let answer = ask_server(&DatabaseUrl::parse(url).unwrap(), &question).await;
@@ -154,6 +161,7 @@ async fn the_holder_of_the_lease_is_the_pod_whose_session_bears_its_id() {
         Says {
             read_only: None,
             missing_right: None,
+            may_not_create: false,
             lease: Holder::Pod(pod("a")),
             advisory: Holder::Nobody,
             lease_client: Some(ACTIVE.to_owned()),
@@ -161,11 +169,43 @@ async fn the_holder_of_the_lease_is_the_pod_whose_session_bears_its_id() {
             version: None,
             schema: None,
             nodes_elsewhere: 0,
+            identified: BTreeSet::new(),
             sessions: [pod("a"), pod("b")]
                 .map(|pod| (pod, SessionOf::Node))
                 .into(),
         }
     );
+}
+
+/// One machine translates the addresses of its pods, and another does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_is_that_of_the_pod_whose_log_names_its_id_wherever_it_comes_from() {
+    const STANDBY: &str = "00000000-2d9b-4d1c-9c1f-6d2a1f0e8b11";
+    let database = database().await;
+    leased(&database, "10 seconds");
+    let _active = node(&database, "127.0.0.9", ACTIVE).await;
+    let _standby = node(&database, "127.0.0.3", STANDBY).await;
+    let ask = async |known: &Known| ask_knowing(&database.url(), None, known).await.unwrap();
+    let by_address = ask(&pods()).await;
+    assert_eq!(
+        by_address.lease,
+        Holder::Elsewhere("127.0.0.9".parse().unwrap())
+    );
+    assert_eq!(by_address.nodes_elsewhere, 1);
+    let mut known = pods();
+    known.clients = [(ACTIVE.to_owned(), pod("a"))].into();
+    let by_id = ask(&known).await;
+    assert_eq!(by_id.lease, Holder::Pod(pod("a")));
+    assert_eq!(by_id.nodes_elsewhere, 0);
+    let both = [pod("a"), pod("b")].map(|pod| (pod, SessionOf::Node));
+    assert_eq!(by_id.sessions, both.into());
+    assert_eq!(by_id.identified, [pod("a")].into());
+    // Another node at the address of a pod whose own id is known is not that pod.
+    known.clients = [(ACTIVE.to_owned(), pod("b"))].into();
+    let other = ask(&known).await;
+    assert_eq!(other.lease, Holder::Pod(pod("b")));
+    assert_eq!(other.sessions, [(pod("b"), SessionOf::Node)].into());
+    assert_eq!(other.nodes_elsewhere, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -361,10 +401,15 @@ async fn a_role_that_could_never_get_the_lease_is_found() {
     database.sql(&format!(
         "GRANT SELECT, INSERT, UPDATE ON lease_lock TO {role}; REVOKE CREATE ON SCHEMA public FROM PUBLIC"
     ));
+    // The table is there: only migrations make tables.
+    let said = ask_as(&url, None).await.unwrap();
+    assert_eq!((said.missing_right, said.may_not_create), (None, true));
+    database.sql("DROP TABLE lease_lock");
     let second = missing().await.unwrap();
     assert!(second.contains("create tables"), "{second}");
     database.sql(&format!("GRANT CREATE ON SCHEMA public TO {role}"));
-    assert_eq!(missing().await, None);
+    let said = ask_as(&url, None).await.unwrap();
+    assert_eq!((said.missing_right, said.may_not_create), (None, false));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,8 +17,8 @@ const NODE_NAME: &str = "Chainlink";
 const LEAST_OF_AN_ID: usize = 8;
 
 /// What the server may be asked for by a node: whether it takes writes, and whether the role has the rights that a
-/// waiting node needs. A node runs `CREATE TABLE IF NOT EXISTS lease_lock` at each try, and `PostgreSQL` wants the
-/// right to create for it even where the table is there.
+/// waiting node needs. A node runs `CREATE TABLE IF NOT EXISTS lease_lock` at its first try alone (read), for which
+/// `PostgreSQL` wants the right to create even where the table is there: that spoils one try, and no more.
 ///
 /// Columns: in recovery, read-only by default, `lease_lock` is there, may read it, may write it, may create, may read
 /// `node_versions`, may read `goose_migrations`.
@@ -70,6 +70,13 @@ pub fn is_of_app(application_name: &str, app_id: &str) -> bool {
     application_name
         .split_once(APP_MARK)
         .is_some_and(|(_, id)| id.len() >= LEAST_OF_AN_ID && app_id.starts_with(id))
+}
+
+/// Whether an `application_name` tells of which node the session is.
+pub fn names_an_app(application_name: &str) -> bool {
+    application_name
+        .split_once(APP_MARK)
+        .is_some_and(|(_, id)| id.len() >= LEAST_OF_AN_ID)
 }
 
 /// Whose session it is, by its `application_name`.

@@ -15,7 +15,7 @@ use crate::api::Migrated;
 use crate::domain::{Holder, PodId, Reason, Says, Silence};
 use crate::node::database::{
     LEASE_QUERY, SCHEMA_QUERY, SERVER_QUERY, SESSIONS_QUERY, SessionOf, VERSION_QUERY,
-    advisory_query, is_named_as_node, is_of_app, session_of,
+    advisory_query, is_named_as_node, is_of_app, names_an_app, session_of,
 };
 use crate::node::{DatabaseUrl, Host, TlsMode, WhichServer};
 
@@ -68,8 +68,29 @@ pub struct Question<'a> {
     pub authority: Option<&'a [u8]>,
     /// Where the pods are: a host without a dot is a Service of theirs.
     pub namespace: &'a str,
-    /// The pods of the resource by address.
-    pub pods: &'a BTreeMap<IpAddr, PodId>,
+    pub pods: &'a Known,
+}
+
+/// By what a session is known to be that of a pod of the resource.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The pods by the `client_id` that their logs name: it goes through poolers and translations of addresses.
+    pub clients: BTreeMap<String, PodId>,
+    pub addresses: BTreeMap<IpAddr, PodId>,
+}
+
+impl Known {
+    /// The pod that has a session: by its id first, and by its address only where nothing else is known of the two.
+    fn owner(&self, session: &Session) -> Option<&PodId> {
+        let mut clients = self.clients.iter();
+        let by_id = clients.find(|(client, _)| is_of_app(&session.name, client));
+        let by_address = || {
+            let pod = self.addresses.get(&session.address?)?;
+            let identified = self.clients.values().any(|known| known == pod);
+            (!identified || !names_an_app(&session.name)).then_some(pod)
+        };
+        by_id.map(|(_, pod)| pod).or_else(by_address)
+    }
 }
 
 /// Asks. Takes no longer than one and a half seconds.
@@ -182,11 +203,7 @@ impl Drop for Driver {
     }
 }
 
-async fn converse(
-    config: Config,
-    tls: Tls,
-    pods: &BTreeMap<IpAddr, PodId>,
-) -> Result<Says, tokio_postgres::Error> {
+async fn converse(config: Config, tls: Tls, pods: &Known) -> Result<Says, tokio_postgres::Error> {
     let (client, connection) = config.connect(tls).await?;
     let _driver = Driver(tokio::spawn(async move {
         // Its end shows in the client.
@@ -233,7 +250,10 @@ async fn converse(
     let lease = match leases.first() {
         Some(row) if row.get(1) == Some("t") => {
             let id = row.get(0).unwrap_or_default();
-            holder(&sessions, pods, |session| is_of_app(&session.name, id))
+            pods.clients.get(id).map_or_else(
+                || holder(&sessions, pods, |session| is_of_app(&session.name, id)),
+                |pod| Holder::Pod(pod.clone()),
+            )
         }
         None if table && !may_read => Holder::Unseen,
         Some(_) | None => Holder::Nobody,
@@ -246,11 +266,12 @@ async fn converse(
         },
         missing_right: if table && !(may_read && flag(4)) {
             Some("to read and write the table lease_lock")
-        } else if flag(5) {
+        } else if table || flag(5) {
             None
         } else {
-            Some("to create tables in the schema, which Chainlink uses at each try for the lease")
+            Some("to create tables in the schema, where that of the lease is not there yet")
         },
+        may_not_create: table && !flag(5),
         lease,
         advisory,
         lease_client: leases.first().and_then(|row| row.get(0)).map(str::to_owned),
@@ -259,6 +280,7 @@ async fn converse(
         version: versions.first().and_then(|row| row.get(0)?.parse().ok()),
         schema: migrations.first().and_then(migrated),
         sessions: by_pod(&sessions, pods),
+        identified: pods.clients.values().cloned().collect(),
         nodes_elsewhere: nodes_elsewhere(&sessions, pods),
     })
 }
@@ -272,18 +294,17 @@ fn migrated(row: &SimpleQueryRow) -> Option<Migrated> {
     })
 }
 
-fn nodes_elsewhere(sessions: &[Session], pods: &BTreeMap<IpAddr, PodId>) -> usize {
-    let known = |address: IpAddr| pods.contains_key(&address);
+fn nodes_elsewhere(sessions: &[Session], pods: &Known) -> usize {
     let elsewhere =
-        |session: &&Session| is_named_as_node(&session.name) && !session.address.is_some_and(known);
+        |session: &&Session| is_named_as_node(&session.name) && pods.owner(session).is_none();
     sessions.iter().filter(elsewhere).count()
 }
 
-/// Of several sessions from one address the one that is most like a node's counts.
-fn by_pod(sessions: &[Session], pods: &BTreeMap<IpAddr, PodId>) -> BTreeMap<PodId, SessionOf> {
+/// Of several sessions of one pod the one that is most like a node's counts.
+fn by_pod(sessions: &[Session], pods: &Known) -> BTreeMap<PodId, SessionOf> {
     let mut found = BTreeMap::new();
     for session in sessions {
-        let Some(pod) = session.address.and_then(|address| pods.get(&address)) else {
+        let Some(pod) = pods.owner(session) else {
             continue;
         };
         let of = session_of(&session.name);
@@ -324,20 +345,12 @@ impl Session {
     }
 }
 
-fn holder(
-    sessions: &[Session],
-    pods: &BTreeMap<IpAddr, PodId>,
-    is: impl Fn(&Session) -> bool,
-) -> Holder {
-    let addresses: Vec<IpAddr> = sessions
-        .iter()
-        .filter(|session| is(session))
-        .filter_map(|session| session.address)
-        .collect();
-    let pod = addresses.iter().find_map(|address| pods.get(address));
-    match (pod, addresses.first()) {
+fn holder(sessions: &[Session], pods: &Known, is: impl Fn(&Session) -> bool) -> Holder {
+    let its = || sessions.iter().filter(|session| is(session));
+    let pod = its().find_map(|session| pods.owner(session));
+    match (pod, its().find_map(|session| session.address)) {
         (Some(pod), _) => Holder::Pod(pod.clone()),
-        (None, Some(address)) => Holder::Elsewhere(*address),
+        (None, Some(address)) => Holder::Elsewhere(address),
         (None, None) => Holder::Unseen,
     }
 }
@@ -483,7 +496,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_asked_is_told_without_a_word_of_the_url() {
-        let pods = BTreeMap::new();
+        let pods = Known::default();
         let authority: &[u8] = b"nonsense";
         let cases: [(&str, Option<&[u8]>, &str); 6] = [
             ("redis://user:geheim@db/x", None, "UrlUnreadable"),

@@ -4,5 +4,5 @@ mod ask;
 mod question;
 mod tls;
 
-pub use ask::{Question, Target, ask, ask_server};
+pub use ask::{Known, Question, Target, ask, ask_server};
 pub use question::question;

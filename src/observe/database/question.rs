@@ -1,19 +1,17 @@
 //! What a question to the database is put with: its URL, a certificate authority, and the addresses of the pods. Read where the
 //! spec says they are; what can't be read is a silence with its reason, and no word of a Secret's content gets into it.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt};
 
+use super::ask::Known;
 use crate::api::{ChainlinkNode, KeyRef};
-use crate::domain::{PodId, Reason, Silence};
+use crate::domain::{Reason, Silence};
 use crate::observe::look::Looker;
 
-pub type Material = (String, Option<Vec<u8>>, BTreeMap<IpAddr, PodId>);
+pub type Material = (String, Option<Vec<u8>>, Known);
 
-/// The URL, the certificate authority and the addresses of the pods.
+/// The URL, the certificate authority, and what the sessions of the pods are known by.
 pub async fn question(
     client: &Client,
     node: &ChainlinkNode,
@@ -42,7 +40,7 @@ pub async fn question(
             }
         }
     };
-    let pods = looker.addresses().await?;
+    let pods = looker.known_by().await?;
     Ok(Ok((url, authority, pods)))
 }
 

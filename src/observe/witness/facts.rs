@@ -104,6 +104,8 @@ pub struct Facts {
     pub first_served: Option<Instant>,
     /// The version that its log names.
     pub version: Option<NodeVersion>,
+    /// The node's own id, as its log names it: the database knows it by that.
+    pub client: Option<String>,
     pub contact: Option<Heard>,
     /// When its port last answered as that of a node which has the lock.
     pub served: Option<Instant>,
@@ -214,6 +216,9 @@ impl Facts {
     ) {
         let summary = reader.summary();
         self.version.clone_from(&summary.version);
+        if summary.app_id.is_some() {
+            self.client.clone_from(&summary.app_id);
+        }
         self.doubt.clone_from(&summary.doubtful);
         if summary.waited && summary.doubtful.is_none() {
             let since = summary.waiting_since;

@@ -15,13 +15,26 @@ pub fn order_unknown() -> Denied {
     }
 }
 
-/// A pod that worked before the active took over, and still answers.
-pub fn suspect(pod: &Pod) -> Denied {
+/// A pod that worked before the active took over, and still answers; or nothing has reached it since.
+pub fn suspect(view: &View<'_>, pod: &Pod) -> Denied {
+    let name = &pod.id.name;
+    let took = view.roles.active.and_then(|active| active.took);
+    let answers = took.is_none_or(|took| pod.answered_since(took.at)) && !view.roles.unheard(pod);
+    let since = pod
+        .contact
+        .map_or_else(String::new, |contact| format!(" since {}", contact.at));
+    if answers {
+        return Denied {
+            reason: Reason::SuspectAnswers,
+            message: format!(
+                "{name} worked before another pod took the lock, and still answers: it is cut off from the database, or sits on another; it gets no traffic"
+            ),
+        };
+    }
     Denied {
-        reason: Reason::SuspectAnswers,
+        reason: Reason::OldPodOutOfReach,
         message: format!(
-            "{} worked before another pod took the lock, and still answers: it is cut off from the database, or sits on another; it gets no traffic",
-            pod.id.name
+            "{name} worked before another pod took the lock, and has not answered{since}: its machine is out of reach; it gets no traffic. Where that machine is gone for good, remove it (kubectl delete node), or the pod"
         ),
     }
 }

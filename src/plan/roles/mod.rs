@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use self::takers::Database;
 use super::evidence::migrated_by;
 use super::given::Given;
-use super::limits::{BOOT, FRESH, LOST, NOT_RESTARTED, before};
+use super::limits::{BOOT, FRESH, LOST, NOT_RESTARTED, REFUSES, before};
 use super::safety::{Rule, Rules};
 use crate::api::Memory;
 use crate::domain::{Answered, Claim, Container, DatabaseView, Observation, Pod};
@@ -240,6 +240,13 @@ impl<'a> Roles<'a> {
     /// Whether a pod has not answered for [`LOST`].
     pub fn unheard(&self, pod: &Pod) -> bool {
         pod.silent_since(before(self.now, LOST))
+    }
+
+    /// Whether nothing has answered on the pod's port for [`REFUSES`], as far as this operator has watched it.
+    pub fn refuses_for_long(&self, pod: &Pod) -> bool {
+        let long_ago = before(self.now, REFUSES);
+        let answered = pod.served.max(pod.watched);
+        answered.is_none_or(|answered| answered <= long_ago)
     }
 
     /// Whether the API server has accepted the deletion of the pod with this uid.

@@ -1,11 +1,14 @@
 //! A lock that no pod of ours is seen to hold: somebody outside has it, a pod has it without a word, or it was left
 //! behind.
 
-use crate::api::Verification;
-use crate::domain::{DatabaseView, Pod, Reason};
+use jiff::Timestamp;
+
+use crate::api::{Memory, Verification};
+use crate::domain::{DatabaseView, Holder, Pod, Reason, Says};
 use crate::node::LockMode;
 use crate::plan::decision::Decision;
 use crate::plan::evidence::{Evidence, of_active};
+use crate::plan::limits::before;
 use crate::plan::roles::Roles;
 use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::View;
@@ -13,46 +16,108 @@ use crate::plan::{evidence, guard};
 
 /// A pod that looks as if it still waited, and of which the database says that it has the lock: before 2.15 a node
 /// may dump and migrate without a server, and from 2.2 on without a line.
-fn silent_taker<'a>(view: &View<'a>) -> Option<&'a Pod> {
-    let database = &view.seen.database;
+fn silent_taker<'a>(roles: &Roles<'a>, memory: &Memory) -> Option<&'a Pod> {
+    let database = roles.database;
     let asked = database.answer.as_ref()?.at;
-    let stop = view.memory.stopping.as_ref().map(|stop| stop.at);
-    let ended = view.memory.last_active.as_ref().and_then(|last| last.ended);
+    let stop = memory.stopping.as_ref().map(|stop| stop.at);
+    let ended = memory.last_active.as_ref().and_then(|last| last.ended);
     let since = stop.max(ended)?;
-    if view.roles.active.is_some() || view.roles.order_unknown || asked <= since {
+    if roles.active.is_some() || roles.order_unknown || asked <= since {
         return None;
     }
     let holds = |pod: &&&Pod| of_active(database, pod) == Evidence::Agrees;
-    view.roles.waiting.iter().find(holds).copied()
+    roles.waiting.iter().find(holds).copied()
 }
 
 /// The lock has a taker that says nothing yet: it boots.
 pub fn decide(view: &View<'_>) -> Option<Decision> {
-    let taker = silent_taker(view)?;
+    let taker = silent_taker(view.roles, view.memory)?;
     Some(Decision::nothing(
         Progress::at(Step::Booting).about(&taker.id.name),
     ))
 }
 
-/// An active of ours has ended and no pod has taken its lock. A lease would have run out, so that somebody outside has
-/// it; an advisory lock may still be that of its connection, which nobody but the database can tell.
-pub fn lock_is_left_behind(view: &View<'_>) -> Option<Blocked> {
-    let last = view.memory.last_active.as_ref()?;
+/// All pods wait. Where an active of ours had the lock before, that is an outage until the database names a holder
+/// outside: [`not_taken`] tells it.
+pub fn all_wait(view: &View<'_>) -> Decision {
+    if view.memory.last_active.is_none() || names_a_holder(view.roles, view.memory) {
+        held_outside(view)
+    } else {
+        Decision::nothing(Progress::at(Step::AwaitingTakeover))
+    }
+}
+
+/// Whether the database names a client outside that has taken the lease after our last active ended. It is asked for the
+/// lease alone: that has to be renewed, while an advisory lock may be that of a dead pod's connection, whose address is
+/// nobody's any more.
+fn names_a_holder(roles: &Roles<'_>, memory: &Memory) -> bool {
+    let database = roles.database;
+    let Some(ended) = memory.last_active.as_ref().and_then(|last| last.ended) else {
+        return false;
+    };
+    let outlived = ended.checked_add(roles.rescue).unwrap_or(Timestamp::MAX);
+    let after = |said: &&Says| {
+        let asked = database.answer.as_ref().map(|answer| answer.at);
+        // Where no session of a pod is seen by its address, the client may be one of ours.
+        asked > Some(outlived) && !said.sessions.is_empty()
+    };
+    let leased = |pod: &&Pod| evidence::mode(pod).is_some_and(LockMode::uses_lease);
+    database.wanted != Verification::Never
+        && roles.waiting.iter().all(leased)
+        && evidence::answer(database)
+            .ok()
+            .filter(after)
+            .is_some_and(|said| matches!(said.lease, Holder::Elsewhere(_)))
+}
+
+/// An active of ours has ended, and a pod has waited in vain since, for longer than a takeover needs. Whether somebody
+/// outside has the lock or nobody can get it, only the database can tell.
+pub fn not_taken(roles: &Roles<'_>, memory: &Memory, now: Timestamp) -> Option<Blocked> {
+    let last = memory.last_active.as_ref()?;
     let ended = last.ended?;
-    let revision = view.live.first()?.revision.as_ref()?;
-    let mode = revision.lock.mode()?;
-    (mode != LockMode::Lease).then(|| Blocked {
+    let stopped = memory.stop_of_active().map(|stop| stop.at);
+    let long_ago = before(now, 2 * roles.rescue);
+    let waited = |pod: &&&Pod| pod.waiting.is_some_and(|since| since <= long_ago);
+    let waiting = roles.waiting.iter().find(waited)?;
+    let known = roles.active.is_none()
+        && !roles.order_unknown
+        && roles.suspects.is_empty()
+        && roles.foreign.is_empty();
+    let soon = ended > long_ago || stopped > Some(long_ago);
+    if !known || soon || silent_taker(roles, memory).is_some() || names_a_holder(roles, memory) {
+        return None;
+    }
+    let kept = evidence::mode(waiting).filter(|mode| *mode != LockMode::Lease);
+    let kept = kept.map_or_else(String::new, |mode| {
+        format!(
+            "; or with {mode} the database keeps it for the connection of a dead node: end that session (pg_terminate_backend)"
+        )
+    });
+    let mut message = format!(
+        "{} ended at {ended}, and no pod has taken the lock since. Either a node outside this resource has it: look for who else uses the database; or none of them can win it: look whether the server takes writes, and at the role's rights{kept}",
+        last.pod
+    );
+    let doubt = roles
+        .waiting
+        .iter()
+        .find_map(|pod| guard::doubtful(pod).err());
+    let doubt = doubt.map(|denied| denied.message);
+    let said = match of_outside(roles.database, roles) {
+        Evidence::Contradicts(said) => Some(said),
+        Evidence::Agrees | Evidence::Missing(..) => None,
+    };
+    for known in doubt.into_iter().chain(said) {
+        message = format!("{message}. Known is: {known}");
+    }
+    Some(Blocked {
         reason: Reason::LockNotTaken,
-        message: format!(
-            "{} ended at {ended}, and no pod has taken the lock since: with {mode} the database keeps it until that connection ends. End its session (pg_terminate_backend), unless a node outside has the lock",
-            last.pod
-        ),
+        message,
         stalled: true,
     })
 }
 
 /// Somebody outside holds the lock, unless the waiting lines lie.
-pub fn held_outside(view: &View<'_>) -> Decision {
+fn held_outside(view: &View<'_>) -> Decision {
     let mut progress = Progress::at(Step::External);
     progress.blocked = view.live.iter().find_map(|pod| {
         guard::doubtful(pod).err().map(|denied| Blocked {

@@ -33,13 +33,7 @@ pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
     }
     let all_wait = view.live.iter().all(|pod| pod.waits());
     if all_wait && view.roles.active.is_none() && view.roles.suspects.is_empty() {
-        if view.just_lost_active() {
-            return Decision::nothing(Progress::at(Step::AwaitingTakeover));
-        }
-        if let Some(blocked) = external::lock_is_left_behind(view) {
-            return Decision::nothing(Progress::at(Step::AwaitingTakeover).blocked(blocked));
-        }
-        return external::held_outside(view);
+        return external::all_wait(view);
     }
     if view.active().is_none()
         || view
@@ -53,7 +47,7 @@ pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
         return Decision::nothing(Progress::at(Step::Booting).about(&active.id.name));
     }
     if let Some(suspect) = view.roles.suspects.first() {
-        return moves::held(view, guard::suspect(suspect));
+        return moves::held(view, guard::suspect(view, suspect));
     }
     if let Some(blocked) = view
         .active()
@@ -94,6 +88,14 @@ fn does_not_serve(view: &View<'_>, active: &Pod) -> Option<Blocked> {
                 "{name} holds the lock and its container runs, but its port does not answer any more"
             ),
             keeps || long,
+        )
+    } else if answer == Some(Answered::Refused) && !view.roles.refuses_for_long(active) {
+        (
+            Reason::ActiveRefuses,
+            format!(
+                "the port of {name}, which holds the lock, refuses since a moment ago: its container may have ended"
+            ),
+            false,
         )
     } else if answer == Some(Answered::Refused) {
         (

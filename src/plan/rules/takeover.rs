@@ -53,12 +53,13 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) -> Option<LastHandover> {
         purpose: None,
     });
     let last = last?;
+    let unseen_end = last_answer(&last, look, active);
+    let begin = last.ended.or(unseen_end);
     let answered = active.contact.map_or(look.now, |contact| contact.at);
     let finished_at = first.unwrap_or(answered);
-    let gap_ms = last
-        .ended
+    let gap_ms = begin
         .filter(|_| served)
-        .map(|ended| finished_at.duration_since(ended).as_millis())
+        .map(|begin| finished_at.duration_since(begin).as_millis())
         .and_then(|millis| i64::try_from(millis).ok())
         .map(|millis| millis.max(0));
     let reason = match (
@@ -79,11 +80,20 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) -> Option<LastHandover> {
         from: format!("{} ({})", last.pod, last.version),
         to: format!("{} ({version})", active.id.name),
         reason: reason.to_owned(),
-        started_at: last.ended.unwrap_or(finished_at),
+        started_at: begin.unwrap_or(finished_at),
         finished_at,
         gap_ms,
         gap: gap_ms.map(people_seconds),
+        gap_is_upper_bound: unseen_end.is_some(),
     })
+}
+
+/// When the last active answered last, where nobody has seen its end and nothing has reached it since another took the
+/// lock: its machine is lost, or the way to it.
+fn last_answer(last: &LastActive, look: &Look<'_>, next: &Pod) -> Option<Timestamp> {
+    let pod = look.seen.pods.iter().find(|pod| pod.id.uid == last.uid)?;
+    let contact = pod.contact.filter(|_| last.ended.is_none())?;
+    (contact.at < next.took?.at).then_some(contact.at)
 }
 
 /// Milliseconds as people read them: `1.8s`.

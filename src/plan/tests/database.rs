@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::world::{World, alone, blocked, nothing, pair, v1, v2, version};
+use super::world::{World, alone, blocked, configured, nothing, pair, v1, v2, version};
 use crate::api::Verification;
 use crate::domain::{DatabaseAnswer, Holder, PodId, Reason, Says, Silence};
 use crate::node::database::SessionOf;
@@ -455,6 +455,57 @@ fn of_a_node_before_1_1_any_session_that_may_be_its_own_is_taken_for_it() {
         }
     });
     assert_eq!(world.obey(), ["stop a"]);
+}
+
+/// On another machine, whose addresses are translated.
+#[test]
+fn one_whose_session_may_come_from_another_address_is_not_said_to_have_none() {
+    let hidden = |said: &mut Says, b: PodId, identified: bool| {
+        said.sessions.remove(&b);
+        said.nodes_elsewhere = 1;
+        said.identified.extend(identified.then_some(b));
+    };
+    let mut world = before_the_stop();
+    says(&mut world, |said, b| hidden(said, b, true));
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked().unwrap().0, "DatabaseContradicts");
+    let mut world = before_the_stop();
+    world.database.wanted = Verification::Required;
+    says(&mut world, |said, b| hidden(said, b, false));
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked().unwrap().0, "DatabaseNotAsked");
+    world.database.wanted = Verification::Auto;
+    assert_eq!(world.obey(), ["stop a"]);
+}
+
+#[test]
+fn a_role_that_may_not_create_tables_is_in_the_way_of_a_newer_version_alone() {
+    for (named, to, denied) in [
+        (None, configured("2.28.0", "new"), false),
+        (None, v2(), true),
+        (Some("2.28.0"), configured("2.28.0", "new"), false),
+        (Some("2.28.0"), v2(), true),
+        // Another one has migrated it that far.
+        (Some("2.29.0"), v2(), false),
+    ] {
+        let mut world = World::with(1).active("a", &v1()).at_rest();
+        world.want_settled(&to);
+        world = world.standby("b", &to);
+        world.later(60);
+        says(&mut world, |said, _| {
+            said.may_not_create = true;
+            said.version = named.map(|version| version.parse().unwrap());
+        });
+        let stopped = world.obey() == ["stop a"];
+        assert_eq!(stopped, !denied, "{named:?} to {}", to.name);
+        if denied {
+            assert!(
+                told(&world).contains("could not migrate"),
+                "{}",
+                told(&world)
+            );
+        }
+    }
 }
 
 /// `a` and `b` wait for a node outside.

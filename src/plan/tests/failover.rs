@@ -1,9 +1,11 @@
 //! What happens without being asked for: takeovers, losses, databases that go away.
 
 use super::world::{World, alone, blocked, configured, locked, nothing, pair, surging, v1, v2};
-use crate::domain::Took;
+use crate::domain::{Holder, Says, Took};
 use crate::node::ExitKind;
+use crate::node::database::SessionOf;
 use crate::plan::Step;
+use std::collections::BTreeMap;
 
 #[test]
 fn the_standby_that_takes_over_becomes_active_and_redundancy_is_restored() {
@@ -396,29 +398,139 @@ fn the_service_follows_the_only_one_that_waits_as_soon_as_the_active_is_gone() {
     assert_eq!(world.obey(), ["label b", "create 2.28.0"]);
 }
 
+/// `a`, of this lock, is gone, and all others wait since.
+fn nobody_takes_over(lock: &str) -> World {
+    let revision = locked("1.13.3", lock);
+    let mut world = World::with(2)
+        .wanting(&revision)
+        .active("a", &revision)
+        .standby("b", &revision)
+        .at_rest();
+    world.gone("a");
+    world.obey();
+    let made = world.newest();
+    world.waits(&made);
+    world
+}
+
+const LOCKS: [&str; 3] = ["lease on db", "advisorylock on db", "dual on db"];
+
 #[test]
-fn a_dead_actives_advisory_lock_is_no_outside_holder() {
-    for (lock, expected) in [
-        ("advisorylock on db", blocked("LockNotTaken", true)),
-        ("dual on db", blocked("LockNotTaken", true)),
-        ("lease on db", None),
-    ] {
-        let revision = locked("1.13.3", lock);
-        let mut world = World::with(2)
-            .wanting(&revision)
-            .active("a", &revision)
-            .standby("b", &revision)
-            .at_rest();
-        world.gone("a");
-        world.obey();
-        let made = world.newest();
-        world.waits(&made);
-        for _ in 0..60 {
+fn pods_that_wait_after_an_active_of_ours_are_no_word_of_a_holder_outside() {
+    for lock in LOCKS {
+        let mut world = nobody_takes_over(lock);
+        for second in 0..600 {
             world.obey();
+            let progress = world.plan().progress;
+            assert_eq!(progress.step, Step::AwaitingTakeover, "{lock}");
+            let told = (second >= 30).then(|| ("LockNotTaken".to_owned(), true));
+            assert_eq!(world.blocked(), told, "{lock}, {second} s");
             world.later(1);
         }
-        assert_eq!(world.blocked(), expected, "{lock}");
+        let message = world.plan().progress.blocked.unwrap().message;
+        assert!(message.contains("a node outside"), "{message}");
+        assert!(message.contains("none of them can win"), "{message}");
+        let dead = message.contains("pg_terminate_backend");
+        assert_eq!(dead, lock != LOCKS[0], "a lease needs no connection");
     }
+}
+
+#[test]
+fn a_holder_outside_that_the_database_names_is_good_news_after_an_active_of_ours_too() {
+    for lock in LOCKS {
+        let mut world = nobody_takes_over(lock);
+        world.later(60);
+        let sessions = world
+            .pods
+            .iter()
+            .map(|pod| (pod.id.clone(), SessionOf::Node));
+        let outside = Says {
+            lease: Holder::Elsewhere([10, 0, 0, 9].into()),
+            sessions: sessions.collect(),
+            ..Says::quiet()
+        };
+        world.hears(Ok(outside.clone()));
+        // The address of an advisory lock may be that of the pod that is gone.
+        let named = lock != LOCKS[1];
+        assert_eq!(
+            world.plan().progress.step == Step::External,
+            named,
+            "{lock}"
+        );
+        assert_eq!(world.blocked().is_none(), named, "{lock}");
+        world.hears(Ok(Says {
+            sessions: BTreeMap::new(),
+            ..outside.clone()
+        }));
+        assert_eq!(
+            world.blocked(),
+            blocked("LockNotTaken", true),
+            "behind a pooler it may be anybody's"
+        );
+        world.hears(Ok(Says {
+            read_only: Some("it is in recovery"),
+            lease: Holder::Nobody,
+            ..outside
+        }));
+        assert_eq!(world.blocked(), blocked("LockNotTaken", true));
+        let message = world.plan().progress.blocked.unwrap().message;
+        assert!(
+            message.contains("takes no writes (it is in recovery)"),
+            "{message}"
+        );
+    }
+}
+
+/// It alone is there, and tries once a second.
+#[test]
+fn a_pod_that_has_come_to_wait_a_moment_ago_may_take_the_lock_in_the_next() {
+    let mut world = World::with(1).active("a", &v1()).at_rest();
+    world.crashes("a", ExitKind::Unknown, "panic: oh");
+    world.obey();
+    world.later(300);
+    world.starts("a");
+    world.waits("a");
+    world.obey();
+    assert_eq!(world.plan().progress.step, Step::AwaitingTakeover);
+    assert_eq!(world.blocked(), None);
+    world.later(30);
+    assert_eq!(world.blocked(), blocked("LockNotTaken", true));
+}
+
+/// `replicas: 0` in between: the node outside may have had the lock before them.
+#[test]
+fn in_a_new_life_pods_that_wait_have_lost_nothing() {
+    let mut world = pair();
+    world.intent.replicas = 0;
+    world.carry_on();
+    world.intent.replicas = 2;
+    for _ in 0..4 {
+        world.obey();
+        for name in world
+            .pods
+            .iter()
+            .map(|pod| pod.id.name.clone())
+            .collect::<Vec<_>>()
+        {
+            world.starts(&name);
+            world.waits(&name);
+        }
+        world.later(60);
+    }
+    assert_eq!(
+        (world.plan().progress.step, world.blocked()),
+        (Step::External, None)
+    );
+}
+
+#[test]
+fn a_rollout_that_is_paused_hides_no_outage() {
+    let mut world = nobody_takes_over(LOCKS[0]);
+    world.intent.policy.paused = true;
+    world.want(&v2());
+    world.obey();
+    world.later(60);
+    assert_eq!(world.blocked(), blocked("LockNotTaken", true));
 }
 
 #[test]

@@ -75,6 +75,8 @@ pub struct World {
     pub machines: Option<BTreeMap<String, Machine>>,
     /// Pods whose ports do not answer though their kubelets do, and when they last did.
     pub dumb: BTreeMap<String, Option<Timestamp>>,
+    /// Pods that have the lock, and whose ports refuse, and when they last answered.
+    pub refusing: BTreeMap<String, Timestamp>,
     /// Pods that have the lock, and whose temporary server answers.
     pub booting: BTreeSet<String>,
     /// What other resources have on the same database.
@@ -112,6 +114,7 @@ impl World {
             handovers: 0,
             machines: None,
             dumb: BTreeMap::new(),
+            refusing: BTreeMap::new(),
             booting: BTreeSet::new(),
             claims: Vec::new(),
         };
@@ -258,6 +261,12 @@ impl World {
         touch(pod);
     }
 
+    /// From now on nothing listens on its port any more.
+    pub fn refuses(&mut self, name: &str) {
+        self.pod(name);
+        self.refusing.insert(name.to_owned(), self.now);
+    }
+
     /// It has the lock, and boots or migrates.
     pub fn boots(&mut self, name: &str) {
         self.booting.insert(name.to_owned());
@@ -361,6 +370,8 @@ impl World {
                     at: self.now,
                     answer: if self.dumb.contains_key(&pod.id.name) {
                         Answered::Kubelet
+                    } else if self.refusing.contains_key(&pod.id.name) {
+                        Answered::Refused
                     } else if self.booting.contains(&pod.id.name) {
                         Answered::Starting
                     } else if pod.took.is_some() {
@@ -369,7 +380,8 @@ impl World {
                         Answered::Refused
                     },
                 });
-                pod.served = self.dumb.get(&pod.id.name).copied().flatten();
+                let refuses = self.refusing.get(&pod.id.name).copied();
+                pod.served = refuses.or(self.dumb.get(&pod.id.name).copied().flatten());
             }
         }
         Observation {

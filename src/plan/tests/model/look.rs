@@ -740,6 +740,9 @@ fn asked(cluster: &Cluster) -> DatabaseView {
     let sessions = cluster.pods().iter().filter(there);
     let sessions = sessions.map(|pod| (id(pod), SessionOf::Node));
     let says = Says {
+        read_only: None,
+        missing_right: None,
+        may_not_create: false,
         lease: holder.map_or(Holder::Nobody, Holder::Pod),
         version: cluster
             .asked

@@ -91,7 +91,19 @@ pub fn judge(thought: &Thought) -> Judged {
             _ => {}
         }
     }
+    calm_needs_a_holder(thought)?;
     rests(seen, plan)
+}
+
+/// Pods that wait are good news only while somebody outside has the lock. That one outside has left shows by nothing but
+/// an active of ours.
+fn calm_needs_a_holder(thought: &Thought) -> Judged {
+    let Thought { cluster, plan, .. } = thought;
+    let may_have_left = cluster.outsider && plan.memory.last_active.is_none();
+    if plan.progress.step == Step::External && !cluster.outside && !may_have_left {
+        return broken("external", "nobody outside holds the lock");
+    }
+    Ok(())
 }
 
 /// S2. A stop is over when the pod is gone or its container is said to have ended, or another has the
@@ -438,7 +450,10 @@ pub fn end_is_right(thought: &Thought, surge: usize) -> Judged {
         && match progress.step {
             Step::Hibernating => cluster.replicas == 0 && cluster.pods().is_empty(),
             Step::Steady => served && (!all_seen || (all_wanted && enough && left)),
-            Step::External => (cluster.outside && all_wanted) || !all_seen,
+            Step::External => {
+                let ours = plan.memory.last_active.is_some();
+                (cluster.outside && all_wanted) || (!all_seen && !ours)
+            }
             _ => false,
         };
     // Who can't be seen forever is neither stopped nor counted.
