@@ -66,7 +66,7 @@ async fn a_rollout_is_checked_and_waits_for_approval_and_for_its_window() -> Res
             "it was upgraded"
         );
         world
-            .annotate("node", "chainlink-operator.dev/approved", &checked)
+            .annotate("node", "chainlink-operator.dev/approved", checked.as_str())
             .await?;
         let status = until_checked(world, "WaitingForWindow").await?;
         ensure!(
