@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::check::Check;
-use super::look::Ago;
+use super::names::Ago;
 use crate::domain::{Lock, Revision};
 
 /// Pods at one time, beyond which a walk does not go.

@@ -14,6 +14,8 @@ mod check;
 mod cluster;
 mod deep;
 mod look;
+mod mind;
+mod names;
 mod not_walked;
 mod properties;
 mod state;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use schemars::schema_for;
 
 use super::cluster::{Budget, Cluster, NEW_CHECKED, OLD, Pod};
-use super::look::{Active, Ago, Mind, OnTrial, Stopping, Tried, Upgrading};
+use super::mind::{Active, Mind, OnTrial, Stopping, Tried, Upgrading};
+use super::names::Ago;
 use crate::api::{FailedHow, Memory, ValidationState};
 
 /// Each field of `status.operator`, and why. docs/safety.md tells its readers the same.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cluster::{Cluster, Does, KINDS, Nature, Pod, Sight};
-use super::look;
+use super::names;
 use super::state::Thought;
 use crate::api::RevisionName;
 use crate::domain::{Contact, Observation};
@@ -70,20 +70,20 @@ pub fn judge(thought: &Thought) -> Judged {
     for act in &plan.acts {
         match act {
             Act::Create { pod, revision, .. } => {
-                creation_is_right(cluster, look::kind_of(revision))?;
-                check_is_heard(cluster, look::kind_of(revision))?;
+                creation_is_right(cluster, names::kind_of(revision))?;
+                check_is_heard(cluster, names::kind_of(revision))?;
                 let intent = plan.memory.creating.as_ref().map(|creating| &creating.pod);
                 if intent != Some(pod) {
                     return broken("S4", "a creation without its intent in the memory");
                 }
-                if cluster.pod(look::number(pod)).is_some() {
+                if cluster.pod(names::number(pod)).is_some() {
                     return broken("S4", format!("{pod} is made twice"));
                 }
                 room_is_kept(cluster, seen.intent.surge)?;
             }
-            Act::Label { pod, active: true } => label_is_right(cluster, look::number(&pod.name))?,
+            Act::Label { pod, active: true } => label_is_right(cluster, names::number(&pod.name))?,
             Act::Tidy { pod } => {
-                let pod = cluster.pod(look::number(&pod.name));
+                let pod = cluster.pod(names::number(&pod.name));
                 if pod.is_some_and(Pod::may_run) {
                     return broken("S3", "a pod that may run is tidied");
                 }
@@ -110,7 +110,7 @@ fn calm_needs_a_holder(thought: &Thought) -> Judged {
 /// lock; a stopped
 /// standby that can't be reached counts no more.
 fn one_stop_at_a_time(cluster: &Cluster, permit: &Permit) -> Judged {
-    let victim = look::number(&permit.pod().name);
+    let victim = names::number(&permit.pod().name);
     let under_way = cluster.pods().iter().find(|pod| {
         let succeeded = pod.stopped_as_active
             && cluster
@@ -129,7 +129,7 @@ fn one_stop_at_a_time(cluster: &Cluster, permit: &Permit) -> Judged {
 
 /// S1, S3, S9: what is said of every stop.
 fn stop_is_right(cluster: &Cluster, permit: &Permit) -> Judged {
-    let no = look::number(&permit.pod().name);
+    let no = names::number(&permit.pod().name);
     let Some(victim) = cluster.pod(no) else {
         return broken("S2", format!("pod {no} is stopped, which does not exist"));
     };
@@ -206,8 +206,8 @@ fn works(cluster: &Cluster) -> bool {
 /// S1, S3, S5: in truth too, a pod of the revision waits, and none of another could win.
 fn handover_is_right(thought: &Thought, permit: &Permit, successor: &str) -> Judged {
     let cluster = &thought.cluster;
-    let victim = look::number(&permit.pod().name);
-    let Some(to) = cluster.pod(look::number(successor)) else {
+    let victim = names::number(&permit.pod().name);
+    let Some(to) = cluster.pod(names::number(successor)) else {
         return broken("S1", "the successor does not exist");
     };
     let victim_pod = cluster.pod(victim);
@@ -245,9 +245,9 @@ fn handover_is_right(thought: &Thought, permit: &Permit, successor: &str) -> Jud
 fn revision_is_right(thought: &Thought, permit: &Permit, to: u8) -> Judged {
     let Thought { cluster, plan, .. } = thought;
     let name = KINDS[usize::from(to)].name;
-    let own = cluster.pod(look::number(&permit.pod().name));
+    let own = cluster.pod(names::number(&permit.pod().name));
     let own = own.is_some_and(|victim| victim.kind == to);
-    let known = |revision: &Option<RevisionName>| revision.as_ref().map(look::kind_of);
+    let known = |revision: &Option<RevisionName>| revision.as_ref().map(names::kind_of);
     let failed = cluster.wanted.is_some() && known(&plan.memory.failed) == cluster.wanted;
     let right = match permit.purpose() {
         Purpose::Rollout => {
@@ -365,14 +365,14 @@ fn rests(seen: &Observation, first: &Plan) -> Judged {
     if !first.acts.is_empty() {
         return Ok(());
     }
-    let again = plan(seen, &first.memory, *look::NOW);
+    let again = plan(seen, &first.memory, *names::NOW);
     if again.memory != first.memory && first.progress.step == Step::Steady {
         return broken(
             "L2",
             format!("{:?} becomes {:?}", first.memory, again.memory),
         );
     }
-    let third = plan(seen, &again.memory, *look::NOW);
+    let third = plan(seen, &again.memory, *names::NOW);
     if third.memory != again.memory {
         return broken(
             "L2",
@@ -391,7 +391,7 @@ fn rests_for_hours(seen: &Observation, rested: Plan) -> Judged {
     }
     let hour = Duration::from_secs(3600);
     let mut seen = seen.clone();
-    let (mut now, mut known) = (*look::NOW, rested);
+    let (mut now, mut known) = (*names::NOW, rested);
     for hours in 1..=3 {
         now += hour;
         seen.at = now;
@@ -493,7 +493,7 @@ fn has_a_reason(cluster: &Cluster, plan: &Plan, surge: usize) -> bool {
         || cluster.checks.iter().flatten().any(|check| check.lost)
         || wanted.kind().version < newest(cluster, plan)
         || cluster.secret_changed
-        || plan.memory.failed.as_ref().map(look::kind_of) == Some(kind)
+        || plan.memory.failed.as_ref().map(names::kind_of) == Some(kind)
         || cluster.pods().iter().any(other_lock)
         || may_not_serve(cluster, plan)
         || (surge == 0 && cluster.replicas == 1)
@@ -507,7 +507,7 @@ fn may_not_serve(cluster: &Cluster, plan: &Plan) -> bool {
         let kind = Pod::new(0, kind).kind();
         kind.nature == Nature::Good && kind.valid != Some(false) && kind.version >= newest
     };
-    let proven = plan.memory.last_worked.as_ref().map(look::kind_of);
+    let proven = plan.memory.last_worked.as_ref().map(names::kind_of);
     let any = proven.is_some_and(serves) || cluster.wanted.is_some_and(serves);
     !any || cluster.secret_changed
 }
@@ -515,7 +515,7 @@ fn may_not_serve(cluster: &Cluster, plan: &Plan) -> bool {
 /// The newest version that has, or may have, held the lock.
 fn newest(cluster: &Cluster, plan: &Plan) -> u8 {
     let may_have = plan.memory.may_have_held.as_ref();
-    let started = may_have.map_or(0, |started| look::version_number(&started.version));
+    let started = may_have.map_or(0, |started| names::version_number(&started.version));
     started.max(cluster.migrated)
 }
 

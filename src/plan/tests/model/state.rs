@@ -3,7 +3,9 @@
 use std::hash::{Hash, Hasher};
 
 use super::cluster::{Cluster, Does, Event, NEVER, Pod, Sight};
-use super::look::{self, Ago, Mind};
+use super::look;
+use super::mind::{self, Mind};
+use super::names::{self, Ago};
 use crate::api::Memory;
 use crate::domain::Observation;
 use crate::plan::given::Given;
@@ -56,7 +58,7 @@ impl State {
         let plan = plan_under(Given {
             seen: &seen,
             memory: &memory,
-            now: *look::NOW,
+            now: *names::NOW,
             rules,
         });
         Thought {
@@ -73,30 +75,30 @@ impl State {
         for act in thought.plan.acts.iter().take(acts) {
             match act {
                 Act::Create { pod, revision, .. } => {
-                    let no = look::number(pod);
+                    let no = names::number(pod);
                     if cluster.pod(no).is_none() {
-                        cluster.add(Pod::new(no, look::kind_of(revision)));
+                        cluster.add(Pod::new(no, names::kind_of(revision)));
                     }
                 }
                 Act::Label { pod, active } => {
-                    if let Some(pod) = cluster.pod_mut(look::number(&pod.name)) {
+                    if let Some(pod) = cluster.pod_mut(names::number(&pod.name)) {
                         pod.labelled = *active;
                     }
                 }
                 Act::Gate { pod, ready } => {
-                    if let Some(pod) = cluster.pod_mut(look::number(&pod.name)) {
+                    if let Some(pod) = cluster.pod_mut(names::number(&pod.name)) {
                         pod.gate = *ready;
                     }
                 }
-                Act::Tidy { pod } => cluster.remove(look::number(&pod.name)),
+                Act::Tidy { pod } => cluster.remove(names::number(&pod.name)),
                 // Pods have no machines here: nothing is pulled.
                 Act::Pull { .. } => {}
                 Act::Validate { pod, .. } => {
-                    let (kind, attempt) = look::check_of(pod);
+                    let (kind, attempt) = names::check_of(pod);
                     cluster.make_check(kind, attempt);
                 }
                 Act::EndOneshot { pod } => {
-                    let (kind, attempt) = look::check_of(&pod.name);
+                    let (kind, attempt) = names::check_of(&pod.name);
                     cluster.end_check(kind, attempt);
                 }
                 Act::Stop(permit) => {
@@ -104,11 +106,11 @@ impl State {
                         // Of the others the memory knows.
                         cluster.exits_were_before(|pod| !pod.seen() && pod.changed);
                     }
-                    let successor = permit.successor().map(|to| look::number(&to.name));
+                    let successor = permit.successor().map(|to| names::number(&to.name));
                     if let Some(to) = successor.and_then(|no| cluster.pod(no)) {
                         cluster.handed |= 1 << to.kind;
                     }
-                    if let Some(pod) = cluster.pod_mut(look::number(&permit.pod().name)) {
+                    if let Some(pod) = cluster.pod_mut(names::number(&permit.pod().name)) {
                         pod.deleted = true;
                         pod.stopped = true;
                         pod.stopped_as_active = permit.active();
@@ -116,7 +118,7 @@ impl State {
                 }
             }
         }
-        look::remember_ends(&mut cluster, &thought.plan.memory);
+        mind::remember_ends(&mut cluster, &thought.plan.memory);
         let mut state = Self {
             cluster,
             mind: Mind::of(&thought.plan.memory),
