@@ -14,8 +14,6 @@ mod secrets;
 mod warning;
 mod witness;
 
-// For the planner, which finds them here so far: everybody else reads them in `domain`.
-pub use crate::domain::*;
 pub use look::Looker;
 pub use machines::Machines;
 pub use secrets::read_secrets;
