@@ -68,35 +68,31 @@ pub(in crate::controller) async fn tell_failure(
 
 /// What failed, and what a person learns of it. What failed in the middle of the acts is told by those.
 fn failed_look(error: &Error) -> Option<(&'static str, Blocked)> {
-    let (doing, reason, what) = match error {
-        Error::Api { doing, source } => match refusal(source) {
-            Some(said) => (
-                *doing,
-                Reason::LookRefused,
-                format!("the API server refuses it: {said}"),
-            ),
-            None => (
-                *doing,
-                Reason::LookFailed,
-                format!("that keeps failing: {}", sentence(source)),
-            ),
-        },
-        Error::Slow => (
-            "looking at this resource",
+    let fails = |said: String| {
+        (
             Reason::LookFailed,
-            format!("{error}"),
-        ),
-        Error::Unfinished(_) => return None,
+            format!("{said}. Nothing is done before that works again"),
+        )
     };
-    let rest = match reason {
-        Reason::LookRefused => "Nothing is done before that is allowed",
-        _ => "Nothing is done before that works again",
+    let (doing, (reason, what)) = match error {
+        Error::Api { doing, source } => {
+            let told = match refusal(source) {
+                Some(said) => (
+                    Reason::LookRefused,
+                    format!(
+                        "the API server refuses it: {said}. Nothing is done before that is allowed"
+                    ),
+                ),
+                None => fails(format!("that keeps failing: {}", sentence(source))),
+            };
+            (*doing, told)
+        }
+        Error::Slow => ("looking at this resource", fails(error.to_string())),
+        Error::Unfinished(_) => return None,
     };
     let blocked = Blocked {
         reason,
-        message: format!(
-            "{doing}: {what}. {rest}, and the rest of this status is of an earlier look"
-        ),
+        message: format!("{doing}: {what}, and the rest of this status is of an earlier look"),
         stalled: true,
     };
     Some((doing, blocked))
