@@ -125,6 +125,8 @@ reasons! {
     PullTimeout = "PullTimeout", Told;
     /// The nodes do not reach their database.
     DatabaseAway = "DatabaseAway", Told;
+    /// A newer version had the lock and ended, and what the way back waits for does not come.
+    WayBackAwaited = "WayBackAwaited", Told;
     /// The active has ended, and nobody takes the lock.
     LockNotTaken = "LockNotTaken", Told;
     /// The node's own check refuses the configuration.

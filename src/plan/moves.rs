@@ -1,6 +1,7 @@
 //! The few moves that the rules decide on: make a pod, stop one, hand the lock over, or wait for what a guard denies.
 //! Which of them is due is a matter of the rules.
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::cause::{Cause, Denied, Purpose};
@@ -109,6 +110,23 @@ pub fn held(view: &View<'_>, denied: Denied) -> Decision {
         reason: denied.reason,
         message: denied.message,
         stalled,
+    }))
+}
+
+/// A pod has the lock since then, and does not work yet. A migration may take what it takes: nothing is stopped for it,
+/// and after the time of a standby a person is told.
+pub fn booting(view: &View<'_>, pod: &Pod, since: Timestamp) -> Decision {
+    let name = &pod.id.name;
+    let progress = Progress::at(Step::Booting).about(name);
+    if since > before(view.now, view.seen.intent.standby_timeout) {
+        return Decision::nothing(progress);
+    }
+    Decision::nothing(progress.blocked(Blocked {
+        reason: Reason::ActiveBoots,
+        message: format!(
+            "{name} has the lock since {since} as far as is seen, and has not come to work since: it boots, dumps or migrates the database, or hangs. It is not stopped for that: read its log, and delete the pod where it hangs"
+        ),
+        stalled: true,
     }))
 }
 

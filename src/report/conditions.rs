@@ -158,6 +158,7 @@ fn available(
                 keeps_the_lock(active)
             ),
         ),
+        Some(active) if step == Step::Booting && !serves(active) => boots(active),
         Some(active) => active_available(active, roles, old, now),
         None if step == Step::External && contradicted.is_some() => unknown(
             "Available",
@@ -198,6 +199,24 @@ fn keeps_the_lock(active: &Pod) -> String {
     }
 }
 
+fn serves(active: &Pod) -> bool {
+    let contact = active.contact.map(|contact| contact.answer);
+    contact == Some(Answered::Serving)
+}
+
+/// What answers before a node's own server knows nothing but that it migrates.
+fn boots(active: &Pod) -> Said {
+    said(
+        "Available",
+        false,
+        Reason::ActiveBoots,
+        format!(
+            "{} holds the lock, and boots, dumps or migrates the database: it does not work yet",
+            active.id.name
+        ),
+    )
+}
+
 /// An active counts as available by its own HTTP alone.
 fn active_available(active: &Pod, roles: &Roles<'_>, old: &[Condition], now: Timestamp) -> Said {
     let name = &active.id.name;
@@ -215,7 +234,8 @@ fn active_available(active: &Pod, roles: &Roles<'_>, old: &[Condition], now: Tim
             && condition.message == serves.message
     };
     match active.contact.map(|contact| contact.answer) {
-        Some(Answered::Serving | Answered::Starting) => serves,
+        Some(Answered::Serving) => serves,
+        Some(Answered::Starting) => boots(active),
         Some(Answered::Refused) if !roles.refuses_for_long(active) => unknown(
             "Available",
             Reason::ActiveNotReached,

@@ -68,7 +68,11 @@ pub(super) fn message(report: &Report<'_>, roles: &Roles<'_>) -> String {
     let pod = progress.pod.as_deref().unwrap_or("a pod");
     if let Some(blocked) = report.blocked() {
         let works = match roles.active {
-            Some(active) if blocked.stalled && is_at_work(active, roles) => {
+            Some(active)
+                if blocked.stalled
+                    && blocked.reason != Reason::ActiveBoots
+                    && is_at_work(active, roles) =>
+            {
                 format!(" ({} works on)", active.id.name)
             }
             _ => String::new(),

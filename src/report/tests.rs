@@ -12,7 +12,7 @@ use crate::api::{ChainlinkNode, ChainlinkNodeStatus, GoingBack};
 use crate::domain::{Answered, Contact, Holder, Preferred, Reason, Says, Silence};
 use crate::node::ExitKind;
 use crate::node::database::SessionOf;
-use crate::plan::tests::world::{World, pair, v1, v2};
+use crate::plan::tests::world::{STANDBY_TIMEOUT, World, pair, v1, v2};
 use crate::plan::{Plan, REFUSES};
 
 fn node() -> ChainlinkNode {
@@ -275,7 +275,7 @@ fn an_active_is_available_by_its_own_http_alone() {
     for (answer, expected) in [
         (Answered::Serving, is("True", "ActiveServes")),
         (Answered::Kubelet, is("Unknown", "ActiveNotReached")),
-        (Answered::Starting, is("True", "ActiveServes")),
+        (Answered::Starting, is("False", "ActiveBoots")),
         (Answered::Refused, is("Unknown", "ActiveNotReached")),
     ] {
         assert_eq!(told.available(Some(answer)), expected, "{answer:?}");
@@ -333,6 +333,36 @@ fn one_crash_of_an_active_is_one_warning() {
     let warnings = notes.iter().filter(|note| note.warning);
     let warnings: Vec<_> = warnings.map(|note| note.reason.as_str()).collect();
     assert_eq!(warnings, ["FailedOver"]);
+}
+
+/// No container ends, and no time limit of Kubernetes helps.
+#[test]
+fn a_boot_without_an_end_is_for_a_person_and_serves_nobody() {
+    let mut told = Told::of(pair());
+    told.world.gone("a");
+    told.world.boots("b");
+    told.world.takes("b");
+    told.look();
+    let made = told.world.newest();
+    told.world.waits(&made);
+    told.look();
+    let boots = |status: &str| (status.to_owned(), "ActiveBoots".to_owned());
+    assert_eq!(told.condition("Available"), boots("False"));
+    assert_eq!(told.status.phase.as_deref(), Some("Booting"));
+    told.world.later(STANDBY_TIMEOUT - 1);
+    assert_eq!(told.texts("ActiveBoots"), [""; 0]);
+    told.world.later(1);
+    let texts = told.texts("ActiveBoots");
+    assert!(
+        texts.len() == 1 && !texts[0].contains("works on"),
+        "{texts:?}"
+    );
+    assert_eq!(told.condition("Stalled"), boots("True"));
+    assert!(told.world.pods.iter().all(|pod| !pod.deleted));
+    told.world.serves("b");
+    told.look();
+    assert_eq!(told.condition("Ready").0, "True");
+    assert_eq!(told.condition("Available").1, "ActiveServes");
 }
 
 /// Its machine is lost, and the API server goes on showing it as running.

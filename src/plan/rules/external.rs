@@ -12,11 +12,13 @@ use crate::plan::limits::before;
 use crate::plan::roles::Roles;
 use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::View;
-use crate::plan::{evidence, guard};
+use crate::plan::{evidence, guard, moves};
 
 /// A pod that looks as if it still waited, and of which the database says that it has the lock: before 2.15 a node
 /// may dump and migrate without a server, and from 2.2 on without a line.
-fn silent_taker<'a>(roles: &Roles<'a>, memory: &Memory) -> Option<&'a Pod> {
+///
+/// With the time since when it may have it.
+fn silent_taker<'a>(roles: &Roles<'a>, memory: &Memory) -> Option<(&'a Pod, Timestamp)> {
     let database = roles.database;
     let asked = database.answer.as_ref()?.at;
     let stop = memory.stopping.as_ref().map(|stop| stop.at);
@@ -26,15 +28,14 @@ fn silent_taker<'a>(roles: &Roles<'a>, memory: &Memory) -> Option<&'a Pod> {
         return None;
     }
     let holds = |pod: &&&Pod| of_active(database, pod) == Evidence::Agrees;
-    roles.waiting.iter().find(holds).copied()
+    let taker = roles.waiting.iter().find(holds).copied()?;
+    Some((taker, since))
 }
 
 /// The lock has a taker that says nothing yet: it boots.
 pub fn decide(view: &View<'_>) -> Option<Decision> {
-    let taker = silent_taker(view.roles, view.memory)?;
-    Some(Decision::nothing(
-        Progress::at(Step::Booting).about(&taker.id.name),
-    ))
+    let (taker, since) = silent_taker(view.roles, view.memory)?;
+    Some(moves::booting(view, taker, since))
 }
 
 /// All pods wait. Where an active of ours had the lock before, that is an outage until the database names a holder

@@ -12,14 +12,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{Memory, Migrated, RevisionName, Shown, Upgrade, Verification};
-use crate::domain::{Container, DatabaseView, Holder, Pod, Revision, Says, Wanted, remembered};
+use crate::domain::{
+    Container, DatabaseView, Holder, Pod, Reason, Revision, Says, Wanted, remembered,
+};
 use crate::plan::cause::Cause;
 use crate::plan::decision::Decision;
 use crate::plan::guard;
 use crate::plan::guard::Permit;
 use crate::plan::limits::{FRESH, GONE, LOST, before};
 use crate::plan::standing::Standing;
-use crate::plan::step::{Progress, Step};
+use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::{Look, View};
 
 /// How soon to look again when the database is to answer.
@@ -369,8 +371,36 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
     let permit = down.and_then(|pod| guard::stop_other(view, pod, Cause::RolledBack).ok());
     Some(match permit {
         Some(permit) => Decision::stop(permit, Step::Restoring),
-        None => Decision::nothing(Progress::at(Step::Restoring)),
+        None => waits(view, upgrade, goal),
     })
+}
+
+/// Nothing can be done but to wait, which after the time of a standby a person is told. That the handover has failed is
+/// told from the beginning.
+fn waits(view: &View<'_>, upgrade: &Upgrade, goal: &Revision) -> Decision {
+    let progress = Progress::at(Step::Restoring);
+    let long_ago = before(view.now, view.seen.intent.standby_timeout);
+    if view.has_failed() || upgrade.crashed.is_none_or(|crashed| crashed > long_ago) {
+        return Decision::nothing(progress);
+    }
+    let newer = view.seen.pods.iter().find(|pod| is_newer(pod, goal));
+    let what = newer.map_or_else(
+        || "for the database's word that nothing is migrated".to_owned(),
+        |pod| {
+            format!(
+                "for the end of {}, which is newer and may still take the lock: delete it, or set the version back to its own",
+                pod.id.name
+            )
+        },
+    );
+    Decision::nothing(progress.blocked(Blocked {
+        reason: Reason::WayBackAwaited,
+        message: format!(
+            "a pod of {} had the lock and ended, and the way back to {} waits {what}",
+            upgrade.version, goal.version
+        ),
+        stalled: true,
+    }))
 }
 
 /// Why the version before is not started again, and what to do, where the newer one had the lock and ended.

@@ -131,7 +131,8 @@ fn toward(view: &View<'_>, target: &Revision) -> Decision {
             .unwrap_or_else(|| steady::keep(view, target));
     }
     if let Some(active) = view.active().filter(|active| view.boots(active)) {
-        return Decision::nothing(Progress::at(Step::Booting).about(&active.id.name));
+        let since = active.took.map_or(active.created, |took| took.at);
+        return moves::booting(view, active, since);
     }
     if let Some(decided) = clear_superseded(view, &others) {
         return decided;

@@ -44,7 +44,8 @@ pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
         return repair::restoring(view, target);
     }
     if let Some(active) = view.active().filter(|active| view.boots(active)) {
-        return Decision::nothing(Progress::at(Step::Booting).about(&active.id.name));
+        let since = active.took.map_or(active.created, |took| took.at);
+        return moves::booting(view, active, since);
     }
     if let Some(suspect) = view.roles.suspects.first() {
         return moves::held(view, guard::suspect(view, suspect));

@@ -458,6 +458,23 @@ fn while_one_of_the_newer_pods_has_the_lock_those_that_wait_stay() {
     assert_eq!(acts, [format!("stop {successor}")]);
 }
 
+/// The spec has gone back, and another pod of the newer version has taken the lock and migrates nothing, without an end.
+#[test]
+fn a_way_back_that_waits_for_long_is_for_a_person_and_nothing_is_stopped_for_it() {
+    let (mut world, successor) = ended(3);
+    world.want(&v1());
+    let mut others = world.pods.iter().map(|pod| pod.id.name.clone());
+    let other = others.find(|name| *name != successor).unwrap();
+    world.takes(&other);
+    world.boots(&other);
+    let acts = goes_on(&mut world, 30, &free());
+    assert_eq!(acts, [format!("stop {successor}")]);
+    assert_eq!(world.blocked(), None);
+    world.later(STANDBY_TIMEOUT);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("WayBackAwaited", true));
+}
+
 #[test]
 fn a_takeover_that_no_look_has_shown_is_rolled_back_as_well() {
     let (mut world, successor) = handed_over(1, &said());
