@@ -362,6 +362,15 @@ fn drainable(report: &Report<'_>) -> Said {
     )
 }
 
+/// Those that wait, and do not count: what is known against each.
+fn unfit(roles: &Roles<'_>) -> String {
+    let waiting = roles.waiting.iter();
+    let against = waiting.filter_map(|pod| roles.against(pod).err());
+    against.fold(String::new(), |told, denied| {
+        format!("{told}; {}", denied.message)
+    })
+}
+
 fn redundant(report: &Report<'_>, roles: &Roles<'_>, step: Step) -> Said {
     let replicas = report.seen.intent.replicas;
     let wanted = if step == Step::External {
@@ -369,7 +378,8 @@ fn redundant(report: &Report<'_>, roles: &Roles<'_>, step: Step) -> Said {
     } else {
         replicas.saturating_sub(1)
     };
-    let waiting = roles.waiting.len();
+    let standbys: Vec<&Pod> = roles.standbys().collect();
+    let waiting = standbys.len();
     if wanted == 0 {
         return said(
             "Redundant",
@@ -383,13 +393,16 @@ fn redundant(report: &Report<'_>, roles: &Roles<'_>, step: Step) -> Said {
             "Redundant",
             false,
             Reason::StandbyMissing,
-            format!("{waiting} of {wanted} standbys wait for the lock"),
+            format!(
+                "{waiting} of {wanted} standbys wait for the lock{}",
+                unfit(roles)
+            ),
         );
     }
     let machines: BTreeSet<_> = roles
         .active
         .into_iter()
-        .chain(roles.waiting.iter().copied())
+        .chain(standbys)
         .filter_map(|pod: &Pod| pod.machine.as_deref())
         .collect();
     if machines.len() < 2 {

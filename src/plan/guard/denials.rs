@@ -1,7 +1,7 @@
 //! What is told where a pod may not be stopped, as far as more than one place tells it.
 
 use crate::domain::{Pod, Reason};
-use crate::plan::cause::{Denied, deny};
+use crate::plan::cause::Denied;
 use crate::plan::view::View;
 
 /// Who is active is not known.
@@ -49,18 +49,4 @@ pub fn foreign_message(pod: &str) -> String {
          If the Secret of spec.database.url was changed, change it back; a new database needs a new Secret name and replicas: 0 first. \
          A new pod is made after ten minutes, or with the next change of the spec"
     )
-}
-
-/// Whether the node itself contradicts its waiting line.
-pub fn doubtful(pod: &Pod) -> Result<(), Denied> {
-    match &pod.doubt {
-        Some(doubt) => deny(
-            Reason::WaitingDoubtful,
-            format!(
-                "{} says that it waits, but could not win: {doubt}",
-                pod.id.name
-            ),
-        ),
-        None => Ok(()),
-    }
 }

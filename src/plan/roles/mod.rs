@@ -8,6 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::takers::Database;
+use super::cause::Denied;
+use super::doubts;
 use super::evidence::migrated_by;
 use super::given::Given;
 use super::limits::{BOOT, FRESH, LOST, NOT_RESTARTED, before};
@@ -288,6 +290,22 @@ impl<'a> Roles<'a> {
             .into_iter()
             .filter(|pod| !self.is_active(pod))
             .collect()
+    }
+
+    /// What is known against a pod that waits.
+    pub fn against(&self, pod: &Pod) -> Result<(), Denied> {
+        doubts::against(self.database, self.active, pod)
+    }
+
+    /// The pods that wait and could take over, as far as is known: the redundancy that there is.
+    pub fn standbys(&self) -> impl Iterator<Item = &'a Pod> {
+        let waiting = self.waiting.iter().copied();
+        waiting.filter(|pod| self.against(pod).is_ok())
+    }
+
+    /// Whether the pod is one of [`Self::standbys`].
+    pub fn could_take_over(&self, pod: &Pod) -> bool {
+        self.standbys().any(|standby| standby.id == pod.id)
     }
 
     pub fn pods(&self) -> &'a [Pod] {

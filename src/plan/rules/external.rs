@@ -9,7 +9,7 @@ use crate::plan::evidence::{Evidence, of_active};
 use crate::plan::roles::Roles;
 use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::View;
-use crate::plan::{evidence, guard};
+use crate::plan::{doubts, evidence};
 
 /// A pod that looks as if it still waited, and of which the database says that it has the lock: before 2.15 a node
 /// may dump and migrate without a server, and from 2.2 on without a line.
@@ -55,11 +55,13 @@ pub fn lock_is_left_behind(view: &View<'_>) -> Option<Blocked> {
 pub fn held_outside(view: &View<'_>) -> Decision {
     let mut progress = Progress::at(Step::External);
     progress.blocked = view.live.iter().find_map(|pod| {
-        guard::doubtful(pod).err().map(|denied| Blocked {
-            reason: denied.reason,
-            message: denied.message,
-            stalled: true,
-        })
+        doubts::waiting_line_is_true(pod)
+            .err()
+            .map(|denied| Blocked {
+                reason: denied.reason,
+                message: denied.message,
+                stalled: true,
+            })
     });
     if let Evidence::Contradicts(message) = of_outside(&view.seen.database, view.roles) {
         progress.blocked.get_or_insert(Blocked {

@@ -22,6 +22,7 @@ mod scale;
 mod silent_port;
 mod trial;
 mod unasked;
+mod unfit;
 mod unresponsive;
 mod validation;
 mod way_back;
