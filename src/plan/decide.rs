@@ -11,7 +11,7 @@ use super::view::View;
 use crate::domain::Reason;
 
 /// The first of these that decides anything is followed. Each line says why it stands before the next.
-const RULES: [fn(&View<'_>) -> Option<Decision>; 14] = [
+const RULES: [fn(&View<'_>) -> Option<Decision>; 15] = [
     // A pod on another database goes at once, whatever else is seen (S9).
     wrong_database::decide,
     // While nobody knows who is active, nothing is made or stopped.
@@ -34,6 +34,8 @@ const RULES: [fn(&View<'_>) -> Option<Decision>; 14] = [
     intent::decide,
     // A pause holds all that is planned.
     pause::decide,
+    // A pod that is another version than the spec says goes before it wins the lock unasked.
+    verdict::other_version,
     // What has failed is not rolled out, and has nothing to settle.
     rollout::after_a_failure,
     // What may change again in a moment is not begun.

@@ -1,7 +1,7 @@
 //! A pod that waits, and could not take over as it should: no healthy standby goes for it.
 
 use super::relocation::told;
-use super::world::{World, blocked, nothing, pair, v1, v2};
+use super::world::{World, blocked, nothing, pair, v1, v2, v3};
 use crate::api::{RequestState, Schedule, Verification};
 use crate::domain::{Holder, PodId, Pulled, Says};
 use crate::node::database::SessionOf;
@@ -183,4 +183,28 @@ fn at_rest_a_standby_that_says_itself_that_it_could_not_take_over_is_told() {
         );
         assert_eq!(world.blocked(), blocked(reason, true));
     }
+}
+
+/// The tag holds another version than the spec says, and a crash would upgrade the node unasked.
+#[test]
+fn a_pod_whose_log_names_another_version_goes_and_is_not_made_again_before_the_spec_changes() {
+    let (mut world, new) = with_the_first_pod(1);
+    world.waits(&new);
+    is_another_version(&mut world, &new);
+    world.unseen("a");
+    world.later(3);
+    assert_eq!(
+        stops(&mut world),
+        nothing(),
+        "the active is not seen at work"
+    );
+    world.seen_again("a");
+    assert_eq!(stops(&mut world), [format!("stop {new}")]);
+    world.later(86_400);
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.28.0"; 3]);
+    assert_eq!(world.blocked(), blocked("VersionDiffers", true));
+    world.want_settled(&v3());
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.30.0"; 3], "the spec has changed");
 }
