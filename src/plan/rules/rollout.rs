@@ -60,7 +60,23 @@ pub fn rolls_on(view: &View<'_>) -> bool {
         .iter()
         .any(|pod| !pod.ended() && pod.revision.as_ref() != Some(wanted));
     let aside = view.memory.set_aside.as_ref() == Some(&wanted.name);
-    rolls && !aside && !hold::is_held(view, wanted) && !view.has_failed() && !is_stuck(view, wanted)
+    rolls
+        && !aside
+        && !hold::is_held(view, wanted)
+        && !view.has_failed()
+        && !is_stuck(view, wanted)
+        && !is_stalled(view, wanted)
+}
+
+/// Whether the rollout itself has come to where a person is needed: it waits for what does not pass, or the pod that it is
+/// to make has not been made for too long.
+fn is_stalled(view: &View<'_>, target: &Revision) -> bool {
+    let long_ago = before(view.now, view.seen.intent.standby_timeout);
+    let creating = view.memory.creating.as_ref();
+    let in_vain = creating.is_some_and(|new| new.revision == target.name && new.at <= long_ago);
+    let decided = toward(view, target);
+    let blocked = decided.progress.blocked.as_ref();
+    in_vain || (decided.waits() && blocked.is_some_and(|blocked| blocked.stalled))
 }
 
 /// Whether no pod of `target` can come up, as far as can be told.

@@ -1,7 +1,7 @@
 //! A pod that waits, and could not take over as it should: no healthy standby goes for it.
 
 use super::relocation::told;
-use super::world::{World, blocked, nothing, pair, v1, v2, v3};
+use super::world::{STANDBY_TIMEOUT, World, blocked, nothing, pair, v1, v2, v3};
 use crate::api::{RequestState, Schedule, Verification};
 use crate::domain::{Holder, PodId, Pulled, Says};
 use crate::node::database::SessionOf;
@@ -207,4 +207,49 @@ fn a_pod_whose_log_names_another_version_goes_and_is_not_made_again_before_the_s
     world.want_settled(&v3());
     world.carry_on();
     assert_eq!(world.versions(), ["2.30.0"; 3], "the spec has changed");
+}
+
+/// Each holds a rollout for longer than a person is waited for, with a pod that waits.
+#[test]
+fn a_drain_goes_before_a_rollout_that_is_stuck_with_a_pod_that_waits() {
+    for (is_bad, reason) in BAD {
+        let (mut world, new) = with_the_first_pod(1);
+        world.waits(&new);
+        is_bad(&mut world, &new);
+        world.later(61);
+        world.emptied(&["a"]);
+        let stopped = stops(&mut world);
+        assert_eq!(stopped.last().unwrap(), "stop a", "{reason}: {stopped:?}");
+    }
+}
+
+#[test]
+fn a_drain_goes_before_a_rollout_whose_pod_is_not_made() {
+    let mut world = pair();
+    world.want_settled(&v2());
+    for _ in 0..3 {
+        world.remember();
+        world.later(STANDBY_TIMEOUT);
+    }
+    world.emptied(&["a"]);
+    for _ in 0..3 {
+        world.remember();
+    }
+    assert!(
+        world.memory.stop_of_active().is_some(),
+        "{:?}",
+        world.plan()
+    );
+}
+
+#[test]
+fn a_drain_goes_before_a_rollout_whose_image_is_not_pulled() {
+    let mut world = trio().surge(0);
+    world.want_settled(&v2());
+    world.obey();
+    world.later(STANDBY_TIMEOUT);
+    world.obey();
+    assert_eq!(world.blocked(), blocked("PullTimeout", true));
+    world.emptied(&["a"]);
+    assert_eq!(world.obey().last().unwrap(), "stop a");
 }
