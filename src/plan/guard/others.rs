@@ -7,9 +7,11 @@ use super::handover::fit;
 use super::permit::Permit;
 use jiff::Timestamp;
 
+use crate::api::Verification;
 use crate::domain::{Container, Pod, Reason, Revision, remembered};
 use crate::node::ExitKind;
 use crate::plan::cause::{Cause, Denied, deny};
+use crate::plan::evidence::{self, Evidence};
 use crate::plan::limits::{BACKOFF, FRESH, TAKEOVER, before};
 use crate::plan::safety::Rule;
 use crate::plan::view::View;
@@ -28,10 +30,11 @@ struct Other<'v> {
 }
 
 impl Other<'_> {
-    const CHECKS: [Check<Self>; 8] = [
+    const CHECKS: [Check<Self>; 9] = [
         Check::of(Rule::OneStop, |stop| no_other_stop(stop.view)),
         Check::always(order_is_known),
         Check::always(is_not_active),
+        Check::of(Rule::DatabaseAgrees, is_not_the_holder),
         Check::always(no_takeover_is_awaited),
         Check::always(is_down_if_rolled_back),
         Check::of(Rule::ActiveSeen, somebody_covers),
@@ -58,6 +61,7 @@ pub fn stop_other(view: &View<'_>, pod: &Pod, cause: Cause) -> Result<Permit, De
     let covers = view
         .roles
         .active_at_work()
+        .filter(|active| view.roles.works(active) && !active.log_ended)
         .or_else(|| another_waits(view, pod))
         .filter(|_| !harmless);
     let stand_in = stand_in(view, pod, &cause);
@@ -134,6 +138,22 @@ fn is_not_active(stop: &Other<'_>) -> Result<(), Denied> {
         return deny(
             Reason::IsActive,
             format!("{} holds the lock", stop.pod.id.name),
+        );
+    }
+    Ok(())
+}
+
+/// The database does not name it as who holds the lock.
+fn is_not_the_holder(stop: &Other<'_>) -> Result<(), Denied> {
+    let (database, pod) = (&stop.view.seen.database, stop.pod);
+    let asked = database.wanted != Verification::Never && !stop.harmless;
+    if asked && evidence::of_holder(database, pod) == Evidence::Agrees {
+        return deny(
+            Reason::DatabaseContradicts,
+            format!(
+                "in the database {} holds the lock: it is not stopped as one that does not",
+                pod.id.name
+            ),
         );
     }
     Ok(())

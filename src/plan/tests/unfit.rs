@@ -3,7 +3,7 @@
 use super::relocation::told;
 use super::world::{STANDBY_TIMEOUT, World, blocked, nothing, pair, v1, v2, v3};
 use crate::api::{RequestState, Schedule, Verification};
-use crate::domain::{Holder, PodId, Pulled, Says};
+use crate::domain::{Answered, Contact, Holder, PodId, Pulled, Says};
 use crate::node::database::SessionOf;
 
 fn trio() -> World {
@@ -252,4 +252,41 @@ fn a_drain_goes_before_a_rollout_whose_image_is_not_pulled() {
     assert_eq!(world.blocked(), blocked("PullTimeout", true));
     world.emptied(&["a"]);
     assert_eq!(world.obey().last().unwrap(), "stop a");
+}
+
+/// Its container has ended, and its network still refuses: it is at work no more.
+#[test]
+fn nothing_is_stopped_beside_an_active_whose_log_has_ended_or_that_refuses() {
+    let fewer = || {
+        let mut world = trio();
+        world.intent.replicas = 2;
+        world
+    };
+    let mut ended = fewer();
+    ended.pod("a").log_ended = true;
+    assert_eq!(stops(&mut ended), nothing());
+    ended.pod("a").log_ended = false;
+    assert_eq!(stops(&mut ended), ["stop c"]);
+
+    let mut refuses = fewer();
+    refuses.unseen("a");
+    let now = refuses.now;
+    refuses.pod("a").contact = Some(Contact {
+        at: now,
+        answer: Answered::Refused,
+    });
+    assert_eq!(refuses.obey(), nothing());
+}
+
+#[test]
+fn a_pod_that_the_database_names_as_the_holder_is_not_stopped_as_a_standby() {
+    let mut world = pair();
+    world.intent.replicas = 1;
+    let b = world.pod("b").id.clone();
+    has_no_session(&mut world, "nobody");
+    let answer = world.database.answer.as_mut().unwrap();
+    answer.said.as_mut().unwrap().lease = Holder::Pod(b);
+    assert_eq!(stops(&mut world), nothing());
+    has_no_session(&mut world, "nobody");
+    assert_eq!(stops(&mut world), ["stop b"]);
 }
