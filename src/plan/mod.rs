@@ -53,7 +53,7 @@ pub use evidence::{Evidence, of_active, of_standby, outside};
 pub use guard::Permit;
 pub use limits::{
     BACKOFF, BOOT, CRASH_LOOP, DATABASE_DOUBT, FRESH, LOST, MISSING, NO_BOOT, NOT_RESTARTED,
-    RESCUE, RETRY, TAKEOVER, UNRESPONSIVE,
+    RESCUE, SUSPECTED, TAKEOVER, UNRESPONSIVE,
 };
 pub use neighbours::two_holders;
 pub use roles::Roles;

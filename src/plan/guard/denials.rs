@@ -47,6 +47,6 @@ pub fn foreign_message(pod: &str) -> String {
     format!(
         "{pod} took a lock without waiting while the active was at work: it sits on another database. \
          If the Secret of spec.database.url was changed, change it back; a new database needs a new Secret name and replicas: 0 first. \
-         A new pod is made after ten minutes, or with the next change of the spec"
+         No new pod is made before another revision is wanted: once the Secret is right, set spec.restartedAt to a new value"
     )
 }

@@ -12,7 +12,7 @@ use super::cause::Denied;
 use super::doubts;
 use super::evidence::migrated_by;
 use super::given::Given;
-use super::limits::{BOOT, FRESH, LOST, NOT_RESTARTED, before};
+use super::limits::{BOOT, FRESH, LOST, NOT_RESTARTED, SUSPECTED, before};
 use super::safety::{Rule, Rules};
 use crate::api::Memory;
 use crate::domain::{Answered, Claim, Container, DatabaseView, Observation, Pod};
@@ -77,7 +77,7 @@ impl<'a> Roles<'a> {
             .collect();
         let named = takers::named(seen, &takers);
         let differs = memory.database_differs.as_ref();
-        let differs = differs.is_some_and(|known| known.generation == seen.intent.generation)
+        let differs = differs.is_some_and(|known| known.at > before(now, SUSPECTED))
             && !takers::is_new(given);
         let database = |pod: &Pod| {
             if named == Some(&pod.id) {
