@@ -14,8 +14,10 @@ fn trio() -> World {
         .at_rest()
 }
 
+type Makes = fn(&mut World, &str);
+
 /// What may be known against a pod that waits, and how that is told.
-const BAD: [(fn(&mut World, &str), &str); 3] = [
+const BAD: [(Makes, &str); 3] = [
     (is_another_version, "VersionDiffers"),
     (has_a_doubtful_line, "WaitingDoubtful"),
     (has_no_session, "DatabaseContradicts"),
