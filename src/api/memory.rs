@@ -243,6 +243,8 @@ pub enum FailedHow {
     Crashed,
     /// It had not begun: with `surge: 0` its pod came to nothing, and gave its room back.
     GivenUp,
+    /// It had not begun: the log of its pod names another version than the spec.
+    OtherVersion,
 }
 
 /// What the pods of a revision say of their version.

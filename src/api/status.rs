@@ -95,7 +95,7 @@ impl Default for ChainlinkNodeStatus {
 pub struct PodStatus {
     pub name: String,
     pub uid: String,
-    /// Active, Standby, Starting, Pending, Failing, Ended, Stopping, Suspect, Foreign, Unknown.
+    /// Active, Standby, Unfit, Starting, Pending, Failing, Ended, Stopping, Suspect, Foreign, Unknown.
     pub role: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

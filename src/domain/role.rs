@@ -8,6 +8,8 @@ words! {
         Active = "Active",
         /// It waits for the lock.
         Standby = "Standby",
+        /// It waits for the lock, and could not take over as it should: its message says why.
+        Unfit = "Unfit",
         /// Its container runs, and neither waits nor has taken the lock yet.
         Starting = "Starting",
         /// Its container has not run yet.
@@ -39,8 +41,8 @@ mod tests {
         assert_eq!(
             words,
             [
-                "Active", "Standby", "Starting", "Pending", "Failing", "Ended", "Stopping",
-                "Suspect", "Foreign", "Unknown",
+                "Active", "Standby", "Unfit", "Starting", "Pending", "Failing", "Ended",
+                "Stopping", "Suspect", "Foreign", "Unknown",
             ]
         );
     }

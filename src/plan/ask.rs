@@ -41,7 +41,7 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
         return false;
     }
     let answer = seen.database.answer.as_ref();
-    let hands_over = |act: &Act| matches!(act, Act::Stop(permit) if permit.successor().is_some());
+    let asks = |act: &Act| matches!(act, Act::Stop(permit) if permit.asks_database());
     let given = Given {
         seen,
         memory: &plan.memory,
@@ -59,7 +59,7 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
     // A version that the database is too new for would take the lock, and end; beside a lock that it does not see a pod
     // would work at once (rule S7).
     let makes = plan.acts.iter().any(makes);
-    if makes || plan.acts.iter().any(hands_over) || reason.is_some_and(Reason::is_of_database) {
+    if makes || plan.acts.iter().any(asks) || reason.is_some_and(Reason::is_of_database) {
         return is_stale(&seen.database, now);
     }
     if matches!(reason, Some(Reason::LockDiffers | Reason::TwoHolders)) {

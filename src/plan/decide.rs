@@ -12,7 +12,7 @@ use crate::domain::{Reason, RefusedStop};
 
 /// The first of these that decides anything is followed. Each line says what the rule is for, and why it stands before those
 /// below. The second to the fourth exclude each other.
-const RULES: [fn(&View<'_>) -> Option<Decision>; 14] = [
+const RULES: [fn(&View<'_>) -> Option<Decision>; 15] = [
     // A pod on another database goes at once, whatever else is seen (S9).
     wrong_database::decide,
     // While nobody knows who is active, nothing new is made and nobody is stopped.
@@ -36,6 +36,8 @@ const RULES: [fn(&View<'_>) -> Option<Decision>; 14] = [
     intent::decide,
     // A pause holds all that is planned.
     pause::decide,
+    // A pod that is another version than the spec says goes before it wins the lock unasked.
+    verdict::other_version,
     // What has failed is not rolled out, and has nothing to settle.
     rollout::after_a_failure,
     // What may change again in a moment is not begun.

@@ -270,6 +270,28 @@ fn of_session(database: &DatabaseView, active: &Pod, standby: &Pod) -> Evidence 
     })
 }
 
+/// What the database says against a pod that waits, where it is asked: it could not get the lock there, or has no session
+/// there.
+pub(super) fn against_standby(
+    database: &DatabaseView,
+    active: Option<&Pod>,
+    standby: &Pod,
+) -> Option<String> {
+    if database.wanted == Verification::Never {
+        return None;
+    }
+    let by_session = || match active {
+        Some(active) if standby.waiting < asked(database) => of_session(database, active, standby),
+        // One that came to wait after the question is not in the answer.
+        Some(_) => Evidence::Agrees,
+        None => of_session_beside(database, standby),
+    };
+    match of_server(database, standby).or(by_session) {
+        Evidence::Contradicts(message) => Some(message),
+        Evidence::Agrees | Evidence::Missing(..) => None,
+    }
+}
+
 /// Whether a pod that waits has its session where another pod has its own.
 pub fn of_session_beside(database: &DatabaseView, standby: &Pod) -> Evidence {
     // One that came to wait after the question is not in the answer.

@@ -32,7 +32,7 @@ pub fn acts(view: &View<'_>) -> Vec<Act> {
         let ready = !pod.deleted
             && !view.roles.is_foreign(pod)
             && !view.roles.is_suspect(pod)
-            && (view.roles.is_active(pod) || pod.waits());
+            && (view.roles.is_active(pod) || (pod.waits() && view.roles.against(pod).is_ok()));
         if pod.gate != ready && !pod.deleted {
             gates.push(Act::Gate {
                 pod: pod.id.clone(),

@@ -23,8 +23,8 @@ pub const MISSING: Duration = Duration::from_mins(10);
 /// 2.15 a backup and the migrations run without any server.
 pub const TAKEOVER: Duration = Duration::from_mins(10);
 
-/// How long after a pod was found on another database no further one is made.
-pub const RETRY: Duration = Duration::from_mins(10);
+/// How long after a pod was found on another database one that has waited is suspected to have waited there.
+pub const SUSPECTED: Duration = Duration::from_mins(10);
 
 /// How long after the last progress the database may speak against a handover before that is reported as stalled.
 pub const DATABASE_DOUBT: Duration = Duration::from_secs(60);

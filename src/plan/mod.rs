@@ -4,7 +4,7 @@
 //! never without a [`Permit`] that only the [`guard`] can make. Calling it again after a crash, or with the same look,
 //! gives the same plan.
 //!
-//! The floors, from the ground: words (`limits`, `safety`, `cause`, `step`, `standing`, `given`); `evidence`; `roles`; `view`;
+//! The floors, from the ground: words (`limits`, `safety`, `cause`, `step`, `standing`, `given`); `evidence`; `doubts`; `roles`; `view`;
 //! `neighbours`; `guard`; `acts`, `decision`; `places`, `labels`, `moves`; `rules`; `decide`, `remember`, `ask`, `confirm`;
 //! and this page.
 //! What stands on a floor calls what is below it, and nothing above. All that the rest of the operator uses is named
@@ -16,6 +16,7 @@ mod cause;
 mod confirm;
 mod decide;
 mod decision;
+mod doubts;
 mod evidence;
 mod given;
 mod guard;
@@ -54,7 +55,7 @@ pub use evidence::{Evidence, of_active, of_standby, outside};
 pub use guard::Permit;
 pub use limits::{
     BACKOFF, BOOT, CRASH_LOOP, DATABASE_DOUBT, FRESH, LOST, MISSING, NO_BOOT, NOT_RESTARTED,
-    REFUSES, RESCUE, RETRY, TAKEOVER, UNRESPONSIVE,
+    REFUSES, RESCUE, SUSPECTED, TAKEOVER, UNRESPONSIVE,
 };
 pub use neighbours::two_holders;
 pub use roles::Roles;

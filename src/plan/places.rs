@@ -86,11 +86,8 @@ pub fn place(look: &Look<'_>) -> Place {
 /// emptied and whose replacement finds no place, and one where machines can't be read.
 pub fn standbys_kept(look: &Look<'_>, late: bool) -> usize {
     let wanted = look.seen.intent.replicas.saturating_sub(1);
-    let leaving = look
-        .roles
-        .waiting
-        .iter()
-        .any(|pod| emptying(look.seen, pod).is_some());
+    let mut standbys = look.roles.standbys();
+    let leaving = standbys.any(|pod| emptying(look.seen, pod).is_some());
     if look.seen.machines.is_none() || (late && leaving) {
         wanted.saturating_sub(1)
     } else {

@@ -82,7 +82,7 @@ pub(super) fn conditions(
         .chain(approval_required(report))
         .chain(database_shared(report))
         .chain(preferred(report, roles))
-        .chain([drainable(report)])
+        .chain([drainable(report, roles)])
         .map(|said| condition(said, generation, old, report.now))
         .collect()
 }
@@ -375,8 +375,9 @@ fn preferred(report: &Report<'_>, roles: &Roles<'_>) -> Option<Said> {
 const MACHINES_NOT_READ: &str = "this operator may not read machines (Nodes): before a drain, move the active by a switchover (annotation chainlink-operator.dev/switchover)";
 
 /// Whether a drain of a machine of its pods is answered by a handover.
-fn drainable(report: &Report<'_>) -> Said {
-    let policy = &report.seen.intent.policy;
+fn drainable(report: &Report<'_>, roles: &Roles<'_>) -> Said {
+    let intent = &report.seen.intent;
+    let policy = &intent.policy;
     if report.seen.machines.is_none() {
         return said(
             "Drainable",
@@ -393,12 +394,36 @@ fn drainable(report: &Report<'_>) -> Said {
             "spec.paused is true: the active stays where it is",
         );
     }
+    if intent.surge == 0 && intent.replicas == 1 {
+        return said(
+            "Drainable",
+            false,
+            Reason::NoRoom,
+            "handover.surge: 0 leaves no room for a pod elsewhere: set handover.surge to 1 or replicas to 2 or more",
+        );
+    }
+    // One is drained, and its active can't leave it.
+    let machine = roles.active.and_then(|active| active.machine.as_ref());
+    let machine = machine.and_then(|name| report.seen.machines.as_ref()?.get(name));
+    let emptying = machine.is_some_and(|machine| machine.emptying.is_some());
+    if let Some(blocked) = report.blocked().filter(|_| emptying && report.stalled()) {
+        return said("Drainable", false, blocked.reason, blocked.message);
+    }
     said(
         "Drainable",
         true,
         Reason::ByHandover,
         "a machine that is cordoned or drained is left by handover",
     )
+}
+
+/// Those that wait, and do not count: what is known against each.
+fn unfit(roles: &Roles<'_>) -> String {
+    let waiting = roles.waiting.iter();
+    let against = waiting.filter_map(|pod| roles.against(pod).err());
+    against.fold(String::new(), |told, denied| {
+        format!("{told}; {}", denied.message)
+    })
 }
 
 fn redundant(report: &Report<'_>, roles: &Roles<'_>, step: Step) -> Said {
@@ -408,7 +433,8 @@ fn redundant(report: &Report<'_>, roles: &Roles<'_>, step: Step) -> Said {
     } else {
         replicas.saturating_sub(1)
     };
-    let waiting = roles.waiting.len();
+    let standbys: Vec<&Pod> = roles.standbys().collect();
+    let waiting = standbys.len();
     if wanted == 0 {
         return said(
             "Redundant",
@@ -422,13 +448,16 @@ fn redundant(report: &Report<'_>, roles: &Roles<'_>, step: Step) -> Said {
             "Redundant",
             false,
             Reason::StandbyMissing,
-            format!("{waiting} of {wanted} standbys wait for the lock"),
+            format!(
+                "{waiting} of {wanted} standbys wait for the lock{}",
+                unfit(roles)
+            ),
         );
     }
     let machines: BTreeSet<_> = roles
         .active
         .into_iter()
-        .chain(roles.waiting.iter().copied())
+        .chain(standbys)
         .filter_map(|pod: &Pod| pod.machine.as_deref())
         .collect();
     if machines.len() < 2 {

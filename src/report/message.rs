@@ -84,7 +84,7 @@ pub(super) fn message(report: &Report<'_>, roles: &Roles<'_>) -> String {
         Step::Steady => format!(
             "{} is active, {} of {} standbys wait for the lock",
             active.unwrap_or("no pod"),
-            roles.waiting.len(),
+            roles.standbys().count(),
             report.seen.intent.replicas.saturating_sub(1)
         ),
         Step::Hibernating => "replicas is 0: all pods are gone".to_owned(),

@@ -44,7 +44,7 @@ pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeSt
             .map(|revision| revision.version.to_string()),
         standbys: Some(format!(
             "{}/{}",
-            roles.waiting.len(),
+            roles.standbys().count(),
             standbys_wanted(replicas, external)
         )),
         replicas: i32::try_from(report.seen.pods.iter().filter(|pod| !pod.ended()).count())
@@ -103,6 +103,8 @@ fn role(pod: &Pod, roles: &Roles<'_>) -> Role {
         Role::Suspect
     } else if is(&roles.lost) || roles.holds(pod) {
         Role::Unknown
+    } else if is(&roles.waiting) && roles.against(pod).is_err() {
+        Role::Unfit
     } else if is(&roles.waiting) {
         Role::Standby
     } else {
@@ -116,7 +118,7 @@ fn role(pod: &Pod, roles: &Roles<'_>) -> Role {
 
 /// Why a pod is not further, or its last words: those of a container that was started again for as
 /// long as it is not up, and a while longer.
-fn pod_message(pod: &Pod, now: Timestamp) -> Option<String> {
+fn pod_message(pod: &Pod, roles: &Roles<'_>, now: Timestamp) -> Option<String> {
     if let Container::NotStarted {
         trouble: Some(trouble),
     } = &pod.container
@@ -133,6 +135,7 @@ fn pod_message(pod: &Pod, now: Timestamp) -> Option<String> {
             Some(format!("started again after: {}", exit.said()))
         }
         (Some(exit), Container::Down { .. } | Container::Ended { .. }) => Some(exit.said()),
+        _ if pod.waits() => roles.against(pod).err().map(|denied| denied.message),
         _ => pod.doubt.clone(),
     }
 }
@@ -166,7 +169,7 @@ fn pod_status(pod: &Pod, roles: &Roles<'_>, now: Timestamp) -> PodStatus {
                 .or(pod.waiting)
                 .unwrap_or(pod.created),
         ),
-        message: pod_message(pod, now),
+        message: pod_message(pod, roles, now),
         exits: pod.last_exit().map_or(0, |exit| exit.number),
     }
 }

@@ -627,3 +627,25 @@ fn a_fail_back_that_is_held_is_told_with_its_reason_and_its_time() {
     let (ready, _) = told.condition("Ready");
     assert_eq!(ready, "True", "the active is at work");
 }
+
+#[test]
+fn a_standby_that_could_not_take_over_is_shown_as_what_it_is_and_counts_as_no_redundancy() {
+    let mut told = Told::of(pair());
+    told.look();
+    assert_eq!(told.status.standbys.as_deref(), Some("1/1"));
+    told.world.pod("b").contradicting_version = Some("2.30.0".to_owned());
+    told.look();
+    assert_eq!(told.status.standbys.as_deref(), Some("0/1"));
+    let b = told.status.pods.iter().find(|pod| pod.name == "b").unwrap();
+    let message = "b says that it is version 2.30.0: set spec.version to what the image holds";
+    assert_eq!(b.role, "Unfit");
+    assert_eq!(b.message.as_deref(), Some(message));
+    let mut conditions = told.status.conditions.iter();
+    let redundant = conditions.find(|told| told.type_ == "Redundant");
+    let redundant = redundant.unwrap();
+    assert_eq!(redundant.status, "False");
+    assert_eq!(
+        redundant.message,
+        format!("0 of 1 standbys wait for the lock; {message}")
+    );
+}

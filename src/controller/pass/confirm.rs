@@ -36,7 +36,7 @@ impl Pass<'_> {
         failures: &mut ApiFailures,
     ) -> Result<Stopped, Error> {
         let planned = pending.permit();
-        if planned.successor().is_some() {
+        if planned.asks_database() {
             self.ask_again(Timestamp::now()).await?;
         }
         let asked = Timestamp::now();

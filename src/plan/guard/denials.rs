@@ -1,7 +1,7 @@
 //! What is told where a pod may not be stopped, as far as more than one place tells it.
 
 use crate::domain::{Pod, Reason};
-use crate::plan::cause::{Denied, deny};
+use crate::plan::cause::Denied;
 use crate::plan::view::View;
 
 /// Who is active is not known.
@@ -58,22 +58,8 @@ pub fn still_stopping(pod: &Pod) -> Denied {
 /// S9: what is wrong with a pod on another database.
 pub fn foreign_message(pod: &str) -> String {
     format!(
-        "{pod} took a lock without waiting while the active was at work: it sits on another database. \
+        "{pod} took a lock without waiting while the active was at work: it sits on another database, or the active was cut off from its own. \
          If the Secret of spec.database.url was changed, change it back; a new database needs a new Secret name and replicas: 0 first. \
-         A new pod is made after ten minutes, or with the next change of the spec"
+         No new pod is made before another revision is wanted: once the Secret and the active are right, set spec.restartedAt to a new value"
     )
-}
-
-/// Whether the node itself contradicts its waiting line.
-pub fn doubtful(pod: &Pod) -> Result<(), Denied> {
-    match &pod.doubt {
-        Some(doubt) => deny(
-            Reason::WaitingDoubtful,
-            format!(
-                "{} says that it waits, but could not win: {doubt}",
-                pod.id.name
-            ),
-        ),
-        None => Ok(()),
-    }
 }

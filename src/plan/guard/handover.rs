@@ -2,15 +2,15 @@
 //! one for the pod that is to succeed it.
 
 use super::check::{Check, run};
-use super::denials::{doubtful, foreign_message, no_other_stop, order_unknown};
+use super::denials::{foreign_message, no_other_stop, order_unknown};
 use super::permit::{Goal, Permit};
 use crate::domain::{Answered, Contact, Pod, Reason};
 use crate::plan::cause::{Cause, Denied, Purpose, deny};
-use crate::plan::evidence;
 use crate::plan::limits::{FRESH, before};
 use crate::plan::safety::Rule;
 use crate::plan::standing::Failure;
 use crate::plan::view::View;
+use crate::plan::{doubts, evidence};
 
 /// The active, about to be stopped.
 struct Handover<'v> {
@@ -83,8 +83,10 @@ struct Candidate<'v> {
 impl Candidate<'_> {
     const CHECKS: [Check<Self>; 7] = [
         Check::of(Rule::SuccessorWaits, waits),
-        Check::of(Rule::SuccessorWaits, |candidate| doubtful(candidate.pod)),
-        Check::always(is_the_version_it_should_be),
+        Check::of(Rule::SuccessorWaits, |candidate| {
+            doubts::waiting_line_is_true(candidate.pod)
+        }),
+        Check::always(|candidate| doubts::is_the_version_it_should_be(candidate.pod)),
         Check::of(Rule::SuccessorAnswers, is_still_there),
         Check::of(Rule::SuccessorAnswers, answers),
         Check::always(is_in_sight),
@@ -111,7 +113,7 @@ pub fn stop_active(view: &View<'_>, goal: &Goal<'_>) -> Result<Permit, Denied> {
     };
     Ok(Permit::of(stop.active, cause, true)
         .toward(goal)
-        .relying_on([successor]))
+        .resting_on(Some(successor)))
 }
 
 /// Whether a pod waits as the successor of the active would have to.
@@ -221,19 +223,6 @@ fn waits(candidate: &Candidate<'_>) -> Result<(), Denied> {
         Reason::NoSuccessor,
         format!("{} does not wait for the lock", pod.id.name),
     )
-}
-
-fn is_the_version_it_should_be(candidate: &Candidate<'_>) -> Result<(), Denied> {
-    let name = &candidate.pod.id.name;
-    match &candidate.pod.contradicting_version {
-        Some(version) => deny(
-            Reason::VersionDiffers,
-            format!(
-                "{name} says that it is version {version}: set spec.version to what the image holds"
-            ),
-        ),
-        None => Ok(()),
-    }
 }
 
 /// Who answers at the address of a machine that was lost may be somebody else, and a container that has

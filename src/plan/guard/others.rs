@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use super::check::{Check, run};
 use super::denials::{no_other_stop, order_unknown};
+use super::handover::fit;
 use super::permit::Permit;
 use jiff::Timestamp;
 
-use crate::domain::{Container, Pod, Reason};
+use crate::api::Verification;
+use crate::domain::{Container, Pod, Reason, Revision, remembered};
 use crate::node::ExitKind;
 use crate::plan::cause::{Cause, Denied, deny};
+use crate::plan::evidence::{self, Evidence};
 use crate::plan::limits::{BACKOFF, FRESH, LONGEST_BACKOFF, TAKEOVER, before};
 use crate::plan::safety::Rule;
 use crate::plan::view::View;
@@ -24,17 +27,21 @@ struct Other<'v> {
     harmless: bool,
     /// The pod that goes on where this one does not.
     covers: Option<&'v Pod>,
+    /// The standby that takes the place of this one, where it has to have one; or why none does.
+    stand_in: &'v Result<Option<&'v Pod>, Denied>,
 }
 
 impl Other<'_> {
-    const CHECKS: [Check<Self>; 7] = [
+    const CHECKS: [Check<Self>; 9] = [
         Check::of(Rule::OneStop, |stop| no_other_stop(stop.view)),
         Check::always(order_is_known),
         Check::always(is_not_active),
+        Check::of(Rule::DatabaseAgrees, is_not_the_holder),
         Check::always(no_takeover_is_awaited),
         Check::always(is_down_if_rolled_back),
         Check::of(Rule::ActiveSeen, somebody_covers),
         Check::always(is_in_back_off),
+        Check::always(another_could_take_over),
     ];
 }
 
@@ -56,17 +63,69 @@ pub fn stop_other(view: &View<'_>, pod: &Pod, cause: Cause) -> Result<Permit, De
     let covers = view
         .roles
         .active_at_work()
+        .filter(|active| view.roles.works(active) && !active.log_ended)
         .or_else(|| another_waits(view, pod))
         .filter(|_| !harmless);
+    let stand_in = stand_in(view, pod, &cause);
     let stop = Other {
         view,
         pod,
         cause: &cause,
         harmless,
         covers,
+        stand_in: &stand_in,
     };
     run(&Other::CHECKS, &stop, view.rules)?;
-    Ok(Permit::of(pod, cause, false).relying_on(covers))
+    let stand_in = stand_in.ok().flatten();
+    Ok(Permit::of(pod, cause, false)
+        .relying_on(covers)
+        .resting_on(stand_in))
+}
+
+/// The standby that goes on where this one does not. What is planned takes the place of a pod that could take over only
+/// where another one could: the successor of an active is judged by the same [`fit`]. Not meant is a pod that no standby
+/// is wanted beside, or for whose successor there is room only in its own place.
+fn stand_in<'v>(view: &'v View<'_>, pod: &Pod, cause: &Cause) -> Result<Option<&'v Pod>, Denied> {
+    let planned = match cause {
+        Cause::Replaced | Cause::Surplus | Cause::Aside | Cause::Leaving => true,
+        // One that was made to be checked goes before it wins unasked: those from before it stay.
+        Cause::Checked
+        | Cause::Handover { .. }
+        | Cause::End
+        | Cause::Abandoned
+        | Cause::Foreign
+        | Cause::BackOff
+        | Cause::RolledBack => false,
+    };
+    let intent = &view.seen.intent;
+    let wanted = intent.replicas > if intent.surge == 0 { 2 } else { 1 };
+    let held = remembered::newest_held(view.memory);
+    let too_old = |revision: &Revision| held.as_ref().is_some_and(|held| revision.version < *held);
+    let too_old = pod.revision.as_ref().is_some_and(too_old);
+    let matters = planned && wanted && view.active().is_some() && !too_old;
+    if !matters || !view.roles.could_take_over(pod) {
+        return Ok(None);
+    }
+    let mut why = Denied {
+        reason: Reason::NoSuccessor,
+        message: format!(
+            "{} is not stopped: no other pod waits that could take over",
+            pod.id.name
+        ),
+    };
+    let waiting = view.roles.waiting.iter().copied();
+    for other in waiting.filter(|other| other.id != pod.id) {
+        match fit(view, other) {
+            Ok(()) => return Ok(Some(other)),
+            Err(denied) => why = denied,
+        }
+    }
+    Err(why)
+}
+
+/// A pod that could take over is stopped only for one that could take over.
+fn another_could_take_over(stop: &Other<'_>) -> Result<(), Denied> {
+    stop.stand_in.clone().map(|_| ())
 }
 
 fn order_is_known(stop: &Other<'_>) -> Result<(), Denied> {
@@ -81,6 +140,22 @@ fn is_not_active(stop: &Other<'_>) -> Result<(), Denied> {
         return deny(
             Reason::IsActive,
             format!("{} holds the lock", stop.pod.id.name),
+        );
+    }
+    Ok(())
+}
+
+/// The database does not name it as who holds the lock.
+fn is_not_the_holder(stop: &Other<'_>) -> Result<(), Denied> {
+    let (database, pod) = (&stop.view.seen.database, stop.pod);
+    let asked = database.wanted != Verification::Never && !stop.harmless;
+    if asked && evidence::of_holder(database, pod) == Evidence::Agrees {
+        return deny(
+            Reason::DatabaseContradicts,
+            format!(
+                "in the database {} holds the lock: it is not stopped as one that does not",
+                pod.id.name
+            ),
         );
     }
     Ok(())
@@ -162,7 +237,9 @@ fn another_waits<'a>(view: &View<'a>, pod: &Pod) -> Option<&'a Pod> {
         && view.roles.suspects.is_empty();
     let mut others = view.roles.waiting.iter().copied();
     others
-        .find(|other| other.id != pod.id && other.answered_since(before(view.now, FRESH)))
+        .find(|other| {
+            other.id != pod.id && fit(view, other).is_ok() && view.roles.could_take_over(other)
+        })
         .filter(|_| may_go)
 }
 

@@ -15,6 +15,7 @@ pub struct Permit {
     purpose: Purpose,
     never_started: bool,
     relies_on: Vec<PodId>,
+    asks_database: bool,
 }
 
 impl Permit {
@@ -48,6 +49,10 @@ impl Permit {
     pub fn relies_on(&self) -> &[PodId] {
         &self.relies_on
     }
+    /// Whether it rests on a standby that could take over, of which the database is asked right before it (rule S5).
+    pub fn asks_database(&self) -> bool {
+        self.asks_database
+    }
     /// The standby that is to take over.
     pub fn successor(&self) -> Option<&PodId> {
         match &self.cause {
@@ -68,6 +73,7 @@ impl Permit {
             to: None,
             purpose: Purpose::Rollout,
             relies_on: Vec::new(),
+            asks_database: false,
             never_started: matches!(pod.container, Container::NotStarted { trouble: Some(_) }),
         }
     }
@@ -75,6 +81,13 @@ impl Permit {
     pub(super) fn toward(mut self, goal: &Goal<'_>) -> Self {
         self.to = Some(goal.revision.name.clone());
         self.purpose = goal.purpose;
+        self
+    }
+
+    /// It rests on this standby, too, where there is one.
+    pub(super) fn resting_on(mut self, standby: Option<&Pod>) -> Self {
+        self.relies_on.extend(standby.map(|pod| pod.id.clone()));
+        self.asks_database = standby.is_some();
         self
     }
 

@@ -8,9 +8,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::takers::Database;
+use super::cause::Denied;
+use super::doubts;
 use super::evidence::migrated_by;
 use super::given::Given;
-use super::limits::{BOOT, FRESH, LOST, NOT_RESTARTED, REFUSES, before};
+use super::limits::{BOOT, FRESH, LOST, NOT_RESTARTED, REFUSES, SUSPECTED, before};
 use super::safety::{Rule, Rules};
 use crate::api::Memory;
 use crate::domain::{Answered, Claim, Container, DatabaseView, Observation, Pod};
@@ -76,7 +78,7 @@ impl<'a> Roles<'a> {
             .collect();
         let named = takers::named(seen, &takers);
         let differs = memory.database_differs.as_ref();
-        let differs = differs.is_some_and(|known| known.generation == seen.intent.generation)
+        let differs = differs.is_some_and(|known| known.at > before(now, SUSPECTED))
             && !takers::is_new(given);
         let database = |pod: &Pod| {
             if named == Some(&pod.id) {
@@ -296,6 +298,22 @@ impl<'a> Roles<'a> {
             .into_iter()
             .filter(|pod| !self.is_active(pod))
             .collect()
+    }
+
+    /// What is known against a pod that waits.
+    pub fn against(&self, pod: &Pod) -> Result<(), Denied> {
+        doubts::against(self.database, self.active, pod)
+    }
+
+    /// The pods that wait and could take over, as far as is known: the redundancy that there is.
+    pub fn standbys(&self) -> impl Iterator<Item = &'a Pod> {
+        let waiting = self.waiting.iter().copied();
+        waiting.filter(|pod| self.against(pod).is_ok())
+    }
+
+    /// Whether the pod is one of [`Self::standbys`].
+    pub fn could_take_over(&self, pod: &Pod) -> bool {
+        self.standbys().any(|standby| standby.id == pod.id)
     }
 
     pub fn pods(&self) -> &'a [Pod] {

@@ -12,7 +12,7 @@ use crate::plan::limits::before;
 use crate::plan::roles::Roles;
 use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::View;
-use crate::plan::{evidence, guard, moves};
+use crate::plan::{doubts, evidence, moves};
 
 /// A pod that looks as if it still waited, and of which the database says that it has the lock: before 2.15 a node
 /// may dump and migrate without a server, and from 2.2 on without a line.
@@ -101,7 +101,7 @@ pub fn not_taken(roles: &Roles<'_>, memory: &Memory, now: Timestamp) -> Option<B
     let doubt = roles
         .waiting
         .iter()
-        .find_map(|pod| guard::doubtful(pod).err());
+        .find_map(|pod| doubts::waiting_line_is_true(pod).err());
     let doubt = doubt.map(|denied| denied.message);
     let said = match of_outside(roles.database, roles) {
         Evidence::Contradicts(said) => Some(said),
@@ -121,11 +121,13 @@ pub fn not_taken(roles: &Roles<'_>, memory: &Memory, now: Timestamp) -> Option<B
 fn held_outside(view: &View<'_>) -> Decision {
     let mut progress = Progress::at(Step::External);
     progress.blocked = view.live.iter().find_map(|pod| {
-        guard::doubtful(pod).err().map(|denied| Blocked {
-            reason: denied.reason,
-            message: denied.message,
-            stalled: true,
-        })
+        doubts::waiting_line_is_true(pod)
+            .err()
+            .map(|denied| Blocked {
+                reason: denied.reason,
+                message: denied.message,
+                stalled: true,
+            })
     });
     if let Evidence::Contradicts(message) = of_outside(&view.seen.database, view.roles) {
         progress.blocked.get_or_insert(Blocked {

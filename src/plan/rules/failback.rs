@@ -24,7 +24,7 @@ fn steady_for(seen: &Observation) -> Option<Duration> {
 
 /// The standbys on preferred machines.
 fn at_home<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a Pod> {
-    let waiting = look.roles.waiting.iter().copied();
+    let waiting = look.roles.standbys();
     waiting.filter(|pod| {
         places::is_preferred(look.seen, pod) && places::emptying(look.seen, pod).is_none()
     })
@@ -138,7 +138,7 @@ pub fn goes_back(view: &View<'_>, active: &Pod) -> bool {
         return false;
     }
     let begun = known.is_some_and(|known| known.since.is_some());
-    let whole = view.roles.waiting.len() + 1 >= view.seen.intent.replicas;
+    let whole = view.roles.standbys().count() + 1 >= view.seen.intent.replicas;
     let long_ago = before(view.now, steady);
     let has_waited = |pod: &Pod| pod.waiting.is_some_and(|since| since <= long_ago);
     at_home(&view.look).any(|pod| begun || (whole && has_waited(pod)))

@@ -166,10 +166,11 @@ fn take_back(view: &View<'_>, made: &[&Pod], target: &Revision) -> Decision {
         .live
         .iter()
         .filter(|pod| pod.revision.as_ref() != Some(target) && !view.roles.is_active(pod));
-    let waiting = old.clone().filter(|pod| pod.waits()).count();
+    let could = |pod: &&&Pod| view.roles.could_take_over(pod);
+    let waiting = old.clone().filter(could).count();
     let enough = waiting + 1 >= intent.replicas;
-    // One that does not wait is no redundancy.
-    if enough || !pod.waits() {
+    // One that could not take over is no redundancy.
+    if enough || !view.roles.could_take_over(pod) {
         return moves::stop(view, pod, Cause::Checked);
     }
     if guard::create(view, proven).is_err() && !guard::stays_possible(view, proven) {
@@ -243,7 +244,11 @@ fn surge_to_check(view: &View<'_>, target: &Revision, others: &[&Pod]) -> Decisi
         name != view.memory.last_worked.as_ref() && !view.roles.is_active(pod)
     });
     if let Some(pod) = superseded {
-        return moves::stop(view, pod, Cause::Replaced);
+        // The last one that could take over goes once one of what works is there.
+        let last = guard::stop_other(view, pod, Cause::Replaced).is_err();
+        return repair::beside_what_is_stuck(view, target)
+            .filter(|_| last)
+            .unwrap_or_else(|| moves::stop(view, pod, Cause::Replaced));
     }
     let whole = view.live.len() >= intent.replicas;
     if whole && view.live.len() < intent.replicas + intent.surge && view.one_at_a_time() {

@@ -62,7 +62,9 @@ pub fn drop_creation(memory: &mut Memory, look: &Look<'_>) {
         .is_some_and(|revision| guard::create(&view, revision).is_ok());
     let room = view.live.len() < look.seen.intent.replicas + look.seen.intent.surge;
     let taken = look.seen.taken.as_ref() == Some(&creating.pod);
-    if taken || !of_use || !allowed || !room {
+    // A move of place goes before the rollout that it would be of.
+    let aside = memory.set_aside.as_ref() == Some(&creating.revision);
+    if taken || !of_use || !allowed || !room || aside {
         memory.creating = None;
         versions::forget_start(memory, &creating.pod);
     }

@@ -93,6 +93,9 @@ pub fn go(view: &View<'_>, active: &Pod, revision: &Revision, wish: &Wish<'_>) -
     if let Some(other) = others.into_iter().find(|pod| !pod.deleted) {
         return Some(set_aside(view, other, revision));
     }
+    if let Some(decided) = give_up_creation(view, revision) {
+        return Some(decided);
+    }
     let decided = moves::hand_over(view, &goal);
     // A pod made now is one of those that may succeed, unless a certain one is to.
     Some(if !decided.stops() && wish.to.is_none() {
@@ -184,6 +187,9 @@ fn whereabouts(view: &View<'_>, pod: &Pod, revision: &Revision) -> String {
 
 /// The active is to leave its machine, and no pod waits elsewhere.
 fn surge_elsewhere(view: &View<'_>, revision: &Revision) -> Decision {
+    if let Some(decided) = give_up_creation(view, revision) {
+        return decided;
+    }
     let coming = view.live.iter().find(|pod| {
         !pod.waits()
             && !view.roles.is_active(pod)
@@ -219,6 +225,15 @@ fn surge_elsewhere(view: &View<'_>, revision: &Revision) -> Decision {
             stalled: false,
         })),
     }
+}
+
+/// The rollout that is stuck is still to make a pod, which could win the lock instead: it is not made before the move.
+fn give_up_creation(view: &View<'_>, revision: &Revision) -> Option<Decision> {
+    let creating = view.memory.creating.as_ref()?;
+    let of_rollout =
+        creating.revision != revision.name && view.memory.wanted_name() == Some(&creating.revision);
+    let progress = Progress::at(Step::StoppingActive);
+    of_rollout.then(|| Decision::nothing(progress).noting(Note::SetAside))
 }
 
 /// Stops a pod for a move to another one. The rollout that it may be of waits for the move.

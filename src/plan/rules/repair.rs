@@ -133,14 +133,18 @@ pub fn await_standby(view: &View<'_>, target: &Revision, coming: &Pod) -> Decisi
 /// last revision that worked.
 fn from_what_worked(view: &View<'_>, target: &Revision, coming: &Pod) -> Option<Decision> {
     let stuck = late::lateness(view, coming).is_some_and(|blocked| blocked.stalled);
+    stuck.then(|| beside_what_is_stuck(view, target)).flatten()
+}
+
+/// Redundancy that was lost beside a rollout that is stuck, made again from the last revision that worked.
+pub fn beside_what_is_stuck(view: &View<'_>, target: &Revision) -> Option<Decision> {
     let proven = view.last_worked().filter(|proven| *proven != target)?;
     let intent = &view.seen.intent;
-    let redundant = view.roles.waiting.len() + usize::from(view.active().is_some());
+    let redundant = view.roles.standbys().count() + usize::from(view.active().is_some());
     let repairing = view.live.iter().any(|pod| {
         !pod.waits() && !view.roles.is_active(pod) && pod.revision.as_ref() == Some(proven)
     });
-    let needed = stuck
-        && redundant < intent.replicas
+    let needed = redundant < intent.replicas
         && !repairing
         && view.live.len() < intent.replicas + intent.surge
         && guard::create(view, proven).is_ok();

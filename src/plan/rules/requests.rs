@@ -163,7 +163,7 @@ fn take_up_drill(known: &mut Option<Request>, memory: &mut Memory, look: &Look<'
 /// A drill must not cost redundancy that is not there.
 fn not_redundant(look: &Look<'_>) -> Option<String> {
     let wanted = look.seen.intent.replicas.saturating_sub(1);
-    let waiting = look.roles.waiting.len();
+    let waiting = look.roles.standbys().count();
     if wanted == 0 {
         return Some("skipped: a drill needs a standby: set replicas to 2 or more".to_owned());
     }

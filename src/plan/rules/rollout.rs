@@ -6,7 +6,7 @@ use crate::domain::{Pod, Pulled, Reason, Revision, Wanted};
 use crate::plan::cause::Cause;
 use crate::plan::decision::Decision;
 use crate::plan::guard::Goal;
-use crate::plan::limits::{FRESH, LOST, before};
+use crate::plan::limits::{LOST, before};
 use crate::plan::rules::oneshot::{pull, validate};
 use crate::plan::rules::{hold, late, repair, steady};
 use crate::plan::step::{Blocked, Progress, Step};
@@ -60,7 +60,23 @@ pub fn keeps_moves_waiting(view: &View<'_>) -> bool {
         .iter()
         .any(|pod| !pod.ended() && pod.revision.as_ref() != Some(wanted));
     let aside = view.memory.set_aside.as_ref() == Some(&wanted.name);
-    rolls && !aside && !hold::is_held(view, wanted) && !view.has_failed() && !is_stuck(view, wanted)
+    rolls
+        && !aside
+        && !hold::is_held(view, wanted)
+        && !view.has_failed()
+        && !is_stuck(view, wanted)
+        && !is_stalled(view, wanted)
+}
+
+/// Whether the rollout itself has come to where a person is needed: it waits for what does not pass, or the pod that it is
+/// to make has not been made for too long.
+fn is_stalled(view: &View<'_>, target: &Revision) -> bool {
+    let long_ago = before(view.now, view.seen.intent.standby_timeout);
+    let creating = view.memory.creating.as_ref();
+    let in_vain = creating.is_some_and(|new| new.revision == target.name && new.at <= long_ago);
+    let decided = toward(view, target);
+    let blocked = decided.progress.blocked.as_ref();
+    in_vain || (decided.waits() && blocked.is_some_and(|blocked| blocked.stalled))
 }
 
 /// Whether no pod of `target` can come up, as far as can be told.
@@ -186,6 +202,9 @@ fn roll(view: &View<'_>, target: &Revision, others: &[&Pod], old_active: bool) -
     if let Some(coming) = late.or_else(|| coming().next()) {
         return repair::await_standby(view, target, coming);
     }
+    if old_active && let Some(decided) = first_is_unfit(view, target, &made, others) {
+        return decided;
+    }
     let wanted = match (old_active, intent.surge) {
         (true, 0) => intent.replicas.max(2) - 1,
         _ => intent.replicas,
@@ -195,24 +214,49 @@ fn roll(view: &View<'_>, target: &Revision, others: &[&Pod], old_active: bool) -
     if made.len() < wanted && room {
         return moves::make(view, target, Step::Surging);
     }
-    let fresh = before(view.now, FRESH);
     // A lost pod that came back takes the room of the surge.
     let surplus = made.is_empty() && view.live.len() > intent.replicas;
-    let covered = intent.surge == 0
-        || surplus
-        || made
-            .iter()
-            .any(|pod| pod.waits() && pod.answered_since(fresh));
-    // Those that do not wait go first; of the others the oldest.
+    let covered = intent.surge == 0 || surplus || !made.is_empty();
+    // Those that could not take over go first; of the others the oldest.
     let next = others
         .iter()
-        .min_by_key(|pod| (pod.waits(), pod.created, &pod.id.name));
+        .min_by_key(|pod| (view.roles.could_take_over(pod), pod.created, &pod.id.name));
     match next {
         Some(pod) if covered || !old_active => replace(view, pod, target),
         Some(_) => Decision::nothing(Progress::at(Step::ReplacingStandbys)),
         None if old_active => moves::hand_over(view, &Goal::rollout(target)),
         None => Decision::nothing(Progress::at(Step::AwaitingTakeover)),
     }
+}
+
+/// Pods of the wanted revision wait, and none of them may be handed over to: no healthy standby goes for them, and no other
+/// one is made like them.
+fn first_is_unfit(
+    view: &View<'_>,
+    target: &Revision,
+    made: &[&&Pod],
+    others: &[&Pod],
+) -> Option<Decision> {
+    let mut unfit = None;
+    for pod in made {
+        match guard::fit(view, pod) {
+            Ok(()) => return None,
+            Err(denied) => unfit = Some(denied),
+        }
+    }
+    let mut decided = moves::held(view, unfit?);
+    decided.progress.step = Step::ReplacingStandbys;
+    let stalled = decided.progress.blocked.as_ref();
+    let stalled = stalled.is_some_and(|blocked| blocked.stalled);
+    if let Some(mut repair) = repair::beside_what_is_stuck(view, target).filter(|_| stalled) {
+        repair.progress.blocked = decided.progress.blocked;
+        return Some(repair);
+    }
+    Some(if others.is_empty() {
+        moves::hand_over(view, &Goal::rollout(target))
+    } else {
+        decided
+    })
 }
 
 /// A pod of another revision makes room. Where the new one comes in its place, its image is there

@@ -2,13 +2,13 @@
 
 use crate::domain::{Answered, Pod, Reason, Revision};
 use crate::node::LockMode;
-use crate::plan::cause::Cause;
+use crate::plan::cause::{Cause, Denied};
 use crate::plan::decision::Decision;
 use crate::plan::limits::{UNRESPONSIVE, before};
 use crate::plan::rules::{external, repair};
 use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::View;
-use crate::plan::{guard, moves, places};
+use crate::plan::{doubts, guard, moves, places};
 
 /// All pods are of the wanted revision: as many as wanted, no more.
 pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
@@ -56,7 +56,18 @@ pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
     {
         return Decision::nothing(Progress::at(Step::Holding).blocked(blocked));
     }
+    // It stays: without it nobody would take over at all.
+    if let Some(denied) = view.roles.waiting.iter().find_map(|pod| unfit(pod)) {
+        return moves::held(view, denied);
+    }
     Decision::nothing(Progress::at(Step::Steady))
+}
+
+/// What a standby itself says against its taking over. What the database says against it is told by the conditions.
+fn unfit(standby: &Pod) -> Option<Denied> {
+    let said = doubts::waiting_line_is_true(standby);
+    said.and_then(|()| doubts::is_the_version_it_should_be(standby))
+        .err()
 }
 
 /// What is wrong with an active that holds the lock as far as is known, and does not answer; or is another version
@@ -126,7 +137,7 @@ fn does_not_serve(view: &View<'_>, active: &Pod) -> Option<Blocked> {
     })
 }
 
-/// Pods beyond `replicas`: those that do not wait first, then those on the machine of another, then the youngest. The
+/// Pods beyond `replicas`: those that could not take over first, then those on the machine of another, then the youngest. The
 /// only one where the active should live stays.
 pub fn trim(view: &View<'_>) -> Decision {
     let others = |pod: &Pod, fits: &dyn Fn(&Pod) -> bool| {
@@ -142,7 +153,8 @@ pub fn trim(view: &View<'_>) -> Decision {
         .iter()
         .filter(|pod| !view.roles.is_active(pod))
         .max_by_key(|pod| {
-            let dispensable = (!pod.waits(), !only_there(pod), shares(pod));
+            let useless = !view.roles.could_take_over(pod);
+            let dispensable = (useless, !only_there(pod), shares(pod));
             (dispensable, pod.created, &pod.id.name)
         });
     match surplus {

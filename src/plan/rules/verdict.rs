@@ -14,6 +14,7 @@ use crate::plan::rules::{rollback, takeover};
 use crate::plan::standing::{Failure, Standing};
 use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::{Look, View};
+use crate::plan::{doubts, guard};
 
 /// The kubelet tells the end of a container in whole seconds.
 const WHOLE_SECOND: Duration = Duration::from_secs(1);
@@ -296,6 +297,33 @@ fn last_words(view: &View<'_>) -> Option<String> {
     view.seen.pods.iter().filter_map(words).next_back()
 }
 
+/// A pod of the wanted revision waits, and its own log names another version. While the active works, the revision is
+/// given up: a crash of the active would upgrade the node unasked.
+pub fn other_version(view: &View<'_>) -> Option<Decision> {
+    let wanted = view.wanted()?;
+    let proven = view.last_worked().filter(|proven| *proven != wanted)?;
+    let goes_back = guard::create(view, proven).is_ok() || guard::stays_possible(view, proven);
+    let active = view.roles.active_at_work()?;
+    let works = view.roles.works(active) && active.revision.as_ref() != Some(wanted);
+    let untried = Standing::of(view.memory, &wanted.name) == Standing::Untried;
+    if !goes_back || !works || !untried {
+        return None;
+    }
+    let mut made = view.roles.waiting.iter();
+    let because = made.find_map(|pod| {
+        let of_wanted = pod.revision.as_ref() == Some(wanted);
+        let says = doubts::is_the_version_it_should_be(pod).err();
+        says.filter(|_| of_wanted).map(|denied| denied.message)
+    })?;
+    let how = FailedHow::OtherVersion;
+    let failure = Failure {
+        how,
+        because: Some(&because),
+    };
+    let progress = Progress::at(Step::Holding).blocked(told(failure));
+    Some(Decision::nothing(progress).noting(Note::Failed(how, Some(because))))
+}
+
 /// A failure, for people.
 pub fn told(failure: Failure<'_>) -> Blocked {
     let because = failure.because;
@@ -305,6 +333,13 @@ pub fn told(failure: Failure<'_>) -> Blocked {
             format!(
                 "{}. handover.surge is 0, so its room was given back to a standby of the revision that works",
                 because.unwrap_or("its pod came to nothing")
+            ),
+        ),
+        FailedHow::OtherVersion => (
+            Reason::VersionDiffers,
+            format!(
+                "{}, or spec.image to one that holds spec.version; its pod was removed",
+                because.unwrap_or("a pod of the wanted revision is another version")
             ),
         ),
         FailedHow::Late => {

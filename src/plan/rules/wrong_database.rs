@@ -1,20 +1,18 @@
-//! A pod that sits on another database (rule S9): it goes, and for a while nothing else happens.
+//! A pod that sits on another database (rule S9): it goes, and nothing else happens before something speaks for another
+//! outcome.
 
 use crate::api::{DatabaseDiffers, Memory};
 use crate::domain::Reason;
 use crate::plan::decision::Decision;
-use crate::plan::limits::{RETRY, before};
 use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::{Look, View};
 use crate::plan::{guard, moves};
 
-/// A pod that still runs after it was asked to stop says nothing of what the spec asks for now.
+/// What was found stands until another revision is wanted (`intent` forgets it then): each try would be a second node at
+/// work for some seconds, so no time brings one, and no edit that pods are not made from. A pod that still runs after it
+/// was asked to stop says nothing of what the spec asks for now.
 pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     let generation = look.seen.intent.generation;
-    memory.database_differs = memory
-        .database_differs
-        .take()
-        .filter(|known| known.at > before(look.now, RETRY) && known.generation == generation);
     let Some(pod) = look.roles.foreign.iter().find(|pod| !pod.deleted) else {
         return;
     };
@@ -50,17 +48,16 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
     }
 }
 
-/// S9: for a while after a pod was found on another database, while the active works, nothing is
-/// made or stopped. The next pod would read the same Secret.
+/// S9: after a pod was found on another database, while the active works, nothing is made or stopped. The next pod would
+/// read the same Secret.
 pub fn lasts(view: &View<'_>) -> Option<Decision> {
     let known = view.memory.database_differs.as_ref()?;
     // An operator that has just started has not heard of the active yet, and stops nothing for that (rule S8).
     view.active().filter(|active| !view.roles.unheard(active))?;
-    let mut progress = Progress::at(Step::Holding).blocked(Blocked {
+    let progress = Progress::at(Step::Holding).blocked(Blocked {
         reason: Reason::DatabaseDiffers,
         message: guard::foreign_message(&known.pod),
         stalled: true,
     });
-    progress.until = known.at.checked_add(RETRY).ok();
     Some(Decision::nothing(progress))
 }

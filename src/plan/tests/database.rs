@@ -137,11 +137,11 @@ fn what_the_database_says_against_a_handover_holds_it_back() {
     for (change, words) in cases {
         let mut world = before_the_stop();
         says(&mut world, change);
-        assert_eq!(world.obey(), nothing(), "{words}");
+        assert_eq!(world.moves(), nothing(), "{words}");
         assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
         assert!(told(&world).contains(words), "{}", told(&world));
         world.database.wanted = Verification::Never;
-        assert_eq!(world.obey(), ["stop a"], "nobody asked: {words}");
+        assert_eq!(world.moves(), ["stop a"], "nobody asked: {words}");
     }
 }
 
@@ -343,12 +343,12 @@ fn a_silence_takes_nothing_back_of_what_was_said_against_a_stop() {
             for _ in 0..3 {
                 world.later(11);
                 silent(&mut world);
-                assert_eq!(world.obey(), nothing());
+                assert_eq!(world.moves(), nothing());
                 assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
                 assert!(told(&world).contains("so it said when it last answered"));
             }
             says(&mut world, |_, _| {});
-            assert_eq!(world.obey(), ["stop a"], "it has taken it back");
+            assert_eq!(world.moves(), ["stop a"], "it has taken it back");
         }
     }
 }
@@ -407,7 +407,7 @@ fn the_rights_that_count_are_those_that_the_successor_needs() {
         world
     };
     let mut world = next("advisorylock on db", "dual on db");
-    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.moves(), nothing());
     assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
     assert!(told(&world).contains("has no right to create tables"));
     let mut world = next("advisorylock on db", "advisorylock on db");
@@ -428,7 +428,7 @@ fn a_strangers_session_from_the_address_of_the_successor_is_not_the_successors()
     };
     let mut world = of(SessionOf::Stranger);
     world.database.wanted = Verification::Auto;
-    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.moves(), nothing());
     assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
 
     let mut world = of(SessionOf::Unclear);
@@ -467,7 +467,8 @@ fn one_whose_session_may_come_from_another_address_is_not_said_to_have_none() {
     };
     let mut world = before_the_stop();
     says(&mut world, |said, b| hidden(said, b, true));
-    assert_eq!(world.obey(), nothing());
+    // It is no redundancy either: its gate closes.
+    assert_eq!(world.obey(), ["unready b"]);
     assert_eq!(world.blocked().unwrap().0, "DatabaseContradicts");
     let mut world = before_the_stop();
     world.database.wanted = Verification::Required;
@@ -554,7 +555,7 @@ fn where_no_pod_could_win_from_a_holder_outside_a_person_is_told() {
     for (change, words) in cases {
         let mut world = all_wait();
         outside(&mut world, change);
-        assert_eq!(world.obey(), nothing());
+        assert_eq!(world.moves(), nothing());
         assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
         assert!(told(&world).contains(words), "{}", told(&world));
         assert_eq!(world.plan().progress.step, Step::External);

@@ -74,9 +74,9 @@ fn the_active_goes_back_only_while_redundancy_is_full_and_then_to_the_end() {
 #[test]
 fn a_fail_back_that_can_not_be_made_is_in_the_way_of_nothing_for_long() {
     let mut world = at_home_in_zone_b(Some(300));
-    world.pod("b").doubt = Some("read-only".to_owned());
+    world.database.wanted = crate::api::Verification::Required;
     assert_eq!(world.obey(), nothing());
-    assert_eq!(world.blocked().unwrap().0, "WaitingDoubtful");
+    assert_eq!(world.blocked().unwrap().0, "DatabaseNotAsked");
     world.later(601);
     world.obey();
     assert_eq!(world.blocked(), None);

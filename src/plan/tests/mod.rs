@@ -23,6 +23,7 @@ mod scale;
 mod silent_port;
 mod trial;
 mod unasked;
+mod unfit;
 mod unresponsive;
 mod validation;
 pub(crate) mod world;

@@ -1,6 +1,8 @@
 //! What is refused, said, and not touched.
 
-use super::world::{World, alone, blocked, locked, nothing, pair, surging, v1, v2, v3, version};
+use super::world::{
+    World, alone, blocked, configured, locked, nothing, pair, surging, v1, v2, v3, version,
+};
 use crate::node::ExitKind;
 use crate::plan::Step;
 
@@ -209,17 +211,21 @@ fn a_pod_on_another_database_is_stopped_and_the_active_is_left_alone() {
         assert_eq!(world.blocked(), blocked("DatabaseDiffers", true));
         world.later(10);
     }
-    world.later(600);
-    assert_eq!(world.obey(), ["create 2.28.0"], "but it is tried again");
+    world.later(86_400);
+    assert_eq!(world.obey(), nothing(), "no time heals it");
+    world.intent.generation += 1;
+    assert_eq!(world.obey(), nothing(), "nor does what says nothing of it");
+    world.want_settled(&configured("2.28.0", "restartedAt"));
+    assert_eq!(world.obey(), ["create 2.28.0"], "a person asks for a try");
     let cured = world.newest();
     world.waits(&cured);
-    world.obey();
+    world.carry_on();
     assert_eq!(world.blocked(), None);
     assert_eq!(world.plan().progress.step, Step::Steady);
 }
 
 #[test]
-fn after_another_database_was_met_any_change_of_the_spec_asks_for_another_try() {
+fn after_another_database_was_met_another_revision_asks_for_another_try() {
     let mut world = pair();
     world.starts("b");
     world.takes("b");
@@ -228,14 +234,11 @@ fn after_another_database_was_met_any_change_of_the_spec_asks_for_another_try() 
     assert_eq!(world.obey(), ["unready b", "stop b"]);
     assert_eq!(world.blocked(), blocked("DatabaseDiffers", true));
     // What still runs of the time before does not count against the spec of now.
-    world.intent.generation += 1;
-    let acts = world.obey();
-    assert_eq!(acts, ["create 2.28.0"]);
+    world.want(&v2());
+    world.obey();
     assert_eq!(world.memory.database_differs, None);
     world.gone("b");
-    let next = world.newest();
-    world.waits(&next);
-    world.obey();
+    world.carry_on();
     assert_eq!(world.blocked(), None);
 }
 
@@ -302,7 +305,7 @@ fn what_was_known_of_another_database_says_nothing_of_a_new_spec() {
             .any(|act| matches!(act, crate::plan::Act::Stop(_)))
     };
     assert!(stops(&world), "it may have waited on that other database");
-    world.intent.generation += 1;
+    world.want(&v2());
     assert!(!stops(&world), "already at the first look");
 }
 

@@ -394,7 +394,7 @@ fn nothing_is_set_aside_for_a_successor_that_may_not_take_over() {
     let says = |world: &mut World, reason: &str| {
         world.ask("1", Some("c"));
         for _ in 0..3 {
-            assert_eq!(world.obey(), nothing(), "{reason}");
+            assert_eq!(world.moves(), nothing(), "{reason}");
             world.later(1);
         }
         assert_eq!(world.blocked().unwrap().0, reason);
@@ -440,7 +440,7 @@ fn what_is_lost_while_a_move_waits_is_made_again() {
     let mut world = waiting();
     world.pod("b").doubt = Some("read-only".to_owned());
     world.gone("c");
-    assert_eq!(world.obey(), ["create 2.28.0"]);
+    assert_eq!(world.moves(), ["create 2.28.0"]);
 }
 
 #[test]

@@ -409,6 +409,13 @@ impl World {
         plan.acts.iter().map(|act| self.act(act)).collect()
     }
 
+    /// [`Self::obey`], but for the readiness gates: what is made, stopped and labelled.
+    pub fn moves(&mut self) -> Vec<String> {
+        let mut acts = self.obey();
+        acts.retain(|act| !act.starts_with("ready") && !act.starts_with("unready"));
+        acts
+    }
+
     /// Looks, plans and writes the memory; the operator is killed before its first act.
     pub fn remember(&mut self) -> Plan {
         self.pods = self.look().pods;

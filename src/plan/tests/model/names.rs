@@ -82,7 +82,7 @@ pub enum Ago {
     Seconds,
     /// Longer than `LOST`, `RESCUE` and `BACKOFF`.
     HalfMinute,
-    /// Longer than the standby timeout and `RETRY`.
+    /// Longer than the standby timeout and `SUSPECTED`.
     TenMinutes,
 }
 

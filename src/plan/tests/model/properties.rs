@@ -493,6 +493,9 @@ fn has_a_reason(cluster: &Cluster, plan: &Plan, surge: usize) -> bool {
         || cluster.checks.iter().flatten().any(|check| check.lost)
         || wanted.kind().version < newest(cluster, plan)
         || cluster.secret_changed
+        // One that took the lock of an active that was cut off looks like one on another database (S9 judges whether it
+        // was), and only a change of what pods are made from takes that back.
+        || plan.memory.database_differs.is_some()
         || plan.memory.failed.as_ref().map(names::kind_of) == Some(kind)
         || cluster.pods().iter().any(other_lock)
         || may_not_serve(cluster, plan)
