@@ -11,7 +11,7 @@ fn text(file: &str) -> String {
 }
 
 fn values() -> Value {
-    serde_yaml_ng::from_str(&text("values.yaml")).unwrap()
+    serde_saphyr::from_str(&text("values.yaml")).unwrap()
 }
 
 fn at<'a>(values: &'a Value, path: &str) -> &'a Value {
@@ -123,7 +123,7 @@ fn the_defaults_in_the_readme_are_those_of_the_values() {
         let Some(default) = default else { continue };
         let default = match default.as_str() {
             "" => Value::from(""),
-            text => serde_yaml_ng::from_str(text).unwrap(),
+            text => serde_saphyr::from_str(text).unwrap(),
         };
         assert_eq!(*at(&values, &path), default, "{path}");
     }
