@@ -50,7 +50,7 @@ chart: ## Lint and render the chart.
 	  echo "chart renders with $$values"; \
 	done; \
 	for wrong in replicas=2 image.tagg=x log.format=xml deletionProtection=maybe machineMaintenance=yes databaseVerification.enabled=Auto sessionSecrets.generate=maybe; do \
-	  if "$$helm" template chainlink-operator $(CHART) --set "$$wrong" >/dev/null 2>&1; then \
+	  if "$$helm" template chainlink-operator $(CHART) --values $(CHART)/ci/defaults.yaml --set "$$wrong" >/dev/null 2>&1; then \
 	    echo "the chart takes $$wrong, which it should refuse"; exit 1; \
 	  fi; \
 	done

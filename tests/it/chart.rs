@@ -153,6 +153,41 @@ fn a_variable_that_the_chart_sets_is_refused_in_extra_env() {
     assert_eq!(refused, set);
 }
 
+/// What Artifact Hub shows is a text in an annotation, which nothing else would read.
+#[test]
+fn the_chart_tells_artifact_hub_of_this_crd_by_an_example_that_works() {
+    let chart: Value = serde_saphyr::from_str(&text("Chart.yaml")).unwrap();
+    let told = |name: &str| {
+        let text = &chart["annotations"][format!("artifacthub.io/{name}")];
+        text.as_str().unwrap_or_else(|| panic!("{name}")).to_owned()
+    };
+    let list = |name: &str| serde_saphyr::from_str::<Vec<Value>>(&told(name)).unwrap();
+
+    assert_eq!(told("license"), env!("CARGO_PKG_LICENSE"));
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+    let crd = serde_json::to_value(chainlink_operator::api::crd()).unwrap();
+    let [shown] = list("crds").try_into().unwrap();
+    assert_eq!(shown["name"], crd["metadata"]["name"]);
+    assert_eq!(shown["kind"], crd["spec"]["names"]["kind"]);
+    assert_eq!(shown["version"], crd["spec"]["versions"][0]["name"]);
+    let [example] = list("crdsExamples").try_into().unwrap();
+    assert_eq!(example["kind"], shown["kind"]);
+    let (node, maps) = crate::golden::manifest(&example.to_string());
+    let resolved = chainlink_operator::build::resolve("mainnet", &node.spec, &maps);
+    assert!(resolved.is_ok(), "the example can't work");
+    assert!(
+        list("changes")
+            .iter()
+            .all(|change| change["kind"].is_string())
+    );
+}
+
+/// A default would be pulled by every user from whoever takes that name.
+#[test]
+fn no_image_is_pulled_that_the_user_has_not_named() {
+    assert_eq!(*at(&values(), "image.repository"), Value::from(""));
+}
+
 /// The one message of the operator that names a value of its chart.
 #[test]
 fn the_value_that_the_operator_names_is_one_of_the_chart() {

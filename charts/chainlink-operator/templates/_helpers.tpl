@@ -46,7 +46,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{- /* The default tag is left out beside a digest, for which it may be wrong. */}}
 {{- define "chainlink-operator.image" -}}
-{{- .Values.image.repository }}
+{{- required "image.repository is not set, and no image of this operator is published yet: build one from the Dockerfile of its repository, push it where your cluster pulls from, and say --set image.repository=REGISTRY/chainlink-operator" .Values.image.repository }}
 {{- if .Values.image.tag }}:{{ .Values.image.tag }}{{ else if not .Values.image.digest }}:{{ .Chart.AppVersion }}{{ end }}
 {{- with .Values.image.digest }}@{{ . }}{{ end }}
 {{- end }}
