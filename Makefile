@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit model chart cluster cluster-down e2e soak crds
+.PHONY: help demo demo-down test lint unit model manifests chart cluster cluster-down e2e soak crds
 
 CLUSTER := tests/cluster/cluster
 CHART := charts/chainlink-operator
@@ -18,7 +18,7 @@ demo: ## See an upgrade and a failover on a real cluster; leaves the cluster up.
 
 demo-down: cluster-down ## Remove everything that the demo brought up.
 
-test: lint unit chart e2e ## Everything that has to pass: about 40 minutes on a fresh machine, most of it builds.
+test: lint unit manifests chart e2e ## Everything that has to pass: about 40 minutes on a fresh machine, most of it builds.
 	@echo "All tests passed. The test cluster is still up: make cluster-down removes it."
 
 lint: ## Format and lints.
@@ -34,6 +34,9 @@ postgres:
 
 model: ## The deep walks of the planner's model, for a change of the planner: about 11 minutes on 2 cores, without the build.
 	cargo test --locked --release -p chainlink-operator --lib plan::tests::model::deep::deep_ -- --ignored --show-output
+
+manifests: ## Argo CD's scripts, run in its Lua engine.
+	cd tests/manifests && go test ./...
 
 cluster: ## Bring up the real cluster (the first time builds Kubernetes: about 20 minutes).
 	$(CLUSTER) up >/dev/null
