@@ -36,7 +36,7 @@ model: ## The deep walks of the planner's model, for a change of the planner: ab
 	cargo test --locked --release -p chainlink-operator --lib plan::tests::model::deep::deep_ -- --ignored --show-output
 
 manifests: ## Argo CD's scripts, run in its Lua engine.
-	cd tests/manifests && go test ./...
+	cd tests/manifests && go test ./argocd
 
 cluster: ## Bring up the real cluster (the first time builds Kubernetes: about 20 minutes).
 	$(CLUSTER) up >/dev/null
@@ -44,19 +44,14 @@ cluster: ## Bring up the real cluster (the first time builds Kubernetes: about 2
 cluster-down: ## Remove the real cluster.
 	$(CLUSTER) down
 
-chart: ## Lint and render the chart.
+chart: ## Lint and render the chart, and look at what it renders.
 	$(CLUSTER) build
 	@helm="$$($(CLUSTER) tools)/helm"; \
 	for values in $(CHART)/ci/*.yaml; do \
 	  "$$helm" lint --strict $(CHART) --values "$$values" >/dev/null; \
-	  "$$helm" template chainlink-operator $(CHART) --namespace chainlink-operator --values "$$values" >/dev/null; \
-	  echo "chart renders with $$values"; \
+	  echo "chart lints with $$values"; \
 	done; \
-	for wrong in replicas=2 image.tagg=x log.format=xml deletionProtection=maybe machineMaintenance=yes databaseVerification.enabled=Auto sessionSecrets.generate=maybe; do \
-	  if "$$helm" template chainlink-operator $(CHART) --values $(CHART)/ci/defaults.yaml --set "$$wrong" >/dev/null 2>&1; then \
-	    echo "the chart takes $$wrong, which it should refuse"; exit 1; \
-	  fi; \
-	done
+	cd tests/manifests && HELM="$$helm" go test -count=1 ./chart
 
 # They wait more than they work: two at a time.
 e2e: ## The operator on the real cluster, installed by its chart (make e2e ONLY=upgrades: some of it).

@@ -1,4 +1,4 @@
-//! The chart's values, as its README and its schema tell them. Its rights are in `tests/it/rights.rs`; `make chart` renders it.
+//! The chart's values, as its README and its schema tell them. Its rights are in `tests/it/rights.rs`; What it renders is in `tests/manifests/chart`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -114,6 +114,25 @@ fn every_value_is_in_the_readme_and_in_the_schema_and_no_other() {
     // Helm's own, where the chart is a part of another.
     assert!(checked.remove("global"));
     assert_eq!(checked, there, "values.schema.json beside values.yaml");
+}
+
+/// Editors show them while values are written.
+#[test]
+fn the_schema_describes_every_value() {
+    fn undescribed(schema: &Value, path: &str, found: &mut Vec<String>) {
+        let parts = [&schema["properties"], &schema["items"]["properties"]];
+        for (name, part) in parts.iter().filter_map(|part| part.as_object()).flatten() {
+            let path = format!("{path}.{name}");
+            if part["description"].as_str().is_none_or(str::is_empty) {
+                found.push(path.clone());
+            }
+            undescribed(part, &path, found);
+        }
+    }
+    let schema: Value = serde_json::from_str(&text("values.schema.json")).unwrap();
+    let mut found = Vec::new();
+    undescribed(&schema, "", &mut found);
+    assert!(found.is_empty(), "no description: {found:?}");
 }
 
 #[test]

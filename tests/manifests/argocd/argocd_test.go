@@ -1,6 +1,6 @@
 // Argo CD's scripts for a ChainlinkNode, tried as Argo CD runs them: in its Lua engine, with what it lets a script use, from
 // files in its own layout (resource_customizations/GROUP/KIND). What is tried there can be sent there as it is.
-package manifests
+package argocd
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	argocd  = "../../examples/argocd"
-	scripts = argocd + "/resource_customizations/chainlink-operator.dev/ChainlinkNode"
+	folder  = "../../../examples/argocd"
+	scripts = folder + "/resource_customizations/chainlink-operator.dev/ChainlinkNode"
 	actions = scripts + "/actions"
 )
 
@@ -320,7 +320,7 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	const note = "# Made of the scripts in resource_customizations: UPDATE_GOLDEN=1 make manifests\n"
-	made, path := note+string(settings), argocd+"/argocd-cm.yaml"
+	made, path := note+string(settings), folder+"/argocd-cm.yaml"
 	if os.Getenv("UPDATE_GOLDEN") == "1" {
 		if err := os.WriteFile(path, []byte(made), 0o644); err != nil {
 			t.Fatal(err)
