@@ -132,6 +132,19 @@ func TestWhatNobodyAskedForIsNotThere(t *testing.T) {
 	}
 }
 
+func TestAReleaseForTwoNamespacesHasNothingClusterWide(t *testing.T) {
+	all := rendered(t, "--values", folder+"/ci/two-namespaces.yaml")
+	for name, one := range all {
+		if at(one, "metadata", "namespace") == nil {
+			t.Errorf("%s is in no namespace", name)
+		}
+	}
+	const role = "Role operators-test-chainlink-operator"
+	if all[role] == nil {
+		t.Errorf("there is no %s", role)
+	}
+}
+
 func TestCommonLabelsAreOnEveryObjectAndPod(t *testing.T) {
 	all := everything(t)
 	for name, one := range all {
