@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-# The operator's image: docker build --tag chainlink-operator/chainlink-operator:0.1.0 .
+# The operator's image: docker build --tag REGISTRY/chainlink-operator:0.1.0 .
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /build

@@ -131,6 +131,6 @@ pub fn crd() -> CustomResourceDefinition {
 }
 
 /// [`crd`] as YAML (JSON is YAML, but people read this file).
-pub fn crd_yaml() -> Result<String, serde_yaml_ng::Error> {
-    serde_yaml_ng::to_string(&crd())
+pub fn crd_yaml() -> Result<String, serde_saphyr::ser::Error> {
+    serde_saphyr::to_string(&crd())
 }

@@ -115,7 +115,7 @@ fn every_rule_of_the_schema_has_a_manifest_that_breaks_it() {
             _ => {}
         }
     }
-    let crd: serde_json::Value = serde_yaml_ng::from_str(&crd_yaml().unwrap()).unwrap();
+    let crd: serde_json::Value = serde_saphyr::from_str(&crd_yaml().unwrap()).unwrap();
     let mut rules = Vec::new();
     messages(&crd, &mut rules);
     let cases = refused_by("schema");

@@ -1,4 +1,4 @@
-//! The chart's values, as its README and its schema tell them. Its rights are in `tests/it/rights.rs`; `make chart` renders it.
+//! The chart's values, as its README and its schema tell them. Its rights are in `tests/it/rights.rs`; What it renders is in `tests/manifests/chart`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,7 +11,7 @@ fn text(file: &str) -> String {
 }
 
 fn values() -> Value {
-    serde_yaml_ng::from_str(&text("values.yaml")).unwrap()
+    serde_saphyr::from_str(&text("values.yaml")).unwrap()
 }
 
 fn at<'a>(values: &'a Value, path: &str) -> &'a Value {
@@ -116,6 +116,25 @@ fn every_value_is_in_the_readme_and_in_the_schema_and_no_other() {
     assert_eq!(checked, there, "values.schema.json beside values.yaml");
 }
 
+/// Editors show them while values are written.
+#[test]
+fn the_schema_describes_every_value() {
+    fn undescribed(schema: &Value, path: &str, found: &mut Vec<String>) {
+        let parts = [&schema["properties"], &schema["items"]["properties"]];
+        for (name, part) in parts.iter().filter_map(|part| part.as_object()).flatten() {
+            let path = format!("{path}.{name}");
+            if part["description"].as_str().is_none_or(str::is_empty) {
+                found.push(path.clone());
+            }
+            undescribed(part, &path, found);
+        }
+    }
+    let schema: Value = serde_json::from_str(&text("values.schema.json")).unwrap();
+    let mut found = Vec::new();
+    undescribed(&schema, "", &mut found);
+    assert!(found.is_empty(), "no description: {found:?}");
+}
+
 #[test]
 fn the_defaults_in_the_readme_are_those_of_the_values() {
     let values = values();
@@ -123,7 +142,7 @@ fn the_defaults_in_the_readme_are_those_of_the_values() {
         let Some(default) = default else { continue };
         let default = match default.as_str() {
             "" => Value::from(""),
-            text => serde_yaml_ng::from_str(text).unwrap(),
+            text => serde_saphyr::from_str(text).unwrap(),
         };
         assert_eq!(*at(&values, &path), default, "{path}");
     }
@@ -151,6 +170,41 @@ fn a_variable_that_the_chart_sets_is_refused_in_extra_env() {
 
     assert!(set.len() > 4, "{set:?}");
     assert_eq!(refused, set);
+}
+
+/// What Artifact Hub shows is a text in an annotation, which nothing else would read.
+#[test]
+fn the_chart_tells_artifact_hub_of_this_crd_by_an_example_that_works() {
+    let chart: Value = serde_saphyr::from_str(&text("Chart.yaml")).unwrap();
+    let told = |name: &str| {
+        let text = &chart["annotations"][format!("artifacthub.io/{name}")];
+        text.as_str().unwrap_or_else(|| panic!("{name}")).to_owned()
+    };
+    let list = |name: &str| serde_saphyr::from_str::<Vec<Value>>(&told(name)).unwrap();
+
+    assert_eq!(told("license"), env!("CARGO_PKG_LICENSE"));
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+    let crd = serde_json::to_value(chainlink_operator::api::crd()).unwrap();
+    let [shown] = list("crds").try_into().unwrap();
+    assert_eq!(shown["name"], crd["metadata"]["name"]);
+    assert_eq!(shown["kind"], crd["spec"]["names"]["kind"]);
+    assert_eq!(shown["version"], crd["spec"]["versions"][0]["name"]);
+    let [example] = list("crdsExamples").try_into().unwrap();
+    assert_eq!(example["kind"], shown["kind"]);
+    let (node, maps) = crate::golden::manifest(&example.to_string());
+    let resolved = chainlink_operator::build::resolve("mainnet", &node.spec, &maps);
+    assert!(resolved.is_ok(), "the example can't work");
+    assert!(
+        list("changes")
+            .iter()
+            .all(|change| change["kind"].is_string())
+    );
+}
+
+/// A default would be pulled by every user from whoever takes that name.
+#[test]
+fn no_image_is_pulled_that_the_user_has_not_named() {
+    assert_eq!(*at(&values(), "image.repository"), Value::from(""));
 }
 
 /// The one message of the operator that names a value of its chart.

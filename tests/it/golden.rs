@@ -13,9 +13,10 @@ pub fn repository(path: &str) -> PathBuf {
 
 /// The documents of a YAML file.
 pub fn documents(text: &str) -> Vec<serde_json::Value> {
-    serde_yaml_ng::Deserializer::from_str(text)
-        .map(|document| serde::Deserialize::deserialize(document).unwrap())
-        .filter(|document: &serde_json::Value| !document.is_null())
+    let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(text).unwrap();
+    documents
+        .into_iter()
+        .filter(|document| !document.is_null())
         .collect()
 }
 

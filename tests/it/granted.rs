@@ -22,7 +22,7 @@ pub fn right(verb: &str, group: &str, resource: &str) -> String {
 
 /// What a list of rules in YAML grants.
 pub fn of_rules(rules: &str) -> BTreeSet<String> {
-    let rules: Vec<Rule> = serde_yaml_ng::from_str(rules).unwrap();
+    let rules: Vec<Rule> = serde_saphyr::from_str(rules).unwrap();
     let mut rights = BTreeSet::new();
     for rule in &rules {
         for group in &rule.api_groups {

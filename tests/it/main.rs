@@ -12,6 +12,7 @@ mod build_pod;
 mod chart;
 mod crd;
 mod database;
+mod dependencies;
 mod docs;
 mod fake_api;
 mod house;

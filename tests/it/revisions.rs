@@ -37,7 +37,7 @@ fn resolve(node: &ChainlinkNode, maps: &ConfigMaps) -> Resolved {
 }
 
 fn yaml(object: &impl Serialize) -> String {
-    serde_yaml_ng::to_string(object).unwrap()
+    serde_saphyr::to_string(object).unwrap()
 }
 
 #[test]

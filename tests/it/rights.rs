@@ -89,7 +89,7 @@ fn secrets_are_made_and_read_only_where_a_value_says_so() {
         }
     }
     let values = include_str!("../../charts/chainlink-operator/values.yaml");
-    let values: serde_json::Value = serde_yaml_ng::from_str(values).unwrap();
+    let values: serde_json::Value = serde_saphyr::from_str(values).unwrap();
     assert_eq!(values["sessionSecrets"]["generate"], false);
     assert_eq!(values["databaseVerification"]["enabled"], false);
 }

@@ -29,11 +29,20 @@ app.kubernetes.io/name: {{ include "chainlink-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- /* Of the pod of helm test, which no Service of the operator's leads to. */}}
+{{- define "chainlink-operator.testLabels" -}}
+app.kubernetes.io/name: {{ printf "%s-test" (include "chainlink-operator.name" . | trunc 58 | trimSuffix "-") }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{- define "chainlink-operator.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{ include "chainlink-operator.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "chainlink-operator.serviceAccountName" -}}
@@ -44,11 +53,20 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
-{{- /* The default tag is left out beside a digest, for which it may be wrong. */}}
+{{- /*
+An image of .image, by .registry where it has none of its own, and with .tag where it has neither tag nor digest: a tag
+beside a digest may be wrong.
+*/}}
+{{- define "chainlink-operator.imageName" -}}
+{{- with .image.registry | default .registry }}{{ . | trimSuffix "/" }}/{{ end }}
+{{- .image.repository }}
+{{- if .image.tag }}:{{ .image.tag }}{{ else if not .image.digest }}:{{ .tag }}{{ end }}
+{{- with .image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
 {{- define "chainlink-operator.image" -}}
-{{- .Values.image.repository }}
-{{- if .Values.image.tag }}:{{ .Values.image.tag }}{{ else if not .Values.image.digest }}:{{ .Chart.AppVersion }}{{ end }}
-{{- with .Values.image.digest }}@{{ . }}{{ end }}
+{{- $_ := required "image.repository is not set, and no image of this operator is published yet: build one from the Dockerfile of its repository, push it where your cluster pulls from, and say --set image.repository=REGISTRY/chainlink-operator" .Values.image.repository }}
+{{- include "chainlink-operator.imageName" (dict "image" .Values.image "registry" "" "tag" .Chart.AppVersion) }}
 {{- end }}
 
 {{- /*

@@ -51,10 +51,7 @@ fn read(file: &str, text: &str) -> Result<BadInput> {
             reason: said("# reason: ")?,
         },
     };
-    let mut documents: Vec<Value> = Vec::new();
-    for document in serde_yaml_ng::Deserializer::from_str(text) {
-        documents.push(serde::Deserialize::deserialize(document)?);
-    }
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text)?;
     let (mut nodes, config_maps): (Vec<Value>, Vec<Value>) = documents
         .into_iter()
         .partition(|document| document["kind"] == "ChainlinkNode");

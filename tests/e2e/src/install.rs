@@ -21,8 +21,9 @@ pub const RELEASE: &str = "chainlink-operator";
 pub const SERVICE_ACCOUNT: &str = "system:serviceaccount:chainlink-operator:chainlink-operator";
 
 /// Beside the chart's defaults.
-const SETTINGS: [&str; 2] = [
+const SETTINGS: [&str; 3] = [
     "databaseVerification.enabled=true",
+    "rbac.onCallRole=true",
     "sessionSecrets.generate=true",
 ];
 

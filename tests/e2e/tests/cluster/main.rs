@@ -15,6 +15,7 @@ mod input;
 mod machines;
 mod moves;
 mod neighbours;
+mod on_call;
 mod operator;
 mod p2p;
 mod restore;

@@ -303,6 +303,11 @@ impl All {
             .clone()
     }
 
+    /// What each pod and revision is called here.
+    pub fn names(&self) -> &BTreeMap<String, String> {
+        &self.names
+    }
+
     /// What a pod or revision is called here.
     pub fn called(&self, name: &str) -> String {
         self.names

@@ -1,0 +1,2 @@
+obj.spec.restartedAt = "argocd-" .. obj.metadata.resourceVersion
+return obj

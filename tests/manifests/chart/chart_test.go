@@ -1,0 +1,310 @@
+// What Helm renders of the chart. HELM is the program, which `make chart` builds with the test cluster's tools.
+package chart
+
+import (
+	"os"
+	"os/exec"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+const folder = "../../../charts/chainlink-operator"
+
+type object = map[string]any
+
+// What Helm says to a command about the chart, with these arguments after it.
+func helm(t *testing.T, command string, arguments ...string) (string, error) {
+	t.Helper()
+	program := os.Getenv("HELM")
+	if program == "" {
+		t.Fatal("HELM is not set: run make chart")
+	}
+	all := append([]string{command, "test", folder, "--namespace", "operators"}, arguments...)
+	said, err := exec.Command(program, all...).CombinedOutput()
+	return string(said), err
+}
+
+// The objects of a release with these values, by kind and name.
+func rendered(t *testing.T, arguments ...string) map[string]object {
+	t.Helper()
+	said, err := helm(t, "template", arguments...)
+	if err != nil {
+		t.Fatal(said)
+	}
+	found := map[string]object{}
+	for document := range strings.SplitSeq(said, "\n---\n") {
+		var one object
+		if err := yaml.Unmarshal([]byte(document), &one); err != nil {
+			t.Fatalf("%v in:\n%s", err, document)
+		}
+		if one != nil {
+			found[one["kind"].(string)+" "+at(one, "metadata", "name").(string)] = one
+		}
+	}
+	if len(found) < 5 {
+		t.Fatalf("few objects were found:\n%s", said)
+	}
+	return found
+}
+
+func defaults(t *testing.T, arguments ...string) map[string]object {
+	return rendered(t, append([]string{"--values", folder + "/ci/defaults.yaml"}, arguments...)...)
+}
+
+func everything(t *testing.T, arguments ...string) map[string]object {
+	return rendered(t, append([]string{"--values", folder + "/ci/everything-set.yaml"}, arguments...)...)
+}
+
+// A part of an object, by the names of fields and the places of items; nil where there is none.
+func at(value any, path ...any) any {
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			fields, _ := value.(object)
+			value = fields[step]
+		case int:
+			items, _ := value.([]any)
+			if step >= len(items) {
+				return nil
+			}
+			value = items[step]
+		}
+	}
+	return value
+}
+
+func expect(t *testing.T, what string, found, expected any) {
+	t.Helper()
+	if !reflect.DeepEqual(found, expected) {
+		t.Errorf("%s is %v and not %v", what, found, expected)
+	}
+}
+
+// Whether a selector chooses what carries these labels.
+func chooses(selector, labels any) bool {
+	wanted, _ := selector.(object)
+	carried, _ := labels.(object)
+	for name, value := range wanted {
+		if carried[name] != value {
+			return false
+		}
+	}
+	return len(wanted) > 0
+}
+
+var image = []any{"spec", "template", "spec", "containers", 0, "image"}
+
+func TestAnImageHasToBeNamed(t *testing.T) {
+	said, err := helm(t, "template")
+	if err == nil || !strings.Contains(said, "image.repository is not set") || !strings.Contains(said, "--set image.repository=") {
+		t.Errorf("it said: %s", said)
+	}
+}
+
+func TestImagesAreNamedByWhatIsSet(t *testing.T) {
+	for _, one := range []struct{ set, operator, tester string }{
+		{"", "registry.example.com/chainlink-operator:0.1.0", "docker.io/library/busybox:1.37.0"},
+		{"image.registry=mirror.example.com:5000/a", "mirror.example.com:5000/a/registry.example.com/chainlink-operator:0.1.0", "mirror.example.com:5000/a/docker.io/library/busybox:1.37.0"},
+		{"image.registry=mirror,test.image.registry=other/", "mirror/registry.example.com/chainlink-operator:0.1.0", "other/docker.io/library/busybox:1.37.0"},
+		{"image.tag=v2,test.image.tag=", "registry.example.com/chainlink-operator:v2", "docker.io/library/busybox:latest"},
+	} {
+		all := defaults(t, "--set", one.set)
+		expect(t, one.set, at(all["Deployment test-chainlink-operator"], image...), one.operator)
+		expect(t, one.set, at(all["Pod test-chainlink-operator-test"], "spec", "containers", 0, "image"), one.tester)
+	}
+	const sum = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	pinned := defaults(t, "--set", "image.digest="+sum)
+	expect(t, "one that is pinned", at(pinned["Deployment test-chainlink-operator"], image...), "registry.example.com/chainlink-operator@"+sum)
+	all := everything(t)
+	expect(t, "everything set", at(all["Pod nodes-operator-test"], "spec", "containers", 0, "image"), "registry.example.com/tools/busybox@"+sum)
+}
+
+func TestWhatNobodyAskedForIsNotThere(t *testing.T) {
+	for name := range defaults(t) {
+		kind, _, _ := strings.Cut(name, " ")
+		if slices.Contains([]string{"PodDisruptionBudget", "NetworkPolicy", "ServiceMonitor", "Secret"}, kind) || strings.Contains(name, "on-call") {
+			t.Errorf("%s is there", name)
+		}
+	}
+}
+
+func TestAReleaseForTwoNamespacesHasNothingClusterWide(t *testing.T) {
+	all := rendered(t, "--values", folder+"/ci/two-namespaces.yaml")
+	for name, one := range all {
+		if at(one, "metadata", "namespace") == nil {
+			t.Errorf("%s is in no namespace", name)
+		}
+	}
+	const role = "Role operators-test-chainlink-operator"
+	if all[role] == nil {
+		t.Errorf("there is no %s", role)
+	}
+}
+
+func TestCommonLabelsAreOnEveryObjectAndPod(t *testing.T) {
+	all := everything(t)
+	for name, one := range all {
+		if name == "ConfigMap test-dashboard" || name == "ConfigMap nodes-operator-as-text" {
+			continue // the user's own
+		}
+		expect(t, name, at(one, "metadata", "labels", "example.com/cost-center"), "7")
+	}
+	pod := at(all["Deployment nodes-operator"], "spec", "template", "metadata", "labels")
+	expect(t, "the operator's pod", at(pod, "example.com/cost-center"), "7")
+	expect(t, "its own label", at(pod, "example.com/team"), "oracles")
+	selector := at(all["Deployment nodes-operator"], "spec", "selector", "matchLabels")
+	expect(t, "the selector, which can't be changed later", at(selector, "example.com/cost-center"), nil)
+}
+
+func TestExtraObjectsAreTemplates(t *testing.T) {
+	all := everything(t)
+	for _, name := range []string{"ConfigMap test-dashboard", "ConfigMap nodes-operator-as-text"} {
+		if all[name] == nil {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
+func TestTheBudgetAndThePolicyAreAboutTheOperatorAlone(t *testing.T) {
+	all := everything(t)
+	operator := at(all["Deployment nodes-operator"], "spec", "template", "metadata", "labels")
+	tester := at(all["Pod nodes-operator-test"], "metadata", "labels")
+	for name, selector := range map[string]any{
+		"the budget":  at(all["PodDisruptionBudget nodes-operator"], "spec", "selector", "matchLabels"),
+		"the policy":  at(all["NetworkPolicy nodes-operator"], "spec", "podSelector", "matchLabels"),
+		"the Service": at(all["Service nodes-operator-metrics"], "spec", "selector"),
+	} {
+		if !chooses(selector, operator) || chooses(selector, tester) {
+			t.Errorf("%s chooses %v", name, selector)
+		}
+	}
+	expect(t, "the budget", at(all["PodDisruptionBudget nodes-operator"], "spec", "maxUnavailable"), 0.0)
+}
+
+func TestTheNetworkPolicyLetsInAndOutWhatIsNeeded(t *testing.T) {
+	all := everything(t)
+	spec := all["NetworkPolicy nodes-operator"]["spec"]
+	from, _ := at(spec, "ingress", 0, "from").([]any)
+	tester := at(all["Pod nodes-operator-test"], "metadata", "labels")
+	lets := slices.ContainsFunc(from, func(one any) bool {
+		return chooses(at(one, "podSelector", "matchLabels"), tester)
+	})
+	if len(from) != 2 || !lets {
+		t.Errorf("the pod of helm test is kept out by %v", from)
+	}
+	ports := func(rules any) []any {
+		found := []any{}
+		for _, rule := range rules.([]any) {
+			for _, port := range at(rule, "ports").([]any) {
+				found = append(found, at(port, "port"))
+			}
+		}
+		return found
+	}
+	expect(t, "egress", ports(at(spec, "egress")), []any{53.0, 53.0, 8443.0, 6688.0, 5432.0, 6432.0, 3128.0})
+	nodes := at(spec, "egress", 2, "to", 0)
+	expect(t, "the namespaces of nodes", at(nodes, "namespaceSelector", "matchExpressions", 0, "values"), []any{"oracles"})
+	expect(t, "the pods of nodes", at(nodes, "podSelector", "matchLabels"), object{"app.kubernetes.io/name": "chainlink-node"})
+
+	spec = defaults(t, "--set", "networkPolicy.enabled=true")["NetworkPolicy test-chainlink-operator"]["spec"]
+	expect(t, "egress by default", ports(at(spec, "egress")), []any{53.0, 53.0, 443.0, 6443.0, 6688.0})
+	expect(t, "the namespaces by default", at(spec, "egress", 2, "to", 0, "namespaceSelector"), object{})
+	expect(t, "who may ask for metrics by default", at(spec, "ingress", 0, "from"), nil)
+}
+
+func TestThoseOnCallMayPatchAndNotUpdate(t *testing.T) {
+	all := defaults(t, "--set", "rbac.onCallRole=true")
+	const name = "operators-test-chainlink-operator-on-call"
+	rules := at(all["ClusterRole "+name], "rules")
+	expect(t, "the rights", rules, any([]any{object{
+		"apiGroups": []any{"chainlink-operator.dev"}, "resources": []any{"chainlinknodes"},
+		"verbs": []any{"get", "list", "watch", "patch", "annotate"},
+	}}))
+	binding := all["ValidatingAdmissionPolicyBinding "+name]
+	expect(t, "the policy that is bound", at(binding, "spec", "policyName"), name)
+	expect(t, "what it does", at(binding, "spec", "validationActions"), []any{"Deny"})
+	if all["ValidatingAdmissionPolicy "+name] == nil {
+		t.Error("nothing holds them to annotations")
+	}
+}
+
+func TestThePodIsPlacedAsSet(t *testing.T) {
+	spec := at(everything(t)["Deployment nodes-operator"], "spec", "template", "spec")
+	expect(t, "the priority", at(spec, "priorityClassName"), "system-cluster-critical")
+	expect(t, "the spread", at(spec, "topologySpreadConstraints", 0, "topologyKey"), "topology.kubernetes.io/zone")
+	spec = at(defaults(t)["Deployment test-chainlink-operator"], "spec", "template", "spec")
+	expect(t, "the spread by default", at(spec, "topologySpreadConstraints"), nil)
+	if at(spec, "affinity", "podAntiAffinity") == nil {
+		t.Error("it does not keep away from node pods")
+	}
+}
+
+func TestHelmTestAsksTheMetricsServiceAndIsOfTheStrictestProfile(t *testing.T) {
+	all := defaults(t)
+	pod := all["Pod test-chainlink-operator-test"]
+	command, _ := at(pod, "spec", "containers", 0, "command").([]any)
+	if all["Service test-chainlink-operator-metrics"] == nil || !slices.Contains(command, any("http://test-chainlink-operator-metrics.operators.svc:8080/readyz")) {
+		t.Errorf("it asks %v", command)
+	}
+	expect(t, "the hook", at(pod, "metadata", "annotations", "helm.sh/hook"), "test")
+	operator := at(all["Deployment test-chainlink-operator"], "spec", "template", "spec")
+	for _, path := range [][]any{{"securityContext"}, {"containers", 0, "securityContext"}} {
+		expect(t, "its security", at(pod["spec"], path...), at(operator, path...))
+	}
+	for _, off := range []string{"test.enabled=false", "metrics.service.enabled=false"} {
+		if defaults(t, "--set", off)["Pod test-chainlink-operator-test"] != nil {
+			t.Errorf("it is there with %s", off)
+		}
+	}
+}
+
+func TestNotesTellWhatToDoNext(t *testing.T) {
+	notes := func(arguments ...string) string {
+		t.Helper()
+		all := append([]string{"--dry-run=client", "--values", folder + "/ci/defaults.yaml"}, arguments...)
+		said, err := helm(t, "install", all...)
+		_, notes, found := strings.Cut(said, "NOTES:")
+		if err != nil || !found {
+			t.Fatal(said)
+		}
+		return notes
+	}
+	const tries, binds, waits = "helm test test --namespace operators", "--clusterrole operators-test-chainlink-operator-on-call", "A drain of the operator's machine waits"
+	for _, one := range []struct {
+		set   string
+		tells []string
+	}{
+		{"", []string{tries}},
+		{"test.enabled=false", nil},
+		{"rbac.onCallRole=true", []string{tries, binds}},
+		{"podDisruptionBudget.enabled=true", []string{tries}},
+		{"podDisruptionBudget.enabled=true,podDisruptionBudget.maxUnavailable=0", []string{tries, waits}},
+	} {
+		text := notes("--set", one.set)
+		for _, line := range []string{tries, binds, waits} {
+			if strings.Contains(text, line) != slices.Contains(one.tells, line) {
+				t.Errorf("with %q, of %q:\n%s", one.set, line, text)
+			}
+		}
+	}
+}
+
+func TestValuesThatCanNotWorkAreRefused(t *testing.T) {
+	for _, wrong := range []string{
+		"replicas=2", "image.tagg=x", "image.repository=registry/name:tag", "image.registry=mirror:", "log.format=xml",
+		"deletionProtection=maybe", "machineMaintenance=yes", "databaseVerification.enabled=Auto", "sessionSecrets.generate=maybe",
+		`commonLabels.app\.kubernetes\.io/name=mine`, "podDisruptionBudget.maxUnavailable=2", "networkPolicy.apiServerPorts={}",
+		"networkPolicy.databasePorts={http}", "test.image.repository=", "extraObjects=none",
+	} {
+		said, err := helm(t, "template", "--values", folder+"/ci/defaults.yaml", "--set", wrong)
+		if err == nil {
+			t.Errorf("the chart takes %s", wrong)
+		} else if !strings.Contains(said, "values don't meet the specifications of the schema") {
+			t.Errorf("%s is refused by another than the schema: %s", wrong, said)
+		}
+	}
+}
