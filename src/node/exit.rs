@@ -1,5 +1,7 @@
 //! Why a node exited, as far as its exit code and its last words tell.
 
+use super::database::{Trouble, trouble};
+
 /// What an exit means.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ExitKind {
@@ -14,8 +16,8 @@ pub enum ExitKind {
     StopTimedOut,
     /// The database was out of reach or took no connections. Says nothing about the node.
     DatabaseAway,
-    /// The database answered and refused the node: password, database name, rights, TLS, a pooler
-    /// in transaction mode.
+    /// The database or its pooler answered and refused the node, or the node can't use the URL that it was given:
+    /// password, database name, rights, TLS, a pooler in transaction mode.
     DatabaseRefused,
     /// Another node took the lock from it. Says nothing about the node.
     Deposed,
@@ -51,50 +53,6 @@ const STOPPED_STARTING: [&str; 3] = [
     "aborting start: context canceled",
     "timeout: context canceled",
     "context canceled",
-];
-
-/// A server that can't be reached, or that takes no connections now: socket errors as Go words
-/// them, and `PostgreSQL`'s codes of class 08, 53 and 57P.
-const DATABASE_AWAY: [&str; 22] = [
-    "connection refused",
-    "connection reset by peer",
-    "no such host",
-    "server misbehaving",
-    "hostname resolving error",
-    "no route to host",
-    "network is unreachable",
-    "i/o timeout",
-    "context deadline exceeded",
-    "connection timed out",
-    "unexpected eof",
-    "broken pipe",
-    "bad connection",
-    "connection is already closed",
-    "too many clients already",
-    "too many connections",
-    "remaining connection slots are reserved",
-    "the database system is starting up",
-    "the database system is shutting down",
-    "the database system is in recovery mode",
-    "terminating connection due to",
-    "sqlstate 57p",
-];
-
-/// A server that answers and says no, or that the node does not want (`core/services/pg/connection.go`).
-const DATABASE_REFUSED: [&str; 13] = [
-    "password authentication failed",
-    "no pg_hba.conf entry",
-    "does not exist (sqlstate 3d000)",
-    "sqlstate 28",
-    "sqlstate 42501",
-    "permission denied for ",
-    "permission denied to ",
-    "read-only transaction",
-    "already exists (sqlstate 42p05)",
-    "server refused tls",
-    "tls error",
-    "x509: ",
-    "the minimum required postgres server version is",
 ];
 
 const CREDENTIALS: [&str; 9] = [
@@ -184,14 +142,13 @@ fn by_words(words: &str) -> ExitKind {
         ExitKind::Credentials
     } else if says(&CONFIGURATION) {
         ExitKind::Configuration
-    } else if says(&DATABASE_REFUSED) {
-        ExitKind::DatabaseRefused
-    } else if says(&DATABASE_AWAY) {
-        ExitKind::DatabaseAway
-    } else if says(&STOPPED_STARTING) {
-        ExitKind::StoppedStarting
     } else {
-        ExitKind::Unknown
+        match trouble(words) {
+            Some(Trouble::Refuses) => ExitKind::DatabaseRefused,
+            Some(Trouble::Away) => ExitKind::DatabaseAway,
+            None if says(&STOPPED_STARTING) => ExitKind::StoppedStarting,
+            None => ExitKind::Unknown,
+        }
     }
 }
 
@@ -356,6 +313,55 @@ mod tests {
             );
             assert_eq!(kind(&words), ExitKind::DatabaseAway, "{cause}");
             assert!(kind(&words).means_nothing());
+        }
+    }
+
+    /// Last words, one a line.
+    fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        assert!(lines.clone().count() > 5);
+        lines
+    }
+
+    #[test]
+    fn a_pooler_or_proxy_whose_server_is_away_is_a_database_that_is_away() {
+        for words in lines(include_str!("../../tests/fixtures/exits/database-away.txt")) {
+            assert_eq!(kind(words), ExitKind::DatabaseAway, "{words}");
+        }
+    }
+
+    #[test]
+    fn another_server_out_of_reach_is_not_the_database() {
+        for words in lines(include_str!(
+            "../../tests/fixtures/exits/not-the-database.txt"
+        )) {
+            let kind = kind(words);
+            assert_eq!(kind, ExitKind::Unknown, "{words}");
+            assert!(kind.is_its_own(), "{words}");
+            assert!(!kind.advice().unwrap().contains("database"), "{words}");
+        }
+    }
+
+    #[test]
+    fn what_a_pooler_or_server_refuses_needs_a_person() {
+        for words in lines(include_str!(
+            "../../tests/fixtures/exits/database-refused.txt"
+        )) {
+            let kind = kind(words);
+            assert_eq!(kind, ExitKind::DatabaseRefused, "{words}");
+            assert!(kind.is_its_own(), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_failed_statement_is_neither_away_nor_refused() {
+        for words in [
+            "initializeORM#Migrate: failed to migrate: ERROR: relation \"jobs\" already exists (SQLSTATE 42P07)",
+            "initializeORM#Migrate: failed to migrate: ERROR: canceling statement due to statement timeout (SQLSTATE 57014)",
+            "fatal error instantiating application: ERROR: duplicate key value (SQLSTATE 23505)",
+            "opening db: out of ideas",
+        ] {
+            assert_eq!(kind(words), ExitKind::Unknown, "{words}");
         }
     }
 

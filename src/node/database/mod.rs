@@ -1,7 +1,9 @@
-//! The database as a node uses it: how its URL is read, and which SQL tells who holds the lock.
+//! The database as a node uses it: how its URL is read, which SQL tells who holds the lock, and what last words say of it.
 
+mod trouble;
 mod url;
 
+pub(super) use trouble::{Trouble, trouble};
 pub use url::{DatabaseUrl, Host, TlsMode, UnreadableUrl, WhichServer};
 
 use super::lock::ADVISORY_LOCK_ID;
