@@ -2,9 +2,12 @@
 
 mod trouble;
 mod url;
+mod written;
 
+pub use trouble::takes_no_connections;
 pub(super) use trouble::{Trouble, trouble};
-pub use url::{DatabaseUrl, Host, TlsMode, UnreadableUrl, WhichServer};
+pub use url::{DatabaseUrl, Host, TlsMode, WhichServer, completed, completes_url};
+pub use written::UnreadableUrl;
 
 use super::lock::ADVISORY_LOCK_ID;
 

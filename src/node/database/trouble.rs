@@ -92,7 +92,7 @@ const ABSENCES: [&str; 34] = [
     "server is in hot standby mode",
 ];
 
-/// What a pooler says with code `08P01` while it is well itself: PgBouncer gives that code to nearly all it says
+/// What a pooler says with code `08P01` while it is well itself: `PgBouncer` gives that code to nearly all it says
 /// (`src/client.c`, `src/objects.c`, `src/janitor.c`).
 const POOLER_WITHOUT_SERVER: [&str; 12] = [
     "server login has been failing",
@@ -131,6 +131,12 @@ pub(in crate::node) fn trouble(words: &str) -> Option<Trouble> {
         return Some(Trouble::Away);
     }
     says(&FAILED_LOGIN).then_some(Trouble::Refuses)
+}
+
+/// Whether a server or pooler that answered with this code and sentence takes no connections now.
+pub fn takes_no_connections(code: &str, message: &str) -> bool {
+    let (code, message) = (code.to_lowercase(), message.to_lowercase());
+    of_code(&code, &message) == Some(Trouble::Away)
 }
 
 /// The codes in `… (SQLSTATE 57P03)`.
