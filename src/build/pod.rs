@@ -160,7 +160,7 @@ fn spec(node: &ChainlinkNode, revision: &Revision, content: &Content) -> PodSpec
         // A Service named chainlink would inject CHAINLINK_PORT, a legacy variable that keeps 2.x
         // from booting.
         enable_service_links: Some(false),
-        automount_service_account_token: Some(false),
+        automount_service_account_token: Some(automounts_token(options)),
         termination_grace_period_seconds: Some(
             options
                 .termination_grace_period_seconds
@@ -181,6 +181,11 @@ fn spec(node: &ChainlinkNode, revision: &Revision, content: &Content) -> PodSpec
         security_context: Some(security_context(content)),
         ..PodSpec::default()
     }
+}
+
+/// Off where nobody asks for it: a node talks to no API server.
+pub(super) fn automounts_token(options: &PodOptions) -> bool {
+    options.automount_service_account_token.unwrap_or(false)
 }
 
 pub(super) fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
