@@ -254,10 +254,54 @@ fn https_is_off_unless_there_is_a_certificate_for_it() {
         "a file in a Secret, and no volume for a certificate"
     );
     assert!(
-        !off(&with(toml_node(), "pod", volume)),
-        "it may be in the Secret"
+        off(&with(toml_node(), "pod", volume.clone())),
+        "a volume for another purpose names no certificate"
     );
-    assert!(!off(&with(toml_node(), "config.files", tls)));
+    let https = with(with(toml_node(), "pod", volume), "config.files", tls);
+    assert!(!off(&https));
+    let ports = container(&https).ports.unwrap();
+    assert!(ports.iter().any(|port| port.container_port == 6689));
+    let ports = container(&toml_node()).ports.unwrap();
+    assert!(ports.iter().all(|port| port.container_port != 6689));
+    let served = |https| {
+        let [(_, service), _] = build::services(&node(&toml_node()).0, https);
+        let ports = service.unwrap().spec.unwrap().ports.unwrap();
+        ports.into_iter().map(|port| port.port).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (served(false), served(true)),
+        (vec![6688], vec![6688, 6689])
+    );
+}
+
+#[test]
+fn a_certificate_below_the_root_folder_is_refused() {
+    let tls = json!([{"name": "a.toml", "inline": "[WebServer.TLS]\nCertPath = '/chainlink/tls/c'\nKeyPath = '/chainlink/tls/k'\n"}]);
+    let (node, maps) = node(&with(toml_node(), "config.files", tls));
+    let problem = build::resolve("chainlink", &node.spec, &maps).unwrap_err();
+    assert!(
+        problem.message.contains("mountPath: /certificates"),
+        "{}",
+        problem.message
+    );
+}
+
+#[test]
+fn a_node_that_keeps_values_at_home_has_one_that_it_can_write() {
+    let newer = with(toml_node(), "version", json!("2.30.0"));
+    assert_eq!(variable(&newer, "HOME").as_deref(), Some("/chainlink"));
+    let own = json!([{"name": "HOME", "value": "/home/me"}]);
+    let own = with(newer, "config.env", own);
+    assert_eq!(variable(&own, "HOME").as_deref(), Some("/home/me"));
+    assert_eq!(variable(&toml_node(), "HOME"), None);
+}
+
+#[test]
+fn peers_that_no_service_leads_to_are_warned_of() {
+    let p2p = json!([{"name": "a.toml", "inline": "[P2P.V2]\nEnabled = true\nAnnounceAddresses = ['203.0.113.7:7990']\nListenAddresses = ['0.0.0.0:7990']\n"}]);
+    let warnings = resolved(&with(toml_node(), "config.files", p2p)).warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("203.0.113.7:7990"), "{warnings:?}");
 }
 
 #[test]
@@ -271,8 +315,8 @@ fn https_of_version_1_is_off_unless_there_is_a_certificate_for_it() {
 
     assert!(off(&environment_node()));
     assert!(
-        !off(&with(environment_node(), "pod", volume)),
-        "it may be in the Secret"
+        off(&with(environment_node(), "pod", volume)),
+        "a volume for another purpose names no certificate"
     );
     assert!(!off(&with(environment_node(), "config.env", tls)));
 }
