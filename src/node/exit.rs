@@ -32,6 +32,8 @@ pub enum ExitKind {
     Configuration,
     /// The keystore password or the API credentials are wrong or missing.
     Credentials,
+    /// The file with the keystore password, or with the API user, is not there or can't be read.
+    PasswordFile,
     /// The root folder can't be made or written.
     RootDir,
     /// Killed because it used more memory than its limit.
@@ -138,6 +140,8 @@ fn by_words(words: &str) -> ExitKind {
         ExitKind::Deposed
     } else if says(&["failed to create root directory", "rootdir"]) {
         ExitKind::RootDir
+    } else if is_about_a_password_file(&lower) {
+        ExitKind::PasswordFile
     } else if says(&CREDENTIALS) {
         ExitKind::Credentials
     } else if says(&CONFIGURATION) {
@@ -150,6 +154,20 @@ fn by_words(words: &str) -> ExitKind {
             None => ExitKind::Unknown,
         }
     }
+}
+
+/// `error reading password: open /etc/chainlink/credentials/keystore-password: no such file or directory`: what Go says
+/// of a file, behind words about a password. A certificate of the database's is told by its own words.
+fn is_about_a_password_file(lower: &str) -> bool {
+    let says = |any: &[&str]| any.iter().any(|known| lower.contains(known));
+    says(&["password", "credentials"])
+        && says(&["open /", "open .", "read /", "stat /"])
+        && says(&[
+            "no such file or directory",
+            "permission denied",
+            "is a directory",
+        ])
+        && trouble(lower).is_none()
 }
 
 /// `Application version (2.1.1) is older than database version (2.15.0). …` up to 2.1.1,
@@ -178,6 +196,7 @@ impl ExitKind {
             | Self::VersionOlderThanDatabase { .. }
             | Self::Configuration
             | Self::Credentials
+            | Self::PasswordFile
             | Self::RootDir
             | Self::OutOfMemory
             | Self::Killed
@@ -232,6 +251,10 @@ impl ExitKind {
             Self::Credentials => Some(
                 "Check the Secrets that spec.credentials names: the keystore password must be the \
                  one the keys were encrypted with, and an empty database needs apiCredentials.",
+            ),
+            Self::PasswordFile => Some(
+                "Check that the Secrets which spec.credentials names have the keys named there, and that the pod's user \
+                 may read the file.",
             ),
             Self::RootDir => Some(
                 "Leave the root folder to the operator: the node must own it, so it can't be a \
@@ -449,6 +472,22 @@ mod tests {
             assert_eq!(kind(words), expected, "{words}");
             assert!(!expected.means_nothing() && expected.advice().is_some());
         }
+    }
+
+    #[test]
+    fn a_password_file_that_cannot_be_read_is_told_apart_from_a_wrong_password() {
+        for words in [
+            "error reading password: open /etc/chainlink/credentials/keystore-password: no such file or directory",
+            "error reading VRF password from vrfpassword file \"/etc/vrf\": open /etc/vrf: permission denied",
+            "error creating api initializer: open /etc/chainlink/credentials/api-credentials: no such file or directory",
+        ] {
+            assert_eq!(kind(words), ExitKind::PasswordFile, "{words}");
+        }
+        assert!(ExitKind::PasswordFile.is_its_own());
+        let advice = ExitKind::PasswordFile.advice().unwrap();
+        assert!(advice.contains("spec.credentials"), "{advice}");
+        let wrong = "error authenticating keystore: unable to decrypt encrypted key ring";
+        assert_eq!(kind(wrong), ExitKind::Credentials);
     }
 
     #[test]
