@@ -125,8 +125,8 @@ fn marked(quoted: Option<&Quoted<'_>>, mark: &str) -> Option<String> {
     let line = quoted.number?;
     if !OF_A_KEY.contains(&wrong) {
         let known = OF_A_VALUE.iter().any(|known| wrong.starts_with(known));
-        let quotes = wrong.contains(['"', '\'', '`']);
-        return Some(if known && !quotes {
+        let says_a_text = wrong.contains(['"', '\'', '`']);
+        return Some(if known && !says_a_text {
             format!("line {line}: {wrong}")
         } else {
             format!("line {line}")

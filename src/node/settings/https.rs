@@ -79,7 +79,7 @@ pub fn check_https(settings: Settings<'_>, mounts: &[&str]) -> Vec<Finding> {
 fn readable(setting: Setting, settings: Settings<'_>) -> Said {
     let said = match settings {
         Settings::Files(texts) => {
-            let texts: Vec<_> = texts.iter().copied().filter(Option::is_some).collect();
+            let texts: Vec<_> = texts.iter().flatten().map(|text| Some(*text)).collect();
             setting.said(Settings::Files(&texts))
         }
         Settings::Variables(variables, _) => setting.said(Settings::Variables(variables, More::No)),
