@@ -74,10 +74,8 @@ impl<'a> Actor<'a> {
         machine: &str,
         content: &Content,
     ) -> Result<Outcome, kube::Error> {
-        self.make(&build::pull_pod(
-            self.node, name, revision, machine, content,
-        ))
-        .await
+        let pod = build::pull_pod(self.node, name, revision, machine, content);
+        self.make_short(&pod, content).await
     }
 
     /// Makes a pod that checks the configuration of a revision.
@@ -87,8 +85,18 @@ impl<'a> Actor<'a> {
         revision: &Revision,
         content: &Content,
     ) -> Result<Outcome, kube::Error> {
-        self.make(&build::validation_pod(self.node, name, revision, content))
-            .await
+        let pod = build::validation_pod(self.node, name, revision, content);
+        self.make_short(&pod, content).await
+    }
+
+    /// Makes a pod that is no node. One that asks for less than the node may be refused for that alone.
+    async fn make_short(&self, pod: &ApiPod, content: &Content) -> Result<Outcome, kube::Error> {
+        let made = self.make(pod).await?;
+        let larger = build::as_large_as_the_node(pod, content);
+        if matches!(made, Outcome::Refused(_)) && larger != *pod {
+            return self.make(&larger).await;
+        }
+        Ok(made)
     }
 
     async fn make(&self, pod: &ApiPod) -> Result<Outcome, kube::Error> {

@@ -14,9 +14,13 @@ use crate::build;
 use crate::cluster::{controls, may_change, remove};
 
 /// Applies the Services that lead to the active pod where they are not as they should be, and removes
-/// those that are wanted no more. Those that somebody else made are left alone.
-pub async fn services(client: &Client, node: &ChainlinkNode) -> Result<Services, kube::Error> {
-    for (name, wanted) in build::services(node) {
+/// those that are wanted no more. `https` where a kept revision serves that. Those that somebody else made are left alone.
+pub async fn services(
+    client: &Client,
+    node: &ChainlinkNode,
+    https: bool,
+) -> Result<Services, kube::Error> {
+    for (name, wanted) in build::services(node, https) {
         if service(client, node, &name, wanted.as_ref()).await? == Service::NotOurs {
             return Ok(Services::NotOurs(name));
         }

@@ -16,6 +16,32 @@ impl Amount {
         &self.0
     }
 
+    /// As a number without unit, to compare two that [are readable](Self::is_readable); 0 for others.
+    pub fn as_number(&self) -> f64 {
+        const UNITS: [(&str, f64); 15] = [
+            ("Ki", 1024.0),
+            ("Mi", 1_048_576.0),
+            ("Gi", 1_073_741_824.0),
+            ("Ti", 1_099_511_627_776.0),
+            ("Pi", 1_125_899_906_842_624.0),
+            ("Ei", 1_152_921_504_606_846_976.0),
+            ("n", 1e-9),
+            ("u", 1e-6),
+            ("m", 1e-3),
+            ("k", 1e3),
+            ("M", 1e6),
+            ("G", 1e9),
+            ("T", 1e12),
+            ("P", 1e15),
+            ("E", 1e18),
+        ];
+        let with_unit = UNITS.iter().find_map(|(unit, times)| {
+            let number: f64 = self.0.strip_suffix(unit)?.parse().ok()?;
+            Some(number * times)
+        });
+        with_unit.unwrap_or_else(|| self.0.parse().unwrap_or(0.0))
+    }
+
     /// Whether Kubernetes can read it: a number, then `n`, `u`, `m`, `k`, `M`, `G`, `T`, `P`, `E`,
     /// one of `Ki` to `Ei`, or an exponent (`k8s.io/apimachinery/pkg/api/resource`). Negative
     /// amounts are a quantity too, but of nothing that a pod can have.

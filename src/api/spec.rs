@@ -528,6 +528,10 @@ pub struct PodOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 30, max = 3600))]
     pub termination_grace_period_seconds: Option<i64>,
+    /// Whether the token of `serviceAccountName` is mounted, as an injector of secrets or a cloud's identity wants it. The
+    /// node itself has no use for it. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automount_service_account_token: Option<bool>,
 }
 
 /// The Service that follows the active pod (port 6688).

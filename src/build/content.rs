@@ -14,7 +14,7 @@ use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
 /// Number of the pod template of this operator: how a pod is made from a revision's content. Where two make the same
 /// of a spec, it has the lower number.
-pub const TEMPLATE: u32 = WITH_THE_LOCK_ID;
+pub const TEMPLATE: u32 = WITH_NAMED_HTTPS;
 
 /// From this template on a pod has the time to stop that the node's own configuration asks for.
 pub(super) const WITH_THE_NODES_GRACE: u32 = 2;
@@ -24,6 +24,10 @@ pub(super) const WITH_COPIES: u32 = 3;
 
 /// From this template on a pod that takes the advisory lock is told its id: a Secret could set another one.
 pub(super) const WITH_THE_LOCK_ID: u32 = 4;
+
+/// From this template on HTTPS is off unless a certificate is really named, and its port is one of the pod's; and the home
+/// folder can be written.
+pub(super) const WITH_NAMED_HTTPS: u32 = 5;
 
 /// How the node is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,6 +149,9 @@ pub struct Content {
     /// The ConfigMaps that pods mount a copy of: the user's name and a digest, by the number of the copy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounted_maps: Vec<(String, String)>,
+    /// Whether the node serves HTTPS, as far as its template tells.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub https: bool,
 }
 
 /// A spec with everything that it refers to, as far as it can be read.

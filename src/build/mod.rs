@@ -21,7 +21,7 @@ pub use mounted::mounted_copies;
 pub use objects::{
     active_service, budgets, config_map, content_of, owner, peer_service, revision_object, services,
 };
-pub use oneshot::{pull_pod, validation_pod};
+pub use oneshot::{as_large_as_the_node, pull_pod, validation_pod};
 pub use outcome::ConfigMaps;
 pub use pod::pod;
 pub use resolve::{Recorded, lock_mode, referenced_config_maps, resolve, resolve_after};

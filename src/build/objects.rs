@@ -16,7 +16,7 @@ use crate::api::names::{
     labels,
 };
 use crate::api::{ChainlinkNode, RevisionName, ServiceType};
-use crate::node::settings::{HTTP_PORT, P2P_PORT};
+use crate::node::settings::{HTTP_PORT, HTTPS_PORT, P2P_PORT};
 
 /// The owner reference of everything that goes with the resource.
 pub fn owner(node: &ChainlinkNode) -> Option<OwnerReference> {
@@ -87,12 +87,21 @@ pub fn config_map(node: &ChainlinkNode, resolved: &Resolved) -> Option<ConfigMap
 /// The name of the port for peers, in pods and Services.
 pub(super) const P2P: &str = "p2p";
 
+/// The name of the port for HTTPS, likewise.
+pub(super) const HTTPS: &str = "https";
+
 /// The Services of a resource, each with its name: the one that leads to the active's API, and the one
-/// by which peers reach it, which is `None` where there is to be none.
-pub fn services(node: &ChainlinkNode) -> [(String, Option<Service>); 2] {
+/// by which peers reach it, which is `None` where there is to be none. `https` where a revision serves that.
+pub fn services(node: &ChainlinkNode, https: bool) -> [(String, Option<Service>); 2] {
     let name = node.name_any();
+    let mut active = active_service(node);
+    if https && let Some(spec) = &mut active.spec {
+        spec.ports
+            .get_or_insert_default()
+            .push(port(HTTPS, HTTPS_PORT));
+    }
     [
-        (name.clone(), Some(active_service(node))),
+        (name.clone(), Some(active)),
         (format!("{name}-{P2P}"), peer_service(node)),
     ]
 }
@@ -141,20 +150,24 @@ pub fn budgets(
 /// The Service that leads to the active pod.
 pub fn active_service(node: &ChainlinkNode) -> Service {
     let options = node.spec.service.clone().unwrap_or_default();
-    let port = ServicePort {
-        name: Some("http".to_owned()),
-        port: i32::from(HTTP_PORT),
-        target_port: Some(IntOrString::Int(i32::from(HTTP_PORT))),
-        protocol: Some("TCP".to_owned()),
-        ..ServicePort::default()
-    };
     to_active(
         node,
         node.name_any(),
         options.kind,
         options.annotations,
-        port,
+        port("http", HTTP_PORT),
     )
+}
+
+/// A port of the node's own, under its own number.
+fn port(name: &str, port: u16) -> ServicePort {
+    ServicePort {
+        name: Some(name.to_owned()),
+        port: i32::from(port),
+        target_port: Some(IntOrString::Int(i32::from(port))),
+        protocol: Some("TCP".to_owned()),
+        ..ServicePort::default()
+    }
 }
 
 /// The Service by which peers reach the active pod, on a port that stays as it is. A pod of a revision

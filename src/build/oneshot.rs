@@ -1,24 +1,26 @@
 //! Short pods that are no nodes: they do something for a revision before a pod of it is made, and end. They never
 //! ask for the lock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
+use super::container::resources;
 use super::content::Content;
 use super::objects::owner;
 use super::pod::{
-    container, from_secret, pull_secrets, security_context, tolerations, volumes, with_files,
+    automounts_token, container, from_secret, pull_secrets, security_context, tolerations, volumes,
+    with_files,
 };
 use crate::api::names::{NODE_LABEL, PULL_LABEL, REVISION_LABEL, VALIDATION_LABEL, labels};
-use crate::api::{ChainlinkNode, RevisionName};
+use crate::api::{Amount, ChainlinkNode, RevisionName};
 use crate::domain::Revision;
 
 /// Makes a pod that only pulls the image of a revision on one machine: it asks the program for its
-/// version, and ends. Small, but with limits, so that a quota that asks for them takes it.
+/// version, and ends.
 pub fn pull_pod(
     node: &ChainlinkNode,
     name: &str,
@@ -28,11 +30,11 @@ pub fn pull_pod(
 ) -> Pod {
     let whole = container(content);
     Pod {
-        metadata: metadata(node, name, revision, PULL_LABEL),
+        metadata: metadata(node, name, revision, PULL_LABEL, content),
         spec: Some(PodSpec {
             containers: vec![Container {
                 args: Some(vec!["--version".to_owned()]),
-                resources: Some(small(("10m", "32Mi"), ("100m", "256Mi"))),
+                resources: amounts(node, content),
                 name: whole.name,
                 image: whole.image,
                 image_pull_policy: whole.image_pull_policy,
@@ -58,7 +60,7 @@ pub fn validation_pod(
 ) -> Pod {
     let mut whole = container(content);
     whole.args = Some(with_files(content, "config", "validate"));
-    whole.resources = Some(small(("10m", "64Mi"), ("1", "512Mi")));
+    whole.resources = amounts(node, content);
     whole.ports = None;
     // A start reads it from a file of its own; the check knows the variable only.
     whole.env.get_or_insert_default().push(from_secret(
@@ -72,7 +74,7 @@ pub fn validation_pod(
     volumes.retain(|volume| mounted.contains(volume.name.as_str()));
     let options = &content.pod;
     Pod {
-        metadata: metadata(node, name, &revision.name, VALIDATION_LABEL),
+        metadata: metadata(node, name, &revision.name, VALIDATION_LABEL, content),
         spec: Some(PodSpec {
             containers: vec![whole],
             volumes: Some(volumes),
@@ -91,16 +93,21 @@ fn metadata(
     name: &str,
     revision: &RevisionName,
     oneshot: &str,
+    content: &Content,
 ) -> ObjectMeta {
-    let mut own_labels = labels(&node.name_any());
+    // A policy that wants a label or an annotation on the node wants it on every pod.
+    let mut all_labels = content.pod.labels.clone();
+    all_labels.extend(labels(&node.name_any()));
     // Neither the Service nor a budget is to count it.
-    own_labels.remove(NODE_LABEL);
-    own_labels.insert(oneshot.to_owned(), node.name_any());
-    own_labels.insert(REVISION_LABEL.to_owned(), revision.to_string());
+    all_labels.remove(NODE_LABEL);
+    all_labels.insert(oneshot.to_owned(), node.name_any());
+    all_labels.insert(REVISION_LABEL.to_owned(), revision.to_string());
+    let annotations = content.pod.annotations.clone();
     ObjectMeta {
         name: Some(name.to_owned()),
         namespace: node.namespace(),
-        labels: Some(own_labels),
+        labels: Some(all_labels),
+        annotations: (!annotations.is_empty()).then_some(annotations),
         owner_references: owner(node).map(|owner| vec![owner]),
         ..ObjectMeta::default()
     }
@@ -110,7 +117,7 @@ fn spec(content: &Content) -> PodSpec {
     PodSpec {
         termination_grace_period_seconds: Some(1),
         enable_service_links: Some(false),
-        automount_service_account_token: Some(false),
+        automount_service_account_token: Some(automounts_token(&content.pod)),
         image_pull_secrets: pull_secrets(content),
         tolerations: Some(tolerations(&content.pod)),
         service_account_name: content.pod.service_account_name.clone(),
@@ -119,17 +126,44 @@ fn spec(content: &Content) -> PodSpec {
     }
 }
 
-/// Requests and limits, each of processors and memory.
-fn small(requests: (&str, &str), limits: (&str, &str)) -> ResourceRequirements {
-    let amounts = |(cpu, memory): (&str, &str)| {
-        Some(BTreeMap::from([
-            ("cpu".to_owned(), Quantity(cpu.to_owned())),
-            ("memory".to_owned(), Quantity(memory.to_owned())),
-        ]))
-    };
-    ResourceRequirements {
-        requests: amounts(requests),
-        limits: amounts(limits),
-        ..ResourceRequirements::default()
+/// Requests of a short pod where there is no room for another node: what it needs, as far as it needs it.
+const LITTLE: [(&str, &str); 3] = [
+    ("cpu", "10m"),
+    ("memory", "64Mi"),
+    ("ephemeral-storage", "16Mi"),
+];
+
+/// The node's own amounts: whatever minimum, maximum, ratio or quota lets the node in lets these in, and the surge that
+/// follows needs the same room. With `surge: 0` there is none: the pod asks for little then.
+fn amounts(node: &ChainlinkNode, content: &Content) -> Option<ResourceRequirements> {
+    let own = resources(content)?;
+    let handover = node.spec.handover.as_ref();
+    if handover.and_then(|handover| handover.surge) != Some(0) {
+        return Some(own);
     }
+    let mut little = own.requests.clone().unwrap_or_default();
+    // What has a limit alone would be requested whole.
+    little.extend(own.limits.clone().into_iter().flatten());
+    for (name, amount) in &mut little {
+        let own = own.requests.as_ref().and_then(|own| own.get(name));
+        let own = Amount::from(own.unwrap_or(amount).0.as_str());
+        let enough = LITTLE.iter().find(|(known, _)| known == name);
+        let enough = enough.map(|(_, enough)| Amount::from(*enough));
+        let least = enough.filter(|enough| enough.as_number() < own.as_number());
+        *amount = Quantity(least.unwrap_or(own).to_string());
+    }
+    Some(ResourceRequirements {
+        requests: (!little.is_empty()).then_some(little),
+        ..own
+    })
+}
+
+/// The same pod with the node's own amounts: for an API server that refuses smaller ones (a `LimitRange` with a minimum or a
+/// ratio).
+pub fn as_large_as_the_node(pod: &Pod, content: &Content) -> Pod {
+    let mut pod = pod.clone();
+    for container in pod.spec.iter_mut().flat_map(|spec| &mut spec.containers) {
+        container.resources = resources(content);
+    }
+    pod
 }

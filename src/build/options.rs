@@ -154,6 +154,9 @@ fn canonical(mut options: PodOptions) -> PodOptions {
     if options.termination_grace_period_seconds == Some(GRACE_SECONDS) {
         options.termination_grace_period_seconds = None;
     }
+    if options.automount_service_account_token == Some(false) {
+        options.automount_service_account_token = None;
+    }
     if let Some(storage) = options.storage.as_mut()
         && storage
             .size

@@ -18,7 +18,7 @@ use kube::ResourceExt;
 
 use super::container::{mount, resources, security};
 use super::content::{Content, FileSource, Style, Value};
-use super::objects::{P2P, owner};
+use super::objects::{HTTPS, P2P, owner};
 use super::session;
 use crate::api::names::{
     CONTAINER, LOCK_ANNOTATION, NODE_LABEL, READY_CONDITION, REVISION_LABEL, ROLE_LABEL,
@@ -26,7 +26,7 @@ use crate::api::names::{
 };
 use crate::api::{ChainlinkNode, ExtraVolume, KeyRef, PodOptions, Spread};
 use crate::domain::{Place, Revision};
-use crate::node::settings::{HTTP_PORT, ROOT_MOUNT};
+use crate::node::settings::{HTTP_PORT, HTTPS_PORT, ROOT_MOUNT};
 
 /// The image's `chainlink` user.
 pub(super) const UID: i64 = 14933;
@@ -160,7 +160,7 @@ fn spec(node: &ChainlinkNode, revision: &Revision, content: &Content) -> PodSpec
         // A Service named chainlink would inject CHAINLINK_PORT, a legacy variable that keeps 2.x
         // from booting.
         enable_service_links: Some(false),
-        automount_service_account_token: Some(false),
+        automount_service_account_token: Some(automounts_token(options)),
         termination_grace_period_seconds: Some(
             options
                 .termination_grace_period_seconds
@@ -181,6 +181,11 @@ fn spec(node: &ChainlinkNode, revision: &Revision, content: &Content) -> PodSpec
         security_context: Some(security_context(content)),
         ..PodSpec::default()
     }
+}
+
+/// Off where nobody asks for it: a node talks to no API server.
+pub(super) fn automounts_token(options: &PodOptions) -> bool {
+    options.automount_service_account_token.unwrap_or(false)
 }
 
 pub(super) fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
@@ -221,7 +226,9 @@ fn ports(content: &Content) -> Vec<ContainerPort> {
     let http = Some(("http", HTTP_PORT));
     // By its name the Service finds it, whatever number it has in this revision.
     let peers = content.p2p_port.map(|port| (P2P, port));
+    let https = content.https.then_some((HTTPS, HTTPS_PORT));
     http.into_iter()
+        .chain(https)
         .chain(peers)
         .map(|(name, port)| ContainerPort {
             name: Some(name.to_owned()),

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::checks::{dumps, fits, lease_is_said_once, peers_fit, times};
 use super::content::{
-    Content, Resolved, Session, TEMPLATE, WITH_COPIES, WITH_THE_LOCK_ID, WITH_THE_NODES_GRACE,
+    Content, Resolved, Session, TEMPLATE, Value, WITH_COPIES, WITH_NAMED_HTTPS, WITH_THE_LOCK_ID,
+    WITH_THE_NODES_GRACE,
 };
 use super::mounted::{copies, digest_of, mounted_names};
 use super::options::pod_options;
 use super::outcome::{ConfigMaps, Outcome, refused};
 use super::pod::GRACE_SECONDS;
-use super::user_config::UserConfig;
+use super::user_config::{HOME, UserConfig};
 use crate::api::{
     ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, RevisionName, SecretValue,
     parse_duration,
@@ -20,8 +21,8 @@ use crate::api::{
 use crate::domain::{Problem, Reason};
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::settings::{
-    AFTER_THE_GRACE, LeaseTimes, OperatorSettings, P2P_PORT, PeerAddress, Settings, grace_name,
-    own_grace,
+    AFTER_THE_GRACE, LeaseTimes, OperatorSettings, P2P_PORT, PeerAddress, ROOT_MOUNT, Settings,
+    grace_name, own_grace, unreached_peers,
 };
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
@@ -115,12 +116,19 @@ fn render(
     let mut warnings = Vec::new();
     times(spec)?;
     let mut pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
+    let mut user = UserConfig::read(config, maps, &version, style, &mut warnings)?;
+    let template = with_named_https(&user, &pod, &version, template);
+    let named_https = template >= WITH_NAMED_HTTPS;
+    let https = named_https && user.serves_https();
+    if https {
+        user.https_fits(&pod, &mut warnings)?;
+    }
     let template = with_the_lock_id(style, lock, template);
     let (mounted, template) = copies(spec.pod.as_ref(), maps, template)?;
     let peers = peers(spec)?;
-    let mut user = UserConfig::read(config, maps, &version, style, &mut warnings)?;
-    if let Some(peers) = &peers {
-        peers_fit(peers, &user, &mut warnings)?;
+    match &peers {
+        Some(peers) => peers_fit(peers, &user, &mut warnings)?,
+        None => warnings.extend(user.said(unreached_peers)),
     }
     let backup_off = user.backup_off();
     let template = user.said(|settings| {
@@ -134,8 +142,16 @@ fn render(
         lock_id: template >= WITH_THE_LOCK_ID,
         peers,
         lease,
-        https_off: !user.keeps_https(&pod),
+        https_off: if named_https {
+            !https
+        } else {
+            !user.keeps_https(&pod)
+        },
     };
+    if named_https && user.needs_home(&version) {
+        let home = Value::Text(ROOT_MOUNT.to_owned());
+        user.env.push((HOME.to_owned(), home));
+    }
     let own = user.end_with(&settings, &version);
     fits(&user.texts)?;
     let content = Content {
@@ -174,6 +190,7 @@ fn render(
             .iter()
             .map(|(name, map)| (name.clone(), digest_of(map)))
             .collect(),
+        https,
         version,
     };
     let revision = content.revision(node).map_err(|error| Problem {
@@ -220,6 +237,22 @@ fn with_the_nodes_grace(
         }
         _ if template == WITH_THE_NODES_GRACE => Ok(WITH_THE_NODES_GRACE - 1),
         _ => Ok(template),
+    }
+}
+
+/// Which template it is for a node of this configuration: one that neither serves HTTPS, nor was left with an open port for
+/// it, nor keeps values in its home folder goes on under the older one's name (rule S8).
+fn with_named_https(
+    user: &UserConfig,
+    pod: &PodOptions,
+    version: &NodeVersion,
+    template: u32,
+) -> u32 {
+    let needed = user.serves_https() || user.keeps_https(pod) || user.needs_home(version);
+    if template == WITH_NAMED_HTTPS && !needed {
+        WITH_THE_LOCK_ID
+    } else {
+        template
     }
 }
 

@@ -8,13 +8,16 @@ use super::variables::{variables, variables_keep_https};
 use crate::api::{Config, PodOptions};
 use crate::domain::{Problem, Reason};
 use crate::node::settings::{
-    More, OperatorSettings, Settings, backup_off_by_files, backup_off_by_variables, check_last,
-    check_lease_times, check_toml, sets_lease_times, sets_tls,
+    More, OperatorSettings, Settings, backup_off_by_files, backup_off_by_variables, check_https,
+    check_last, check_lease_times, check_toml, serves_https, sets_lease_times, sets_tls,
 };
 use crate::node::{ConfigStyle, NodeVersion};
 
 /// Name of the operator's own last file, for versions without `CL_CONFIG`.
 const OPERATOR_FILE: &str = "zz-operator.toml";
+
+/// The variable that names the home folder. The image's is on a file system that can't be written.
+pub(super) const HOME: &str = "HOME";
 
 /// What the user has written for the node, before the operator adds its own.
 pub(super) struct UserConfig {
@@ -121,7 +124,26 @@ impl UserConfig {
                 .any(|(name, _)| name.starts_with("LEASE_LOCK_"))
     }
 
-    /// Whether the user keeps port 6689, which is switched off otherwise.
+    /// Whether a certificate for HTTPS is named where it can be read.
+    pub(super) fn serves_https(&self) -> bool {
+        self.said(serves_https)
+    }
+
+    /// Refuses a certificate that can't be where it is named, or a port that the Service does not have.
+    pub(super) fn https_fits(&self, pod: &PodOptions, warnings: &mut Vec<String>) -> Outcome<()> {
+        let volumes = pod.volumes.iter();
+        let mounts: Vec<&str> = volumes.map(|volume| volume.mount_path.as_str()).collect();
+        let findings = self.said(|settings| check_https(settings, &mounts));
+        sort(findings, None, warnings)
+    }
+
+    /// Whether the node would keep values in a home folder that can't be written.
+    pub(super) fn needs_home(&self, version: &NodeVersion) -> bool {
+        let set = self.env.iter().any(|(name, _)| name == HOME);
+        self.style == ConfigStyle::Toml && version.keeps_values_at_home() && !set
+    }
+
+    /// Whether the templates before [`WITH_NAMED_HTTPS`](super::content::WITH_NAMED_HTTPS) keep port 6689.
     pub(super) fn keeps_https(&self, pod: &PodOptions) -> bool {
         match self.style {
             ConfigStyle::Toml => files_keep_https(&self.files, &self.texts, pod),

@@ -1,5 +1,7 @@
 //! Why a node exited, as far as its exit code and its last words tell.
 
+use super::database::{Trouble, trouble};
+
 /// What an exit means.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ExitKind {
@@ -14,8 +16,8 @@ pub enum ExitKind {
     StopTimedOut,
     /// The database was out of reach or took no connections. Says nothing about the node.
     DatabaseAway,
-    /// The database answered and refused the node: password, database name, rights, TLS, a pooler
-    /// in transaction mode.
+    /// The database or its pooler answered and refused the node, or the node can't use the URL that it was given:
+    /// password, database name, rights, TLS, a pooler in transaction mode.
     DatabaseRefused,
     /// Another node took the lock from it. Says nothing about the node.
     Deposed,
@@ -30,6 +32,8 @@ pub enum ExitKind {
     Configuration,
     /// The keystore password or the API credentials are wrong or missing.
     Credentials,
+    /// The file with the keystore password, or with the API user, is not there or can't be read.
+    PasswordFile,
     /// The root folder can't be made or written.
     RootDir,
     /// Killed because it used more memory than its limit.
@@ -51,50 +55,6 @@ const STOPPED_STARTING: [&str; 3] = [
     "aborting start: context canceled",
     "timeout: context canceled",
     "context canceled",
-];
-
-/// A server that can't be reached, or that takes no connections now: socket errors as Go words
-/// them, and `PostgreSQL`'s codes of class 08, 53 and 57P.
-const DATABASE_AWAY: [&str; 22] = [
-    "connection refused",
-    "connection reset by peer",
-    "no such host",
-    "server misbehaving",
-    "hostname resolving error",
-    "no route to host",
-    "network is unreachable",
-    "i/o timeout",
-    "context deadline exceeded",
-    "connection timed out",
-    "unexpected eof",
-    "broken pipe",
-    "bad connection",
-    "connection is already closed",
-    "too many clients already",
-    "too many connections",
-    "remaining connection slots are reserved",
-    "the database system is starting up",
-    "the database system is shutting down",
-    "the database system is in recovery mode",
-    "terminating connection due to",
-    "sqlstate 57p",
-];
-
-/// A server that answers and says no, or that the node does not want (`core/services/pg/connection.go`).
-const DATABASE_REFUSED: [&str; 13] = [
-    "password authentication failed",
-    "no pg_hba.conf entry",
-    "does not exist (sqlstate 3d000)",
-    "sqlstate 28",
-    "sqlstate 42501",
-    "permission denied for ",
-    "permission denied to ",
-    "read-only transaction",
-    "already exists (sqlstate 42p05)",
-    "server refused tls",
-    "tls error",
-    "x509: ",
-    "the minimum required postgres server version is",
 ];
 
 const CREDENTIALS: [&str; 9] = [
@@ -180,19 +140,34 @@ fn by_words(words: &str) -> ExitKind {
         ExitKind::Deposed
     } else if says(&["failed to create root directory", "rootdir"]) {
         ExitKind::RootDir
+    } else if is_about_a_password_file(&lower) {
+        ExitKind::PasswordFile
     } else if says(&CREDENTIALS) {
         ExitKind::Credentials
     } else if says(&CONFIGURATION) {
         ExitKind::Configuration
-    } else if says(&DATABASE_REFUSED) {
-        ExitKind::DatabaseRefused
-    } else if says(&DATABASE_AWAY) {
-        ExitKind::DatabaseAway
-    } else if says(&STOPPED_STARTING) {
-        ExitKind::StoppedStarting
     } else {
-        ExitKind::Unknown
+        match trouble(words) {
+            Some(Trouble::Refuses) => ExitKind::DatabaseRefused,
+            Some(Trouble::Away) => ExitKind::DatabaseAway,
+            None if says(&STOPPED_STARTING) => ExitKind::StoppedStarting,
+            None => ExitKind::Unknown,
+        }
     }
+}
+
+/// `error reading password: open /etc/chainlink/credentials/keystore-password: no such file or directory`: what Go says
+/// of a file, behind words about a password. A certificate of the database's is told by its own words.
+fn is_about_a_password_file(lower: &str) -> bool {
+    let says = |any: &[&str]| any.iter().any(|known| lower.contains(known));
+    says(&["password", "credentials"])
+        && says(&["open /", "open .", "read /", "stat /"])
+        && says(&[
+            "no such file or directory",
+            "permission denied",
+            "is a directory",
+        ])
+        && trouble(lower).is_none()
 }
 
 /// `Application version (2.1.1) is older than database version (2.15.0). …` up to 2.1.1,
@@ -221,6 +196,7 @@ impl ExitKind {
             | Self::VersionOlderThanDatabase { .. }
             | Self::Configuration
             | Self::Credentials
+            | Self::PasswordFile
             | Self::RootDir
             | Self::OutOfMemory
             | Self::Killed
@@ -275,6 +251,10 @@ impl ExitKind {
             Self::Credentials => Some(
                 "Check the Secrets that spec.credentials names: the keystore password must be the \
                  one the keys were encrypted with, and an empty database needs apiCredentials.",
+            ),
+            Self::PasswordFile => Some(
+                "Check that the Secrets which spec.credentials names have the keys named there, and that the pod's user \
+                 may read the file.",
             ),
             Self::RootDir => Some(
                 "Leave the root folder to the operator: the node must own it, so it can't be a \
@@ -356,6 +336,55 @@ mod tests {
             );
             assert_eq!(kind(&words), ExitKind::DatabaseAway, "{cause}");
             assert!(kind(&words).means_nothing());
+        }
+    }
+
+    /// Last words, one a line.
+    fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        assert!(lines.clone().count() > 5);
+        lines
+    }
+
+    #[test]
+    fn a_pooler_or_proxy_whose_server_is_away_is_a_database_that_is_away() {
+        for words in lines(include_str!("../../tests/fixtures/exits/database-away.txt")) {
+            assert_eq!(kind(words), ExitKind::DatabaseAway, "{words}");
+        }
+    }
+
+    #[test]
+    fn another_server_out_of_reach_is_not_the_database() {
+        for words in lines(include_str!(
+            "../../tests/fixtures/exits/not-the-database.txt"
+        )) {
+            let kind = kind(words);
+            assert_eq!(kind, ExitKind::Unknown, "{words}");
+            assert!(kind.is_its_own(), "{words}");
+            assert!(!kind.advice().unwrap().contains("database"), "{words}");
+        }
+    }
+
+    #[test]
+    fn what_a_pooler_or_server_refuses_needs_a_person() {
+        for words in lines(include_str!(
+            "../../tests/fixtures/exits/database-refused.txt"
+        )) {
+            let kind = kind(words);
+            assert_eq!(kind, ExitKind::DatabaseRefused, "{words}");
+            assert!(kind.is_its_own(), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_failed_statement_is_neither_away_nor_refused() {
+        for words in [
+            "initializeORM#Migrate: failed to migrate: ERROR: relation \"jobs\" already exists (SQLSTATE 42P07)",
+            "initializeORM#Migrate: failed to migrate: ERROR: canceling statement due to statement timeout (SQLSTATE 57014)",
+            "fatal error instantiating application: ERROR: duplicate key value (SQLSTATE 23505)",
+            "opening db: out of ideas",
+        ] {
+            assert_eq!(kind(words), ExitKind::Unknown, "{words}");
         }
     }
 
@@ -443,6 +472,22 @@ mod tests {
             assert_eq!(kind(words), expected, "{words}");
             assert!(!expected.means_nothing() && expected.advice().is_some());
         }
+    }
+
+    #[test]
+    fn a_password_file_that_cannot_be_read_is_told_apart_from_a_wrong_password() {
+        for words in [
+            "error reading password: open /etc/chainlink/credentials/keystore-password: no such file or directory",
+            "error reading VRF password from vrfpassword file \"/etc/vrf\": open /etc/vrf: permission denied",
+            "error creating api initializer: open /etc/chainlink/credentials/api-credentials: no such file or directory",
+        ] {
+            assert_eq!(kind(words), ExitKind::PasswordFile, "{words}");
+        }
+        assert!(ExitKind::PasswordFile.is_its_own());
+        let advice = ExitKind::PasswordFile.advice().unwrap();
+        assert!(advice.contains("spec.credentials"), "{advice}");
+        let wrong = "error authenticating keystore: unable to decrypt encrypted key ring";
+        assert_eq!(kind(wrong), ExitKind::Credentials);
     }
 
     #[test]

@@ -142,6 +142,13 @@ impl NodeVersion {
         self.at_least(1, 3)
     }
 
+    /// Whether it keeps values in its user's home folder (`OCR2.KeyValueStoreRootDir = '~/.chainlink-data'`): from 2.30 on
+    /// (read; 2.29.0 does not know the key).
+    #[must_use]
+    pub fn keeps_values_at_home(&self) -> bool {
+        self.at_least(2, 30)
+    }
+
     /// Whether `WebServer.ListenIP` is known: from 2.3 on (upstream pull request 9621, merged in
     /// June 2023; read, not run).
     #[must_use]

@@ -254,10 +254,54 @@ fn https_is_off_unless_there_is_a_certificate_for_it() {
         "a file in a Secret, and no volume for a certificate"
     );
     assert!(
-        !off(&with(toml_node(), "pod", volume)),
-        "it may be in the Secret"
+        off(&with(toml_node(), "pod", volume.clone())),
+        "a volume for another purpose names no certificate"
     );
-    assert!(!off(&with(toml_node(), "config.files", tls)));
+    let https = with(with(toml_node(), "pod", volume), "config.files", tls);
+    assert!(!off(&https));
+    let ports = container(&https).ports.unwrap();
+    assert!(ports.iter().any(|port| port.container_port == 6689));
+    let ports = container(&toml_node()).ports.unwrap();
+    assert!(ports.iter().all(|port| port.container_port != 6689));
+    let served = |https| {
+        let [(_, service), _] = build::services(&node(&toml_node()).0, https);
+        let ports = service.unwrap().spec.unwrap().ports.unwrap();
+        ports.into_iter().map(|port| port.port).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (served(false), served(true)),
+        (vec![6688], vec![6688, 6689])
+    );
+}
+
+#[test]
+fn a_certificate_below_the_root_folder_is_refused() {
+    let tls = json!([{"name": "a.toml", "inline": "[WebServer.TLS]\nCertPath = '/chainlink/tls/c'\nKeyPath = '/chainlink/tls/k'\n"}]);
+    let (node, maps) = node(&with(toml_node(), "config.files", tls));
+    let problem = build::resolve("chainlink", &node.spec, &maps).unwrap_err();
+    assert!(
+        problem.message.contains("mountPath: /certificates"),
+        "{}",
+        problem.message
+    );
+}
+
+#[test]
+fn a_node_that_keeps_values_at_home_has_one_that_it_can_write() {
+    let newer = with(toml_node(), "version", json!("2.30.0"));
+    assert_eq!(variable(&newer, "HOME").as_deref(), Some("/chainlink"));
+    let own = json!([{"name": "HOME", "value": "/home/me"}]);
+    let own = with(newer, "config.env", own);
+    assert_eq!(variable(&own, "HOME").as_deref(), Some("/home/me"));
+    assert_eq!(variable(&toml_node(), "HOME"), None);
+}
+
+#[test]
+fn peers_that_no_service_leads_to_are_warned_of() {
+    let p2p = json!([{"name": "a.toml", "inline": "[P2P.V2]\nEnabled = true\nAnnounceAddresses = ['203.0.113.7:7990']\nListenAddresses = ['0.0.0.0:7990']\n"}]);
+    let warnings = resolved(&with(toml_node(), "config.files", p2p)).warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("203.0.113.7:7990"), "{warnings:?}");
 }
 
 #[test]
@@ -271,8 +315,8 @@ fn https_of_version_1_is_off_unless_there_is_a_certificate_for_it() {
 
     assert!(off(&environment_node()));
     assert!(
-        !off(&with(environment_node(), "pod", volume)),
-        "it may be in the Secret"
+        off(&with(environment_node(), "pod", volume)),
+        "a volume for another purpose names no certificate"
     );
     assert!(!off(&with(environment_node(), "config.env", tls)));
 }
@@ -722,24 +766,110 @@ fn every_kind_of_pod_passes_the_restricted_profile() {
     }
 }
 
-#[test]
-fn the_pods_that_are_no_nodes_are_small_and_a_quota_can_count_them() {
-    let content = resolved(&toml_node()).content;
-    let (node, _) = node(&toml_node());
-    let pull = pull_pod(&node, &content);
-    let amounts = |pod: Pod| {
-        let resources = pod.spec.unwrap().containers.remove(0).resources.unwrap();
-        serde_json::to_value((resources.requests, resources.limits)).unwrap()
-    };
+/// The short pods of a spec.
+fn short_pods(spec: &Value) -> [Pod; 2] {
+    [
+        check(spec),
+        pull_pod(&node(spec).0, &resolved(spec).content),
+    ]
+}
 
+#[test]
+fn the_pods_that_are_no_nodes_bear_the_labels_and_annotations_of_the_node() {
+    let mut spec = toml_node();
+    spec["pod"] = json!({
+        "labels": {"example.com/team": "oracles"},
+        "annotations": {"sidecar.istio.io/inject": "false"},
+    });
+    for pod in short_pods(&spec) {
+        let labels = pod.metadata.labels.unwrap();
+        assert_eq!(labels["example.com/team"], "oracles");
+        for of_a_node in [NODE_LABEL, ROLE_LABEL] {
+            assert!(!labels.contains_key(of_a_node), "{labels:?}");
+        }
+        let annotations = pod.metadata.annotations.unwrap();
+        assert_eq!(annotations["sidecar.istio.io/inject"], "false");
+    }
+}
+
+fn amounts(pod: Pod) -> Value {
+    let resources = pod.spec.unwrap().containers.remove(0).resources;
+    serde_json::to_value(resources).unwrap()
+}
+
+#[test]
+fn the_pods_that_are_no_nodes_have_the_nodes_amounts_so_that_they_fit_where_it_fits() {
+    let own = json!({
+        "requests": {"cpu": "250m", "memory": "1Gi", "ephemeral-storage": "1Gi"},
+        "limits": {"cpu": "500m", "memory": "4Gi", "ephemeral-storage": "2Gi"},
+    });
+    let mut spec = toml_node();
+    for pod in short_pods(&spec) {
+        assert_eq!(
+            amounts(pod),
+            json!(null),
+            "as the node: what the namespace gives"
+        );
+    }
+    spec["pod"] = json!({"resources": own});
+    for pod in short_pods(&spec) {
+        assert_eq!(amounts(pod), own);
+    }
+}
+
+#[test]
+fn where_there_is_no_room_the_pods_that_are_no_nodes_ask_for_little_and_for_more_only_if_they_have_to()
+ {
+    let own = json!({
+        "requests": {"cpu": "250m", "memory": "32Mi", "example.com/disks": "1"},
+        "limits": {"cpu": "500m", "memory": "4Gi", "ephemeral-storage": "2Gi"},
+    });
+    let mut spec = toml_node();
+    spec["handover"] = json!({"surge": 0});
+    spec["replicas"] = json!(2);
+    spec["pod"] = json!({"resources": own});
+    let content = resolved(&spec).content;
+    for pod in short_pods(&spec) {
+        let larger = build::as_large_as_the_node(&pod, &content);
+        assert_eq!(amounts(larger), own);
+        assert_eq!(
+            amounts(pod),
+            json!({
+                "requests": {
+                    "cpu": "10m",
+                    "memory": "32Mi",
+                    "ephemeral-storage": "16Mi",
+                    "example.com/disks": "1",
+                },
+                "limits": own["limits"],
+            })
+        );
+    }
+}
+
+#[test]
+fn a_token_is_mounted_only_where_it_is_asked_for() {
+    let token = |spec: &Value| {
+        let pods = short_pods(spec).into_iter().chain([pod(spec)]);
+        let specs = pods.map(|pod| pod.spec.unwrap());
+        let mounts: Vec<_> = specs
+            .map(|spec| spec.automount_service_account_token.unwrap())
+            .collect();
+        assert!(mounts.iter().all(|one| *one == mounts[0]), "{mounts:?}");
+        mounts[0]
+    };
+    let mut spec = toml_node();
+    assert!(!token(&spec));
+    let untouched = resolved(&spec).revision.name;
+    spec["pod"] = json!({"automountServiceAccountToken": false});
+    assert!(!token(&spec));
     assert_eq!(
-        amounts(check(&toml_node())),
-        json!([{"cpu": "10m", "memory": "64Mi"}, {"cpu": "1", "memory": "512Mi"}])
+        resolved(&spec).revision.name,
+        untouched,
+        "a default that is written out"
     );
-    assert_eq!(
-        amounts(pull),
-        json!([{"cpu": "10m", "memory": "32Mi"}, {"cpu": "100m", "memory": "256Mi"}])
-    );
+    spec["pod"] = json!({"automountServiceAccountToken": true, "serviceAccountName": "vault"});
+    assert!(token(&spec));
 }
 
 #[test]

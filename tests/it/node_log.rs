@@ -425,6 +425,32 @@ fn last_words_hide_passwords_and_are_short() {
     assert_eq!(words.chars().count(), 1001);
 }
 
+#[test]
+fn the_cause_below_a_line_that_announces_it_is_told() {
+    // As 2.29.0 was seen to print it, and with the cause in a line of its own.
+    for (tail, told) in [
+        (
+            vec![
+                "Error running app: failed to decode config TOML: 1| RootDir = '/chainlink/B/root'",
+                "2| Nonsense = 1",
+                " | ~~~~~~~~ missing field",
+                "3| [WebServer]",
+                "4| ListenIP='127.0.0.1'",
+            ],
+            "failed to decode config TOML: line 2, Nonsense: missing field",
+        ),
+        (
+            vec![
+                "Error running app: failed to decode config TOML:",
+                "toml: key Level is already defined",
+            ],
+            "failed to decode config TOML: toml: key Level is already defined",
+        ),
+    ] {
+        assert_eq!(last_words(&tail).as_deref(), Some(told));
+    }
+}
+
 /// As go-toml 2.2.4 prints it behind the words of `core/services/chainlink/config_general.go`.
 const UNKNOWN_KEYS: &str = "failed to decode secrets TOML: 1| [Database]
 2| URL = 'postgresql://u:hunter2hunter2hunter2@db/cl'

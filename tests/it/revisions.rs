@@ -180,7 +180,19 @@ fn what_pods_are_made_from_makes_a_new_revision() {
 fn s8_the_revision_of_a_node_that_mounts_a_config_map_and_its_copy_are_the_pinned_ones() {
     let volume = "spec:\n  pod: {volumes: [{name: ca, mountPath: /ca, configMapName: ca}]}\n";
     let (node, maps) = manifest(&NODE.replacen("spec:\n", volume, 1));
-    let resolved = resolve(&node, &maps);
+    let newest = resolve(&node, &maps);
+    assert_eq!(
+        newest.revision.name.as_str(),
+        "one-a0c7be19ac",
+        "with HTTPS off, as no certificate is named\n{ADVICE}"
+    );
+    // As the operator before it made it, and goes on until the user changes something.
+    let before = RevisionName::new("one-506e921ad6");
+    let recorded = build::Recorded {
+        revision: &before,
+        template: 3,
+    };
+    let resolved = build::resolve_after(Some(recorded), "one", &node.spec, &maps, None).unwrap();
     assert_eq!(
         resolved.revision.name.as_str(),
         "one-506e921ad6",

@@ -18,7 +18,8 @@ const BUDGETS: Duration = Duration::from_secs(15);
 
 impl Pass<'_> {
     pub(super) async fn keep_services(&self, failures: &mut ApiFailures) {
-        match services(&self.context.client, self.node).await {
+        let https = self.kept.contents.values().any(|content| content.https);
+        match services(&self.context.client, self.node, https).await {
             Ok(Services::AsWanted) => {}
             Ok(Services::NotOurs(name)) => failures.refuse(
                 Reason::ServiceRefused,

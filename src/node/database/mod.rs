@@ -1,8 +1,13 @@
-//! The database as a node uses it: how its URL is read, and which SQL tells who holds the lock.
+//! The database as a node uses it: how its URL is read, which SQL tells who holds the lock, and what last words say of it.
 
+mod trouble;
 mod url;
+mod written;
 
-pub use url::{DatabaseUrl, Host, TlsMode, UnreadableUrl, WhichServer};
+pub use trouble::takes_no_connections;
+pub(super) use trouble::{Trouble, trouble};
+pub use url::{DatabaseUrl, Host, TlsMode, WhichServer, completed, completes_url};
+pub use written::UnreadableUrl;
 
 use super::lock::ADVISORY_LOCK_ID;
 

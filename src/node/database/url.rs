@@ -1,12 +1,17 @@
 //! A database URL, read as the node reads it: with Go's `net/url` and pgx (`jackc/pgx/v4`, `v5`: `pgconn/config.go`).
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use super::written::{Server, UnreadableUrl, Written};
 
 /// A database URL. It is never shown: neither `Debug` nor any error has a part of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl {
     /// In order: the first that answers, and is of the wanted kind, is used.
     pub hosts: Vec<Host>,
+    /// The same as newer versions of the node's driver read it, where that differs.
+    pub read_anew: Option<Vec<Host>>,
     pub user: String,
     pub password: Option<String>,
     pub database: String,
@@ -50,23 +55,6 @@ pub enum WhichServer {
     ReadOnly,
 }
 
-/// Why a database URL can't be read. It says nothing of what is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnreadableUrl {
-    #[error("it does not begin with postgresql:// or postgres://")]
-    Scheme,
-    #[error("it names no user")]
-    User,
-    #[error("it names no host")]
-    Host,
-    #[error("its port is not a number")]
-    Port,
-    #[error("a part of it is not percent-encoded text")]
-    Encoding,
-    #[error("its sslmode is none that the node knows")]
-    TlsMode,
-}
-
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("DatabaseUrl(hidden)")
@@ -85,36 +73,29 @@ impl TlsMode {
 impl DatabaseUrl {
     /// Reads a URL.
     pub fn parse(text: &str) -> Result<Self, UnreadableUrl> {
-        let text = text.trim_end();
-        let rest = text
-            .strip_prefix("postgresql://")
-            .or_else(|| text.strip_prefix("postgres://"))
-            .ok_or(UnreadableUrl::Scheme)?;
-        let rest = rest.split('#').next().unwrap_or_default();
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (account, servers) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (user, password) = match account.split_once(':') {
-            Some((user, password)) => (user, Some(decoded(password, false)?)),
-            None => (account, None),
-        };
-        let mut settings = Settings::read(query)?;
+        let Written {
+            user,
+            password,
+            servers,
+            database,
+            mut settings,
+        } = Written::read(text)?;
         // What stands in the query wins.
-        let user = settings
-            .take("user")
-            .map_or_else(|| decoded(user, false), Ok)?;
+        let user = settings.take("user").or(user).unwrap_or_default();
         if user.is_empty() {
             return Err(UnreadableUrl::User);
         }
         let database = settings
             .take("dbname")
             .or_else(|| settings.take("database"))
-            .map_or_else(|| decoded(path, false), Ok)?;
+            .unwrap_or(database);
         let authority = settings.take("sslrootcert").unwrap_or_default();
         let of_system = authority == "system";
         let names_authority = !authority.is_empty() && !of_system;
+        let (hosts, read_anew) = hosts(servers, settings.take("host"), settings.take("port"))?;
         Ok(Self {
-            hosts: hosts(servers, settings.take("host"), settings.take("port"))?,
+            hosts,
+            read_anew,
             database: if database.is_empty() {
                 user.clone()
             } else {
@@ -132,57 +113,124 @@ impl DatabaseUrl {
             which: match settings.take("target_session_attrs").as_deref() {
                 Some("read-write" | "primary") => WhichServer::Writable,
                 Some("read-only" | "standby") => WhichServer::ReadOnly,
-                _ => WhichServer::Any,
+                None | Some("any" | "prefer-standby") => WhichServer::Any,
+                Some(_) => return Err(UnreadableUrl::Which),
             },
             options: options(settings.take("options"), settings.take("search_path")),
         })
     }
 }
 
+/// The variables of a pod that pgx takes for what the URL leaves out (`parseEnvSettings`), and what they are called there.
+const VARIABLES: [(&str, &str); 9] = [
+    ("PGHOST", "host"),
+    ("PGPORT", "port"),
+    ("PGDATABASE", "database"),
+    ("PGUSER", "user"),
+    ("PGPASSWORD", "password"),
+    ("PGSSLMODE", "sslmode"),
+    ("PGSSLROOTCERT", "sslrootcert"),
+    ("PGSSLCERT", "sslcert"),
+    ("PGTARGETSESSIONATTRS", "target_session_attrs"),
+];
+
+/// Whether pgx takes a variable of that name for a part of the URL.
+pub fn completes_url(name: &str) -> bool {
+    VARIABLES.iter().any(|(known, _)| *known == name)
+}
+
+/// The URL with what its pod's variables add to it. One that can't be read stays as it is.
+pub fn completed(url: &str, variables: &BTreeMap<String, String>) -> String {
+    let Ok(written) = Written::read(url) else {
+        return url.to_owned();
+    };
+    let given = |setting: &str| {
+        written.settings.has(setting)
+            || match setting {
+                "host" => written.servers.iter().any(|server| server.name.is_some()),
+                "port" => written.servers.iter().any(|server| server.port.is_some()),
+                "database" => !written.database.is_empty() || written.settings.has("dbname"),
+                "user" => written.user.is_some(),
+                "password" => written.password.is_some(),
+                _ => false,
+            }
+    };
+    let missing: Vec<(&str, &str)> = VARIABLES
+        .iter()
+        .filter(|(_, setting)| !given(setting))
+        .filter_map(|(name, setting)| Some((*setting, variables.get(*name)?.as_str())))
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    if missing.is_empty() {
+        return url.to_owned();
+    }
+    let bare = url.split('#').next().unwrap_or_default();
+    let mark = if bare.contains('?') { '&' } else { '?' };
+    let added = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(missing)
+        .finish();
+    format!("{bare}{mark}{added}")
+}
+
+/// What pgx takes where no port is named.
+const PORT: u16 = 5432;
+
+/// The servers in order; and where they are others to versions of pgx after August 2026, which give a host without a port the
+/// default one (jackc/pgx issue 2625), those. Before, the ports of all hosts made a list of their own, and a host beyond its
+/// end got the first of it.
 fn hosts(
-    servers: &str,
+    servers: Vec<Server>,
     names: Option<String>,
     ports: Option<String>,
-) -> Result<Vec<Host>, UnreadableUrl> {
-    let number = |text: &str| match text {
-        "" => Ok(5432),
-        text => text.parse::<u16>().map_err(|_| UnreadableUrl::Port),
+) -> Result<(Vec<Host>, Option<Vec<Host>>), UnreadableUrl> {
+    let paired = names.is_none() && ports.is_none();
+    let of_servers: Vec<String> = servers
+        .iter()
+        .filter_map(|server| server.port.clone())
+        .collect();
+    let ports = match ports {
+        Some(ports) => ports.split(',').map(str::to_owned).collect(),
+        None if of_servers.is_empty() => vec![PORT.to_string()],
+        None => of_servers,
     };
-    let mut hosts = Vec::new();
-    for server in servers.split(',').filter(|server| !server.is_empty()) {
-        let (name, port) = match server.strip_prefix('[') {
-            Some(inner) => {
-                let (name, after) = inner.split_once(']').ok_or(UnreadableUrl::Host)?;
-                (name, after.strip_prefix(':').unwrap_or_default())
-            }
-            None => server.rsplit_once(':').unwrap_or((server, "")),
-        };
-        hosts.push(Host {
-            name: decoded(name, false)?,
-            port: number(port)?,
-        });
-    }
-    if let Some(names) = names {
-        hosts = names
-            .split(',')
-            .map(|name| Host {
-                name: name.to_owned(),
-                port: 5432,
-            })
-            .collect();
-    }
-    if let Some(ports) = ports {
-        let ports: Vec<&str> = ports.split(',').collect();
-        for (index, host) in hosts.iter_mut().enumerate() {
-            if let Some(port) = ports.get(index).or_else(|| ports.last()) {
-                host.port = number(port)?;
-            }
-        }
-    }
-    if hosts.is_empty() || hosts.iter().any(|host| host.name.is_empty()) {
+    let of_each = if paired {
+        servers.iter().map(|server| server.port.clone()).collect()
+    } else {
+        Vec::new()
+    };
+    let names: Vec<String> = match names {
+        Some(names) => names.split(',').map(str::to_owned).collect(),
+        None => servers
+            .into_iter()
+            .filter_map(|server| server.name)
+            .collect(),
+    };
+    if names.is_empty() || names.iter().any(String::is_empty) {
         return Err(UnreadableUrl::Host);
     }
-    Ok(hosts)
+    let number = |text: &str| match text.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(UnreadableUrl::Port),
+    };
+    let listed = names.iter().enumerate().map(|(index, name)| {
+        let port = ports.get(index).or_else(|| ports.first());
+        Ok(Host {
+            name: name.clone(),
+            port: number(port.map_or("", String::as_str))?,
+        })
+    });
+    let listed = listed.collect::<Result<Vec<_>, _>>()?;
+    // A server without a name makes the two lists of different lengths: nothing is paired then.
+    if of_each.len() != names.len() {
+        return Ok((listed, None));
+    }
+    let anew = names.into_iter().zip(of_each).map(|(name, port)| {
+        let port = port.as_deref().map_or(Ok(PORT), number)?;
+        Ok(Host { name, port })
+    });
+    let anew = anew.collect::<Result<Vec<_>, _>>()?;
+    let differs = anew != listed;
+    Ok((listed, differs.then_some(anew)))
 }
 
 fn tls_mode(mode: Option<&str>, names_authority: bool) -> Result<TlsMode, UnreadableUrl> {
@@ -205,49 +253,6 @@ fn options(options: Option<String>, search_path: Option<String>) -> Option<Strin
     });
     let all: Vec<String> = options.into_iter().chain(path).collect();
     (!all.is_empty()).then(|| all.join(" "))
-}
-
-struct Settings(Vec<(String, String)>);
-
-impl Settings {
-    fn read(query: &str) -> Result<Self, UnreadableUrl> {
-        query
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| {
-                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                Ok((decoded(key, true)?, decoded(value, true)?))
-            })
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-
-    /// The first of that name, as Go's `url.Values` has it.
-    fn take(&mut self, key: &str) -> Option<String> {
-        let at = self.0.iter().position(|(name, _)| name == key)?;
-        Some(self.0.remove(at).1)
-    }
-}
-
-/// Percent-encoded text; in a query a plus is a blank.
-fn decoded(text: &str, in_query: bool) -> Result<String, UnreadableUrl> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-                let (high, low) = (digit(rest.next()), digit(rest.next()));
-                let value = high.zip(low).map(|(high, low)| high * 16 + low);
-                value
-                    .and_then(|value| u8::try_from(value).ok())
-                    .ok_or(UnreadableUrl::Encoding)?
-            }
-            b'+' if in_query => b' ',
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).map_err(|_| UnreadableUrl::Encoding)
 }
 
 #[cfg(test)]
@@ -274,8 +279,8 @@ mod tests {
             url.hosts,
             [
                 host("db-a", 6432),
-                host("fd00::1", 5432),
-                host("db-c", 5432)
+                host("fd00::1", 6432),
+                host("db-c", 6432)
             ]
         );
         assert_eq!(url.user, "cl@x");
@@ -287,9 +292,159 @@ mod tests {
         assert_eq!(url.options.as_deref(), Some("-c search_path=a\\ b"));
     }
 
+    #[derive(serde::Deserialize)]
+    struct Vector {
+        url: String,
+        pgx: Vec<(String, String)>,
+    }
+
+    #[test]
+    fn hosts_and_ports_are_paired_as_pgx_pairs_them() {
+        let text = include_str!("../../../tests/fixtures/database-urls/hosts.json");
+        let vectors: Vec<Vector> = serde_json::from_str(text).unwrap();
+        assert!(vectors.len() >= 9);
+        for Vector { url, pgx } in vectors {
+            let wanted: Vec<Host> = pgx
+                .iter()
+                .map(|(name, port)| host(name, port.parse().unwrap()))
+                .collect();
+            assert_eq!(read(&url).hosts, wanted, "{url}");
+        }
+    }
+
+    #[test]
+    fn ports_that_versions_of_pgx_pair_otherwise_are_known_as_such() {
+        let anew = |servers: &str| read(&format!("postgres://cl@{servers}/node")).read_anew;
+        assert_eq!(
+            anew("a,b:5433"),
+            Some(vec![host("a", 5432), host("b", 5433)])
+        );
+        assert_eq!(
+            anew("a:1,b,c:3"),
+            Some(vec![host("a", 1), host("b", 5432), host("c", 3)])
+        );
+        for clear in ["a,b", "a:5433,b:5433", "a:1,b:2", "a,b:5432", "a:5433"] {
+            assert_eq!(anew(clear), None, "{clear}");
+        }
+        let by_query = read("postgres://cl@a,b:5433/node?host=a,b&port=1,2");
+        assert_eq!(by_query.read_anew, None);
+    }
+
+    #[test]
+    fn a_raw_special_character_is_told_in_words() {
+        let text = include_str!("../../../tests/fixtures/database-urls/raw-characters.txt");
+        let urls = text.lines().filter(|line| !line.starts_with('#'));
+        assert!(urls.clone().count() > 8);
+        for url in urls {
+            let error = DatabaseUrl::parse(url).unwrap_err();
+            assert_eq!(error, UnreadableUrl::Encoding, "{url}");
+            let sentence = error.to_string();
+            assert!(
+                sentence.contains("percent-encode what is special in user and password"),
+                "{sentence}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_go_takes_in_a_password_is_read_as_it_stands() {
+        let url = read(
+            "postgresql://step-ca:Lgrd%7DoKjF287_nUn6,=s%3C%3AO%7C@master-primary.persistence.svc:5432/stepca",
+        );
+        assert_eq!(url.password.as_deref(), Some("Lgrd}oKjF287_nUn6,=s<:O|"));
+        assert_eq!(
+            read("postgres://cl:a@b:c+d@db/x").password.as_deref(),
+            Some("a@b:c+d")
+        );
+        let by_query = read("postgres://db/x?user=cl@server&password=a+b%2Bc");
+        assert_eq!(by_query.user, "cl@server");
+        assert_eq!(by_query.password.as_deref(), Some("a b+c"));
+    }
+
+    #[test]
+    fn a_line_break_is_told_as_the_node_does_not_start_with_it() {
+        for url in [
+            "postgres://cl:pw@db/node\n",
+            "postgres://cl:p\tw@db/node",
+            "\npostgres://cl@db",
+        ] {
+            let error = DatabaseUrl::parse(url).unwrap_err();
+            assert_eq!(error, UnreadableUrl::ControlCharacter, "{url:?}");
+        }
+    }
+
+    #[test]
+    fn what_go_refuses_or_drops_is_refused() {
+        let error = |url: &str| DatabaseUrl::parse(url).unwrap_err();
+        for url in [
+            "postgres://cl@%2Fcloudsql%2Fp/node",
+            "postgres://cl@a:b:1/node",
+            "postgres://cl@[fd00::1/node",
+            "postgres://cl@a b/node",
+            "postgres://cl@db/node?host=a,,b",
+        ] {
+            assert_eq!(error(url), UnreadableUrl::Host, "{url}");
+        }
+        for url in ["db:0", "db:65536", "db:5432x"] {
+            assert_eq!(
+                error(&format!("postgres://cl@{url}/node")),
+                UnreadableUrl::Port,
+                "{url}"
+            );
+        }
+        for query in ["sslmode=require;user=x", "password=a%zzb"] {
+            let url = format!("postgres://cl@db/node?{query}");
+            assert_eq!(error(&url), UnreadableUrl::Query, "{url}");
+        }
+        assert_eq!(
+            error("postgres://cl@db/node?target_session_attrs=master"),
+            UnreadableUrl::Which
+        );
+    }
+
+    #[test]
+    fn variables_of_the_pod_stand_for_what_the_url_leaves_out() {
+        let variables = [
+            ("PGHOST", "other"),
+            ("PGPORT", "6432"),
+            ("PGUSER", "someone"),
+            ("PGPASSWORD", "p&w ?#"),
+            ("PGDATABASE", "else"),
+            ("PGSSLMODE", "require"),
+            ("PGTARGETSESSIONATTRS", "read-write"),
+            ("PGOPTIONS", "-c search_path=x"),
+        ];
+        let variables = variables
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let url = read(&completed("postgres://", &variables));
+        assert_eq!(url.hosts, [host("other", 6432)]);
+        assert_eq!(
+            (url.user.as_str(), url.database.as_str()),
+            ("someone", "else")
+        );
+        assert_eq!(url.password.as_deref(), Some("p&w ?#"));
+        assert_eq!(
+            (url.tls, url.which),
+            (TlsMode::Require, WhichServer::Writable)
+        );
+        assert_eq!(url.options, None);
+
+        let whole = "postgres://cl:pw@db:1/node?sslmode=disable&target_session_attrs=any#x";
+        assert_eq!(completed(whole, &variables), whole);
+        let part = read(&completed(
+            "postgres://cl@a,b/node?sslmode=disable#x",
+            &variables,
+        ));
+        assert_eq!(part.hosts, [host("a", 6432), host("b", 6432)]);
+        assert_eq!((part.user.as_str(), part.tls), ("cl", TlsMode::Disable));
+        assert_eq!(part.password.as_deref(), Some("p&w ?#"));
+        assert_eq!(completed("nonsense", &variables), "nonsense");
+    }
+
     #[test]
     fn what_is_left_out_is_what_pgx_takes_for_it() {
-        let url = read("postgres://cl@db\n");
+        let url = read("postgres://cl@db");
         assert_eq!(url.hosts, [host("db", 5432)]);
         assert_eq!((url.database.as_str(), url.password), ("cl", None));
         assert_eq!((url.tls, url.which), (TlsMode::Either, WhichServer::Any));

@@ -19,6 +19,9 @@ const LONGEST_KEY: usize = 60;
 /// What go-toml says of a marked key, and of nothing else (`strict.go`).
 const OF_A_KEY: [&str; 2] = ["missing field", "missing table"];
 
+/// How go-toml begins what is wrong with a value or a character: it names types and characters, and no value.
+const OF_A_VALUE: [&str; 3] = ["expected ", "cannot decode TOML ", "unexpected "];
+
 /// Headings and rules that are the same in every message about a password (`core/utils/password.go`).
 const RULES: [&str; 9] = [
     "Expected password complexity:",
@@ -121,7 +124,13 @@ fn marked(quoted: Option<&Quoted<'_>>, mark: &str) -> Option<String> {
     let quoted = quoted?;
     let line = quoted.number?;
     if !OF_A_KEY.contains(&wrong) {
-        return Some(format!("line {line}"));
+        let known = OF_A_VALUE.iter().any(|known| wrong.starts_with(known));
+        let says_a_text = wrong.contains(['"', '\'', '`']);
+        return Some(if known && !says_a_text {
+            format!("line {line}: {wrong}")
+        } else {
+            format!("line {line}")
+        });
     }
     let key = quoted.text.get(start..end).filter(|key| is_key(key));
     Some(match key {
@@ -173,6 +182,26 @@ mod tests {
             "failed to decode TOML: line 7"
         );
         assert_eq!(told("7| Keystore = 'hunter2'"), "");
+    }
+
+    #[test]
+    fn a_value_of_a_wrong_kind_is_told_by_its_kind_and_not_by_itself() {
+        let quoted = "2| [WebServer]\n3| HTTPPort = 'hunter2'\n | ";
+        let kind =
+            "cannot decode TOML string into struct field toml.WebServer.HTTPPort of type *uint16";
+        assert_eq!(
+            told(&format!(
+                "failed to decode config TOML: {quoted}           ~~~~~~~~~ {kind}"
+            )),
+            format!("failed to decode config TOML: line 3: {kind}")
+        );
+        let quoting = "expected newline but got 'hunter2'";
+        assert_eq!(
+            told(&format!(
+                "failed to decode config TOML: {quoted}           ~~~~~~~~~ {quoting}"
+            )),
+            "failed to decode config TOML: line 3"
+        );
     }
 
     #[test]

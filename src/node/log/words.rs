@@ -87,7 +87,11 @@ fn belonging<'a>(block: &[&'a str]) -> Vec<&'a str> {
         line.starts_with(char::is_whitespace) || is_of_a_quote(line) || is_about_a_password(line)
     };
     let (first, below) = block.split_at(1.min(block.len()));
-    let below = below.iter().take_while(belongs);
+    // The cause stands below a line that only announces it: `failed to decode config TOML:`.
+    let announces = first.iter().any(|line| line.trim_end().ends_with(':'));
+    let cause = usize::from(announces && below.first().is_some_and(|line| !belongs(&line)));
+    let (cause, below) = below.split_at(cause);
+    let below = cause.iter().chain(below.iter().take_while(belongs));
     first.iter().chain(below).copied().collect()
 }
 

@@ -6,6 +6,7 @@
 //! * `backup`: whether the node dumps its database before it migrates it.
 //! * `dump`: where that dump is written.
 //! * `grace`: how long the node may take to stop.
+//! * `https`: whether the node serves HTTPS, and from where.
 //! * `said`: what the user's files or variables say of one setting in the end.
 //! * `p2p`: the port for peers, where the operator is asked for it.
 //! * `toml_check`, `last_check`, `environment_check`, `lease_check`: what is wrong with the user's own settings.
@@ -18,6 +19,7 @@ mod duration;
 mod environment_check;
 mod fixed;
 mod grace;
+mod https;
 mod last_check;
 mod lease_check;
 mod own;
@@ -31,10 +33,11 @@ pub use dump::{dump_folder, dump_must_fit};
 pub use environment_check::{check_environment, check_environment_value};
 pub use fixed::{HTTP_PORT, HTTPS_PORT, ROOT_DIR, ROOT_MOUNT};
 pub use grace::{AFTER_THE_GRACE, grace_name, own_grace};
+pub use https::{check_https, serves_https};
 pub use last_check::check_last;
 pub use lease_check::{check_lease_times, sets_lease_times};
 pub use own::{LeaseTimes, OperatorSettings};
-pub use p2p::{P2P_PORT, PeerAddress};
+pub use p2p::{P2P_PORT, PeerAddress, unreached_peers};
 pub use reserved::{reserved_variable, secret_variable};
 pub use said::{More, Settings};
 pub use toml_check::{check_toml, sets_tls};

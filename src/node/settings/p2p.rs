@@ -2,6 +2,7 @@
 
 use toml::{Table, Value};
 
+use super::said::Settings;
 use super::toml_check::{parse, values};
 use super::{Finding, HTTP_PORT, HTTPS_PORT};
 
@@ -137,6 +138,45 @@ impl PeerAddress {
     }
 }
 
+/// What a person should know whose node listens for peers without a Service that leads to it.
+#[must_use]
+pub fn unreached_peers(settings: Settings<'_>) -> Option<String> {
+    let addresses = match settings {
+        Settings::Files(texts) => in_files(texts),
+        Settings::Variables(variables, _) => {
+            let named = [ANNOUNCE, "P2P_ANNOUNCE_IP", LISTEN].into_iter();
+            let mut said = named.filter_map(|name| {
+                let (_, value) = variables.iter().rfind(|(known, _)| *known == name)?;
+                value.filter(|value| !value.is_empty()).map(str::to_owned)
+            });
+            said.next()
+        }
+    }?;
+    Some(format!(
+        "spec.config has peers dial {addresses}, and no Service of this resource leads there: set spec.service.p2p, or make \
+         a Service of your own that selects the active pod"
+    ))
+}
+
+/// The addresses that peers are told, or that the node listens on, by the last readable file that names them.
+fn in_files(texts: &[Option<&str>]) -> Option<String> {
+    let tables: Vec<Table> = texts
+        .iter()
+        .flatten()
+        .filter_map(|text| parse(text).ok())
+        .collect();
+    let last = |key: &str| tables.iter().rev().find_map(|table| at(table, key).pop());
+    if last("Enabled").and_then(Value::as_bool) == Some(false) {
+        return None;
+    }
+    ["AnnounceAddresses", "ListenAddresses"]
+        .into_iter()
+        .filter_map(|key| last(key)?.as_array())
+        .map(|all| all.iter().filter_map(Value::as_str).collect::<Vec<_>>())
+        .find(|all| !all.is_empty())
+        .map(|all| all.join(", "))
+}
+
 fn at<'a>(table: &'a Table, key: &str) -> Vec<&'a Value> {
     values(table, &["P2P", "V2", key])
 }
@@ -257,6 +297,30 @@ mod tests {
         assert!(silent.reserved_variable(ANNOUNCE).is_none());
         assert!(announced("a:1").reserved_variable(ANNOUNCE).is_some());
         assert!(announced("a:1").reserved_variable(STACK).is_none());
+    }
+
+    #[test]
+    fn peers_without_a_service_are_told_the_address_that_they_dial() {
+        let told = |texts: &[Option<&str>]| unreached_peers(Settings::Files(texts));
+        let listens = "[P2P.V2]\nEnabled = true\nListenAddresses = ['0.0.0.0:7990']\n";
+        let announces = format!("{listens}AnnounceAddresses = ['203.0.113.7:7990']");
+        let sentence = told(&[Some(&announces), None]).unwrap();
+        assert!(sentence.contains("203.0.113.7:7990") && sentence.contains("spec.service.p2p"));
+        assert!(told(&[Some(listens)]).unwrap().contains("0.0.0.0:7990"));
+        for silent in [
+            "",
+            "[P2P.V2]\nEnabled = true",
+            "[P2P.V2]\nListenAddresses = []",
+        ] {
+            assert_eq!(told(&[Some(silent)]), None, "{silent}");
+        }
+        let off = "[P2P.V2]\nEnabled = false";
+        assert_eq!(told(&[Some(&announces), Some(off)]), None);
+
+        let variables = [("P2PV2_LISTEN_ADDRESSES", Some("0.0.0.0:7990"))];
+        let more = super::super::More::No;
+        assert!(unreached_peers(Settings::Variables(&variables, more)).is_some());
+        assert_eq!(unreached_peers(Settings::Variables(&[], more)), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::api::Migrated;
 use crate::domain::{Holder, PodId, Reason, Says, Silence};
 use crate::node::database::{
     LEASE_QUERY, SCHEMA_QUERY, SERVER_QUERY, SESSIONS_QUERY, SessionOf, VERSION_QUERY,
-    advisory_query, is_named_as_node, is_of_app, names_an_app, session_of,
+    advisory_query, is_named_as_node, is_of_app, names_an_app, session_of, takes_no_connections,
 };
 use crate::node::{DatabaseUrl, Host, TlsMode, WhichServer};
 
@@ -39,8 +39,9 @@ impl Target {
             return None;
         }
         let server = |host: &Host| (whole_name(&host.name, namespace), host.port);
+        let anew = url.read_anew.iter().flatten();
         Some(Self {
-            servers: url.hosts.iter().map(server).collect(),
+            servers: url.hosts.iter().chain(anew).map(server).collect(),
             database: url.database.clone(),
         })
     }
@@ -105,6 +106,12 @@ pub async fn ask(question: &Question<'_>) -> Result<Says, Silence> {
         return Err(Silence::new(
             Reason::LocalAddress,
             "the database URL leads to the pod itself (a proxy beside the node): it can't be asked from elsewhere",
+        ));
+    }
+    if url.read_anew.is_some() {
+        return Err(Silence::new(
+            Reason::UrlUnreadable,
+            "the database URL has a port behind some of its hosts only, and versions of the node differ in which port the others get: write one behind each",
         ));
     }
     ask_server(&url, question).await
@@ -373,6 +380,14 @@ fn silence(error: &tokio_postgres::Error, url: &DatabaseUrl) -> Silence {
                     code.code()
                 ),
             )
+        } else if takes_no_connections(code.code(), answer.message()) {
+            Silence::new(
+                Reason::Unreachable,
+                format!(
+                    "the database takes no connections now (SQLSTATE {})",
+                    code.code()
+                ),
+            )
         } else {
             Silence::new(
                 Reason::QueryRefused,
@@ -492,28 +507,38 @@ mod tests {
         }
         assert_eq!(Target::of("postgres://cl@localhost/node", "chain"), None);
         assert_eq!(Target::of("nonsense", "chain"), None);
+        // Versions of the node differ in the second host's port.
+        assert!(one("cl@a:7,b/node", "cl@b/node"));
+        assert!(one("cl@a:7,b/node", "cl@b:7/node"));
     }
 
     #[tokio::test]
     async fn what_cannot_be_asked_is_told_without_a_word_of_the_url() {
         let pods = Known::default();
         let authority: &[u8] = b"nonsense";
-        let cases: [(&str, Option<&[u8]>, &str); 6] = [
-            ("redis://user:geheim@db/x", None, "UrlUnreadable"),
-            ("postgres://user:geheim@localhost/x", None, "LocalAddress"),
-            ("postgres://user:geheim@[::1]/x", None, "LocalAddress"),
+        let cases: [(&str, Option<&[u8]>, &str); 9] = [
+            ("redis://someone:geheim@db/x", None, "UrlUnreadable"),
+            ("postgres://someone:gehe#im@db/x", None, "UrlUnreadable"),
+            ("postgres://someone:geheim@db/x\n", None, "UrlUnreadable"),
+            ("postgres://someone:geheim@a,b:7/x", None, "UrlUnreadable"),
             (
-                "postgres://user:geheim@10.0.0.1/x?sslmode=verify-full&sslrootcert=/geheim",
+                "postgres://someone:geheim@localhost/x",
+                None,
+                "LocalAddress",
+            ),
+            ("postgres://someone:geheim@[::1]/x", None, "LocalAddress"),
+            (
+                "postgres://someone:geheim@10.0.0.1/x?sslmode=verify-full&sslrootcert=/geheim",
                 None,
                 "AuthorityMissing",
             ),
             (
-                "postgres://user:geheim@10.0.0.1/x?sslmode=verify-ca",
+                "postgres://someone:geheim@10.0.0.1/x?sslmode=verify-ca",
                 Some(authority),
                 "AuthorityMissing",
             ),
             // An address for documentation only: nobody is there.
-            ("postgres://user:geheim@192.0.2.1/x", None, "Unreachable"),
+            ("postgres://someone:geheim@192.0.2.1/x", None, "Unreachable"),
         ];
         for (url, authority, reason) in cases {
             let question = Question {
@@ -525,7 +550,7 @@ mod tests {
             let silence = ask(&question).await.unwrap_err();
             assert_eq!(silence.reason.as_str(), reason, "{}", silence.message);
             assert!(!silence.message.contains("geheim"));
-            assert!(!silence.message.contains("user"));
+            assert!(!silence.message.contains("someone"));
         }
     }
 }

@@ -1,12 +1,15 @@
 //! What a question to the database is put with: its URL, a certificate authority, and the addresses of the pods. Read where the
 //! spec says they are; what can't be read is a silence with its reason, and no word of a Secret's content gets into it.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt};
 
 use super::ask::Known;
-use crate::api::{ChainlinkNode, KeyRef};
+use crate::api::{ChainlinkNode, Config, KeyRef};
 use crate::domain::{Reason, Silence};
+use crate::node::database::{completed, completes_url};
 use crate::observe::look::Looker;
 
 pub type Material = (String, Option<Vec<u8>>, Known);
@@ -26,6 +29,8 @@ pub async fn question(
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(silence) => return Ok(Err(silence)),
     };
+    let variables = variables(client, &namespace, node.spec.config.as_ref()).await;
+    let url = completed(&url, &variables);
     let authority = match &database.ca {
         None => None,
         Some(ca) => {
@@ -42,6 +47,30 @@ pub async fn question(
     };
     let pods = looker.known_by().await?;
     Ok(Ok((url, authority, pods)))
+}
+
+/// The variables of the pods that stand for what the URL leaves out, as far as they can be read.
+async fn variables(
+    client: &Client,
+    namespace: &str,
+    config: Option<&Config>,
+) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let named = config.into_iter().flat_map(|config| &config.env);
+    for variable in named.filter(|variable| completes_url(&variable.name)) {
+        let source = variable.value_from.as_ref();
+        let secret = source.and_then(|source| source.secret_key_ref.as_ref());
+        let map = source.and_then(|source| source.config_map_key_ref.as_ref());
+        let text = match (&variable.value, secret, map) {
+            (Some(text), ..) => Ok(text.clone().into_bytes()),
+            (None, Some(reference), _) => secret_text(client, namespace, reference).await,
+            (None, None, Some(reference)) => config_map_text(client, namespace, reference).await,
+            (None, None, None) => continue,
+        };
+        let text = text.ok().and_then(|text| String::from_utf8(text).ok());
+        found.extend(text.map(|text| (variable.name.clone(), text)));
+    }
+    found
 }
 
 async fn secret_text(
