@@ -23,7 +23,7 @@ pub use answer::{DatabaseAnswer, DatabaseView, Free, Heard, Holder, Says, Silenc
 pub use claim::Claim;
 pub use intent::{Approved, HandoverPolicy, Intent, Preferred, Switchover};
 pub use lock::Lock;
-pub use machine::Machine;
+pub use machine::{Machine, reports};
 pub use move_reason::MoveReason;
 pub use observation::{Observation, RefusedStop};
 pub use oneshot::{Checked, Pull, Pulled, Validation};

@@ -16,6 +16,7 @@ use crate::controller::failures::ApiFailures;
 use crate::controller::local::Local;
 use crate::domain::{
     Claim, DatabaseAnswer, DatabaseView, Holder, Observation, Pod, Problem, Silence, Wanted,
+    reports,
 };
 use crate::mutex::lock;
 use crate::node::LockMode;
@@ -120,9 +121,8 @@ impl Pass<'_> {
         let intent = intent::intent(self.node, wanted, others_move);
         let machines = self.context.machines.of(&self.reference);
         for pod in &mut pods {
-            let machine = pod.machine.as_ref().zip(machines.as_ref());
-            let machine = machine.and_then(|(name, machines)| machines.get(name));
-            pod.stranded = machine.is_some_and(|machine| !machine.ready);
+            let place = pod.machine.as_ref().zip(machines.as_ref());
+            pod.stranded = place.is_some_and(|(name, machines)| !reports(machines, name));
         }
         // There are some only without room for a surge, or where it has just been given.
         let status = self.node.status.as_ref();

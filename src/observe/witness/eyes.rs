@@ -21,6 +21,10 @@ pub(super) const CALM: Duration = Duration::from_secs(1);
 /// For so long after an answer by HTTP the ports of a resource can be reached.
 pub(super) const HTTP_LATELY: Duration = Duration::from_secs(10);
 
+/// For so long after an answer by HTTP a refusal is taken for one of the pod's own network. It outlasts a usual
+/// `unresponsiveAfter`, where the silent active was the last to answer.
+const PATH_PROVEN: Duration = Duration::from_hours(1);
+
 /// One container of one pod.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ContainerKey {
@@ -56,11 +60,21 @@ impl Shared {
         *lock(&self.http) = Some(Instant::now());
     }
 
-    pub(super) fn around(&self) -> Around {
+    fn http_within(&self, window: Duration) -> bool {
         let http = *lock(&self.http);
+        http.is_some_and(|at| at.elapsed() <= window)
+    }
+
+    /// Whether a refusal on port 6688 is a sign of life. A policy on the way to the pods refuses as well, so that a node
+    /// of the resource has to have answered this operator there.
+    pub(super) fn path_is_proven(&self) -> bool {
+        self.http_within(PATH_PROVEN)
+    }
+
+    pub(super) fn around(&self) -> Around {
         Around {
             alert: *self.alert.borrow(),
-            http: http.is_some_and(|at| at.elapsed() <= HTTP_LATELY),
+            http: self.http_within(HTTP_LATELY),
         }
     }
 }

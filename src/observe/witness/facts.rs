@@ -117,6 +117,8 @@ pub struct Facts {
     pub log_ended: Option<Instant>,
     /// The beginning of its log is gone, and what remains told nothing.
     pub log_exhausted: bool,
+    /// Its kubelet was asked beside a refusal and did not answer: a refusal says nothing until it does.
+    pub kubelet_silent: bool,
     /// When it said that it could not refresh its lease, in the kubelet's time.
     pub lost_lease: Option<Timestamp>,
 }
@@ -161,6 +163,9 @@ impl Facts {
     }
 
     pub fn note_answer(&mut self, shows: Shows, now: Instant) -> Noted {
+        if shows == Shows::Nobody && self.kubelet_silent {
+            return Noted::Silence;
+        }
         let known_to_have_taken = self.recorded.took || self.took_by_port.is_some();
         let answered = match shows {
             Shows::Nobody => Answered::Refused,
@@ -241,6 +246,18 @@ impl Facts {
             // The kubelet has just handed on a line of this container.
             self.note_kubelet(now);
         }
+    }
+
+    pub fn note_answering_kubelet(&mut self) {
+        self.kubelet_silent = false;
+    }
+
+    /// Its kubelet was asked and did not answer: what has refused on this address may be anything on the way.
+    pub fn note_silent_kubelet(&mut self) {
+        self.kubelet_silent = true;
+        self.contact = self
+            .contact
+            .filter(|contact| contact.answer != Answered::Refused);
     }
 
     pub fn note_end_of_log(&mut self, now: Instant) {
@@ -369,6 +386,22 @@ mod tests {
         assert!(facts.needs_log(CALM, now));
         facts.booted = Some(now);
         assert!(!facts.needs_log(CALM, now));
+    }
+
+    #[test]
+    fn a_refusal_counts_only_beside_a_kubelet_that_answers() {
+        let (mut facts, now) = waiting();
+        facts.note_answer(Shows::Nobody, now);
+        facts.note_silent_kubelet();
+        assert!(facts.contact.is_none());
+        assert_eq!(facts.note_answer(Shows::Nobody, now), Noted::Silence);
+        assert!(facts.contact.is_none());
+        // A node that answers needs no kubelet beside it.
+        assert_eq!(facts.note_answer(Shows::Serving, now), Noted::News);
+        facts.note_silent_kubelet();
+        assert_eq!(facts.contact.unwrap().answer, Answered::Serving);
+        facts.note_answering_kubelet();
+        assert_eq!(facts.note_answer(Shows::Nobody, now), Noted::News);
     }
 
     #[test]

@@ -25,6 +25,9 @@ use crate::node::{Answer, Shows};
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two tries of a port that refuses, while a handover or a loss is under way.
 const ALERT: Duration = Duration::from_millis(100);
+/// Between two questions to the kubelet, at least: a refusal that says nothing comes at once, and the log of its pod must not be
+/// opened as often as its port is tried.
+const KUBELET: Duration = Duration::from_millis(500);
 /// Between the end of one try and the next, at least.
 const BREATH: Duration = Duration::from_millis(50);
 /// The path that is asked for. A node answers it in every version, and without a login.
@@ -34,11 +37,13 @@ const HEALTH: &str = "/health";
 pub(super) async fn watch(pods: Api<Pod>, subject: Subject, eyes: Eyes) {
     let mut alert = eyes.shared.alert.subscribe();
     let mut silent = false;
+    let mut asked: Option<Instant> = None;
     loop {
         let begun = Instant::now();
         let (shows, noted) = look(&subject, &eyes).await;
         let silence = noted == Noted::Silence;
-        if silence {
+        if silence && asked.is_none_or(|at| at.elapsed() >= KUBELET) {
+            asked = Some(Instant::now());
             note_kubelet(ask_kubelet(&pods, &subject.pod).await, true, &eyes);
         }
         if noted == Noted::News || silence != silent {
@@ -73,6 +78,11 @@ pub(super) async fn ask(pods: &Api<Pod>, subject: &Subject, eyes: &Eyes) {
 fn note_kubelet(kubelet: Kubelet, alone: bool, eyes: &Eyes) {
     let mut facts = lock(&eyes.facts);
     let now = Instant::now();
+    if kubelet == Kubelet::Silent {
+        facts.note_silent_kubelet();
+    } else {
+        facts.note_answering_kubelet();
+    }
     match kubelet {
         Kubelet::Runs => {
             facts.note_running(now);
@@ -90,7 +100,11 @@ async fn look(subject: &Subject, eyes: &Eyes) -> (Shows, Noted) {
     if eyes.address_is_shared() {
         return (Shows::Nothing, Noted::Silence);
     }
-    let shows = try_port(subject.address).await.shows();
+    let shows = match try_port(subject.address).await.shows() {
+        // The kubelet has to serve as a witness then.
+        Shows::Nobody if !eyes.shared.path_is_proven() => Shows::Nothing,
+        shows => shows,
+    };
     let mut facts = lock(&eyes.facts);
     if eyes.address_is_shared() {
         return (Shows::Nothing, Noted::Silence);

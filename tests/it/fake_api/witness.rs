@@ -163,6 +163,17 @@ async fn where_a_policy_refuses_connections_to_every_node_a_takeover_is_seen_in_
         .await;
 }
 
+/// What refuses may be a policy on the way: without an answer by HTTP from any node, only the kubelet is a witness.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_is_a_sign_of_life_only_where_a_node_has_answered_by_http() {
+    let (world, _) = behind(port::REFUSES).await;
+    let observer = Observer::of(&world);
+    let pod = observer
+        .look_until("pod 2", |pod| pod.contact.is_some())
+        .await;
+    assert_eq!(pod.contact.unwrap().answer, Answered::Kubelet);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_policy_was_put_before_the_ports_a_takeover_is_seen_in_the_log() {
     for front in [port::DROPS, port::REFUSES] {
