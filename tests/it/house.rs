@@ -23,6 +23,22 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("report", &["plan", "domain", "node", "api"]),
 ];
 
+/// The floors of the planner, from the ground. A file imports from its own floor and from those below it; src/plan/mod.rs,
+/// the page above them all, says the same in words.
+const FLOORS: [&[&str]; 11] = [
+    &["limits", "safety", "cause", "step", "standing", "given"],
+    &["evidence"],
+    &["doubts"],
+    &["roles"],
+    &["view"],
+    &["neighbours"],
+    &["guard"],
+    &["acts", "decision"],
+    &["places", "labels", "moves"],
+    &["rules"],
+    &["decide", "remember", "ask", "confirm"],
+];
+
 /// What a room without a client, a clock or a Kubernetes type must not name.
 const OUTSIDE: [(&str, &[&str]); 5] = [
     (
@@ -205,6 +221,55 @@ fn a_room_imports_only_what_stands_below_it() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The floor of the planner that a module stands on.
+fn floor(module: &[String]) -> Option<usize> {
+    let [room, name, ..] = module else {
+        return None;
+    };
+    let on = |names: &&[&str]| names.contains(&name.as_str());
+    (room == "plan").then(|| FLOORS.iter().position(on))?
+}
+
+#[test]
+fn a_file_of_the_planner_imports_only_from_its_floor_and_below() {
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for file in source() {
+        let Some(here) = floor(&file.module) else {
+            let page = file.module == ["plan"];
+            let in_plan = file.room() == "plan";
+            assert!(
+                !in_plan || page,
+                "{} stands on no floor",
+                file.path.display()
+            );
+            continue;
+        };
+        for (number, _, path) in file.uses() {
+            if path.first().is_none_or(|room| room != "plan") {
+                continue;
+            }
+            seen += 1;
+            if floor(&path).is_none_or(|there| there > here) {
+                let at = format!("{}:{number}", file.path.display());
+                wrong.push(format!("{at} imports {}, from above", path.join("::")));
+            }
+        }
+    }
+    assert!(seen > 100, "the imports were not found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_page_of_the_planner_tells_its_floors() {
+    let page = fs::read_to_string(repository("src/plan/mod.rs")).unwrap();
+    let told = page
+        .split_once("//! The floors, from the ground: ")
+        .unwrap();
+    let told = told.1.split_once("and this page").unwrap().0;
+    let names: Vec<&str> = told.split('`').skip(1).step_by(2).collect();
+    assert_eq!(names, FLOORS.concat());
 }
 
 #[test]
