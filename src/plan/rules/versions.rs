@@ -129,13 +129,15 @@ fn merge_gone(memory: &mut Memory, look: &Look<'_>) {
     }
 }
 
-/// S6: the way out. The user says, once, that the database is that of a backup; as long as a pod is there it
-/// may still be another.
+/// S6: the way out. The user says, once, that the database is that of a backup. As long as a pod is there it may still be
+/// another; and so it may after an active that was lost, where nobody has asked for an end: `replicas: 0` begins a new life.
 pub fn remember_restored(memory: &mut Memory, look: &Look<'_>) {
     let Some((version, word)) = &look.seen.intent.policy.restored else {
         return;
     };
+    let new_life = look.seen.intent.replicas == 0 || memory.last_active.is_none();
     if !look.seen.pods.is_empty()
+        || !new_life
         || memory.creating.is_some()
         || memory.restored.as_ref() == Some(word)
     {

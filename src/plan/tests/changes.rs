@@ -483,6 +483,34 @@ fn a_hibernation_is_over_only_when_the_last_pod_is_gone() {
     assert_eq!(world.obey(), ["create 2.28.0"]);
 }
 
+/// Its only pod was lost with its machine, and nobody asked for an end: the database is the one that it had.
+#[test]
+fn a_restored_backup_is_not_believed_where_an_active_was_just_lost() {
+    let mut world = World::with(1).active("a", &v2()).wanting(&v2()).at_rest();
+    world.intent.policy.restored = Some((v1().version, "2.28.0".to_owned()));
+    world.want_settled(&v1());
+    world.obey();
+    world.gone("a");
+    for _ in 0..3 {
+        let acts = world.obey();
+        assert!(!acts.contains(&"create 2.28.0".to_owned()), "{acts:?}");
+        world.later(60);
+    }
+    assert_eq!(world.memory.restored, None);
+}
+
+/// Both edits of the way back may come in one look.
+#[test]
+fn a_restored_backup_is_believed_with_the_edit_that_wakes_the_node() {
+    let mut world = World::with(1).active("a", &v2()).wanting(&v2()).at_rest();
+    world.intent.replicas = 0;
+    world.carry_on();
+    world.intent.policy.restored = Some((v1().version, "2.28.0".to_owned()));
+    world.want(&v1());
+    world.intent.replicas = 1;
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+}
+
 #[test]
 fn a_restored_backup_is_not_believed_while_a_pod_is_there() {
     let mut world = World::with(1).active("a", &v2()).wanting(&v2()).at_rest();
