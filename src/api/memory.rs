@@ -166,6 +166,83 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// No time of what has been is later than now. One that is was written by a clock that was wrong, or is wrong now, and
+    /// would hold up for as long whatever counts from it. Times up to which something is held stay as they are.
+    pub fn bring_back_to(&mut self, now: Timestamp) {
+        let Self {
+            wanted,
+            creating,
+            stopping,
+            last_active,
+            missing_since,
+            trial,
+            attempt,
+            upgrade,
+            coming,
+            unheld_since,
+            database_differs,
+            switchover,
+            drill,
+            drills_since,
+            going_back,
+            unresponsive,
+            check_failed,
+            // These have no times.
+            last_worked: _,
+            newest_held: _,
+            said: _,
+            may_have_held: _,
+            restored: _,
+            pods_made: _,
+            failed: _,
+            failed_how: _,
+            failed_because: _,
+            earlier_switchovers: _,
+            drill_schedule: _,
+            set_aside: _,
+            secrets: _,
+            validation: _,
+            checked: _,
+        } = self;
+        let requests = [switchover, drill].into_iter().flatten();
+        let requests = requests.flat_map(|asked| [Some(&mut asked.since), asked.ended.as_mut()]);
+        let upgrade = upgrade.iter_mut().flat_map(|upgrade| {
+            [
+                upgrade.crashed.as_mut(),
+                upgrade.removed.as_mut(),
+                upgrade.cleared.as_mut(),
+            ]
+        });
+        let going_back = going_back.iter_mut().flat_map(|going| {
+            [
+                going.since.as_mut(),
+                going.at.as_mut(),
+                going.failed_at.as_mut(),
+            ]
+        });
+        [
+            wanted.as_mut().map(|wanted| &mut wanted.since),
+            creating.as_mut().map(|creating| &mut creating.at),
+            stopping.as_mut().map(|stop| &mut stop.at),
+            last_active.as_mut().and_then(|last| last.ended.as_mut()),
+            missing_since.as_mut(),
+            trial.as_mut().map(|trial| &mut trial.since),
+            attempt.as_mut().map(|attempt| &mut attempt.since),
+            coming.as_mut().map(|coming| &mut coming.since),
+            unheld_since.as_mut(),
+            database_differs.as_mut().map(|differs| &mut differs.at),
+            drills_since.as_mut(),
+            unresponsive.as_mut().map(|silent| &mut silent.since),
+            check_failed.as_mut().map(|failed| &mut failed.at),
+        ]
+        .into_iter()
+        .chain(requests)
+        .chain(upgrade)
+        .chain(going_back)
+        .flatten()
+        .for_each(|time| *time = (*time).min(now));
+    }
+
     /// Name of the revision that the spec asks for.
     pub fn wanted_name(&self) -> Option<&RevisionName> {
         self.wanted.as_ref().map(|wanted| &wanted.name)

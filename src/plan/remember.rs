@@ -14,6 +14,7 @@ use crate::domain::Pod;
 /// remembered first is asked for by what follows.
 pub fn look(look: &Look<'_>) -> (Memory, Option<LastHandover>) {
     let mut memory = look.before.clone();
+    memory.bring_back_to(look.now);
     intent::remember(&mut memory, look);
     verdict::fails(&mut memory, look);
     versions::remember(&mut memory, look);

@@ -483,6 +483,23 @@ fn a_hibernation_is_over_only_when_the_last_pod_is_gone() {
     assert_eq!(world.obey(), ["create 2.28.0"]);
 }
 
+/// An operator starts on a machine whose clock is right, after one whose clock was an hour ahead.
+#[test]
+fn times_that_lie_in_the_future_hold_nothing_up() {
+    let mut world = alone();
+    world.want(&v2());
+    world.obey();
+    world.now -= jiff::SignedDuration::from_hours(1);
+    for pod in &mut world.pods {
+        for at in [&mut pod.created].into_iter().chain(pod.waiting.as_mut()) {
+            *at = (*at).min(world.now);
+        }
+    }
+    assert_eq!(world.obey(), nothing());
+    world.later(super::world::SETTLE);
+    assert_eq!(world.obey(), ["create 2.29.0"]);
+}
+
 /// Its only pod was lost with its machine, and nobody asked for an end: the database is the one that it had.
 #[test]
 fn a_restored_backup_is_not_believed_where_an_active_was_just_lost() {
