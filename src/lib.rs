@@ -17,6 +17,17 @@
 //! | [`report`] | from a look and a plan to status, events and metrics; pure | `plan`, `domain`, `node`, `api` |
 //! | [`controller`] | the loop that strings them together | all |
 //!
+//! Where to look first:
+//!
+//! * What may stop a pod: the tables `CHECKS` of `plan/guard/handover.rs` (the active) and `plan/guard/others.rs` (any other), and
+//!   the two ends there that ask little. Nothing else makes a [`plan::Permit`], and no delete goes without one.
+//! * In which order the rules come: `RULES` in `plan/decide.rs`.
+//! * Where a reason is added: `domain/reason.rs`. The compiler asks for its word and its patience, a test for its line in
+//!   docs/status.md.
+//! * What happens between an event of a pod and the delete call: `controller/pass/mod.rs`, from top to bottom: look and plan, move the
+//!   labels, write the intent, act. `act.rs` beside it takes each stop through `confirm.rs`, the second look.
+//! * What is remembered from look to look: `api/memory.rs`, and `plan/remember.rs` says when.
+//!
 //! Five words that are meant exactly: a *machine* is a Kubernetes Node; the *active* is the pod that took the
 //! lock last, from then until its container ends: it boots, works, or is silent; the *holder* is whoever has the lock, also
 //! outside of this cluster; a *suspect* is a pod that took the lock before another did, and still runs; the *successor* is
