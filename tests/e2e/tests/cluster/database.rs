@@ -199,6 +199,62 @@ async fn a_successor_that_waits_where_nothing_can_be_written_is_not_handed_over_
     .await
 }
 
+/// Nobody asks the database, and from 2.15 on a node that can't write waits as any other does: the active is stopped for one
+/// that never works. What follows must not look well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn an_outage_in_which_all_pods_seem_to_wait_is_told_as_one() -> Result<()> {
+    scenario("outage-unseen", Company::Welcome, async |world| {
+        let mut node = world.node("node", "2.18.0", 1);
+        node["spec"]["database"]["verification"] = "Never".into();
+        world.apply(&node).await?;
+        world.until_running("node", "2.18.0", 1).await?;
+        // Sessions that are open go on writing, as those of the active do.
+        world.read_only(true).await?;
+        world
+            .change("node", serde_json::json!({"version": "2.19.0"}))
+            .await?;
+        let status = world
+            .until_status("node", "the outage is told", |status| {
+                status
+                    .message
+                    .as_deref()
+                    .is_some_and(|message| message.contains("no pod has taken the lock since"))
+            })
+            .await?;
+        let told = ["Available", "Redundant", "Stalled"].map(|name| condition(&status, name));
+        ensure!(
+            told == [Some(false), Some(false), Some(true)],
+            "{}",
+            world::brief(&status)
+        );
+        let reason = |name: &str| {
+            let mut all = status.conditions.iter();
+            all.find(|one| one.type_ == name)
+                .map(|one| one.reason.clone())
+        };
+        ensure!(
+            reason("Ready").as_deref() == Some("LockNotTaken"),
+            "{}",
+            world::brief(&status)
+        );
+
+        world.read_only(false).await?;
+        for pod in &status.pods {
+            // One may be gone by now.
+            drop(
+                world
+                    .pods()
+                    .delete(&pod.name, &DeleteParams::default())
+                    .await,
+            );
+        }
+        world.until_running("node", "2.19.0", 1).await?;
+        Ok(())
+    })
+    .await
+}
+
 /// The operator knows nothing of the database but what that says: the resource is a new one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the cluster: make e2e"]
