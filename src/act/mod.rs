@@ -10,7 +10,7 @@ mod session;
 
 pub use pods::{Actor, Outcome};
 pub use recorded::Recorded;
-pub use revisions::{Claim, RevisionStore, Revisions};
+pub use revisions::{Kept, RevisionStore, Revisions};
 pub use roles::RoleKeeper;
 pub use services::{Services, budgets, services};
 pub use session::session_secret;

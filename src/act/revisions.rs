@@ -80,17 +80,17 @@ impl<'a> RevisionStore<'a> {
         &self,
         resolved: &Resolved,
         kept: &mut Revisions,
-    ) -> Result<Claim, kube::Error> {
+    ) -> Result<Kept, kube::Error> {
         let files = self.keep_files(resolved).await?;
         let name = &resolved.revision.name;
-        if files != Claim::Done || kept.revisions.contains_key(name) {
+        if files != Kept::Done || kept.revisions.contains_key(name) {
             return Ok(files);
         }
         let number = kept.newest + 1;
         let object =
             build::revision_object(self.node, resolved, number).map_err(kube::Error::SerdeError)?;
         let made = self.make(&self.revisions(), &object).await?;
-        if made == Claim::Done {
+        if made == Kept::Done {
             kept.newest = number;
             kept.revisions
                 .insert(name.clone(), resolved.revision.clone());
@@ -101,7 +101,7 @@ impl<'a> RevisionStore<'a> {
 
     /// Makes the files of a revision where they are not there: it is new, its removal may have been begun,
     /// or somebody deleted them. Without them no pod of it starts.
-    pub async fn keep_files(&self, resolved: &Resolved) -> Result<Claim, kube::Error> {
+    pub async fn keep_files(&self, resolved: &Resolved) -> Result<Kept, kube::Error> {
         let maps = self.config_maps();
         let files = build::config_map(self.node, resolved).into_iter();
         for map in files.chain(build::mounted_copies(self.node, resolved)) {
@@ -109,20 +109,20 @@ impl<'a> RevisionStore<'a> {
                 Some(there) => self.claim(&maps, &there).await?,
                 None => self.make(&maps, &map).await?,
             };
-            if claim != Claim::Done {
+            if claim != Kept::Done {
                 return Ok(claim);
             }
         }
-        Ok(Claim::Done)
+        Ok(Kept::Done)
     }
 
     /// Makes an object, unless it is there already: then it has to be ours.
-    async fn make<K>(&self, api: &Api<K>, object: &K) -> Result<Claim, kube::Error>
+    async fn make<K>(&self, api: &Api<K>, object: &K) -> Result<Kept, kube::Error>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
     {
         match api.create(&PostParams::default(), object).await {
-            Ok(_) => Ok(Claim::Done),
+            Ok(_) => Ok(Kept::Done),
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 let there = api.get_metadata(&object.name_any()).await?;
                 self.claim(api, &there).await
@@ -135,18 +135,18 @@ impl<'a> RevisionStore<'a> {
         &self,
         api: &Api<K>,
         there: &PartialObjectMeta<K>,
-    ) -> Result<Claim, kube::Error>
+    ) -> Result<Kept, kube::Error>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
         if controls(self.node, there) {
-            return Ok(Claim::Done);
+            return Ok(Kept::Done);
         }
         if may_adopt(self.client, self.node, there).await? {
             self.adopt(api, there).await?;
-            return Ok(Claim::Done);
+            return Ok(Kept::Done);
         }
-        Ok(Claim::NotOurs(format!(
+        Ok(Kept::NotOurs(format!(
             "a {} named {} exists and is not this resource's: remove it, or rename the resource",
             K::kind(&()),
             there.name_any()
@@ -208,7 +208,7 @@ impl<'a> RevisionStore<'a> {
 
 /// Whether something could be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
+pub enum Kept {
     Done,
     /// Its name is taken; says by what.
     NotOurs(String),

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::content::Value;
-use super::outcome::{Outcome, refused, sort};
+use super::outcome::{Read, refused, sort};
 use super::pod::ROOT_SIZE;
 use super::user_config::UserConfig;
 use crate::api::{ChainlinkNodeSpec, PodOptions, SHORTEST_SILENCE, parse_duration};
@@ -17,7 +17,7 @@ use crate::node::settings::{LeaseTimes, PeerAddress, Settings, dump_folder, dump
 const GRACE: RangeInclusive<i64> = 30..=3600;
 
 /// Every time that the spec names: what can't be read would be left out without a word.
-pub(super) fn times(spec: &ChainlinkNodeSpec) -> Outcome<()> {
+pub(super) fn times(spec: &ChainlinkNodeSpec) -> Read<()> {
     let handover = spec.handover.clone().unwrap_or_default();
     let failover = spec.failover.clone().unwrap_or_default();
     let steady = handover
@@ -66,7 +66,7 @@ pub(super) fn times(spec: &ChainlinkNodeSpec) -> Outcome<()> {
     }
 }
 
-fn time(field: &str, text: Option<&str>) -> Outcome<Option<Duration>> {
+fn time(field: &str, text: Option<&str>) -> Read<Option<Duration>> {
     match text.map(parse_duration).transpose() {
         Ok(time) => Ok(time),
         Err(error) => refused(Reason::InvalidSpec, format!("spec.{field}: {error}")),
@@ -78,7 +78,7 @@ pub(super) fn peers_fit(
     peers: &PeerAddress,
     user: &UserConfig,
     warnings: &mut Vec<String>,
-) -> Outcome<()> {
+) -> Read<()> {
     for (file, text) in &user.texts {
         // Without the number that keeps the order.
         let file = file.split_once('-').map_or(file.as_str(), |(_, name)| name);
@@ -117,7 +117,7 @@ pub(super) fn lease_is_said_once(
     lease: Option<LeaseTimes>,
     user: &UserConfig,
     warnings: &mut Vec<String>,
-) -> Outcome<()> {
+) -> Read<()> {
     match (user.sets_lease(), lease) {
         (false, _) => Ok(()),
         (true, Some(_)) => refused(
@@ -136,7 +136,7 @@ pub(super) fn dumps(
     settings: Settings<'_>,
     pod: &PodOptions,
     warnings: &mut Vec<String>,
-) -> Outcome<()> {
+) -> Read<()> {
     let security = pod.security.as_ref();
     if security.and_then(|security| security.read_only_root_filesystem) != Some(false) {
         sort(dump_folder(settings), None, warnings)?;
@@ -148,7 +148,7 @@ pub(super) fn dumps(
 }
 
 /// An object of Kubernetes holds 1 MiB, and nothing is gained by finding out while pods are made.
-pub(super) fn fits(texts: &BTreeMap<String, String>) -> Outcome<()> {
+pub(super) fn fits(texts: &BTreeMap<String, String>) -> Read<()> {
     const MOST: usize = 1024 * 1024;
     let size: usize = texts
         .iter()

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::content::{Content, Resolved, WITH_COPIES, WITH_THE_NODES_GRACE, digest, field};
 use super::objects::of_revision;
-use super::outcome::{ConfigMaps, Outcome, missing_map};
+use super::outcome::{ConfigMaps, Read, missing_map};
 use crate::api::{ChainlinkNode, PodOptions, RevisionName};
 
 /// The ConfigMaps that pods mount, each once and with one volume that does.
@@ -25,7 +25,7 @@ pub(super) fn mounted_names(pod: Option<&PodOptions>) -> BTreeSet<String> {
 }
 
 /// What they hold now, by name.
-fn mounted_maps(pod: Option<&PodOptions>, maps: &ConfigMaps) -> Outcome<Vec<(String, ConfigMap)>> {
+fn mounted_maps(pod: Option<&PodOptions>, maps: &ConfigMaps) -> Read<Vec<(String, ConfigMap)>> {
     let mounted = mounted(pod).into_iter();
     mounted
         .map(|(name, volume)| match maps.get(name) {
@@ -48,7 +48,7 @@ pub(super) fn copies(
     pod: Option<&PodOptions>,
     maps: &ConfigMaps,
     template: u32,
-) -> Outcome<(Vec<(String, ConfigMap)>, u32)> {
+) -> Read<(Vec<(String, ConfigMap)>, u32)> {
     if template < WITH_COPIES {
         return Ok((Vec::new(), template));
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::outcome::{Outcome, refused};
+use super::outcome::{Read, refused};
 use super::pod::{GRACE_SECONDS, OWN_ANNOTATIONS, ROOT_SIZE, UID};
 use crate::api::names::{GROUP, labels};
 use crate::api::{Amount, PodOptions, Spread};
@@ -13,7 +13,7 @@ use crate::domain::Reason;
 pub(super) fn pod_options(
     options: Option<&PodOptions>,
     warnings: &mut Vec<String>,
-) -> Outcome<PodOptions> {
+) -> Read<PodOptions> {
     let Some(options) = options else {
         return Ok(PodOptions::default());
     };
@@ -23,7 +23,7 @@ pub(super) fn pod_options(
     Ok(canonical(options.clone()))
 }
 
-fn names(options: &PodOptions) -> Outcome<()> {
+fn names(options: &PodOptions) -> Read<()> {
     let fields = [
         ("labels", &options.labels),
         ("annotations", &options.annotations),
@@ -94,7 +94,7 @@ fn is_name(text: &str) -> bool {
         && end(text.chars().last())
 }
 
-fn amounts(options: &PodOptions) -> Outcome<()> {
+fn amounts(options: &PodOptions) -> Read<()> {
     let empty = BTreeMap::new();
     let (requests, limits) = options
         .resources

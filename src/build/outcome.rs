@@ -12,9 +12,9 @@ use crate::node::settings::Finding;
 /// The ConfigMaps that exist, by name.
 pub type ConfigMaps = BTreeMap<String, ConfigMap>;
 
-pub(super) type Outcome<T> = Result<T, Problem>;
+pub(super) type Read<T> = Result<T, Problem>;
 
-pub(super) fn refused<T>(reason: Reason, message: impl Into<String>) -> Outcome<T> {
+pub(super) fn refused<T>(reason: Reason, message: impl Into<String>) -> Read<T> {
     Err(Problem {
         reason,
         message: message.into(),
@@ -22,7 +22,7 @@ pub(super) fn refused<T>(reason: Reason, message: impl Into<String>) -> Outcome<
     })
 }
 
-pub(super) fn lookup(maps: &ConfigMaps, reference: &KeyRef, field: &str) -> Outcome<String> {
+pub(super) fn lookup(maps: &ConfigMaps, reference: &KeyRef, field: &str) -> Read<String> {
     let Some(map) = maps.get(&reference.name) else {
         return missing_map(&reference.name, field);
     };
@@ -46,7 +46,7 @@ pub(super) fn lookup(maps: &ConfigMaps, reference: &KeyRef, field: &str) -> Outc
     }
 }
 
-pub(super) fn missing_map<T>(name: &str, field: &str) -> Outcome<T> {
+pub(super) fn missing_map<T>(name: &str, field: &str) -> Read<T> {
     Err(Problem {
         reason: Reason::ConfigMapMissing,
         message: format!("{field}: ConfigMap {name} does not exist yet; it is waited for"),
@@ -60,7 +60,7 @@ pub(super) fn sort(
     findings: impl IntoIterator<Item = Finding>,
     file: Option<&str>,
     warnings: &mut Vec<String>,
-) -> Outcome<()> {
+) -> Read<()> {
     for finding in findings {
         let message = match (file, finding.message().strip_prefix("spec.config.files")) {
             (Some(file), Some(rest)) => format!("spec.config.files ({file}){rest}"),

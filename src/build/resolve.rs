@@ -11,7 +11,7 @@ use super::content::{
 };
 use super::mounted::{copies, digest_of, mounted_names};
 use super::options::pod_options;
-use super::outcome::{ConfigMaps, Outcome, refused};
+use super::outcome::{ConfigMaps, Read, refused};
 use super::pod::GRACE_SECONDS;
 use super::user_config::{HOME, UserConfig};
 use crate::api::{
@@ -59,35 +59,35 @@ pub fn referenced_config_maps(spec: &ChainlinkNodeSpec) -> BTreeSet<String> {
 
 /// A kept revision, and the template that it was made with.
 #[derive(Clone, Copy, Debug)]
-pub struct Recorded<'a> {
+pub struct RevisionBefore<'a> {
     pub revision: &'a RevisionName,
     pub template: u32,
 }
 
 /// Makes the revision that a spec asks for, with the newest template.
-pub fn resolve(node: &str, spec: &ChainlinkNodeSpec, maps: &ConfigMaps) -> Outcome<Resolved> {
+pub fn resolve(node: &str, spec: &ChainlinkNodeSpec, maps: &ConfigMaps) -> Read<Resolved> {
     render(node, spec, maps, None, TEMPLATE)
 }
 
 /// Makes the revision that a spec asks for. Where the user has changed nothing since `before` was
 /// wanted, it stays that revision, whatever templates have come since (rule S8).
 pub fn resolve_after(
-    before: Option<Recorded<'_>>,
+    before: Option<RevisionBefore<'_>>,
     node: &str,
     spec: &ChainlinkNodeSpec,
     maps: &ConfigMaps,
     secrets: Option<&str>,
-) -> Outcome<Resolved> {
+) -> Read<Resolved> {
     newer_only_with_a_change(before, TEMPLATE, |template| {
         render(node, spec, maps, secrets, template)
     })
 }
 
 fn newer_only_with_a_change(
-    before: Option<Recorded<'_>>,
+    before: Option<RevisionBefore<'_>>,
     newest: u32,
-    render: impl Fn(u32) -> Outcome<Resolved>,
-) -> Outcome<Resolved> {
+    render: impl Fn(u32) -> Read<Resolved>,
+) -> Read<Resolved> {
     let unchanged = before
         .filter(|before| before.template < newest)
         .and_then(|before| {
@@ -107,7 +107,7 @@ fn render(
     maps: &ConfigMaps,
     secrets: Option<&str>,
     template: u32,
-) -> Outcome<Resolved> {
+) -> Read<Resolved> {
     let version = version(spec)?;
     let empty = Config::default();
     let config = spec.config.as_ref().unwrap_or(&empty);
@@ -215,7 +215,7 @@ fn with_the_nodes_grace(
     asked: Option<&PodOptions>,
     pod: &mut PodOptions,
     template: u32,
-) -> Outcome<u32> {
+) -> Read<u32> {
     let needed = own_grace(settings)
         .map(|own| (own + AFTER_THE_GRACE).as_millis().div_ceil(1000))
         .and_then(|seconds| i64::try_from(seconds).ok())
@@ -267,7 +267,7 @@ fn with_the_lock_id(style: ConfigStyle, lock: LockMode, template: u32) -> u32 {
     }
 }
 
-fn version(spec: &ChainlinkNodeSpec) -> Outcome<NodeVersion> {
+fn version(spec: &ChainlinkNodeSpec) -> Read<NodeVersion> {
     let version: NodeVersion = match spec.version.parse() {
         Ok(version) => version,
         Err(error) => return refused(Reason::InvalidVersion, format!("spec.version: {error}")),
@@ -302,7 +302,7 @@ fn pull_policy(spec: &ChainlinkNodeSpec) -> &'static str {
 }
 
 /// TOML where there are files; the environment for a 1.x node without any.
-fn style(version: &NodeVersion, config: &Config) -> Outcome<ConfigStyle> {
+fn style(version: &NodeVersion, config: &Config) -> Read<ConfigStyle> {
     let toml = !config.files.is_empty() || config.secrets_toml.is_some();
     match (
         toml,
@@ -320,7 +320,7 @@ fn style(version: &NodeVersion, config: &Config) -> Outcome<ConfigStyle> {
     }
 }
 
-fn lock(spec: &ChainlinkNodeSpec, version: &NodeVersion, style: ConfigStyle) -> Outcome<LockMode> {
+fn lock(spec: &ChainlinkNodeSpec, version: &NodeVersion, style: ConfigStyle) -> Read<LockMode> {
     let Some(wanted) = spec.database.lock.as_ref().and_then(|lock| lock.mode) else {
         return Ok(version.default_lock(style));
     };
@@ -357,7 +357,7 @@ fn lease(
     spec: &ChainlinkNodeSpec,
     version: &NodeVersion,
     mode: LockMode,
-) -> Outcome<Option<LeaseTimes>> {
+) -> Read<Option<LeaseTimes>> {
     let Some(lock) = spec.database.lock.as_ref() else {
         return Ok(None);
     };
@@ -411,7 +411,7 @@ fn lease(
     Ok(Some(LeaseTimes { duration, refresh }))
 }
 
-fn secret(value: &SecretValue, field: &str) -> Outcome<KeyRef> {
+fn secret(value: &SecretValue, field: &str) -> Read<KeyRef> {
     match (&value.secret_key_ref, &value.value) {
         (Some(reference), None) => Ok(reference.clone()),
         _ => refused(
@@ -423,11 +423,11 @@ fn secret(value: &SecretValue, field: &str) -> Outcome<KeyRef> {
     }
 }
 
-fn optional(value: Option<&SecretValue>, field: &str) -> Outcome<Option<KeyRef>> {
+fn optional(value: Option<&SecretValue>, field: &str) -> Read<Option<KeyRef>> {
     value.map(|value| secret(value, field)).transpose()
 }
 
-fn session(spec: &ChainlinkNodeSpec) -> Outcome<Option<Session>> {
+fn session(spec: &ChainlinkNodeSpec) -> Read<Option<Session>> {
     let Some(session) = &spec.credentials.session_secret else {
         return Ok(None);
     };
@@ -441,7 +441,7 @@ fn session(spec: &ChainlinkNodeSpec) -> Outcome<Option<Session>> {
     }
 }
 
-fn peers(spec: &ChainlinkNodeSpec) -> Outcome<Option<PeerAddress>> {
+fn peers(spec: &ChainlinkNodeSpec) -> Read<Option<PeerAddress>> {
     let Some(p2p) = spec
         .service
         .as_ref()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::content::{FileSource, Value, digest};
-use super::outcome::{ConfigMaps, Outcome, lookup, refused, sort};
+use super::outcome::{ConfigMaps, Read, lookup, refused, sort};
 use super::variables::{variables, variables_keep_https};
 use crate::api::{Config, PodOptions};
 use crate::domain::{Problem, Reason};
@@ -38,7 +38,7 @@ impl UserConfig {
         version: &NodeVersion,
         style: ConfigStyle,
         warnings: &mut Vec<String>,
-    ) -> Outcome<Self> {
+    ) -> Read<Self> {
         let (files, texts) = files(config, maps, version, warnings)?;
         let (env, env_secrets) = variables(config, maps, version, style, warnings)?;
         Ok(Self {
@@ -130,7 +130,7 @@ impl UserConfig {
     }
 
     /// Refuses a certificate that can't be where it is named, or a port that the Service does not have.
-    pub(super) fn https_fits(&self, pod: &PodOptions, warnings: &mut Vec<String>) -> Outcome<()> {
+    pub(super) fn https_fits(&self, pod: &PodOptions, warnings: &mut Vec<String>) -> Read<()> {
         let volumes = pod.volumes.iter();
         let mounts: Vec<&str> = volumes.map(|volume| volume.mount_path.as_str()).collect();
         let findings = self.said(|settings| check_https(settings, &mounts));
@@ -159,7 +159,7 @@ fn files(
     maps: &ConfigMaps,
     version: &NodeVersion,
     warnings: &mut Vec<String>,
-) -> Outcome<Files> {
+) -> Read<Files> {
     let mut files = Vec::new();
     let mut texts = BTreeMap::new();
     for (index, file) in config.files.iter().enumerate() {

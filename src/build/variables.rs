@@ -1,7 +1,7 @@
 //! The user's environment variables, and who may set which.
 
 use super::content::Value;
-use super::outcome::{ConfigMaps, Outcome, lookup, missing_map, refused, sort};
+use super::outcome::{ConfigMaps, Read, lookup, missing_map, refused, sort};
 use crate::api::{Config, PodOptions, Variable};
 use crate::domain::Reason;
 use crate::node::settings::{check_environment, reserved_variable, secret_variable};
@@ -19,7 +19,7 @@ pub(super) fn variables(
     version: &NodeVersion,
     style: ConfigStyle,
     warnings: &mut Vec<String>,
-) -> Outcome<Variables> {
+) -> Read<Variables> {
     let mut env: Vec<(String, Value)> = Vec::new();
     let mut secrets = Vec::new();
     let mut texts_before = None;
@@ -89,7 +89,7 @@ fn set(
     place: &str,
     version: &NodeVersion,
     style: ConfigStyle,
-) -> Outcome<()> {
+) -> Read<()> {
     if let Some(instead) = reserved_variable(name, version, style) {
         return refused(
             Reason::InvalidConfiguration,
@@ -138,7 +138,7 @@ pub(super) fn variables_keep_https(
     hidden || (given("TLS_CERT_PATH") && given("TLS_KEY_PATH"))
 }
 
-fn value(variable: &Variable, maps: &ConfigMaps) -> Outcome<Value> {
+fn value(variable: &Variable, maps: &ConfigMaps) -> Read<Value> {
     let source = variable.value_from.as_ref();
     match (&variable.value, source) {
         (Some(text), None) => Ok(Value::Text(text.clone())),

@@ -46,7 +46,7 @@ pub struct Pod {
     /// The last time that the container, or its kubelet for it, answered, and how.
     pub contact: Option<Contact>,
     /// The last time that its port answered with HTTP.
-    pub served: Option<Timestamp>,
+    pub http_at: Option<Timestamp>,
     /// The first time that the node's own server answered this operator.
     pub serving_since: Option<Timestamp>,
     /// Its log has come to an end, so that its container has: the API server may say for a while that it runs.

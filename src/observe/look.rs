@@ -19,7 +19,7 @@ use super::database::Known;
 use super::read;
 use super::record::{apply, client_id, last_takeover, news, record};
 use super::warning::{is_slow, warning};
-use super::witness::{Facts, Recorded, Subject, Witnesses};
+use super::witness::{Facts, FromBefore, Subject, Witnesses};
 use crate::api::names::{ACTIVE_CONDITION, CONTAINER, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL};
 use crate::api::{ChainlinkNode, KeyRef, RevisionName};
 use crate::cluster::{adoption, controls, still_there};
@@ -315,7 +315,7 @@ impl<'a> Looker<'a> {
         let record = record(pod, &key.container_id);
         let address = api_pod::address(pod)?;
         Some(Subject {
-            recorded: Recorded {
+            recorded: FromBefore {
                 waiting: record.waiting.is_some(),
                 took: record.took.is_some(),
                 worked: record.worked.is_some(),

@@ -85,7 +85,7 @@ pub(super) fn read(
         worked_at: record.worked,
         lost_lease_at: facts.lost_lease,
         contact: facts.contact(now).filter(|_| running.is_some()),
-        served: facts.served.map(wall).filter(|_| running.is_some()),
+        http_at: facts.served.map(wall).filter(|_| running.is_some()),
         serving_since: facts.first_served.map(wall).filter(|_| running.is_some()),
         log_ended: facts.log_ended.is_some(),
         watched: facts.watched.map(wall),

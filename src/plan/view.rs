@@ -129,7 +129,7 @@ impl<'a> View<'a> {
     }
 
     /// The stop of the active that is under way, or over for less time than a takeover needs.
-    pub fn stop_of_active(&self) -> Option<&'a Stop> {
+    pub fn recent_stop_of_active(&self) -> Option<&'a Stop> {
         let stop = self.memory.stop_of_active()?;
         (stop.at > before(self.now, self.roles.rescue)).then_some(stop)
     }
@@ -137,7 +137,7 @@ impl<'a> View<'a> {
     /// The active was stopped for a standby that waits, and the lock is free for it. A pod made now tries
     /// for the lock as soon as it starts, and may come before the next try of the standby that was chosen.
     pub fn successor_is_taking_over(&self) -> bool {
-        let Some(stop) = self.stop_of_active() else {
+        let Some(stop) = self.recent_stop_of_active() else {
             return false;
         };
         let waits = |name: &String| {

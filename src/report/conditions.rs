@@ -221,7 +221,7 @@ fn boots(active: &Pod) -> Said {
 fn active_available(active: &Pod, roles: &Roles<'_>, old: &[Condition], now: Timestamp) -> Said {
     let name = &active.id.name;
     let long_ago = now.checked_sub(UNRESPONSIVE).unwrap_or(Timestamp::MIN);
-    let lately = active.served.is_some_and(|served| served > long_ago);
+    let lately = active.http_at.is_some_and(|served| served > long_ago);
     let serves = said(
         "Available",
         true,
@@ -249,7 +249,7 @@ fn active_available(active: &Pod, roles: &Roles<'_>, old: &[Condition], now: Tim
         ),
         // One answer that was late says nothing.
         Some(Answered::Kubelet) if lately => serves,
-        Some(Answered::Kubelet) if active.served.is_some() => said(
+        Some(Answered::Kubelet) if active.http_at.is_some() => said(
             "Available",
             false,
             Reason::ActiveUnresponsive,

@@ -188,7 +188,7 @@ fn s8_the_revision_of_a_node_that_mounts_a_config_map_and_its_copy_are_the_pinne
     );
     // As the operator before it made it, and goes on until the user changes something.
     let before = RevisionName::new("one-506e921ad6");
-    let recorded = build::Recorded {
+    let recorded = build::RevisionBefore {
         revision: &before,
         template: 3,
     };

@@ -45,7 +45,7 @@ fn s8_only_a_node_that_mounts_a_config_map_has_the_third_template() {
     // As it was made, whatever becomes of the ConfigMap, until the user changes something else.
     for template in [1, 2] {
         let before = render("node", &mounting(), &old, None, template).unwrap();
-        let recorded = Recorded {
+        let recorded = RevisionBefore {
             revision: &before.revision.name,
             template: before.content.template,
         };
@@ -124,7 +124,7 @@ fn s8_only_a_node_that_takes_the_advisory_lock_has_the_fourth_template_and_an_ex
 }
 
 fn upgraded(before: &Resolved, spec: &ChainlinkNodeSpec) -> Resolved {
-    let recorded = Recorded {
+    let recorded = RevisionBefore {
         revision: &before.revision.name,
         template: before.content.template,
     };
@@ -158,7 +158,7 @@ fn s8_only_a_node_that_needs_more_time_to_stop_has_the_second_template() {
     // As it was made, until the user changes something.
     assert_eq!(of(&with_grace(40), 1), (1, None));
     let before = render("node", &with_grace(40), &ConfigMaps::new(), None, 1).unwrap();
-    let recorded = Recorded {
+    let recorded = RevisionBefore {
         revision: &before.revision.name,
         template: 1,
     };

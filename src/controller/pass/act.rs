@@ -3,7 +3,7 @@
 
 use super::confirm::{Stopped, not_stopped};
 use super::scene::Pass;
-use crate::act::{Actor, Claim, Outcome, Recorded, RoleKeeper, session_secret};
+use crate::act::{Actor, Kept, Outcome, Recorded, RoleKeeper, session_secret};
 use crate::api::RevisionName;
 use crate::build::Session;
 use crate::controller::error::Error;
@@ -132,7 +132,7 @@ impl Pass<'_> {
         };
         if let Ok(resolved) = &self.resolved
             && resolved.revision == *revision
-            && let Claim::NotOurs(message) = self.store.keep_files(resolved).await?
+            && let Kept::NotOurs(message) = self.store.keep_files(resolved).await?
         {
             return Ok(Some(message));
         }

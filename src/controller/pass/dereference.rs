@@ -9,9 +9,9 @@ use kube::api::Api;
 use kube::runtime::reflector::ObjectRef;
 
 use super::scene::Pass;
-use crate::act::{Claim, RevisionStore, Revisions};
+use crate::act::{Kept, RevisionStore, Revisions};
 use crate::api::{ChainlinkNode, SecretsSeen};
-use crate::build::{self, Recorded, Resolved, referenced_secrets, secrets_seen};
+use crate::build::{self, Resolved, RevisionBefore, referenced_secrets, secrets_seen};
 use crate::cluster::{refusal, sentence};
 use crate::controller::context::{Context, DatabaseAccess};
 use crate::controller::error::{Doing, Error};
@@ -23,9 +23,9 @@ use crate::observe::{Looker, read_secrets};
 const NOW_AND_THEN: Duration = Duration::from_secs(30);
 
 /// The revision that was wanted when the operator last looked.
-fn recorded<'a>(node: &'a ChainlinkNode, kept: &Revisions) -> Option<Recorded<'a>> {
+fn recorded<'a>(node: &'a ChainlinkNode, kept: &Revisions) -> Option<RevisionBefore<'a>> {
     let wanted = node.status.as_ref()?.operator.wanted.as_ref()?;
-    Some(Recorded {
+    Some(RevisionBefore {
         revision: &wanted.name,
         template: kept.contents.get(&wanted.name)?.template,
     })
@@ -40,9 +40,9 @@ async fn keep(
 ) -> Result<Resolved, Problem> {
     let known = kept.revisions.contains_key(&wanted.revision.name);
     let (message, missing) = match store.keep(&wanted, kept).await {
-        Ok(Claim::Done) => return Ok(wanted),
+        Ok(Kept::Done) => return Ok(wanted),
         // It may be an object of an earlier resource of this name, and soon gone.
-        Ok(Claim::NotOurs(message)) => (message, true),
+        Ok(Kept::NotOurs(message)) => (message, true),
         Err(error) => match refusal(&error) {
             Some(said) => (
                 format!("the API server refuses to keep the revision: {said}"),

@@ -11,7 +11,7 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
-use super::facts::{Around, Facts, Recorded};
+use super::facts::{Around, Facts, FromBefore};
 use crate::api::ChainlinkNode;
 use crate::mutex::lock;
 
@@ -44,7 +44,7 @@ pub struct Subject {
     pub address_is_shared: bool,
     pub started: Timestamp,
     /// What the pod already records of this container: for that its log is not read again.
-    pub recorded: Recorded,
+    pub recorded: FromBefore,
 }
 
 /// What the watches of one resource share.

@@ -70,14 +70,14 @@ impl Moment {
 
 /// An answer and when it came.
 #[derive(Clone, Copy, Debug)]
-pub struct Heard {
+pub struct Reply {
     pub at: Instant,
     pub answer: Answered,
 }
 
 /// What a pod records of its container, from before the watch began.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Recorded {
+pub struct FromBefore {
     pub waiting: bool,
     pub took: bool,
     pub worked: bool,
@@ -86,7 +86,7 @@ pub struct Recorded {
 /// What is known of a container beyond what the API server says.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    pub recorded: Recorded,
+    pub recorded: FromBefore,
     /// When it first said that it waits, with nothing that contradicts it; in the kubelet's time.
     pub waiting: Option<Timestamp>,
     /// Why its waiting is no waiting.
@@ -106,7 +106,7 @@ pub struct Facts {
     pub version: Option<NodeVersion>,
     /// The node's own id, as its log names it: the database knows it by that.
     pub client: Option<String>,
-    pub contact: Option<Heard>,
+    pub contact: Option<Reply>,
     /// When its port last answered as that of a node which has the lock.
     pub served: Option<Instant>,
     /// When its port last answered in any way, a refusal included.
@@ -145,7 +145,7 @@ pub struct Around {
 }
 
 impl Facts {
-    pub fn begin(recorded: Recorded, now: Instant) -> Self {
+    pub fn begin(recorded: FromBefore, now: Instant) -> Self {
         Self {
             recorded,
             watched: Some(now),
@@ -177,7 +177,7 @@ impl Facts {
             }
             Shows::Limited | Shows::Nothing => return Noted::Silence,
         };
-        let before = self.contact.replace(Heard {
+        let before = self.contact.replace(Reply {
             at: now,
             answer: answered,
         });
@@ -205,7 +205,7 @@ impl Facts {
     }
 
     pub fn note_kubelet(&mut self, now: Instant) {
-        self.contact = Some(Heard {
+        self.contact = Some(Reply {
             at: now,
             answer: Answered::Kubelet,
         });
@@ -323,7 +323,7 @@ mod tests {
         let now = Instant::now();
         let facts = Facts {
             waiting: Some(Timestamp::UNIX_EPOCH),
-            ..Facts::begin(Recorded::default(), now)
+            ..Facts::begin(FromBefore::default(), now)
         };
         (facts, now)
     }

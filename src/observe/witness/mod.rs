@@ -31,7 +31,7 @@ use crate::mutex::lock;
 use eyes::{Eyes, Shared, Waker};
 
 pub use eyes::{ContainerKey, Subject};
-pub use facts::{Facts, Moment, Recorded};
+pub use facts::{Facts, FromBefore, Moment};
 
 struct Watch {
     subject: Subject,

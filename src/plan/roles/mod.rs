@@ -247,7 +247,7 @@ impl<'a> Roles<'a> {
     /// Whether nothing has answered on the pod's port for [`REFUSES`], as far as this operator has watched it.
     pub fn refuses_for_long(&self, pod: &Pod) -> bool {
         let long_ago = before(self.now, REFUSES);
-        let answered = pod.served.max(pod.watched);
+        let answered = pod.http_at.max(pod.watched);
         answered.is_none_or(|answered| answered <= long_ago)
     }
 
@@ -275,7 +275,7 @@ impl<'a> Roles<'a> {
         let took = pod
             .took
             .is_some_and(|took| took.at <= before(self.now, BOOT));
-        let booted = pod.worked_at.is_some() || (pod.served.is_none() && took);
+        let booted = pod.worked_at.is_some() || (pod.http_at.is_none() && took);
         pod.served_since(fresh) || (runs && booted)
     }
 

@@ -13,7 +13,7 @@ use crate::plan::{doubts, guard, moves, places};
 /// All pods are of the wanted revision: as many as wanted, no more.
 pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
     let replicas = view.seen.intent.replicas;
-    let stop = view.stop_of_active();
+    let stop = view.recent_stop_of_active();
     if view.live.len() < replicas {
         if view.one_at_a_time() {
             return moves::make(view, target, Step::Restoring);
@@ -83,7 +83,7 @@ fn does_not_serve(view: &View<'_>, active: &Pod) -> Option<Blocked> {
             .mode()
             .is_some_and(|mode| mode != LockMode::Lease)
     });
-    let served = active.served;
+    let served = active.http_at;
     let silent = served.is_some_and(|served| served <= before(view.now, UNRESPONSIVE));
     let (reason, message, stalled) = if view.roles.unheard(active) {
         (

@@ -47,11 +47,11 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     let same = |known: &Unresponsive| {
         known.uid == active.id.uid
             && known.took == took
-            && active.served.is_none_or(|served| served <= known.since)
+            && active.http_at.is_none_or(|served| served <= known.since)
     };
     memory.unresponsive = known.filter(same).or_else(|| {
         let long_ago = before(look.now, NOTED);
-        let since = active.served.filter(|served| *served <= long_ago)?;
+        let since = active.http_at.filter(|served| *served <= long_ago)?;
         runs_silently(active, look.now).then(|| Unresponsive {
             uid: active.id.uid.clone(),
             took,

@@ -381,7 +381,7 @@ impl World {
                     },
                 });
                 let refuses = self.refusing.get(&pod.id.name).copied();
-                pod.served = refuses.or(self.dumb.get(&pod.id.name).copied().flatten());
+                pod.http_at = refuses.or(self.dumb.get(&pod.id.name).copied().flatten());
             }
         }
         Observation {
@@ -629,7 +629,7 @@ fn new_pod(name: &str, of: &Revision, created: Timestamp) -> Pod {
         took: None,
         contact: None,
         watched: Some(Timestamp::MIN),
-        served: None,
+        http_at: None,
         contradicting_version: None,
         stranded: false,
         worked_at: None,

@@ -309,7 +309,7 @@ async fn an_answer_at_an_address_of_two_pods_is_nobodys() {
         for called in ["pod 1", "pod 2"] {
             let pod = observer.look(called).await;
             let port = pod.contact.filter(|it| it.answer != Answered::Kubelet);
-            assert_eq!((port, pod.served, pod.serving_since), (None, None, None));
+            assert_eq!((port, pod.http_at, pod.serving_since), (None, None, None));
         }
         assert_eq!(taken(&world, "pod 2"), None);
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -230,7 +230,7 @@ fn seen(pod: &Pod, cluster: &Cluster) -> domain::Pod {
         } else {
             Ago::TenMinutes.at()
         }),
-        served: None,
+        http_at: None,
         contradicting_version: None,
         stranded: false,
         worked_at: None,
