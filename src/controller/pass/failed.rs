@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{Api, PostParams};
+use kube::api::Api;
 use kube::runtime::reflector::ObjectRef;
 
-use super::record::with_status;
+use super::record::replace_status;
 use crate::api::ChainlinkNode;
 use crate::cluster::{refusal, sentence};
 use crate::controller::context::Context;
@@ -59,9 +59,7 @@ pub(in crate::controller) async fn tell_failure(
     }
     context.tell(node, new).await;
     let version = node.resource_version().unwrap_or_default();
-    let node = with_status(node, &told, &version);
-    let parameters = PostParams::default();
-    if let Err(error) = api.replace_status(&name, &parameters, &node).await {
+    if let Err(error) = replace_status(api, node, &told, &version, false).await {
         tracing::warn!(%error, "nor could that be told in the status");
     }
 }

@@ -2,7 +2,7 @@
 //! sent, as an older CRD drops fields without a word.
 
 use kube::ResourceExt;
-use kube::api::PostParams;
+use kube::api::{Api, PostParams};
 use serde_json::Value;
 
 use super::scene::Pass;
@@ -82,16 +82,7 @@ impl Pass<'_> {
         version: &str,
         dry_run: bool,
     ) -> Result<Option<ChainlinkNode>, Error> {
-        let node = with_status(self.node, status, version);
-        let parameters = PostParams {
-            dry_run,
-            ..PostParams::default()
-        };
-        match self
-            .api
-            .replace_status(&node.name_any(), &parameters, &node)
-            .await
-        {
+        match replace_status(self.api, self.node, status, version, dry_run).await {
             Ok(written) => Ok(Some(written)),
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
                 Ok(None)
@@ -101,16 +92,24 @@ impl Pass<'_> {
     }
 }
 
-pub(super) fn with_status(
+/// Writes the status if the resource is still of this `version`.
+pub(super) async fn replace_status(
+    api: &Api<ChainlinkNode>,
     node: &ChainlinkNode,
     status: &ChainlinkNodeStatus,
     version: &str,
-) -> ChainlinkNode {
+    dry_run: bool,
+) -> kube::Result<ChainlinkNode> {
     let mut node = node.clone();
     node.metadata.managed_fields = None;
     node.metadata.resource_version = Some(version.to_owned());
     node.status = Some(status.clone());
-    node
+    let parameters = PostParams {
+        dry_run,
+        ..PostParams::default()
+    };
+    api.replace_status(&node.name_any(), &parameters, &node)
+        .await
 }
 
 /// What a person learns to do.
