@@ -52,6 +52,25 @@ pub struct Roles<'a> {
     all: &'a [Pod],
 }
 
+/// What a deleted pod was to the operator when it stopped it.
+enum StoppedAs {
+    Active,
+    /// A standby, or a suspect.
+    Other,
+    /// The stop that the memory knows is not this pod's: somebody else deleted it, or it was stopped before that one.
+    Unknown,
+}
+
+impl StoppedAs {
+    fn of(pod: &Pod, memory: &Memory) -> Self {
+        match &memory.stopping {
+            Some(stop) if stop.uid == pod.id.uid && stop.active => Self::Active,
+            Some(stop) if stop.uid == pod.id.uid => Self::Other,
+            Some(_) | None => Self::Unknown,
+        }
+    }
+}
+
 impl<'a> Roles<'a> {
     /// Sorts the pods of one look.
     pub fn take(seen: &'a Observation, memory: &'a Memory, now: Timestamp) -> Self {
@@ -206,17 +225,12 @@ impl<'a> Roles<'a> {
                         active.id != pod.id && active.took.is_some_and(|newer| newer.at > took.at)
                     })
                 });
-                let stopped_as_active = memory
-                    .stopping
-                    .as_ref()
-                    .filter(|stop| stop.uid == pod.id.uid)
-                    .map(|stop| stop.active);
                 let unreachable = self.unheard(pod);
-                match stopped_as_active {
+                match StoppedAs::of(pod, memory) {
                     // A suspect had been succeeded before it was stopped.
-                    Some(false) => unreachable,
-                    Some(true) => succeeded,
-                    None => succeeded || (pod.took.is_none() && unreachable),
+                    StoppedAs::Other => unreachable,
+                    StoppedAs::Active => succeeded,
+                    StoppedAs::Unknown => succeeded || (pod.took.is_none() && unreachable),
                 }
             }
         }
