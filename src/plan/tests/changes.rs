@@ -483,6 +483,26 @@ fn a_hibernation_is_over_only_when_the_last_pod_is_gone() {
     assert_eq!(world.obey(), ["create 2.28.0"]);
 }
 
+/// S6: only an active that answers now shows that nobody else has had the lock.
+#[test]
+fn a_newer_version_that_was_started_is_not_forgotten_while_the_active_is_silent() {
+    let mut world = alone();
+    world.want_settled(&v2());
+    world.obey();
+    let newer = world.newest();
+    world.starts(&newer);
+    world.obey();
+    world.unseen("a");
+    world.gone(&newer);
+    world.later(5);
+    world.want(&v1());
+    world.obey();
+    assert!(world.memory.may_have_held.is_some());
+    world.seen_again("a");
+    world.obey();
+    assert_eq!(world.memory.may_have_held, None);
+}
+
 /// An operator starts on a machine whose clock is right, after one whose clock was an hour ahead.
 #[test]
 fn times_that_lie_in_the_future_hold_nothing_up() {
