@@ -27,6 +27,20 @@ fn an_active_counts_as_one_that_works_after_the_time_of_a_boot() {
     assert_eq!(world.plan().progress.step, Step::Steady);
 }
 
+/// It may migrate as long; nobody sees its own server answer.
+#[test]
+fn an_active_there_is_taken_to_boot_for_a_minute() {
+    let mut world = World::with(1).active("a", &v1());
+    world.dumb.insert("a".to_owned(), None);
+    world.later(50);
+    world.obey();
+    assert_eq!(world.plan().progress.step, Step::Booting);
+    assert_eq!(world.memory.last_worked, None);
+    world.later(20);
+    world.obey();
+    assert_eq!(world.memory.last_worked, Some(v1().name));
+}
+
 #[test]
 fn a_rollout_waits_for_approval_there_too() {
     let mut world = behind_a_mesh(1);
