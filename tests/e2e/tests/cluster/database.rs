@@ -9,6 +9,8 @@ use e2e::world::{self, condition, pods_with_role};
 use e2e::{Company, World, scenario, until};
 use kube::api::{DeleteParams, ListParams};
 
+const SWITCHOVER: &str = "chainlink-operator.dev/switchover";
+
 /// Reason and message of `LockVerified`.
 fn said(status: &ChainlinkNodeStatus) -> String {
     let verified = status
@@ -212,8 +214,10 @@ async fn an_outage_in_which_all_pods_seem_to_wait_is_told_as_one() -> Result<()>
         // Sessions that are open go on writing, as those of the active do.
         world.read_only(true).await?;
         world
-            .change("node", serde_json::json!({"version": "2.19.0"}))
+            .change("node", serde_json::json!({"replicas": 2}))
             .await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        world.annotate("node", SWITCHOVER, "now").await?;
         let status = world
             .until_status("node", "the outage is told", |status| {
                 status
@@ -249,7 +253,7 @@ async fn an_outage_in_which_all_pods_seem_to_wait_is_told_as_one() -> Result<()>
                     .await,
             );
         }
-        world.until_running("node", "2.19.0", 1).await?;
+        world.until_running("node", "2.18.0", 2).await?;
         Ok(())
     })
     .await

@@ -64,13 +64,14 @@ async fn an_image_that_does_not_exist_stalls_and_the_old_active_works_on() -> Re
     .await
 }
 
-/// The tag was moved: its nodes wait as they should, and name another version.
+/// As where a tag was moved: the nodes wait as they should, and name another version.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the cluster: make e2e"]
 async fn a_tag_that_holds_another_version_costs_no_standby_and_no_active() -> Result<()> {
     scenario("moved-tag", Company::Welcome, async |world| {
-        let there = json!({"version": "2.20.0", "image": {"tag": "2.21.0"}});
-        let back = json!({"version": "2.18.0", "image": {"tag": null}});
+        let named = json!([{"name": "SIMULATOR_VERSION", "value": "2.21.0"}]);
+        let there = json!({"version": "2.20.0", "config": {"env": named}});
+        let back = json!({"version": "2.18.0", "config": {"env": null}});
         let words = ["says that it is version 2.21.0", "its pod was removed"];
         there_and_back(world, there, &words, back).await
     })
