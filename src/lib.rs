@@ -19,13 +19,14 @@
 //!
 //! Where to look first:
 //!
-//! * What may stop a pod: the tables `CHECKS` of `plan/guard/handover.rs` (the active) and `plan/guard/others.rs` (any other), and
-//!   the two ends there that ask little. Nothing else makes a [`plan::Permit`], and no delete goes without one.
-//! * In which order the rules come: `RULES` in `plan/decide.rs`.
+//! * What may stop a pod that is a node and has not ended: the tables `CHECKS` of `plan/guard/handover.rs` (the active) and
+//!   `plan/guard/others.rs` (any other); and the two ends in `others.rs` that ask little: the one that the user asked for, the
+//!   active included, and that of a pod on another database. Nothing else makes a [`plan::Permit`], and no stop goes without one.
+//! * In which order the rules come: `RULES` in `plan/decide.rs`; `decide` beside it says what stands before and after them.
 //! * Where a reason is added: `domain/reason.rs`. The compiler asks for its word and its patience, a test for its line in
 //!   docs/status.md.
-//! * What happens between an event of a pod and the delete call: `controller/pass/mod.rs`, from top to bottom: look and plan, move the
-//!   labels, write the intent, act. `act.rs` beside it takes each stop through `confirm.rs`, the second look.
+//! * What happens between an event of a pod and the delete call: `controller/run.rs` wakes a pass; `controller/pass/mod.rs` is its
+//!   page, from top to bottom; `act.rs` beside it takes each stop through `confirm.rs`, the second look, to `act/pods.rs`.
 //! * What is remembered from look to look: `api/memory.rs`, and `plan/remember.rs` says when.
 //!
 //! Five words that are meant exactly: a *machine* is a Kubernetes Node; the *active* is the pod that took the
