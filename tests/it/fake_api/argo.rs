@@ -115,21 +115,21 @@ async fn argo_sees_an_upgrade_under_way() {
     assert_written(&world, "upgrading.yaml");
 }
 
+/// The successor was checked, and removed again.
+fn is_checked(world: &World) -> bool {
+    let status = world.status();
+    let pods = status["pods"].as_array();
+    !status["operator"]["checked"].is_null() && pods.is_some_and(|pods| pods.len() == 2)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn argo_sees_a_change_that_waits_for_approval() {
     let mut spec = two_replicas();
     spec["handover"]["approval"] = json!("Manual");
     let (world, mut operator) = at_rest(&spec).await;
     world.upgrade("2.29.0");
-    let asks = |world: &World| {
-        let status = world.status();
-        let checked = !status["operator"]["checked"].is_null();
-        checked
-            && status["pods"]
-                .as_array()
-                .is_some_and(|pods| pods.len() == 2)
-            && is(world, "ApprovalRequired", "ApprovalRequired")
-    };
+    let asks =
+        |world: &World| is_checked(world) && is(world, "ApprovalRequired", "ApprovalRequired");
     operator.drive("a successor that was checked", asks).await;
     assert_written(&world, "approval-required.yaml");
 }
@@ -141,15 +141,7 @@ async fn argo_sees_a_change_that_waits_for_its_window() {
     spec["handover"]["windows"] = json!([{"schedule": "0 2 29 2 *", "duration": "1m"}]);
     let (world, mut operator) = at_rest(&spec).await;
     world.upgrade("2.29.0");
-    let asks = |world: &World| {
-        let status = world.status();
-        let checked = !status["operator"]["checked"].is_null();
-        checked
-            && status["pods"]
-                .as_array()
-                .is_some_and(|pods| pods.len() == 2)
-            && waits(world, "WaitingForWindow")
-    };
+    let asks = |world: &World| is_checked(world) && waits(world, "WaitingForWindow");
     operator.drive("a successor that was checked", asks).await;
     assert_written(&world, "waiting-for-window.yaml");
 }
