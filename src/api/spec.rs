@@ -316,6 +316,20 @@ pub struct Handover {
     /// Where the active should live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred: Option<Preferred>,
+    /// What follows where the content of a Secret that pods read is seen to change. `Tell`: the condition
+    /// `SecretsChanged` names the pods that were started before, and the next rollout takes it along.
+    /// `Rollout`: it is rolled out by handover, like a change of the spec. Seen only where the operator may
+    /// read Secrets. Default: `Tell`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_secret_change: Option<OnSecretChange>,
+}
+
+/// What follows a change of the content of a Secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnSecretChange {
+    #[default]
+    Tell,
+    Rollout,
 }
 
 /// Whether a rollout waits for a person.
