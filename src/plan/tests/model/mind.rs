@@ -102,7 +102,13 @@ fn checking(validation: &Validation) -> (u8, u8, ValidationState) {
         attempt,
         state,
         message: _,
+        silent,
+        again,
     } = validation;
+    unset([
+        ("validation.silent", *silent == 0),
+        ("validation.again", again.is_none()),
+    ]);
     (kind_of(revision), u8::try_from(*attempt).unwrap(), *state)
 }
 

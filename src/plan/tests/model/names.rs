@@ -46,6 +46,8 @@ pub fn validation(kind: u8, attempt: u8, state: ValidationState) -> Validation {
         attempt: attempt.into(),
         state,
         message: None,
+        silent: 0,
+        again: None,
     }
 }
 
