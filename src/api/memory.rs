@@ -394,6 +394,18 @@ pub struct Validation {
     /// What the node said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// How many tries on end have said nothing, where that holds the change.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub silent: u32,
+    /// When it is tried again after one that said nothing. Until then there is no pod for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Timestamp>,
+}
+
+// As serde wants it.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_none_yet(count: &u32) -> bool {
+    *count == 0
 }
 
 /// How far the check of a configuration is.
@@ -403,7 +415,8 @@ pub enum ValidationState {
     Valid,
     /// Nothing is replaced for it. The pod tries again now and then, as the Secrets that it reads may be corrected.
     Invalid,
-    /// It could not be checked, which holds nothing up.
+    /// It could not be checked. That holds up a version that checks its configuration only when it has the lock (from 2.30
+    /// on), and no other.
     Unknown,
 }
 

@@ -131,6 +131,8 @@ reasons! {
     LockNotTaken = "LockNotTaken", Told;
     /// The node's own check refuses the configuration.
     ConfigurationInvalid = "ConfigurationInvalid", Told;
+    /// The node's own check says nothing of a configuration that a start would check only with the lock.
+    ConfigurationUnchecked = "ConfigurationUnchecked", Told;
     /// The pod that checks the configuration does not end.
     ValidationTimeout = "ValidationTimeout", Told;
     /// The active holds the lock, and its port is silent.
