@@ -6,10 +6,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use super::pod::PodOptions;
 use super::schema::tidy;
-use super::spec::{
-    Config, Credentials, Database, Drill, Failover, Handover, Image, PodOptions, ServiceOptions,
-};
+use super::service::ServiceOptions;
+use super::spec::{Config, Credentials, Database, Drill, Failover, Handover, Image};
 use super::status::ChainlinkNodeStatus;
 
 fn default_replicas() -> i32 {
@@ -51,7 +51,7 @@ fn default_replicas() -> i32 {
 #[x_kube(validation = Rule::new("!has(self.image) || !has(self.image.repository) || !self.image.repository.matches('(:[^/]*|@.*)$')").message("image.repository is written without tag and digest: put them into version, image.tag or image.digest").field_path(".image.repository"))]
 #[x_kube(validation = Rule::new("!has(self.handover) || !has(self.handover.surge) || self.handover.surge != 0 || self.replicas != 1").message("handover.surge: 0 needs at least 2 replicas (a standby is replaced in place, the active never): set replicas to 2 or more, or surge to 1").field_path(".handover.surge"))]
 pub struct ChainlinkNodeSpec {
-    /// Number of pods: one active, the others standby. 0 stops all of them (hibernate).
+    /// Number of pods: one active, the others standby. 0 stops all of them (hibernate). Default: 2.
     #[serde(default = "default_replicas")]
     #[schemars(range(min = 0, max = 9))]
     pub replicas: i32,
@@ -71,7 +71,7 @@ pub struct ChainlinkNodeSpec {
     /// How planned moves of the lock are made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handover: Option<Handover>,
-    /// Any text; a new one replaces the pods by handover (a rotated password or certificate).
+    /// Any text; a new one replaces the pods by handover (a rotated password or certificate). Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub restarted_at: Option<String>,
@@ -88,7 +88,7 @@ pub struct ChainlinkNodeSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,
     /// Nothing planned is done: no rollout, switchover, maintenance or drill, no scaling down. Status, the
-    /// Service and the repair of lost pods go on.
+    /// Service and the repair of lost pods go on. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
 }

@@ -42,14 +42,30 @@ pub(super) fn tolerations(_: &mut SchemaGenerator) -> Schema {
         "items": {
             "type": "object",
             "properties": {
-                "key": {"type": "string", "maxLength": 317, "description": "Key of the taint; every key if it is left out (then with operator Exists)."},
-                "operator": {"type": "string", "enum": ["Equal", "Exists", "Gt", "Lt"], "description": "How value is compared. Default: Equal."},
-                "value": {"type": "string", "maxLength": 63, "description": "Value of the taint."},
-                "effect": {"type": "string", "enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"], "description": "Effect of the taint; every effect if it is left out."},
+                "key": {"type": "string", "maxLength": 317, "description": "Key of the taint. Default: every key (then with operator Exists)."},
+                "operator": {"type": "string", "enum": ["Equal", "Exists", "Gt", "Lt"], "description": "How value is compared: Equal, Exists, Gt or Lt. Default: Equal."},
+                "value": {"type": "string", "maxLength": 63, "description": "Value of the taint. Default: none, as for operator Exists."},
+                "effect": {"type": "string", "enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"], "description": "Effect of the taint: NoSchedule, PreferNoSchedule or NoExecute. Default: every effect."},
                 "tolerationSeconds": {"type": "integer", "format": "int64", "description": "How long a NoExecute taint is tolerated. Default: for ever."},
             },
         },
     })
+}
+
+/// The words to choose from and nothing else: a text on a word takes the place of the field's own in `kubectl explain`.
+pub(super) fn words(schema: &mut Schema) {
+    let variants = schema.remove("oneOf");
+    let variants = variants
+        .iter()
+        .filter_map(serde_json::Value::as_array)
+        .flatten();
+    let word = |variant: &serde_json::Value| {
+        let several = variant["enum"].as_array().cloned();
+        several.unwrap_or_else(|| vec![variant["const"].clone()])
+    };
+    let words: Vec<serde_json::Value> = variants.flat_map(word).collect();
+    schema.insert("type".to_owned(), "string".into());
+    schema.insert("enum".to_owned(), words.into());
 }
 
 /// Takes out what the generator adds and the API server has no use for.

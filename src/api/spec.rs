@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Toleration;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, schema};
+use super::schema;
 
 /// Where the image comes from. The tag is the version unless said otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,18 +17,18 @@ pub struct Image {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub repository: Option<String>,
-    /// Tag, if it is not the version itself (for example `2.29.0-root`).
+    /// Tag, such as `2.29.0-root`. Default: `spec.version`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub tag: Option<String>,
-    /// Digest (`sha256:…`). It wins over the tag; `spec.version` still says what it holds.
+    /// Digest (`sha256:…`). It wins over the tag; `spec.version` still says what it holds. Default: none, the tag alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     pub digest: Option<String>,
-    /// `Always`, `IfNotPresent` (default) or `Never`.
+    /// When the kubelet pulls the image: `Always`, `IfNotPresent` or `Never`. Default: `IfNotPresent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_policy: Option<PullPolicy>,
-    /// Secrets with registry credentials.
+    /// Secrets with registry credentials. Default: none, or those of the service account.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub pull_secrets: Vec<SecretName>,
@@ -101,22 +100,26 @@ pub struct Database {
     /// The database URL (`DATABASE_URL`, `CL_DATABASE_URL`) of all pods. A new database means a new
     /// Secret name: the content of a Secret can't be pinned to a revision.
     pub url: SecretValue,
-    /// How the nodes keep each other out of the database.
+    /// How the nodes keep each other out of the database. Without it: as the version does by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<DatabaseLock>,
     /// Whether the operator asks the database itself, right before it stops an active, who holds the
-    /// lock and whether the successor waits there. Default: Auto. No pod is replaced for a change of it.
+    /// lock and whether the successor waits there. `Auto`: what it says against a handover holds that back; where it can't be
+    /// asked, the rest is enough. `Required`: no handover either where it can't be asked. `Never`: it is not asked.
+    /// Default: `Auto`. No pod is replaced for a change of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
     /// The certificate authority of the database's server, in PEM form, for the operator's own
     /// connection: a path in the URL is one in the node's pod. Needed where the URL has
-    /// `sslrootcert`, or a `sslmode` that verifies against an authority of your own.
+    /// `sslrootcert`, or a `sslmode` that verifies against an authority of your own. Without it: the authorities that the
+    /// operator's image knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<VariableSource>,
 }
 
 /// What the database's own word is worth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::words)]
 pub enum Verification {
     /// What it says against a handover holds that back; where it can't be asked, the rest is enough (default).
     #[default]
@@ -133,17 +136,17 @@ pub enum Verification {
 #[x_kube(validation = Rule::new("!has(self.leaseDuration) || self.leaseDuration.matches('^([0-9]+[hms])+$')").message("leaseDuration is a duration: write a number with a unit, such as 10s or 1m").field_path(".leaseDuration"))]
 #[x_kube(validation = Rule::new("!has(self.refreshInterval) || self.refreshInterval.matches('^([0-9]+[hms])+$')").message("refreshInterval is a duration: write a number with a unit, such as 1s").field_path(".refreshInterval"))]
 pub struct DatabaseLock {
-    /// `lease`, `dual` or `advisorylock`. Default: what the version itself does by default.
+    /// How the lock is held: `lease`, `dual` or `advisorylock`. Default: what the version itself does by default.
     /// Versions from 2.0 on, and TOML configuration, know `lease` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<LockModeName>,
     /// How long the lease is good for without a refresh: as long as that nobody works after an active has
-    /// died. Default: the node's own, 10s. Not above 5m.
+    /// died. A number with a unit (s, m or h). Default: the node's own, 10s. Not above 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub lease_duration: Option<String>,
     /// How often the active refreshes its lease and a standby tries to get it; at most half of
-    /// `leaseDuration`. Default: the node's own, 1s.
+    /// `leaseDuration`. A number with a unit (s, m or h). Default: the node's own, 1s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub refresh_interval: Option<String>,
@@ -169,7 +172,8 @@ pub struct ConfigFile {
         regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     )]
     pub name: String,
-    /// The text itself. Anyone who may read the resource may read it: no passwords, no API keys.
+    /// The text itself. Anyone who may read the resource may read it: no passwords, no API keys. Exactly one of `inline`,
+    /// `configMapKeyRef` and `secretKeyRef` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 262_144))]
     pub inline: Option<String>,
@@ -186,8 +190,10 @@ pub struct ConfigFile {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.secretKeyRef) != has(self.configMapKeyRef)").message("give exactly one of secretKeyRef and configMapKeyRef"))]
 pub struct VariableSource {
+    /// The value is in a Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_key_ref: Option<KeyRef>,
+    /// The value is in a ConfigMap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_key_ref: Option<KeyRef>,
 }
@@ -197,14 +203,17 @@ pub struct VariableSource {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.value) != has(self.valueFrom)").message("give exactly one of value and valueFrom"))]
 pub struct Variable {
+    /// Name of the variable.
     #[schemars(
         length(min = 1, max = 253),
         regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$")
     )]
     pub name: String,
+    /// Its value as it is: a `$` is no reference. Exactly one of `value` and `valueFrom` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32_768))]
     pub value: Option<String>,
+    /// Where its value comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_from: Option<VariableSource>,
 }
@@ -214,8 +223,10 @@ pub struct Variable {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.secretRef) != has(self.configMapRef)").message("give exactly one of secretRef and configMapRef"))]
 pub struct VariablesFrom {
+    /// All keys of this Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretName>,
+    /// All keys of this ConfigMap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_ref: Option<SecretName>,
 }
@@ -227,7 +238,7 @@ pub struct VariablesFrom {
 #[x_kube(validation = Rule::new("!has(self.env) || self.env.all(v, v.name != 'CL_DATABASE_URL' && v.name != 'DATABASE_URL')").message("the database URL belongs in a Secret: name it in database.url.secretKeyRef instead of config.env").field_path(".env"))]
 #[x_kube(validation = Rule::new("!has(self.files) || self.files.all(f, self.files.exists_one(g, g.name == f.name))").message("two files have the same name: give each a name of its own").field_path(".files"))]
 pub struct Config {
-    /// Ordered `-c` files; later ones override earlier ones.
+    /// Ordered `-c` files; later ones override earlier ones. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub files: Vec<ConfigFile>,
@@ -265,7 +276,7 @@ pub struct Credentials {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.secretKeyRef) != (has(self.generate) && self.generate)").message("say in exactly one way where the session secret comes from: generate: true, or secretKeyRef: {name: …, key: …} with the output of 'openssl rand -base64 32'"))]
 pub struct SessionSecret {
-    /// The operator makes a Secret `<name>-session` of random bytes once, and never changes it.
+    /// The operator makes a Secret `<name>-session` of random bytes once, and never changes it. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generate: Option<bool>,
     /// Your own: the key holds 32 random bytes or more as base64 (`openssl rand -base64 32`).
@@ -279,32 +290,46 @@ pub struct SessionSecret {
 #[x_kube(validation = Rule::new("!has(self.settle) || self.settle.matches('^([0-9]+[hms])+$')").message("settle is a duration: write a number with a unit, such as 5s or 1m30s").field_path(".settle"))]
 #[x_kube(validation = Rule::new("!has(self.standbyTimeout) || self.standbyTimeout.matches('^([0-9]+[hms])+$')").message("standbyTimeout is a duration: write a number with a unit, such as 10m or 1h").field_path(".standbyTimeout"))]
 pub struct Handover {
-    /// How long a change has to be still before a pod is made for it. Default: 5s.
+    /// How long a change has to be still before a pod is made for it. A number with a unit (s, m or h). Default: 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub settle: Option<String>,
     /// How long a new pod may take until it waits for the lock, before the rollout is reported as
-    /// stalled. The active works on in any case. Default: 10m.
+    /// stalled. The active works on in any case. A number with a unit (s, m or h). Default: 10m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub standby_timeout: Option<String>,
-    /// How many pods beyond `replicas` a handover may use: 1 (default), or 0 where there is no room.
+    /// How many pods beyond `replicas` a handover may use: 1, or 0 where there is no room. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
     pub surge: Option<i32>,
-    /// Whether a rollout waits for a person. `Manual`: the successor is brought up, seen to wait for the
-    /// lock and removed again; the handover follows when the annotation
-    /// `chainlink-operator.dev/approved` names the revision. Default: `Automatic`.
+    /// Whether a rollout waits for a person. `Automatic`: it does not. `Manual`: the successor is brought up, seen to wait for
+    /// the lock and removed again; the handover follows when the annotation `chainlink-operator.dev/approved` names the
+    /// revision. Default: `Automatic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
-    /// When rollouts and automatic fail-backs may move the lock; always if there is none. Failover,
-    /// switchovers, drills and machine maintenance are never held.
+    /// When rollouts and automatic fail-backs may move the lock. Failover, switchovers, drills and machine
+    /// maintenance are never held. Default: always.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub windows: Vec<Window>,
     /// Where the active should live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred: Option<Preferred>,
+    /// What follows where the content of a Secret that pods read is seen to change. `Tell`: the condition
+    /// `SecretsChanged` names the pods that were started before, and the next rollout takes it along.
+    /// `Rollout`: it is rolled out by handover, like a change of the spec. Seen only where the operator may
+    /// read Secrets. Default: `Tell`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_secret_change: Option<OnSecretChange>,
+}
+
+/// What follows a change of the content of a Secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnSecretChange {
+    #[default]
+    Tell,
+    Rollout,
 }
 
 /// Whether a rollout waits for a person.
@@ -324,7 +349,7 @@ pub struct Window {
     /// When it opens: five fields as in a crontab.
     #[schemars(length(min = 9, max = 128))]
     pub schedule: String,
-    /// How long it stays open, such as `2h`.
+    /// How long it stays open: a number with a unit (s, m or h), such as `2h`.
     #[schemars(length(min = 2, max = 16))]
     pub duration: String,
     /// The clock that the schedule goes by, such as `Europe/Berlin`. Default: UTC.
@@ -342,11 +367,12 @@ pub struct Preferred {
     /// Labels of the preferred machines.
     #[schemars(schema_with = "schema::labels")]
     pub node_selector: BTreeMap<String, String>,
-    /// Whether the active goes back there by itself after a failover. Default: `Manual`, by a switchover.
+    /// Whether the active goes back there after a failover: `Automatic`, by itself, or `Manual`, by a switchover that is
+    /// asked for. Default: `Manual`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failback: Option<Failback>,
-    /// How long a standby has to have waited on a preferred machine before an automatic fail-back.
-    /// Default: 5m.
+    /// How long a standby has to have waited on a preferred machine before an automatic fail-back. A number with a unit (s,
+    /// m or h). Default: 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub steady_for: Option<String>,
@@ -370,8 +396,8 @@ pub const SHORTEST_SILENCE: Duration = Duration::from_secs(10);
 #[x_kube(validation = Rule::new("!has(self.unresponsiveAfter) || !self.unresponsiveAfter.matches('^(0+[hms])*0*[0-9]s(0+[hms])*$')").message("unresponsiveAfter is too short, as an answer can be late: write 10s or more").field_path(".unresponsiveAfter"))]
 pub struct Failover {
     /// How long an active that has served may stay without an answer on its port, while its kubelet says
-    /// that it runs, before it is stopped for a standby that waits: 10s or more. Unset: a node is never stopped
-    /// because it does not answer.
+    /// that it runs, before it is stopped for a standby that waits: a number with a unit (s, m or h), 10s or more. Unset: a
+    /// node is never stopped because it does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub unresponsive_after: Option<String>,
@@ -389,208 +415,4 @@ pub struct Drill {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: Option<String>,
-}
-
-/// CPU and memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("!has(self.requests) || self.requests.all(k, type(self.requests[k]) == int || isQuantity(self.requests[k]))").message("an amount can't be read: write a number with a unit that Kubernetes knows, such as 500m or 2 for cpu, 4Gi or 512Mi for memory").field_path(".requests"))]
-#[x_kube(validation = Rule::new("!has(self.limits) || self.limits.all(k, type(self.limits[k]) == int || isQuantity(self.limits[k]))").message("an amount can't be read: write a number with a unit that Kubernetes knows, such as 500m or 2 for cpu, 4Gi or 512Mi for memory").field_path(".limits"))]
-pub struct Resources {
-    /// Requests, for example `{cpu: 2, memory: 4Gi}`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::amounts")]
-    pub requests: BTreeMap<String, Amount>,
-    /// Limits.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::amounts")]
-    pub limits: BTreeMap<String, Amount>,
-}
-
-/// How pods are spread over machines and zones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Spread {
-    /// Different machines and zones where possible (default).
-    Preferred,
-    /// Never two pods on one machine; needs a machine more than replicas for a handover.
-    Required,
-    /// No spreading by the operator.
-    None,
-}
-
-/// Storage for the node's root folder. Nothing in it is needed after the pod: keys are in the database.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.size) || type(self.size) == int || isQuantity(self.size)").message("storage.size can't be read: write a number with a unit that Kubernetes knows, such as 2Gi").field_path(".size"))]
-pub struct RootStorage {
-    /// Size limit. Default: 1Gi.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<Amount>,
-    /// Use a generic ephemeral volume of this storage class instead of the machine's disk.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-    )]
-    pub storage_class_name: Option<String>,
-}
-
-/// A Secret or ConfigMap mounted read-only, for example a CA certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.secretName) != has(self.configMapName)").message("give exactly one of secretName and configMapName"))]
-#[x_kube(validation = Rule::new("!self.mountPath.matches('^/+(etc|tmp|chainlink(/.*)?|etc/+chainlink(/.*)?)?/*$')").message("/chainlink, /etc/chainlink, /tmp and what holds them are the operator's: mount it elsewhere, such as /certificates").field_path(".mountPath"))]
-pub struct ExtraVolume {
-    #[schemars(
-        length(min = 1, max = 50),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
-    pub name: String,
-    #[schemars(length(min = 2, max = 253), regex(pattern = r"^/[^:]*$"))]
-    pub mount_path: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-    )]
-    pub secret_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-    )]
-    pub config_map_name: Option<String>,
-}
-
-/// Who the node runs as. The default passes the restricted Pod Security profile.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PodSecurity {
-    /// Default: 14933, the image's `chainlink` user. 0 for `-root` images.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 2_147_483_647))]
-    pub run_as_user: Option<i64>,
-    /// Default: 14933.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 2_147_483_647))]
-    pub run_as_group: Option<i64>,
-    /// Default: 14933.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 2_147_483_647))]
-    pub fs_group: Option<i64>,
-    /// Default: true.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub read_only_root_filesystem: Option<bool>,
-}
-
-/// What can be said about the pods.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.labels) || self.labels.all(k, !k.startsWith('chainlink-operator.dev/'))").message("labels that begin with chainlink-operator.dev/ are the operator's: give yours a prefix of your own, such as example.com/").field_path(".labels"))]
-#[x_kube(validation = Rule::new("!has(self.annotations) || self.annotations.all(k, !k.startsWith('chainlink-operator.dev/'))").message("annotations that begin with chainlink-operator.dev/ are the operator's: give yours a prefix of your own, such as example.com/").field_path(".annotations"))]
-#[x_kube(validation = Rule::new("!has(self.volumes) || self.volumes.all(v, self.volumes.exists_one(w, w.mountPath == v.mountPath))").message("two volumes are mounted at the same mountPath: give each a folder of its own").field_path(".volumes"))]
-pub struct PodOptions {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resources: Option<Resources>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::labels")]
-    pub node_selector: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::tolerations")]
-    pub tolerations: Vec<Toleration>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spread: Option<Spread>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-    )]
-    pub priority_class_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-    )]
-    pub service_account_name: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::labels")]
-    pub labels: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::annotations")]
-    pub annotations: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub storage: Option<RootStorage>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
-    pub volumes: Vec<ExtraVolume>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub security: Option<PodSecurity>,
-    /// Seconds between SIGTERM and SIGKILL. The node itself may need 10 s; default and least: 30.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 30, max = 3600))]
-    pub termination_grace_period_seconds: Option<i64>,
-    /// Whether the token of `serviceAccountName` is mounted, as an injector of secrets or a cloud's identity wants it. The
-    /// node itself has no use for it. Default: false.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub automount_service_account_token: Option<bool>,
-}
-
-/// The Service that follows the active pod (port 6688).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceOptions {
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<ServiceType>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::annotations")]
-    pub annotations: BTreeMap<String, String>,
-    /// A Service `<name>-p2p` by which peers reach the active, and the addresses that the node
-    /// listens on and announces.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub p2p: Option<PeerService>,
-}
-
-/// How peers reach the active.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.port) || !(self.port in [6688, 6689])").message("6688 and 6689 are the node's own ports: leave p2p.port out for 6690").field_path(".port"))]
-#[x_kube(validation = Rule::new("!has(self.nodePort) || (has(self.type) && self.type in ['NodePort', 'LoadBalancer'])").message("p2p.nodePort needs type NodePort or LoadBalancer: set type, or leave nodePort out").field_path(".nodePort"))]
-#[x_kube(validation = Rule::new("!has(self.announceAddress) || (self.announceAddress.matches('^([A-Za-z0-9.-]+|[[][0-9a-fA-F:.]+[]]):[1-9][0-9]{0,4}$') && !self.announceAddress.matches('^(0[.]0[.]0[.]0|[[]::[]]):'))").message("announceAddress is what peers dial: write host:port, such as 203.0.113.7:6690 or node.example.com:6690").field_path(".announceAddress"))]
-pub struct PeerService {
-    /// The port of the Service and of the node. Default: 6690.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1024, max = 65535))]
-    pub port: Option<i32>,
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<ServiceType>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::annotations")]
-    pub annotations: BTreeMap<String, String>,
-    /// The port on every machine; Kubernetes chooses one if it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub node_port: Option<i32>,
-    /// `host:port` by which peers reach this Service from where they are. The node announces it.
-    /// Without it the node announces what your configuration says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 3, max = 262))]
-    pub announce_address: Option<String>,
-}
-
-/// Kinds of Service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ServiceType {
-    ClusterIP,
-    NodePort,
-    LoadBalancer,
-}
-
-impl ServiceType {
-    /// As Kubernetes spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ClusterIP => "ClusterIP",
-            Self::NodePort => "NodePort",
-            Self::LoadBalancer => "LoadBalancer",
-        }
-    }
 }

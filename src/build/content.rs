@@ -143,7 +143,7 @@ pub struct Content {
     /// How long the lease lasts, where the spec says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_millis: Option<u64>,
-    /// Another one for each change of the content of Secrets, where that is seen.
+    /// Another one for each change of the content of Secrets that is to be rolled out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<String>,
     /// The ConfigMaps that pods mount a copy of: the user's name and a digest, by the number of the copy.

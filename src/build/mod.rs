@@ -25,5 +25,5 @@ pub use oneshot::{as_large_as_the_node, pull_pod, validation_pod};
 pub use outcome::ConfigMaps;
 pub use pod::pod;
 pub use resolve::{RevisionBefore, lock_mode, referenced_config_maps, resolve, resolve_after};
-pub use secrets::{SecretUse, referenced_secrets, secrets_seen};
+pub use secrets::{SecretUse, SecretsLook, referenced_secrets, secrets_seen};
 pub use session::session_secret;

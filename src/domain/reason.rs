@@ -233,6 +233,8 @@ reasons! {
     NoStandbyWanted = "NoStandbyWanted", Told;
     /// Another resource runs pods on the same database.
     AnotherResource = "AnotherResource", Told;
+    /// The content of a Secret has changed under pods that run.
+    SecretChanged = "SecretChanged", Told;
     /// `spec.paused` is true.
     PausedBySpec = "PausedBySpec", Told;
     /// No change waits for a person.

@@ -9,12 +9,13 @@ use super::basis::{Report, Sharer};
 use super::lock_verified::{lock_verified, of_an_outage};
 use super::message::message;
 use super::said::{Said, said, unknown};
+use super::secrets_changed::{SECRETS_CHANGED, secrets_changed};
 use crate::domain::{Answered, Pod, Reason};
 use crate::node::LockMode;
 use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE, not_taken};
 
 /// All conditions that a resource can have. Some are there only where they have something to say.
-pub(super) const CONDITIONS: [&str; 11] = [
+pub(super) const CONDITIONS: [&str; 12] = [
     "Ready",
     "Reconciling",
     "Stalled",
@@ -24,6 +25,7 @@ pub(super) const CONDITIONS: [&str; 11] = [
     "Paused",
     "ApprovalRequired",
     DATABASE_SHARED,
+    SECRETS_CHANGED,
     "Preferred",
     "Drainable",
 ];
@@ -81,6 +83,7 @@ pub(super) fn conditions(
         .chain(paused(report))
         .chain(approval_required(report))
         .chain(database_shared(report))
+        .chain(secrets_changed(report))
         .chain(preferred(report, roles))
         .chain([drainable(report, roles)])
         .map(|said| condition(said, generation, old, report.now))

@@ -55,6 +55,7 @@ pub fn notes(
     }
     notes.extend(stalled(old, new));
     notes.extend(shared(old, new));
+    notes.extend(secret_changed(old, new));
     notes.extend(without_backup(report, old, new));
     notes.extend(exits(report, old));
     notes.extend(report.plan.finished.as_ref().map(moved));
@@ -158,6 +159,16 @@ fn shared(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<Note> 
     };
     let now = message(new).filter(|_| message(old) != message(new))?;
     Some(note(true, Reason::DatabaseShared, "Validate", now))
+}
+
+/// A Secret was seen to have changed under pods that run.
+fn secret_changed(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<Note> {
+    let changed = |status: &ChainlinkNodeStatus| status.operator.secrets.as_ref()?.changed;
+    changed(new).filter(|now| Some(*now) != changed(old))?;
+    let told = new.conditions.iter();
+    let told = told.filter(|one| one.reason == Reason::SecretChanged.as_str());
+    let text = told.map(|one| one.message.clone()).next()?;
+    Some(note(false, Reason::SecretChanged, "Look", text))
 }
 
 fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<Note> {

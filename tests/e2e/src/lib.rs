@@ -19,6 +19,7 @@ pub mod images;
 pub mod install;
 pub mod machine;
 pub mod pair;
+pub mod policy;
 pub mod scenario;
 pub mod timeline;
 pub mod turn;

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use schemars::schema_for;
 
-use super::cluster::{Budget, Cluster, NEW_CHECKED, OLD, Pod};
+use super::cluster::{Budget, Cluster};
+use super::kind::{NEW_CHECKED, OLD};
 use super::mind::{Active, Mind, OnTrial, Stopping, Tried, Upgrading};
 use super::names::Ago;
+use super::pod::Pod;
 use crate::api::{FailedHow, Memory, ValidationState};
 
 /// Each field of `status.operator`, and why. docs/safety.md tells its readers the same.

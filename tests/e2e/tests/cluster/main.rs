@@ -18,6 +18,7 @@ mod neighbours;
 mod on_call;
 mod operator;
 mod p2p;
+mod refusals;
 mod restore;
 mod rollouts;
 mod scale;

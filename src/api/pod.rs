@@ -1,0 +1,175 @@
+//! `spec.pod`: what can be said about the pods. Narrow fields in the words of Kubernetes, and never a whole pod template: what
+//! keeps two nodes apart could be written over in one.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Toleration;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Amount, schema};
+
+/// CPU and memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("!has(self.requests) || self.requests.all(k, type(self.requests[k]) == int || isQuantity(self.requests[k]))").message("an amount can't be read: write a number with a unit that Kubernetes knows, such as 500m or 2 for cpu, 4Gi or 512Mi for memory").field_path(".requests"))]
+#[x_kube(validation = Rule::new("!has(self.limits) || self.limits.all(k, type(self.limits[k]) == int || isQuantity(self.limits[k]))").message("an amount can't be read: write a number with a unit that Kubernetes knows, such as 500m or 2 for cpu, 4Gi or 512Mi for memory").field_path(".limits"))]
+pub struct Resources {
+    /// What is set aside for it, for example `{cpu: 2, memory: 4Gi}`. Without it: the limits, or what the namespace gives.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::amounts")]
+    pub requests: BTreeMap<String, Amount>,
+    /// What it never gets more of: `cpu` in cores (`500m` is half of one), `memory` in bytes (`4Gi`). Without it: what the
+    /// namespace gives, else no limit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::amounts")]
+    pub limits: BTreeMap<String, Amount>,
+}
+
+/// How pods are spread over machines and zones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::words)]
+pub enum Spread {
+    /// Different machines and zones where possible (default).
+    Preferred,
+    /// Never two pods on one machine; needs a machine more than replicas for a handover.
+    Required,
+    /// No spreading by the operator.
+    None,
+}
+
+/// Storage for the node's root folder. Nothing in it is needed after the pod: keys are in the database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.size) || type(self.size) == int || isQuantity(self.size)").message("storage.size can't be read: write a number with a unit that Kubernetes knows, such as 2Gi").field_path(".size"))]
+pub struct RootStorage {
+    /// Its size in bytes, such as `2Gi`. Default: 1Gi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Amount>,
+    /// Use a generic ephemeral volume of this storage class. Without it: the machine's own disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub storage_class_name: Option<String>,
+}
+
+/// A Secret or ConfigMap mounted read-only, for example a CA certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.secretName) != has(self.configMapName)").message("give exactly one of secretName and configMapName"))]
+#[x_kube(validation = Rule::new("!self.mountPath.matches('^/+(etc|tmp|chainlink(/.*)?|etc/+chainlink(/.*)?)?/*$')").message("/chainlink, /etc/chainlink, /tmp and what holds them are the operator's: mount it elsewhere, such as /certificates").field_path(".mountPath"))]
+pub struct ExtraVolume {
+    /// Name of the volume, unique in the list.
+    #[schemars(
+        length(min = 1, max = 50),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub name: String,
+    /// The folder under which the node sees it.
+    #[schemars(length(min = 2, max = 253), regex(pattern = r"^/[^:]*$"))]
+    pub mount_path: String,
+    /// All keys of this Secret, as files. Exactly one of `secretName` and `configMapName` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub secret_name: Option<String>,
+    /// All keys of this ConfigMap, as files; pods mount a copy, and a change of it rolls like any other change. Exactly one of
+    /// `secretName` and `configMapName` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub config_map_name: Option<String>,
+}
+
+/// Who the node runs as. The default passes the restricted Pod Security profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PodSecurity {
+    /// The number of the user. 0 for `-root` images. Default: 14933, the image's `chainlink` user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub run_as_user: Option<i64>,
+    /// The number of the user's group. Default: 14933.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub run_as_group: Option<i64>,
+    /// The number of the group that owns the volumes. Default: 14933.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub fs_group: Option<i64>,
+    /// Whether the image's own files can't be written to. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only_root_filesystem: Option<bool>,
+}
+
+/// What can be said about the pods.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.labels) || self.labels.all(k, !k.startsWith('chainlink-operator.dev/'))").message("labels that begin with chainlink-operator.dev/ are the operator's: give yours a prefix of your own, such as example.com/").field_path(".labels"))]
+#[x_kube(validation = Rule::new("!has(self.annotations) || self.annotations.all(k, !k.startsWith('chainlink-operator.dev/'))").message("annotations that begin with chainlink-operator.dev/ are the operator's: give yours a prefix of your own, such as example.com/").field_path(".annotations"))]
+#[x_kube(validation = Rule::new("!has(self.volumes) || self.volumes.all(v, self.volumes.exists_one(w, w.mountPath == v.mountPath))").message("two volumes are mounted at the same mountPath: give each a folder of its own").field_path(".volumes"))]
+pub struct PodOptions {
+    /// CPU and memory of the node. Without it: what the namespace gives, else what is free on the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Labels of the machines that pods may run on. Default: all machines.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::labels")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints of machines that pods tolerate, beside those of a lost machine, which they always do. Default: none more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::tolerations")]
+    pub tolerations: Vec<Toleration>,
+    /// How pods are kept apart. `Preferred`: on different machines and zones where possible. `Required`: never two on one machine,
+    /// which needs a machine more than replicas for a handover. `None`: they are not kept apart by the operator.
+    /// Default: `Preferred`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+    /// The priority class of the pods. Default: that of the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub priority_class_name: Option<String>,
+    /// The service account of the pods, in the namespace of the resource. Default: `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub service_account_name: Option<String>,
+    /// Labels of the pods, beside the operator's own. Default: none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::labels")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the pods, beside the operator's own. Default: none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::annotations")]
+    pub annotations: BTreeMap<String, String>,
+    /// Where the node's root folder lies, and how large it may be. Without it: 1Gi on the machine's disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<RootStorage>,
+    /// What is mounted beside the operator's own volumes, read-only. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub volumes: Vec<ExtraVolume>,
+    /// Who the node runs as. Without it: as the restricted Pod Security profile wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<PodSecurity>,
+    /// Seconds between SIGTERM and SIGKILL, 30 or more: the node itself may need 10. Default: 30, or 15 more than a
+    /// `ShutdownGracePeriod` of yours that can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 30, max = 3600))]
+    pub termination_grace_period_seconds: Option<i64>,
+    /// Whether the token of `serviceAccountName` is mounted, as an injector of secrets or a cloud's identity wants it. The
+    /// node itself has no use for it. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automount_service_account_token: Option<bool>,
+}
