@@ -281,6 +281,8 @@ reasons! {
     DrillFailed = "DrillFailed", Told;
     /// A node ended with an error.
     NodeExited = "NodeExited", Told;
+    /// A version is wanted that is in no line of what is known.
+    VersionUnknown = "VersionUnknown", Told;
     /// A newer version is wanted, and the node makes no backup before it migrates.
     NoBackup = "NoBackup", Told;
     /// Another resource runs pods on the same database.
