@@ -305,7 +305,7 @@ pub struct Handover {
     pub surge: Option<i32>,
     /// Whether a rollout waits for a person. `Automatic`: it does not. `Manual`: the successor is brought up, seen to wait for
     /// the lock and removed again; the handover follows when the annotation `chainlink-operator.dev/approved` names the
-    /// revision. Default: `Automatic`.
+    /// revision, or the version that it upgrades to. Default: `Automatic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
     /// When rollouts and automatic fail-backs may move the lock. Failover, switchovers, drills and machine

@@ -228,7 +228,7 @@ reasons! {
     /// Fewer standbys wait than are wanted.
     StandbyMissing = "StandbyMissing", Told;
     /// All pods are on one machine.
-    SameNode = "SameNode", Told;
+    SameMachine = "SameMachine", Told;
     /// `replicas` is 0 or 1.
     NoStandbyWanted = "NoStandbyWanted", Told;
     /// Another resource runs pods on the same database.
