@@ -18,6 +18,7 @@ pub(super) fn phase(report: &Report<'_>, roles: &Roles<'_>) -> &'static str {
         Step::Hibernating => "Hibernated",
         Step::Ending => "Stopping",
         Step::External => "Standby",
+        Step::Pending => pending(report),
         Step::AwaitingTakeover | Step::StoppingActive => "HandingOver",
         Step::Booting => "Booting",
         _ if roles.order_unknown => "Waiting",
@@ -35,6 +36,16 @@ pub(super) fn phase(report: &Report<'_>, roles: &Roles<'_>) -> &'static str {
         Step::Trimming => "Scaling",
         Step::Restoring => "Restoring",
         Step::Holding => "Waiting",
+    }
+}
+
+/// What a change waits for, where that is all.
+fn pending(report: &Report<'_>) -> &'static str {
+    match report.pending().map(|waits| waits.reason) {
+        Some(Reason::ApprovalRequired) => "AwaitingApproval",
+        Some(Reason::WaitingForWindow) => "AwaitingWindow",
+        Some(Reason::Paused) => "Paused",
+        _ => "Waiting",
     }
 }
 
@@ -77,16 +88,14 @@ pub(super) fn message(report: &Report<'_>, roles: &Roles<'_>) -> String {
             }
             _ => String::new(),
         };
+        if report.at_rest() {
+            return format!("{}; {}", calm(report, roles), blocked.message);
+        }
         return format!("{}{works}", blocked.message);
     }
     let active = roles.active.map(|active| active.id.name.as_str());
     match progress.step {
-        Step::Steady => format!(
-            "{} is active, {} of {} standbys wait for the lock",
-            active.unwrap_or("no pod"),
-            roles.standbys().count(),
-            report.seen.intent.replicas.saturating_sub(1)
-        ),
+        Step::Steady => calm(report, roles),
         Step::Hibernating => "replicas is 0: all pods are gone".to_owned(),
         Step::Ending => "replicas is 0: pods are being stopped".to_owned(),
         Step::Settling => "a change was seen; it has to be still for handover.settle".to_owned(),
@@ -114,6 +123,17 @@ pub(super) fn message(report: &Report<'_>, roles: &Roles<'_>) -> String {
         Step::External => {
             "all pods wait: the lock is held by a node outside this resource".to_owned()
         }
-        Step::Holding => "nothing can be done at the moment".to_owned(),
+        Step::Pending | Step::Holding => "nothing can be done at the moment".to_owned(),
     }
+}
+
+/// Who works and who waits, where all is well.
+fn calm(report: &Report<'_>, roles: &Roles<'_>) -> String {
+    let active = roles.active.map(|active| active.id.name.as_str());
+    format!(
+        "{} is active, {} of {} standbys wait for the lock",
+        active.unwrap_or("no pod"),
+        roles.standbys().count(),
+        report.seen.intent.replicas.saturating_sub(1)
+    )
 }
