@@ -18,7 +18,7 @@ import (
 const (
 	page    = "../../../docs/status.md"
 	scripts = "../../../examples/argocd/resource_customizations/chainlink-operator.dev/ChainlinkNode"
-	// Objects of a real cluster: `make e2e` names the folder in which it has saved them.
+	// The folder of a walk on a real cluster: its scenario (make e2e ONLY=phases) has saved each object there, and names it.
 	walked = "WALKED"
 	// A walk that saw fewer has lost its way.
 	phasesOfAWalk = 14
@@ -191,10 +191,10 @@ func TestExpressionsForFlux(t *testing.T) {
 func TestWalkOnACluster(t *testing.T) {
 	folder := os.Getenv(walked)
 	if folder == "" {
-		t.Skipf("%s names no folder: make e2e saves the objects of a walk, and judges them", walked)
+		t.Skipf("%s names no folder: make e2e ONLY=phases saves the objects of a walk, and judges them", walked)
 	}
 	told, met := phases(t), map[string]bool{}
-	for _, path := range objects(t, folder+"/*.yaml", phasesOfAWalk) {
+	for _, path := range objects(t, folder+"/*.json", phasesOfAWalk) {
 		seen := judge(t, path, told)
 		met[seen.phase] = met[seen.phase] || seen.looked
 		// Only what is asked for by a spec that can't work is saved under this name.
