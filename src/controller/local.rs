@@ -1,14 +1,15 @@
 //! What this process knows of one resource, beside what is written into it. Nothing here is a promise: after a restart all of
 //! it is found anew, and what must outlive the operator stands in the status.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 
 use super::failures::ApiFailures;
-use crate::api::{ChainlinkNode, KeyRef};
-use crate::domain::{DatabaseAnswer, RefusedStop, Says, Silence};
+use crate::api::{ChainlinkNode, KeyRef, RevisionName};
+use crate::domain::{DatabaseAnswer, RefusedCreation, RefusedStop, Says, Silence};
 use crate::node::LockMode;
 use crate::observe::database::Target;
 
@@ -26,6 +27,8 @@ pub(super) struct Local {
     pub(super) secrets_at: Option<(Option<i64>, Instant)>,
     /// The stop that the API server did not do when it was last tried.
     pub(super) refused_stop: Option<RefusedStop>,
+    /// Pods that the API server did not make when that was last tried, by their revision.
+    pub(super) refused_creations: BTreeMap<RevisionName, RefusedCreation>,
     /// Since when its passes end early, if the last one did.
     pub(super) failing: Option<Failing>,
 }

@@ -182,7 +182,7 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
                 .operator
                 .creating
                 .as_ref()
-                .is_some_and(|made| made.pod == *pod);
+                .is_some_and(|made| made.pod == *pod && made.revision == *revision);
             let version = report
                 .seen
                 .revisions

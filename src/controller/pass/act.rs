@@ -3,12 +3,11 @@
 
 use super::confirm::{Stopped, not_stopped};
 use super::scene::Pass;
-use crate::act::{Actor, Kept, Outcome, Recorded, RoleKeeper, session_secret};
+use crate::act::{Actor, Outcome, Recorded, RoleKeeper};
 use crate::api::RevisionName;
-use crate::build::Session;
 use crate::controller::error::Error;
 use crate::controller::failures::ApiFailures;
-use crate::domain::{Observation, Place, PodId, Reason};
+use crate::domain::{Observation, PodId, Reason};
 use crate::plan::{Act, Plan, pending};
 
 const TO_MAKE: &str = "make a pod";
@@ -77,7 +76,10 @@ impl Pass<'_> {
                     pod,
                     revision,
                     place,
-                } => made(failures, self.create(&actor, pod, revision, place).await),
+                } => {
+                    let creation = (pod.as_str(), revision, place);
+                    self.create(&actor, recorded, creation).await?;
+                }
                 Act::Pull {
                     pod,
                     revision,
@@ -113,52 +115,6 @@ impl Pass<'_> {
             }
         }
         Ok(stopped)
-    }
-
-    async fn create(
-        &self,
-        actor: &Actor<'_>,
-        pod: &str,
-        revision: &RevisionName,
-        place: &Place,
-    ) -> Made {
-        let known = self
-            .kept
-            .revisions
-            .get(revision)
-            .zip(self.kept.contents.get(revision));
-        let Some((revision, content)) = known else {
-            return Ok(None);
-        };
-        if let Ok(resolved) = &self.resolved
-            && resolved.revision == *revision
-            && let Kept::NotOurs(message) = self.store.keep_files(resolved).await?
-        {
-            return Ok(Some(message));
-        }
-        if content.session == Some(Session::Generated)
-            && let Some(message) = session_secret(&self.context.client, self.node).await?
-            && !self.has_session_secret()
-        {
-            return Ok(Some(format!(
-                "its session secret has to be there first, and {message} (grant the operator create on secrets: sessionSecrets.generate=true of its chart; or name a Secret of yours in spec.credentials.sessionSecret.secretKeyRef)"
-            )));
-        }
-        let outcome = actor.create(pod, revision, content, place).await?;
-        if outcome == Outcome::Taken {
-            tracing::warn!(node = %self.reference, pod, "a pod of another owner has this name");
-            self.know(|known| known.taken = Some(pod.to_owned()));
-        }
-        Ok(outcome.refusal())
-    }
-
-    /// Whether the session secret was made before: a revision that worked has it. An operator whose right to make
-    /// Secrets was taken away still replaces a lost pod.
-    fn has_session_secret(&self) -> bool {
-        let status = self.node.status.as_ref();
-        let worked = status.and_then(|status| status.operator.last_worked.as_ref());
-        let content = worked.and_then(|name| self.kept.contents.get(name));
-        content.is_some_and(|content| content.session == Some(Session::Generated))
     }
 
     async fn pull(

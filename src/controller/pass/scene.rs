@@ -141,8 +141,13 @@ impl Pass<'_> {
         } else {
             Vec::new()
         };
-        let (taken, refused_stop) =
-            self.know(|known| (known.taken.clone(), known.refused_stop.clone()));
+        let (taken, refused_stop, refused_creations) = self.know(|known| {
+            (
+                known.taken.clone(),
+                known.refused_stop.clone(),
+                known.refused_creations.clone(),
+            )
+        });
         let claims = self.claims(&pods, thorough).await;
         let claims = claims.unwrap_or_else(|error| {
             missing.get_or_insert(error);
@@ -161,6 +166,7 @@ impl Pass<'_> {
             claims,
             taken,
             refused_stop,
+            refused_creations,
             machines,
         };
         Ok(Seen { seen, missing })

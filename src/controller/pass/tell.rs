@@ -12,12 +12,8 @@ impl Pass<'_> {
     /// What did not succeed in the pass before, as far as it would be done again.
     pub(super) fn told(&self, plan: &Plan) -> Option<Blocked> {
         let any = |is: fn(&Act) -> bool| plan.acts.iter().any(is);
-        let makes = any(|act| {
-            matches!(
-                act,
-                Act::Create { .. } | Act::Pull { .. } | Act::Validate { .. }
-            )
-        });
+        // Of a node's pod the plan itself tells.
+        let makes = any(|act| matches!(act, Act::Pull { .. } | Act::Validate { .. }));
         let changes = any(|act| {
             matches!(
                 act,

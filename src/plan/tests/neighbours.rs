@@ -91,11 +91,17 @@ fn s7_what_another_resource_is_about_to_make_counts_like_a_pod() {
 }
 
 #[test]
-fn s7_an_intent_to_make_a_pod_is_given_up_where_another_resource_has_come_to_the_database() {
+fn s7_no_pod_is_made_by_an_intent_of_before_where_another_resource_has_come_to_the_database() {
     let mut world = World::with(1).wanting(&v1());
     world.remember();
     assert!(world.memory.creating.is_some());
     world.claims = vec![claim(LockMode::Advisory)];
+    assert_eq!(world.obey(), nothing());
+    assert!(
+        world.memory.creating.is_some(),
+        "the API server may still make what was asked of it before"
+    );
+    world.later(90);
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.memory.creating, None);
 }

@@ -9,7 +9,7 @@ use crate::api::{Memory, RevisionName};
 use crate::domain::{
     Answered, Checked, Claim, Contact, Container, DatabaseAnswer, DatabaseView, Exit,
     HandoverPolicy, Intent, Lock, Machine, Observation, Pod, PodId, Problem, Pull, Pulled, Reason,
-    RefusedStop, Revision, Says, Silence, Took, Trouble, Validation, Wanted,
+    RefusedCreation, RefusedStop, Revision, Says, Silence, Took, Trouble, Validation, Wanted,
 };
 use crate::node::ExitKind;
 use crate::plan::{Act, Cause, Plan, Progress, plan};
@@ -68,6 +68,10 @@ pub struct World {
     /// A name that turned out to be somebody else's.
     pub taken: Option<String>,
     pub refused_stop: Option<RefusedStop>,
+    /// Pods that the API server did not make when that was last tried.
+    pub refused_creations: BTreeMap<RevisionName, RefusedCreation>,
+    /// Revisions of which the API server makes no pod.
+    refuses: BTreeSet<RevisionName>,
     /// What the database says.
     pub database: DatabaseView,
     /// How many actives were stopped on purpose.
@@ -110,6 +114,8 @@ impl World {
             unseen: BTreeSet::new(),
             taken: None,
             refused_stop: None,
+            refused_creations: BTreeMap::new(),
+            refuses: BTreeSet::new(),
             database: DatabaseView::default(),
             handovers: 0,
             machines: None,
@@ -393,6 +399,7 @@ impl World {
             validations: self.validations.clone(),
             taken: self.taken.clone(),
             refused_stop: self.refused_stop.clone(),
+            refused_creations: self.refused_creations.clone(),
             machines: self.machines.clone(),
             database: self.database.clone(),
             claims: self.claims.clone(),
@@ -437,6 +444,11 @@ impl World {
         match act {
             Act::Create { pod, revision, .. } => {
                 let revision = self.revisions[revision].clone();
+                if self.refuses.contains(&revision.name) {
+                    self.note_refusal(pod, &revision);
+                    return format!("create {} in vain", revision.version);
+                }
+                self.refused_creations.remove(&revision.name);
                 if !self.has(pod) {
                     let pod = new_pod(pod, &revision, self.now);
                     self.add(pod);
@@ -504,6 +516,21 @@ impl World {
         }
     }
 
+    fn note_refusal(&mut self, pod: &str, revision: &Revision) {
+        let known = self.refused_creations.get(&revision.name);
+        let tries = known.map_or(1, |known| known.tries + 1);
+        let refused = RefusedCreation {
+            pod: pod.to_owned(),
+            message: "the API server refuses to make a pod: image policy".to_owned(),
+            lasting: true,
+            perhaps: false,
+            tries,
+            again: self.now + Duration::from_secs(2_u64.pow(tries.min(6)).min(60)),
+        };
+        self.refused_creations
+            .insert(revision.name.clone(), refused);
+    }
+
     /// Obeys, and lets the cluster do its part, until there is nothing more to do: made pods come to
     /// wait, stopped pods go, a free lock is taken by the oldest that waits.
     pub fn carry_on(&mut self) -> Progress {
@@ -558,6 +585,16 @@ impl World {
             || before.iter().zip(&self.pods).any(|(was, is)| {
                 (was.waiting, was.took, &was.container) != (is.waiting, is.took, &is.container)
             })
+    }
+
+    /// From now on the API server makes no pod of this revision.
+    pub fn refuses_pods_of(&mut self, revision: &Revision) {
+        self.refuses.insert(revision.name.clone());
+    }
+
+    /// And from now on it does again.
+    pub fn allows_pods_of(&mut self, revision: &Revision) {
+        self.refuses.remove(&revision.name);
     }
 
     // What is asked about it.

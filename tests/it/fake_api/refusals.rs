@@ -26,7 +26,7 @@ fn refusing(
     })
 }
 
-fn stalled(world: &World) -> String {
+pub fn stalled(world: &World) -> String {
     let status = world.status();
     let all = status["conditions"].as_array().cloned().unwrap_or_default();
     let found = all
@@ -37,7 +37,7 @@ fn stalled(world: &World) -> String {
     })
 }
 
-fn message(world: &World) -> String {
+pub fn message(world: &World) -> String {
     world.status()["message"].to_string()
 }
 

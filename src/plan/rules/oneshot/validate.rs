@@ -180,12 +180,13 @@ pub fn decide(view: &View<'_>, target: &Revision) -> Option<Decision> {
         validation.attempt += 1;
     }
     let mut decided = repair::hold_quietly(view);
+    let not_made = decided.not_made();
     if decided.waits() {
         let name = pod_name(&view.seen.intent.node, &validation);
         decided.progress = Progress::at(Step::Validating).about(&name);
         decided.progress.until = validation.again;
     }
-    decided.progress.blocked = keeps_from_passing(view, &validation, pod);
+    decided.progress.blocked = not_made.or_else(|| keeps_from_passing(view, &validation, pod));
     Some(decided.noting(Note::Validates(validation)))
 }
 

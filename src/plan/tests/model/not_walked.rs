@@ -12,7 +12,7 @@ use super::pod::Pod;
 use crate::api::{FailedHow, Memory, ValidationState};
 
 /// Each field of `status.operator`, and why. docs/safety.md tells its readers the same.
-const NOT_WALKED: [(&str, &str); 23] = [
+const NOT_WALKED: [(&str, &str); 22] = [
     ("checkFailed", "no walk has an approval or a window"),
     ("checked", "no walk has an approval or a window"),
     ("drill", "no walk has a schedule of drills"),
@@ -36,7 +36,6 @@ const NOT_WALKED: [(&str, &str); 23] = [
         "coming.words",
         "on no walk does a pod that comes late leave its words to the next",
     ),
-    ("creating.at", "nothing is decided by it"),
     (
         "databaseDiffers.generation",
         "the generation of the spec stays the same on a walk",
@@ -76,7 +75,7 @@ fn full() -> (Mind, Cluster) {
         last_worked: Some(OLD),
         newest_held: 1,
         may_have_held: Some((2, 0b101)),
-        creating: Some((3, NEW_CHECKED)),
+        creating: Some((3, NEW_CHECKED, Ago::HalfMinute)),
         stopping: Some(Stopping {
             no: 1,
             active: true,
