@@ -228,7 +228,7 @@ reasons! {
     /// Fewer standbys wait than are wanted.
     StandbyMissing = "StandbyMissing", Told;
     /// All pods are on one machine.
-    SameNode = "SameNode", Told;
+    SameMachine = "SameMachine", Told;
     /// `replicas` is 0 or 1.
     NoStandbyWanted = "NoStandbyWanted", Told;
     /// Another resource runs pods on the same database.
@@ -281,6 +281,8 @@ reasons! {
     DrillFailed = "DrillFailed", Told;
     /// A node ended with an error.
     NodeExited = "NodeExited", Told;
+    /// A version is wanted that is in no line of what is known.
+    VersionUnknown = "VersionUnknown", Told;
     /// A newer version is wanted, and the node makes no backup before it migrates.
     NoBackup = "NoBackup", Told;
     /// Another resource runs pods on the same database.

@@ -468,7 +468,7 @@ fn redundant(report: &Report<'_>, roles: &Roles<'_>, step: Step) -> Said {
         return said(
             "Redundant",
             false,
-            Reason::SameNode,
+            Reason::SameMachine,
             format!("all pods run on {machine}: its loss stops them all"),
         );
     }

@@ -2,6 +2,7 @@
 
 use super::basis::Report;
 use crate::domain::{Answered, Pod, Reason, Wanted};
+use crate::node::supported;
 use crate::plan::{Roles, Step};
 
 /// One or two words for people.
@@ -80,7 +81,25 @@ pub(super) fn message(report: &Report<'_>, roles: &Roles<'_>) -> String {
         return format!("{}{works}", blocked.message);
     }
     let active = roles.active.map(|active| active.id.name.as_str());
-    match progress.step {
+    let doing = doing(report, roles, pod, active);
+    // What works is told first, and that nobody has tried this version of it beside.
+    match of_version(report) {
+        Some(unknown) => format!("{doing}; {unknown}"),
+        None => doing,
+    }
+}
+
+/// What is to be told of the wanted version, where it is none that is known.
+fn of_version(report: &Report<'_>) -> Option<String> {
+    match &report.seen.intent.wanted {
+        Wanted::Revision(wanted) => supported::unknown(&wanted.version),
+        Wanted::Unusable(_) => None,
+    }
+}
+
+/// What is going on where nothing is waited for.
+fn doing(report: &Report<'_>, roles: &Roles<'_>, pod: &str, active: Option<&str>) -> String {
+    match report.plan.progress.step {
         Step::Steady => format!(
             "{} is active, {} of {} standbys wait for the lock",
             active.unwrap_or("no pod"),
