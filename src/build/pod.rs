@@ -18,7 +18,8 @@ use kube::ResourceExt;
 
 use super::container::{mount, resources, security};
 use super::content::{Content, FileSource, Style, Value};
-use super::objects::{HTTPS, P2P, owner};
+use super::objects::owner;
+use super::services::{HTTPS, P2P};
 use super::session;
 use crate::api::names::{
     CONTAINER, LOCK_ANNOTATION, NODE_LABEL, READY_CONDITION, REVISION_LABEL, ROLE_LABEL,

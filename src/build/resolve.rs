@@ -10,7 +10,7 @@ use super::content::{
     WITH_THE_NODES_GRACE,
 };
 use super::mounted::{copies, digest_of, mounted_names};
-use super::options::pod_options;
+use super::options::{pod_options, service_labels};
 use super::outcome::{ConfigMaps, Read, refused};
 use super::pod::GRACE_SECONDS;
 use super::user_config::{HOME, UserConfig};
@@ -115,6 +115,7 @@ fn render(
     let lock = lock(spec, &version, style)?;
     let mut warnings = Vec::new();
     times(spec)?;
+    service_labels(spec.service.as_ref())?;
     let mut pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
     let mut user = UserConfig::read(config, maps, &version, style, &mut warnings)?;
     let template = with_named_https(&user, &pod, &version, template);
