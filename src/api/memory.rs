@@ -429,6 +429,9 @@ pub struct DatabaseDiffers {
     /// Generation of the spec at that time.
     #[serde(default)]
     pub generation: i64,
+    /// The text of the annotation `database-corrected` at that time: another one asks for another try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<String>,
 }
 
 /// A version newer than any that is known to have held the lock.
