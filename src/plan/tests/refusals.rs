@@ -235,6 +235,8 @@ fn after_another_database_was_met_another_url_asks_for_another_try_and_another_p
         of: "names".to_owned(),
         content: "another password".to_owned(),
         stamp: None,
+        stamped: None,
+        held_until: None,
         changed: Some(world.now),
         url: Some("url".to_owned()),
         url_changed: None,
