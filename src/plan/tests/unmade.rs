@@ -196,6 +196,23 @@ fn a_name_that_was_reserved_for_one_revision_is_used_for_the_next() {
     );
 }
 
+/// S6: nothing was made of it, so that nothing is to be restored.
+#[test]
+fn a_first_version_that_was_refused_may_be_lowered_after_replicas_0_as_well() {
+    let mut world = World::with(1).wanting(&v2());
+    world.refuses_pods_of(&v2());
+    assert_eq!(world.obey(), ["create 2.29.0 in vain"]);
+    world.intent.replicas = 0;
+    for _ in 0..4 {
+        assert_eq!(world.obey(), nothing());
+        world.later(30);
+    }
+    assert_eq!(world.memory.creating, None);
+    world.intent.replicas = 1;
+    world.want(&v1());
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+}
+
 /// S6: what came to be under the name is what counts.
 #[test]
 fn s6_a_pod_that_turns_out_newer_than_the_one_that_was_intended_last_is_remembered() {
