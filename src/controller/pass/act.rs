@@ -10,11 +10,6 @@ use crate::controller::failures::ApiFailures;
 use crate::domain::{Observation, PodId, Reason};
 use crate::plan::{Act, Plan, pending};
 
-const TO_MAKE: &str = "make a pod";
-
-/// What came of making something: a sentence where it is refused.
-type Made = Result<Option<String>, kube::Error>;
-
 impl Pass<'_> {
     /// Moves the role labels, and sets the readiness gates. Nothing is waited for, also not for the status to be written:
     /// the Service follows the lock. Says whether all labels are where they should be.
@@ -84,10 +79,8 @@ impl Pass<'_> {
                     pod,
                     revision,
                     machine,
-                } => made(failures, self.pull(&actor, pod, revision, machine).await),
-                Act::Validate { pod, revision } => {
-                    made(failures, self.validate(&actor, pod, revision).await);
-                }
+                } => self.pull(&actor, pod, revision, machine).await,
+                Act::Validate { pod, revision } => self.validate(&actor, pod, revision).await,
                 Act::EndOneshot { pod } => {
                     if let Err(error) = actor.end_oneshot(pod).await {
                         failures.fail(
@@ -117,45 +110,22 @@ impl Pass<'_> {
         Ok(stopped)
     }
 
-    async fn pull(
-        &self,
-        actor: &Actor<'_>,
-        pod: &str,
-        revision: &RevisionName,
-        machine: &str,
-    ) -> Made {
-        let Some(content) = self.kept.contents.get(revision) else {
-            return Ok(None);
-        };
-        let outcome = actor.pull(pod, revision, machine, content).await?;
-        Ok(outcome.refusal())
+    async fn pull(&self, actor: &Actor<'_>, pod: &str, of: &RevisionName, machine: &str) {
+        if let Some(content) = self.kept.contents.get(of) {
+            let made = actor.pull(pod, of, machine, content).await;
+            self.note_oneshot(pod, made);
+        }
     }
 
-    async fn validate(&self, actor: &Actor<'_>, pod: &str, revision: &RevisionName) -> Made {
-        let kept = &self.kept;
-        let known = kept
-            .revisions
-            .get(revision)
-            .zip(kept.contents.get(revision));
-        let Some((revision, content)) = known else {
-            return Ok(None);
-        };
-        let outcome = actor.validate(pod, revision, content).await?;
-        Ok(outcome.refusal())
+    async fn validate(&self, actor: &Actor<'_>, pod: &str, of: &RevisionName) {
+        let known = self.kept.revisions.get(of);
+        if let Some((revision, content)) = known.zip(self.kept.contents.get(of)) {
+            let made = actor.validate(pod, revision, content).await;
+            self.note_oneshot(pod, made);
+        }
     }
 }
 
 fn find<'a>(seen: &'a Observation, id: &PodId) -> Option<&'a crate::domain::Pod> {
     seen.pods.iter().find(|pod| pod.id == *id)
-}
-
-fn made(failures: &mut ApiFailures, outcome: Made) {
-    match outcome {
-        Ok(None) => {}
-        Ok(Some(said)) => {
-            let message = format!("the API server refuses to {TO_MAKE}: {said}");
-            failures.refuse(Reason::PodRefused, message);
-        }
-        Err(error) => failures.fail(Reason::PodRefused, TO_MAKE, &error),
-    }
 }
