@@ -28,16 +28,6 @@ pub enum Outcome {
     Late,
 }
 
-impl Outcome {
-    /// Why the API server refused, if it did.
-    pub fn refusal(self) -> Option<String> {
-        match self {
-            Self::Refused(message) => Some(message),
-            Self::Done | Self::Overtaken | Self::Taken | Self::Late => None,
-        }
-    }
-}
-
 /// Acts on the pods of one resource, and only for a plan whose intent is written (rule S4).
 pub struct Actor<'a> {
     node: &'a ChainlinkNode,

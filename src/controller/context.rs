@@ -164,6 +164,7 @@ impl Context {
             secrets_at: None,
             refused_stop: None,
             refused_creations: BTreeMap::new(),
+            refused_oneshots: BTreeMap::new(),
             failing: None,
         });
         what(entry)

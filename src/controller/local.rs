@@ -29,6 +29,8 @@ pub(super) struct Local {
     pub(super) refused_stop: Option<RefusedStop>,
     /// Pods that the API server did not make when that was last tried, by their revision.
     pub(super) refused_creations: BTreeMap<RevisionName, RefusedCreation>,
+    /// The same of pods that are no nodes, by their names.
+    pub(super) refused_oneshots: BTreeMap<String, RefusedCreation>,
     /// Since when its passes end early, if the last one did.
     pub(super) failing: Option<Failing>,
 }

@@ -33,6 +33,8 @@ pub struct Observation {
     pub refused_stop: Option<RefusedStop>,
     /// Pods that the API server did not make when that was last tried, by their revision.
     pub refused_creations: BTreeMap<RevisionName, RefusedCreation>,
+    /// Pods that are no nodes and that the API server did not make when that was last tried, by their name.
+    pub refused_oneshots: BTreeMap<String, RefusedCreation>,
     /// What the database itself says of the lock.
     pub database: DatabaseView,
     /// Every machine of the cluster by name; `None` where they may not be read.

@@ -61,7 +61,7 @@ fn new_pod(view: &View<'_>, revision: &Revision) -> NewPod {
 }
 
 /// A pod that the API server did not make, for people.
-fn not_made(refused: &RefusedCreation) -> Blocked {
+pub fn not_made(refused: &RefusedCreation) -> Blocked {
     Blocked {
         reason: Reason::PodRefused,
         message: refused.message.clone(),

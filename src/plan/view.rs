@@ -41,6 +41,18 @@ impl<'a> Look<'a> {
         (refused.again > before(self.now, REFUSAL)).then_some(refused)
     }
 
+    /// The same for a pod that is no node, by its name.
+    pub fn refused_oneshot(&self, pod: &str) -> Option<&'a RefusedCreation> {
+        let refused = self.seen.refused_oneshots.get(pod)?;
+        (refused.again > before(self.now, REFUSAL)).then_some(refused)
+    }
+
+    /// Whether it is too early to ask for such a pod again.
+    pub fn is_too_early_for(&self, pod: &str) -> bool {
+        let refused = self.refused_oneshot(pod);
+        refused.is_some_and(|refused| self.now < refused.again)
+    }
+
     /// The pod that is intended and that no look has shown: it may come to be yet, unless the API server has said that it
     /// makes none.
     pub fn may_come<'m>(&self, memory: &'m Memory) -> Option<&'m Creation> {

@@ -1,7 +1,7 @@
 //! The acts of a plan, in their order. Nothing is decided here, and what is made has first what it needs. An act that
 //! fails is noted, and keeps no other from being done but one that depends on it.
 
-use super::confirm::{Stopped, not_stopped};
+use super::confirm::Stopped;
 use super::scene::Pass;
 use crate::act::{Actor, Outcome, Recorded, RoleKeeper};
 use crate::api::RevisionName;
@@ -9,11 +9,6 @@ use crate::controller::error::Error;
 use crate::controller::failures::ApiFailures;
 use crate::domain::{Observation, PodId, Reason};
 use crate::plan::{Act, Plan, pending};
-
-const TO_MAKE: &str = "make a pod";
-
-/// What came of making something: a sentence where it is refused.
-type Made = Result<Option<String>, kube::Error>;
 
 impl Pass<'_> {
     /// Moves the role labels, and sets the readiness gates. Nothing is waited for, also not for the status to be written:
@@ -84,10 +79,8 @@ impl Pass<'_> {
                     pod,
                     revision,
                     machine,
-                } => made(failures, self.pull(&actor, pod, revision, machine).await),
-                Act::Validate { pod, revision } => {
-                    made(failures, self.validate(&actor, pod, revision).await);
-                }
+                } => self.pull(&actor, pod, revision, machine).await,
+                Act::Validate { pod, revision } => self.validate(&actor, pod, revision).await,
                 Act::EndOneshot { pod } => {
                     if let Err(error) = actor.end_oneshot(pod).await {
                         failures.fail(
@@ -108,7 +101,7 @@ impl Pass<'_> {
                     Ok(pending) => {
                         stopped = self.stop(&actor, &pending, recorded, failures).await?;
                     }
-                    Err(why) => not_stopped(permit, &why),
+                    Err(why) => self.not_confirmed(permit, &why),
                 },
                 // Done before.
                 Act::Label { .. } | Act::Gate { .. } => {}
@@ -117,45 +110,22 @@ impl Pass<'_> {
         Ok(stopped)
     }
 
-    async fn pull(
-        &self,
-        actor: &Actor<'_>,
-        pod: &str,
-        revision: &RevisionName,
-        machine: &str,
-    ) -> Made {
-        let Some(content) = self.kept.contents.get(revision) else {
-            return Ok(None);
-        };
-        let outcome = actor.pull(pod, revision, machine, content).await?;
-        Ok(outcome.refusal())
+    async fn pull(&self, actor: &Actor<'_>, pod: &str, of: &RevisionName, machine: &str) {
+        if let Some(content) = self.kept.contents.get(of) {
+            let made = actor.pull(pod, of, machine, content).await;
+            self.note_oneshot(pod, made);
+        }
     }
 
-    async fn validate(&self, actor: &Actor<'_>, pod: &str, revision: &RevisionName) -> Made {
-        let kept = &self.kept;
-        let known = kept
-            .revisions
-            .get(revision)
-            .zip(kept.contents.get(revision));
-        let Some((revision, content)) = known else {
-            return Ok(None);
-        };
-        let outcome = actor.validate(pod, revision, content).await?;
-        Ok(outcome.refusal())
+    async fn validate(&self, actor: &Actor<'_>, pod: &str, of: &RevisionName) {
+        let known = self.kept.revisions.get(of);
+        if let Some((revision, content)) = known.zip(self.kept.contents.get(of)) {
+            let made = actor.validate(pod, revision, content).await;
+            self.note_oneshot(pod, made);
+        }
     }
 }
 
 fn find<'a>(seen: &'a Observation, id: &PodId) -> Option<&'a crate::domain::Pod> {
     seen.pods.iter().find(|pod| pod.id == *id)
-}
-
-fn made(failures: &mut ApiFailures, outcome: Made) {
-    match outcome {
-        Ok(None) => {}
-        Ok(Some(said)) => {
-            let message = format!("the API server refuses to {TO_MAKE}: {said}");
-            failures.refuse(Reason::PodRefused, message);
-        }
-        Err(error) => failures.fail(Reason::PodRefused, TO_MAKE, &error),
-    }
 }

@@ -55,7 +55,7 @@ impl Pass<'_> {
         let confirmed = match confirm(pending, &look) {
             Ok(confirmed) => confirmed,
             Err(why) => {
-                not_stopped(planned, &why);
+                self.not_confirmed(planned, &why);
                 return Ok(Stopped::No);
             }
         };
@@ -154,22 +154,39 @@ impl Pass<'_> {
         self.refused(permit, said, Stopped::No, false);
     }
 
+    /// What was planned is not carried out. Where the next look plans it again, that is tried ever later: each try writes its
+    /// intent.
+    pub(super) fn not_confirmed(&self, planned: &Permit, why: &Unconfirmed) {
+        tracing::info!(pod = planned.pod().name, "{why}");
+        let message = format!(
+            "{} is to be stopped ({}), and works on: {why}. It is tried again by itself",
+            planned.pod().name,
+            planned.cause()
+        );
+        self.note_refused_stop(planned, message, Stopped::No, false);
+    }
+
     /// The stop was not done, or is not known to be: that is told, and it is tried again ever later.
     fn refused(&self, permit: &Permit, said: &str, stopped: Stopped, refused: bool) {
         let pod = permit.pod();
         tracing::warn!(pod = pod.name, said, "a pod could not be stopped");
-        let now = Timestamp::now();
+        let message = format!(
+            "{} is to be stopped ({}), and the API server does not delete it: {said}. It is tried again by itself",
+            pod.name,
+            permit.cause()
+        );
+        self.note_refused_stop(permit, message, stopped, refused);
+    }
+
+    fn note_refused_stop(&self, permit: &Permit, message: String, stopped: Stopped, refused: bool) {
+        let (pod, now) = (permit.pod(), Timestamp::now());
         self.know(|known| {
             let before = known.refused_stop.take();
             let before = before.filter(|before| before.pod == pod.uid);
             let tried = Tried::after(before.map(|before| (before.tries, before.again)), now);
             known.refused_stop = Some(RefusedStop {
                 pod: pod.uid.clone(),
-                message: format!(
-                    "{} is to be stopped ({}), and the API server does not delete it: {said}. It is tried again by itself",
-                    pod.name,
-                    permit.cause()
-                ),
+                message,
                 lasting: refused || tried.is_no_moment(),
                 perhaps: stopped == Stopped::Perhaps,
                 tries: tried.tries,
@@ -182,8 +199,3 @@ impl Pass<'_> {
 /// How long the API server may take with the last question and with the delete. A delete that it is slow to accept is one
 /// whose reasons grow old meanwhile.
 pub(super) const ANSWER: Duration = Duration::from_secs(2);
-
-/// Says in the log why a planned stop is not carried out.
-pub(super) fn not_stopped(planned: &Permit, why: &Unconfirmed) {
-    tracing::info!(pod = planned.pod().name, "{why}");
-}

@@ -35,6 +35,57 @@ impl From<kube::Error> for Created {
     }
 }
 
+impl From<Result<Outcome, kube::Error>> for Created {
+    fn from(made: Result<Outcome, kube::Error>) -> Self {
+        match made {
+            Ok(Outcome::Done) => Self::Yes,
+            Ok(Outcome::Refused(said)) => Self::Refused(said),
+            Ok(Outcome::Late) => Self::TooSlow,
+            Ok(Outcome::Overtaken | Outcome::Taken) => Self::No,
+            Err(error) => error.into(),
+        }
+    }
+}
+
+impl Created {
+    /// What the planner is to know of it. The API server did not make it: that is told, and tried again ever later, as each
+    /// try writes its intent.
+    fn noted(self, pod: &str, before: Option<RefusedCreation>) -> Option<RefusedCreation> {
+        let (said, refused, perhaps) = match self {
+            Self::Yes => return None,
+            Self::No => return before,
+            Self::Refused(said) => {
+                let said = format!("the API server refuses to make a pod: {said}");
+                (said, true, false)
+            }
+            Self::Perhaps(said) => {
+                let said = format!("the operator keeps failing to make a pod: {said}");
+                (said, false, true)
+            }
+            Self::TooSlow => {
+                let said = format!(
+                    "the operator keeps failing to make a pod: the API server takes longer than {} s to say whether that is still planned",
+                    ANSWER.as_secs()
+                );
+                (said, false, false)
+            }
+        };
+        tracing::warn!(pod, said, "a pod could not be made");
+        let due = before.as_ref().map(|before| (before.tries, before.again));
+        let tried = Tried::after(due, Timestamp::now());
+        // Times, ports and counts in it are no news: each would be written into the status anew.
+        let same = before.filter(|before| says_the_same(&before.message, &said));
+        Some(RefusedCreation {
+            pod: pod.to_owned(),
+            message: same.map_or(said, |before| before.message),
+            lasting: refused || tried.is_no_moment(),
+            perhaps,
+            tries: tried.tries,
+            again: tried.again,
+        })
+    }
+}
+
 impl Pass<'_> {
     pub(super) async fn create(
         &self,
@@ -97,62 +148,35 @@ impl Pass<'_> {
             return Ok(Created::No);
         }
         let made = actor.create(pod, revision, content, place, until).await;
-        Ok(match made {
-            Ok(Outcome::Done) => Created::Yes,
-            Ok(Outcome::Refused(said)) => Created::Refused(said),
-            Ok(Outcome::Late) => Created::TooSlow,
-            Ok(Outcome::Overtaken) => Created::No,
-            Ok(Outcome::Taken) => {
-                tracing::warn!(node = %self.reference, pod, "a pod of another owner has this name");
-                self.know(|known| known.taken = Some(pod.to_owned()));
-                Created::No
-            }
-            Err(error) => error.into(),
-        })
+        if let Ok(Outcome::Taken) = &made {
+            tracing::warn!(node = %self.reference, pod, "a pod of another owner has this name");
+            self.know(|known| known.taken = Some(pod.to_owned()));
+        }
+        Ok(made.into())
     }
 
-    /// The API server did not make it. That is told, and tried again ever later: each try writes its intent.
     fn note_creation(&self, pod: &str, of: &RevisionName, created: Created) {
-        let (said, refused, perhaps) = match created {
-            Created::Yes => {
-                self.know(|known| known.refused_creations.remove(of));
-                return;
-            }
-            Created::No => return,
-            Created::Refused(said) => {
-                let said = format!("the API server refuses to make a pod: {said}");
-                (said, true, false)
-            }
-            Created::Perhaps(said) => {
-                let said = format!("the operator keeps failing to make a pod: {said}");
-                (said, false, true)
-            }
-            Created::TooSlow => {
-                let said = format!(
-                    "the operator keeps failing to make a pod: the API server takes longer than {} s to say whether that is still planned",
-                    ANSWER.as_secs()
-                );
-                (said, false, false)
-            }
-        };
-        tracing::warn!(node = %self.reference, pod, said, "a pod could not be made");
         self.know(|known| {
             let all = &mut known.refused_creations;
             all.retain(|revision, _| self.kept.revisions.contains_key(revision));
             let before = all.remove(of);
-            let due = before.as_ref().map(|before| (before.tries, before.again));
-            let tried = Tried::after(due, Timestamp::now());
-            // Times, ports and counts in it are no news: each would be written into the status anew.
-            let same = before.filter(|before| says_the_same(&before.message, &said));
-            let refused = RefusedCreation {
-                pod: pod.to_owned(),
-                message: same.map_or(said, |before| before.message),
-                lasting: refused || tried.is_no_moment(),
-                perhaps,
-                tries: tried.tries,
-                again: tried.again,
-            };
-            all.insert(of.clone(), refused);
+            all.extend(
+                created
+                    .noted(pod, before)
+                    .map(|refused| (of.clone(), refused)),
+            );
+        });
+    }
+
+    /// What came of making a pod that is no node.
+    pub(super) fn note_oneshot(&self, pod: &str, made: Result<Outcome, kube::Error>) {
+        self.know(|known| {
+            let all = &mut known.refused_oneshots;
+            let before = all.remove(pod);
+            let lately = |refused: &RefusedCreation| Tried::was_due_lately(refused.again);
+            all.retain(|_, refused| lately(refused));
+            let refused = Created::from(made).noted(pod, before);
+            all.extend(refused.map(|refused| (pod.to_owned(), refused)));
         });
     }
 

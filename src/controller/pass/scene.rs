@@ -141,11 +141,12 @@ impl Pass<'_> {
         } else {
             Vec::new()
         };
-        let (taken, refused_stop, refused_creations) = self.know(|known| {
+        let (taken, refused_stop, refused_creations, refused_oneshots) = self.know(|known| {
             (
                 known.taken.clone(),
                 known.refused_stop.clone(),
                 known.refused_creations.clone(),
+                known.refused_oneshots.clone(),
             )
         });
         let claims = self.claims(&pods, thorough).await;
@@ -167,6 +168,7 @@ impl Pass<'_> {
             taken,
             refused_stop,
             refused_creations,
+            refused_oneshots,
             machines,
         };
         Ok(Seen { seen, missing })

@@ -19,13 +19,17 @@ pub(super) struct Tried {
 impl Tried {
     /// The next after one of before, of which is known which it was and when this one was due.
     pub(super) fn after(before: Option<(u32, Timestamp)>, now: Timestamp) -> Self {
-        let recent = |due: Timestamp| now.duration_since(due) < FORGOTTEN;
-        let before = before.filter(|(_, due)| recent(*due));
+        let before = before.filter(|(_, due)| now.duration_since(*due) < FORGOTTEN);
         let tries = before.map_or(1, |(tries, _)| tries.saturating_add(1));
         Self {
             tries,
             again: later(now, tries),
         }
+    }
+
+    /// Whether what is due since then still counts.
+    pub(super) fn was_due_lately(due: Timestamp) -> bool {
+        Timestamp::now().duration_since(due) < FORGOTTEN
     }
 
     pub(super) fn is_no_moment(&self) -> bool {

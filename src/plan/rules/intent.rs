@@ -41,9 +41,7 @@ pub fn forget_creation(memory: &mut Memory, look: &Look<'_>) {
         .creating
         .take()
         .filter(|creating| !seen.pods.iter().any(|pod| pod.id.name == creating.pod))
-        .filter(|creating| {
-            seen.revisions.contains_key(&creating.revision) && seen.intent.replicas > 0
-        });
+        .filter(|creating| seen.revisions.contains_key(&creating.revision));
 }
 
 /// A name is reserved no longer where it is taken, or where what was intended by it can't come to be any more.

@@ -11,6 +11,9 @@ use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::View;
 use crate::plan::{guard, moves, places};
 
+/// So often a pod is asked for before its place is given back, where there is no room for a surge.
+const A_FEW_TRIES: u32 = 3;
+
 /// A pod in back-off after an exit that means nothing is replaced, as the kubelet would wait for
 /// up to five minutes.
 pub fn backed_off(view: &View<'_>) -> Option<Decision> {
@@ -56,6 +59,10 @@ pub fn make(view: &View<'_>, target: &Revision, step: Step) -> Decision {
         && wanted
         && proven.is_some_and(|proven| guard::stays_possible(view, proven))
     {
+        // A quota counts the pod that was in its place for a moment longer.
+        if refused.tries <= A_FEW_TRIES {
+            return decided;
+        }
         let because = Some(refused.message.clone());
         return decided.noting(Note::Failed(FailedHow::GivenUp, because));
     }

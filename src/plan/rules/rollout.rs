@@ -291,7 +291,13 @@ fn replace(view: &View<'_>, pod: &Pod, target: &Revision) -> Decision {
                 stalled: true,
             }))
         }
-        Some(Pulled::NotYet(None)) | None => Decision::nothing(Progress::at(Step::PullingImage)),
+        Some(Pulled::NotYet(None)) => Decision::nothing(Progress::at(Step::PullingImage)),
+        None => {
+            let mut progress = Progress::at(Step::PullingImage);
+            let name = pull::pod_name(&view.seen.intent.node, &needed);
+            progress.blocked = view.refused_oneshot(&name).map(moves::not_made);
+            Decision::nothing(progress)
+        }
     };
     if decided.progress.step == Step::PullingImage {
         decided.progress = decided.progress.about(&needed.machine);

@@ -162,6 +162,63 @@ fn without_room_for_a_surge_a_refused_pod_costs_one_standby_for_a_moment_and_no_
     assert_eq!(world.blocked(), blocked("RolloutGivenUp", true));
 }
 
+/// A pod that has just gone is counted for a moment longer.
+#[test]
+fn without_room_for_a_surge_a_quota_that_lags_behind_gives_nothing_up() {
+    let mut world = pair().surge(0);
+    world.refuses_pods_of(&v2());
+    world.want_settled(&v2());
+    for _ in 0..8 {
+        world.moves();
+        world.progress();
+        world.later(1);
+    }
+    assert_eq!(world.blocked(), blocked("PodRefused", true));
+    assert_eq!(world.versions(), ["2.28.0"]);
+    world.allows_pods_of(&v2());
+    world.later(8);
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.29.0", "2.29.0"]);
+    assert_eq!((world.handovers, world.blocked()), (1, None));
+}
+
+#[test]
+fn a_short_pod_that_is_refused_is_told_tried_calmly_and_holds_no_move() {
+    let mut checked = v2();
+    checked.validates = true;
+    let mut world = pair();
+    world.refuses_short_pods_of(&checked);
+    world.want_settled(&checked);
+    let mut count = 0;
+    for _ in 0..120 {
+        let acts = world.moves();
+        count += acts.iter().filter(|act| *act == "validate in vain").count();
+        world.later(1);
+    }
+    assert!((4..=8).contains(&count), "{count} tries in two minutes");
+    assert_eq!(world.blocked(), blocked("PodRefused", true));
+    let mut drained = world.clone();
+    drained.emptied(&["a"]);
+    assert_eq!(drained.moves(), ["stop a"]);
+    world.allows_pods_of(&checked);
+    world.later(60);
+    assert_eq!(world.moves(), ["validate 2.29.0"]);
+    assert_eq!(world.blocked(), None);
+
+    let mut world = pair().surge(0);
+    world.refuses_short_pods_of(&v2());
+    world.want_settled(&v2());
+    let mut count = 0;
+    for _ in 0..120 {
+        let acts = world.moves();
+        assert!(acts.iter().all(|act| act == "pull in vain"), "{acts:?}");
+        count += acts.len();
+        world.later(1);
+    }
+    assert!((4..=8).contains(&count), "{count} tries in two minutes");
+    assert_eq!(world.blocked(), blocked("PodRefused", true));
+}
+
 #[test]
 fn what_may_still_be_made_is_waited_for_before_the_active_is_stopped_for_another() {
     let mut world = pair();
@@ -194,6 +251,23 @@ fn a_name_that_was_reserved_for_one_revision_is_used_for_the_next() {
         (started.version.as_str(), started.pods.len()),
         ("2.29.0", 1)
     );
+}
+
+/// S6: nothing was made of it, so that nothing is to be restored.
+#[test]
+fn a_first_version_that_was_refused_may_be_lowered_after_replicas_0_as_well() {
+    let mut world = World::with(1).wanting(&v2());
+    world.refuses_pods_of(&v2());
+    assert_eq!(world.obey(), ["create 2.29.0 in vain"]);
+    world.intent.replicas = 0;
+    for _ in 0..4 {
+        assert_eq!(world.obey(), nothing());
+        world.later(30);
+    }
+    assert_eq!(world.memory.creating, None);
+    world.intent.replicas = 1;
+    world.want(&v1());
+    assert_eq!(world.obey(), ["create 2.28.0"]);
 }
 
 /// S6: what came to be under the name is what counts.

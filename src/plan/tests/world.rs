@@ -70,8 +70,12 @@ pub struct World {
     pub refused_stop: Option<RefusedStop>,
     /// Pods that the API server did not make when that was last tried.
     pub refused_creations: BTreeMap<RevisionName, RefusedCreation>,
+    /// The same of pods that are no nodes, by their names.
+    pub refused_oneshots: BTreeMap<String, RefusedCreation>,
     /// Revisions of which the API server makes no pod.
     refuses: BTreeSet<RevisionName>,
+    /// And none that is no node.
+    refuses_short: BTreeSet<RevisionName>,
     /// What the database says.
     pub database: DatabaseView,
     /// How many actives were stopped on purpose.
@@ -115,7 +119,9 @@ impl World {
             taken: None,
             refused_stop: None,
             refused_creations: BTreeMap::new(),
+            refused_oneshots: BTreeMap::new(),
             refuses: BTreeSet::new(),
+            refuses_short: BTreeSet::new(),
             database: DatabaseView::default(),
             handovers: 0,
             machines: None,
@@ -400,6 +406,7 @@ impl World {
             taken: self.taken.clone(),
             refused_stop: self.refused_stop.clone(),
             refused_creations: self.refused_creations.clone(),
+            refused_oneshots: self.refused_oneshots.clone(),
             machines: self.machines.clone(),
             database: self.database.clone(),
             claims: self.claims.clone(),
@@ -468,6 +475,11 @@ impl World {
                 revision,
                 machine,
             } => {
+                if self.refuses_short.contains(revision) {
+                    let refused = self.refusal(pod, self.refused_oneshots.get(pod));
+                    self.refused_oneshots.insert(pod.clone(), refused);
+                    return "pull in vain".to_owned();
+                }
                 self.pulls.push(Pull {
                     id: PodId {
                         name: pod.clone(),
@@ -482,6 +494,11 @@ impl World {
                 format!("pull {} on {machine}", self.revisions[revision].version)
             }
             Act::Validate { pod, revision } => {
+                if self.refuses_short.contains(revision) {
+                    let refused = self.refusal(pod, self.refused_oneshots.get(pod));
+                    self.refused_oneshots.insert(pod.clone(), refused);
+                    return "validate in vain".to_owned();
+                }
                 self.validations.push(Validation {
                     id: PodId {
                         name: pod.clone(),
@@ -517,18 +534,21 @@ impl World {
     }
 
     fn note_refusal(&mut self, pod: &str, revision: &Revision) {
-        let known = self.refused_creations.get(&revision.name);
+        let refused = self.refusal(pod, self.refused_creations.get(&revision.name));
+        self.refused_creations
+            .insert(revision.name.clone(), refused);
+    }
+
+    fn refusal(&self, pod: &str, known: Option<&RefusedCreation>) -> RefusedCreation {
         let tries = known.map_or(1, |known| known.tries + 1);
-        let refused = RefusedCreation {
+        RefusedCreation {
             pod: pod.to_owned(),
             message: "the API server refuses to make a pod: image policy".to_owned(),
             lasting: true,
             perhaps: false,
             tries,
             again: self.now + Duration::from_secs(2_u64.pow(tries.min(6)).min(60)),
-        };
-        self.refused_creations
-            .insert(revision.name.clone(), refused);
+        }
     }
 
     /// Obeys, and lets the cluster do its part, until there is nothing more to do: made pods come to
@@ -592,9 +612,15 @@ impl World {
         self.refuses.insert(revision.name.clone());
     }
 
+    /// The same for those that check its configuration, or pull its image.
+    pub fn refuses_short_pods_of(&mut self, revision: &Revision) {
+        self.refuses_short.insert(revision.name.clone());
+    }
+
     /// And from now on it does again.
     pub fn allows_pods_of(&mut self, revision: &Revision) {
         self.refuses.remove(&revision.name);
+        self.refuses_short.remove(&revision.name);
     }
 
     // What is asked about it.

@@ -44,6 +44,7 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
         taken: None,
         refused_stop: None,
         refused_creations: BTreeMap::new(),
+        refused_oneshots: BTreeMap::new(),
         database: asked(cluster),
         at: *NOW,
         intent: Intent {

@@ -307,6 +307,7 @@ impl Mind {
                 pod: name(no),
                 at: ago.at(),
                 generation: 1,
+                corrected: None,
             }),
             validation: self
                 .validation
@@ -430,7 +431,9 @@ impl Mind {
                     pod,
                     at,
                     generation: _,
+                    corrected,
                 } = differs;
+                unset([("database_differs.corrected", corrected.is_none())]);
                 (number(pod), Ago::of(*at))
             }),
             validation: validation.as_ref().map(checking),

@@ -12,7 +12,7 @@ use super::pod::Pod;
 use crate::api::{FailedHow, Memory, ValidationState};
 
 /// Each field of `status.operator`, and why. docs/safety.md tells its readers the same.
-const NOT_WALKED: [(&str, &str); 22] = [
+const NOT_WALKED: [(&str, &str); 23] = [
     ("checkFailed", "no walk has an approval or a window"),
     ("checked", "no walk has an approval or a window"),
     ("drill", "no walk has a schedule of drills"),
@@ -35,6 +35,10 @@ const NOT_WALKED: [(&str, &str); 22] = [
     (
         "coming.words",
         "on no walk does a pod that comes late leave its words to the next",
+    ),
+    (
+        "databaseDiffers.corrected",
+        "on no walk does a person say that the database is right now",
     ),
     (
         "databaseDiffers.generation",
