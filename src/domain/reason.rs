@@ -230,7 +230,7 @@ reasons! {
     /// Fewer standbys wait than are wanted.
     StandbyMissing = "StandbyMissing", Told;
     /// All pods are on one machine.
-    SameNode = "SameNode", Told;
+    SameMachine = "SameMachine", Told;
     /// `replicas` is 0 or 1.
     NoStandbyWanted = "NoStandbyWanted", Told;
     /// Another resource runs pods on the same database.
@@ -241,6 +241,8 @@ reasons! {
     PausedBySpec = "PausedBySpec", Told;
     /// No change waits for a person.
     NothingToApprove = "NothingToApprove", Told;
+    /// No change waits for a person or for its time.
+    NothingPending = "NothingPending", Told;
     /// The active is on a preferred machine.
     OnPreferredMachine = "OnPreferredMachine", Told;
     /// The active is on no preferred machine.
