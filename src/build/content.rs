@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::api::{KeyRef, PodOptions, RevisionName};
 use crate::domain::{Lock, Revision};
 use crate::node::lock::LOCK_ID_VARIABLE;
+use crate::node::settings::skips_postgres_check;
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
 /// Number of the pod template of this operator: how a pod is made from a revision's content. Where two make the same
@@ -204,6 +205,16 @@ impl Content {
         !self.env_secrets.is_empty() && !named
     }
 
+    /// Whether a variable lets the node start on a `PostgreSQL` that is too old for it. What a Secret sets can't be read.
+    fn may_start_on_any_postgres(&self) -> bool {
+        let set = self.env.iter().find(|(name, _)| skips_postgres_check(name));
+        match set {
+            Some((_, Value::Text(value))) => value == "true",
+            Some((_, Value::Secret(_))) => true,
+            None => !self.env_secrets.is_empty(),
+        }
+    }
+
     /// The revision under a name that is already known.
     pub fn named(&self, name: RevisionName) -> Revision {
         Revision {
@@ -213,6 +224,7 @@ impl Content {
             lock_id_hidden: self.hides_its_lock_id(),
             lease: self.lease_millis.map(Duration::from_millis),
             validates: self.version.validates(self.style.into()),
+            any_postgres: self.may_start_on_any_postgres(),
         }
     }
 }

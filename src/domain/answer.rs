@@ -128,6 +128,8 @@ pub struct Says {
     pub advisory_session: Option<String>,
     /// The version that migrated it last, where that can be read (rule S6).
     pub version: Option<NodeVersion>,
+    /// The major version of the server.
+    pub postgres: Option<u32>,
     /// How far it is migrated, where that can be read.
     pub schema: Option<Migrated>,
     /// The pods of the resource that have a session, and whose that is by its name.
@@ -160,6 +162,7 @@ impl Says {
             lease_client: None,
             advisory_session: None,
             version: None,
+            postgres: None,
             schema: None,
             sessions: BTreeMap::new(),
             identified: BTreeSet::new(),

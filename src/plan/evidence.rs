@@ -64,6 +64,11 @@ pub fn migrated_by(database: &DatabaseView) -> Option<&NodeVersion> {
     database.answer.as_ref()?.last()?.1.version.as_ref()
 }
 
+/// The major version of the server, as far as it has said so.
+pub fn postgres(database: &DatabaseView) -> Option<u32> {
+    database.answer.as_ref()?.last()?.1.postgres
+}
+
 impl Evidence {
     /// What stands against comes first.
     pub(super) fn or(self, other: impl FnOnce() -> Self) -> Self {

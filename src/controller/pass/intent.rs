@@ -182,6 +182,7 @@ mod tests {
             lock_id_hidden: false,
             lease: None,
             validates: false,
+            any_postgres: false,
         };
         intent(&node, Wanted::Revision(wanted), false)
     }

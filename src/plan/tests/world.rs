@@ -40,6 +40,7 @@ fn revision(version: &str, configuration: &str, lock: &str) -> Revision {
         lock_id_hidden: false,
         lease: None,
         validates: false,
+        any_postgres: false,
     }
 }
 
