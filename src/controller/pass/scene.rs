@@ -20,8 +20,8 @@ use crate::domain::{
 };
 use crate::mutex::lock;
 use crate::node::LockMode;
-use crate::observe::Looker;
 use crate::observe::database::Target;
+use crate::observe::{Looker, Moment};
 
 /// One pass, after everything but the pods was read.
 pub(super) struct Pass<'a> {
@@ -84,7 +84,10 @@ impl Pass<'_> {
             answers.remove(&self.uid());
         }
         let answer = match self.context.settings.database {
-            DatabaseAccess::Yes => answers.get(&self.uid()).map(|last| last.answer.clone()),
+            DatabaseAccess::Yes => {
+                let last = answers.get(&self.uid());
+                last.map(|last| last.as_of(Moment::now()))
+            }
             DatabaseAccess::No => {
                 let silence = Err(Silence::not_allowed());
                 Some(DatabaseAnswer::after(None, Timestamp::MIN, silence))
