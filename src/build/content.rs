@@ -71,6 +71,8 @@ pub enum FileSource {
 pub enum Value {
     Text(String),
     Secret(KeyRef),
+    /// A field of the pod itself.
+    Field(String),
 }
 
 /// Where the secret that signs the node's sessions is.
@@ -152,6 +154,9 @@ pub struct Content {
     /// Whether the node serves HTTPS, as far as its template tells.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub https: bool,
+    /// `-s` files in order, by file name, behind [`Self::secrets_toml`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets_files: Vec<(String, KeyRef)>,
 }
 
 /// A spec with everything that it refers to, as far as it can be read.

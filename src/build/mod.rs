@@ -9,6 +9,7 @@ mod objects;
 mod oneshot;
 mod options;
 mod outcome;
+mod placement;
 mod pod;
 mod resolve;
 mod secrets;
@@ -16,6 +17,7 @@ mod services;
 mod session;
 mod user_config;
 mod variables;
+mod volumes;
 
 pub use content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value};
 pub use mounted::mounted_copies;
