@@ -10,6 +10,7 @@ mod objects;
 mod oneshot;
 mod options;
 mod outcome;
+mod placement;
 mod pod;
 mod resolve;
 mod secrets;
@@ -17,6 +18,7 @@ mod services;
 mod session;
 mod user_config;
 mod variables;
+mod volumes;
 
 pub use content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value};
 pub use digest_key::DigestKey;

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::outcome::{Read, refused};
-use super::pod::{GRACE_SECONDS, OWN_ANNOTATIONS, ROOT_SIZE, UID};
+use super::pod::{GRACE_SECONDS, OWN_ANNOTATIONS, UID};
+use super::volumes::ROOT_SIZE;
 use crate::api::names::{GROUP, labels};
 use crate::api::{Amount, PodOptions, ServiceOptions, Spread};
 use crate::domain::Reason;
@@ -220,6 +221,8 @@ fn canonical(mut options: PodOptions) -> PodOptions {
     drop_default(&mut options.resources);
     drop_default(&mut options.storage);
     drop_default(&mut options.security);
+    drop_default(&mut options.affinity);
+    drop_default(&mut options.dns_config);
     options
 }
 

@@ -8,7 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::content::field;
 use super::digest_key::DigestKey;
-use crate::api::{ChainlinkNodeSpec, KeyRef, OnSecretChange, SecretsSeen, Verification};
+use crate::api::{
+    ChainlinkNodeSpec, ExtraVolume, KeyRef, OnSecretChange, SecretsSeen, Verification,
+};
 use crate::domain::SecretData;
 
 /// A Secret that pods read: one key of it, or all.
@@ -25,6 +27,7 @@ pub fn referenced_secrets(spec: &ChainlinkNodeSpec) -> BTreeSet<SecretUse> {
     let database = spec.database.url.secret_key_ref.as_ref();
     let asked = spec.database.verification != Some(Verification::Never);
     let files = config.into_iter().flat_map(|config| &config.files);
+    let secrets_files = config.into_iter().flat_map(|config| &config.secrets_files);
     let variables = config.into_iter().flat_map(|config| &config.env);
     let session = spec.credentials.session_secret.as_ref();
     let keys = database
@@ -32,6 +35,7 @@ pub fn referenced_secrets(spec: &ChainlinkNodeSpec) -> BTreeSet<SecretUse> {
         .into_iter()
         .chain(files.filter_map(|file| file.secret_key_ref.as_ref()))
         .chain(config.and_then(|config| config.secrets_toml.as_ref()?.secret_key_ref.as_ref()))
+        .chain(secrets_files.filter_map(|file| file.secret_key_ref.as_ref()))
         .chain(variables.filter_map(|one| one.value_from.as_ref()?.secret_key_ref.as_ref()))
         .chain(spec.credentials.keystore_password.secret_key_ref.as_ref())
         .chain(
@@ -46,15 +50,37 @@ pub fn referenced_secrets(spec: &ChainlinkNodeSpec) -> BTreeSet<SecretUse> {
             key: Some(key.clone()),
         });
     let sources = config.into_iter().flat_map(|config| &config.env_from);
-    let volumes = spec.pod.as_ref().into_iter().flat_map(|pod| &pod.volumes);
+    let volumes = || spec.pod.as_ref().into_iter().flat_map(|pod| &pod.volumes);
+    let projected = volumes().flat_map(projected);
     let whole = sources
         .filter_map(|from| Some(&from.secret_ref.as_ref()?.name))
-        .chain(volumes.filter_map(|volume| volume.secret_name.as_ref()))
+        .chain(volumes().filter_map(|volume| volume.secret_name.as_ref()))
         .map(|name| SecretUse {
             name: name.clone(),
             key: None,
         });
-    keys.chain(whole).collect()
+    keys.chain(whole).chain(projected).collect()
+}
+
+/// The Secrets among the parts of a projected volume.
+fn projected(volume: &ExtraVolume) -> Vec<SecretUse> {
+    let projected = volume.projected.iter();
+    let sources = projected.flat_map(|projected| projected.sources.iter().flatten());
+    let secrets = sources.filter_map(|source| source.secret.as_ref());
+    let uses = secrets.flat_map(|secret| {
+        let one = |key: Option<String>| SecretUse {
+            name: secret.name.clone(),
+            key,
+        };
+        match secret.items.as_deref() {
+            None | Some([]) => vec![one(None)],
+            Some(items) => items
+                .iter()
+                .map(|item| one(Some(item.key.clone())))
+                .collect(),
+        }
+    });
+    uses.collect()
 }
 
 /// One look at the Secrets of a resource.
