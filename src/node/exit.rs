@@ -42,6 +42,8 @@ pub enum ExitKind {
     OutOfMemory,
     /// Killed by SIGKILL: its grace period was over, or its machine had no memory left.
     Killed,
+    /// Nobody saw how it ended: its machine, or the runtime of its containers, was started anew.
+    Unseen,
     /// Nothing that is known.
     Unknown,
 }
@@ -105,6 +107,9 @@ pub fn classify_exit(exit_code: i32, reason: Option<&str>, last_words: Option<&s
         (_, Some("OOMKilled")) => return ExitKind::OutOfMemory,
         (0, _) => return ExitKind::CleanStop,
         (137, _) => return ExitKind::Killed,
+        // What containerd notes, at its own start, of a container that ran when it was last seen
+        // (`internal/cri/server/restart.go`, `loadContainer`). The log that the kubelet adds is that of a node at work.
+        (255, Some("Unknown")) => return ExitKind::Unseen,
         _ => {}
     }
     let words = last_words.unwrap_or_default();
@@ -209,14 +214,16 @@ impl ExitKind {
             | Self::RootDir
             | Self::OutOfMemory
             | Self::Killed
+            | Self::Unseen
             | Self::Unknown => false,
         }
     }
 
-    /// The node ended by itself, for a reason of its own: a kill from outside says nothing of its revision.
+    /// The node ended by itself, for a reason of its own: a kill from outside, or an end with its machine, says nothing of
+    /// its revision.
     #[must_use]
     pub fn is_its_own(&self) -> bool {
-        !self.means_nothing() && *self != Self::Killed
+        !self.means_nothing() && !matches!(self, Self::Killed | Self::Unseen)
     }
 
     /// What is said of a process that could say nothing itself.
@@ -225,6 +232,9 @@ impl ExitKind {
         match self {
             Self::OutOfMemory => Some("killed (OOMKilled): raise pod.resources.limits.memory"),
             Self::Killed => Some("killed (SIGKILL)"),
+            Self::Unseen => {
+                Some("ended unseen: its machine or its container runtime was restarted")
+            }
             _ => None,
         }
     }
@@ -237,7 +247,8 @@ impl ExitKind {
             | Self::StoppedStandby
             | Self::StoppedStarting
             | Self::Deposed
-            | Self::OutOfMemory => None,
+            | Self::OutOfMemory
+            | Self::Unseen => None,
             Self::StopTimedOut => Some(
                 "Look for what held the database up; the lease it left behind runs out by itself.",
             ),
@@ -533,6 +544,15 @@ mod tests {
             ExitKind::Unknown
         );
         assert!(!ExitKind::Unknown.means_nothing());
+    }
+
+    #[test]
+    fn an_end_with_the_machine_says_nothing_of_the_node() {
+        let words = Some("error: call failed: connection refused by the RPC");
+        let kind = classify_exit(255, Some("Unknown"), words);
+        assert_eq!(kind, ExitKind::Unseen);
+        assert!(!kind.is_its_own() && !kind.means_nothing());
+        assert_eq!(classify_exit(255, Some("Error"), words), ExitKind::Unknown);
     }
 
     #[test]

@@ -353,8 +353,8 @@ fn exits(report: &Report<'_>, old: &ChainlinkNodeStatus) -> Vec<Note> {
         .filter_map(|pod| {
             let exit = pod.last_exit().filter(|exit| !exit.kind.means_nothing())?;
             let text = format!("{} ended: {}", pod.id.name, exit.said());
-            // Who kills a node leaves no words of it; that the lock has moved for it is told by the failover.
-            let warning = exit.kind != ExitKind::Killed;
+            // An end from outside leaves no words of the node; that the lock has moved for it is told by the failover.
+            let warning = !matches!(exit.kind, ExitKind::Killed | ExitKind::Unseen);
             (!told(pod, exit)).then(|| note(warning, Reason::NodeExited, "Watch", text))
         })
         .collect()

@@ -91,7 +91,12 @@ fn an_active_that_ends_after_its_trial_is_an_ordinary_failover() {
 
 #[test]
 fn a_kill_or_a_database_that_is_away_says_nothing_of_the_revision() {
-    for kind in [ExitKind::Killed, ExitKind::DatabaseAway, ExitKind::Deposed] {
+    for kind in [
+        ExitKind::Killed,
+        ExitKind::Unseen,
+        ExitKind::DatabaseAway,
+        ExitKind::Deposed,
+    ] {
         let (mut world, active) = handed_over(&changed());
         world.later(5);
         ends(&mut world, &active, kind);
@@ -213,7 +218,12 @@ fn what_ended_before_the_lock_was_free_or_from_outside_says_nothing_of_the_hando
     world.later(2);
     world.obey();
     assert_eq!(world.memory.failed, None, "it was up again before the stop");
-    for kind in [ExitKind::Killed, ExitKind::DatabaseAway, ExitKind::Deposed] {
+    for kind in [
+        ExitKind::Killed,
+        ExitKind::Unseen,
+        ExitKind::DatabaseAway,
+        ExitKind::Deposed,
+    ] {
         exits_and_waits_again(&mut world, &first, kind);
         world.obey();
         assert_eq!(world.memory.failed, None);

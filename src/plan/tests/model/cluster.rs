@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::check::Check;
+use super::database::Database;
 use super::event::{Event, Menu};
 use super::kind::{KINDS, LEASE, Nature};
 use super::names::Ago;
@@ -18,6 +19,8 @@ pub struct Budget {
     pub edits: u8,
     pub faults: u8,
     pub crashes: u8,
+    /// Of the operator, that fail.
+    pub calls: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +39,8 @@ pub struct Cluster {
     pub secret_changed: bool,
     /// The operator asks the database, which shows what has migrated it.
     pub asked: bool,
+    /// How it is with the database.
+    pub database: Database,
     /// The newest version that has held the lock. One that is gone and has migrated nothing counts no more.
     pub newest_held: u8,
     /// The newest version that has migrated the database. Where that is not asked, a version counts from its lock on.
@@ -49,6 +54,8 @@ pub struct Cluster {
     pub deaf: bool,
     /// A bit for each revision that the lock was handed over to; since the spec changed.
     pub handed: u32,
+    /// And of which a pod has ended in truth while nobody worked but those that were to go.
+    pub fell: u32,
     /// And of which a pod was seen to have exited with the lock, as all of its pods do.
     pub burnt: u32,
     /// A bit for each revision that exits and has been seen to serve for long; since the spec changed.
@@ -72,12 +79,14 @@ impl Cluster {
             outsider: false,
             secret_changed: false,
             asked: false,
+            database: Database::Right,
             newest_held: 0,
             migrated: 0,
             named: 0,
             deceived: false,
             deaf: false,
             handed: 0,
+            fell: 0,
             burnt: 0,
             proved: 0,
             good: None,
@@ -126,7 +135,8 @@ impl Cluster {
     /// Whether nobody holds the lock that the pod takes.
     fn free(&self, pod: &Pod) -> bool {
         let outside = self.outside && !pod.elsewhere && pod.kind().lock & LEASE != 0;
-        !outside
+        let taken = outside || (self.database == Database::ReadOnly && !pod.elsewhere);
+        !taken
             && !self
                 .pods()
                 .iter()
@@ -146,6 +156,7 @@ impl Cluster {
             }
         }
         self.checks_seen_again(into);
+        self.database_recovers(into);
         into.push(Event::Seconds);
         if !self.deaf {
             into.push(Event::HalfMinute);
@@ -293,6 +304,7 @@ impl Cluster {
     fn is_done_to(&mut self, event: Event) {
         match event {
             Event::OutsiderLeaves => self.outside = false,
+            Event::DatabaseTurns(to) => self.database_turns(to),
             Event::Wants(kind) => {
                 self.budget.edits -= 1;
                 self.handed = 0;
@@ -360,7 +372,21 @@ impl Cluster {
         if self.pod(no).is_some_and(|pod| pod.stopped_as_active) {
             self.exits_were_before(|pod| pod.no != no);
         }
+        self.note_fall(no);
         self.change(no, |pod| pod.goes_down(how));
+    }
+
+    /// The end of a pod beside an active that is to stay says nothing of its revision, before the lock is handed over to it.
+    pub fn note_fall(&mut self, no: u8) {
+        let stays = |pod: &&Pod| pod.no != no && pod.holds() && !pod.deleted;
+        let handed = |pod: &Pod| self.handed & (1 << pod.kind) != 0;
+        let beside = self.pods().iter().find(stays);
+        if let Some(pod) = self.pod(no)
+            && (handed(pod)
+                || beside.is_none_or(|other| !other.sees(pod) || pod.does == Does::Zombie))
+        {
+            self.fell |= 1 << pod.kind;
+        }
     }
 
     fn half_minute(&mut self) {

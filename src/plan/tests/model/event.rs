@@ -1,5 +1,7 @@
 //! Everything that may happen on a walk.
 
+use super::calls::Call;
+use super::database::Database;
 use super::faults::Fault;
 
 /// Everything that may happen, apart from the operator.
@@ -41,6 +43,7 @@ pub enum Event {
     CheckIsLost(u8),
     CheckIsKilled(u8),
     OutsiderLeaves,
+    DatabaseTurns(Database),
     SecretChanges,
     /// From now on the API server makes no pod of this revision.
     Refuses(u8),
@@ -50,11 +53,19 @@ pub enum Event {
     // The operator: looks, writes, and does so many of its acts.
     Operator,
     OperatorDies(u8),
+    /// The same, where this is one of the worlds in which it may look again before a stop.
+    OperatorAfter(u16),
+    /// In its pass a call fails.
+    CallFails(Call),
     /// Before it has looked.
     OperatorRestarts,
 }
 
 impl Event {
+    pub fn takes_time(self) -> bool {
+        matches!(self, Self::Seconds | Self::HalfMinute | Self::TenMinutes)
+    }
+
     /// The pod that goes on by itself.
     pub fn pod(self) -> Option<u8> {
         match self {

@@ -14,6 +14,8 @@ pub enum Fault {
     Die,
     CutOff,
     Secret,
+    /// The database falls silent, takes no writes any more, or names a holder that there is not.
+    Database,
     /// Not a fault, but as rare: its machine is to be emptied.
     Cordon,
     /// The pod that checks a configuration is evicted, lost with its machine, or its container is killed.
@@ -65,6 +67,7 @@ impl Cluster {
         {
             into.push(Event::Refuses(kind));
         }
+        self.database_faults(menu, into);
         if has(Fault::Check) {
             self.checks_faults(into);
         }
@@ -101,6 +104,7 @@ impl Cluster {
             Event::MachineDies(no) => {
                 self.spend();
                 self.note_deception(no);
+                self.note_fall(no);
                 self.lose(no);
                 self.change(no, |pod| {
                     pod.does = Does::Dead;

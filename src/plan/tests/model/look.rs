@@ -9,8 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::check::{self, Check};
 use super::cluster::Cluster;
 use super::kind::Nature;
-use super::names::{Ago, CHECKS, NODE, NOW, REVISIONS, name, revision, schema, uid, version_text};
+use super::names::{
+    self, Ago, CHECKS, NODE, NOW, REVISIONS, name, revision, schema, uid, version_text,
+};
 use super::pod::{Does, NEVER, Pod, Sight};
+use super::second;
 use crate::api::{RevisionName, Verification};
 use crate::domain::{
     self, Answered, Checked, Contact, Container, DatabaseAnswer, DatabaseView, Exit, Holder,
@@ -80,6 +83,17 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
     }
 }
 
+/// Some that can't be seen have answered a moment ago, for the last time.
+pub fn answered_lately(seen: &mut Observation, lost: &[u8]) {
+    for pod in &mut seen.pods {
+        if let Some(contact) = &mut pod.contact
+            && lost.contains(&names::number(&pod.id.name))
+        {
+            contact.at = second::answered_before();
+        }
+    }
+}
+
 fn checked(check: Check) -> domain::Validation {
     let known = |known: &&(u8, u8, String)| (known.0, known.1) == (check.kind, check.attempt);
     let (_, _, name) = CHECKS.iter().find(known).expect("a check of the model");
@@ -132,13 +146,14 @@ fn asked(cluster: &Cluster) -> DatabaseView {
         sessions: sessions.collect(),
         ..Says::quiet()
     };
+    let said = cluster.database_says(says);
     // Where nothing has changed for long, it said the same then.
-    let before = (cluster.pods().iter().all(|pod| pod.long_up))
-        .then(|| DatabaseAnswer::after(None, Ago::HalfMinute.at(), Ok(says.clone())));
+    let before = (said.is_ok() && cluster.pods().iter().all(|pod| pod.long_up))
+        .then(|| DatabaseAnswer::after(None, Ago::HalfMinute.at(), said.clone()));
     DatabaseView {
         wanted: Verification::Auto,
         duals: Vec::new(),
-        answer: Some(DatabaseAnswer::after(before, *NOW, Ok(says))),
+        answer: Some(DatabaseAnswer::after(before, *NOW, said)),
     }
 }
 
@@ -281,7 +296,18 @@ fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
             }),
         },
         Does::Down => Container::Down {
-            exit: last.unwrap_or_else(|| exit(ExitKind::Unknown, false)),
+            exit: last.unwrap_or_else(|| {
+                // One that did not exit ended with its machine.
+                let own = pod.exit.is_some();
+                exit(
+                    if own {
+                        ExitKind::Unknown
+                    } else {
+                        ExitKind::Unseen
+                    },
+                    false,
+                )
+            }),
             restarts: exits,
         },
         Does::DownByDatabase => Container::Down {

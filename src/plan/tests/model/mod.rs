@@ -10,8 +10,10 @@
     clippy::unused_self
 )]
 
+mod calls;
 mod check;
 mod cluster;
+mod database;
 mod deep;
 mod event;
 mod faults;
@@ -23,6 +25,7 @@ mod not_walked;
 mod pod;
 mod properties;
 mod refusal;
+mod second;
 mod state;
 mod walk;
 mod walks;
@@ -56,6 +59,8 @@ fn from_nothing(name: &'static str, replicas: u8) -> Walk {
         surge: 1,
         rules: Rules::all(),
         to_the_end: true,
+        between: 1,
+        looks_again: true,
         limit: 20_000_000,
     }
 }
@@ -103,6 +108,18 @@ impl Walk {
     /// The operator is killed so often.
     fn crashes(mut self, crashes: u8) -> Self {
         self.start.cluster.budget.crashes = crashes;
+        self
+    }
+
+    /// So many events may happen between the write of an intent and the second look before its stop.
+    fn between(mut self, events: usize) -> Self {
+        self.between = events;
+        self
+    }
+
+    /// So many calls of the operator fail.
+    fn calls(mut self, calls: u8) -> Self {
+        self.start.cluster.budget.calls = calls;
         self
     }
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::cluster::Cluster;
+use super::database::Database;
 use super::kind::{KINDS, Nature};
 use super::names;
 use super::pod::{Does, Pod, Sight};
 use super::state::Thought;
-use crate::api::RevisionName;
+use crate::api::{FailedHow, Memory, RevisionName};
 use crate::domain::{Contact, Observation};
 use crate::plan::{Act, Cause, Permit, Plan, Purpose, Step, plan};
 
@@ -32,8 +33,8 @@ pub fn judge(thought: &Thought) -> Judged {
     let Thought {
         cluster,
         seen,
-        memory,
         plan,
+        ..
     } = thought;
     let stops: Vec<&Permit> = plan
         .acts
@@ -47,23 +48,7 @@ pub fn judge(thought: &Thought) -> Judged {
         return broken("S2", "more than one stop in a plan, or not the last act");
     }
     for permit in stops {
-        one_stop_at_a_time(cluster, permit)?;
-        if let Cause::Handover { successor } = permit.cause() {
-            handover_is_right(thought, permit, &successor.name)?;
-            let to = seen.pods.iter().find(|pod| pod.id.name == successor.name);
-            let to = to.and_then(|pod| pod.revision.as_ref()).map(|to| &to.name);
-            let wanted = match &seen.intent.wanted {
-                crate::domain::Wanted::Revision(revision) => Some(&revision.name),
-                crate::domain::Wanted::Unusable(_) => None,
-            };
-            // One that has come to serve after all has not failed.
-            let failed = memory.failed.as_ref().and(plan.memory.failed.as_ref());
-            let again = permit.purpose() != Purpose::Unresponsive;
-            if again && failed.is_some() && failed == to && wanted == to {
-                return broken("NotFailed", "a handover that has failed is tried again");
-            }
-        }
-        stop_is_right(cluster, permit)?;
+        stop_is_permitted(thought, permit)?;
         let intent = plan.memory.stopping.as_ref().map(|stop| &stop.uid);
         if intent != Some(&permit.pod().uid) {
             return broken("S4", "a stop without its intent in the memory");
@@ -93,8 +78,63 @@ pub fn judge(thought: &Thought) -> Judged {
             _ => {}
         }
     }
+    failure_is_true(thought)?;
     calm_needs_a_holder(thought)?;
     rests(seen, plan)
+}
+
+/// All that holds for a stop, when it is planned and when it is done.
+pub fn stop_is_permitted(thought: &Thought, permit: &Permit) -> Judged {
+    let Thought {
+        cluster,
+        seen,
+        memory,
+        plan,
+        ..
+    } = thought;
+    one_stop_at_a_time(cluster, permit)?;
+    if let Cause::Handover { successor } = permit.cause() {
+        handover_is_right(thought, permit, &successor.name)?;
+        let to = seen.pods.iter().find(|pod| pod.id.name == successor.name);
+        let to = to.and_then(|pod| pod.revision.as_ref()).map(|to| &to.name);
+        let wanted = match &seen.intent.wanted {
+            crate::domain::Wanted::Revision(revision) => Some(&revision.name),
+            crate::domain::Wanted::Unusable(_) => None,
+        };
+        // One that has come to serve after all has not failed.
+        let failed = memory.failed.as_ref().and(plan.memory.failed.as_ref());
+        let again = permit.purpose() != Purpose::Unresponsive;
+        if again && failed.is_some() && failed == to && wanted == to {
+            return broken("NotFailed", "a handover that has failed is tried again");
+        }
+    }
+    stop_is_right(cluster, permit)
+}
+
+/// A revision has failed by an end only where a pod of it has ended when it could have had the lock. What ended beside an
+/// active that stays is no failure.
+fn failure_is_true(thought: &Thought) -> Judged {
+    let Thought {
+        cluster,
+        memory,
+        plan,
+        ..
+    } = thought;
+    let crashed = |memory: &Memory| {
+        let crashed = memory.failed_how == Some(FailedHow::Crashed);
+        memory.failed.clone().filter(|_| crashed)
+    };
+    let failed = crashed(&plan.memory).filter(|failed| crashed(memory).as_ref() != Some(failed));
+    match failed.map(|failed| names::kind_of(&failed)) {
+        Some(kind) if cluster.fell & (1 << kind) == 0 => broken(
+            "failed",
+            format!(
+                "{} counts as failed, and no pod of it has ended with the lock",
+                KINDS[usize::from(kind)].name
+            ),
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Pods that wait are good news only while somebody outside has the lock. That one outside has left shows by nothing but
@@ -102,7 +142,8 @@ pub fn judge(thought: &Thought) -> Judged {
 fn calm_needs_a_holder(thought: &Thought) -> Judged {
     let Thought { cluster, plan, .. } = thought;
     let may_have_left = cluster.outsider && plan.memory.last_active.is_none();
-    if plan.progress.step == Step::External && !cluster.outside && !may_have_left {
+    let lies = cluster.database == Database::Lies;
+    if plan.progress.step == Step::External && !cluster.outside && !may_have_left && !lies {
         return broken("external", "nobody outside holds the lock");
     }
     Ok(())
@@ -147,19 +188,10 @@ fn stop_is_right(cluster: &Cluster, permit: &Permit) -> Judged {
     // The API server's word for what never ran, or does not, is taken on a lost machine too.
     let unheard = !victim.seen() && !Pod::runs(victim.shown);
     let truly_active = victim.holds() && !victim.elsewhere && !unheard;
-    let cut_off = cluster
-        .pods()
-        .iter()
-        .any(|pod| pod.no != no && [pod.does, pod.status()].contains(&Does::Zombie));
-    if truly_active
-        && !matches!(permit.cause(), Cause::Handover { .. })
-        && !cut_off
-        && !cluster.outsider
-        && !cluster
-            .pods()
-            .iter()
-            .any(|pod| pod.elsewhere && pod.took > 0)
-    {
+    let misled = misled(cluster, permit, victim);
+    // Where somebody outside may have had the lock, a takeover that shows by nothing is not expected.
+    let unexpected = cluster.outsider && victim.took == 0;
+    if truly_active && !matches!(permit.cause(), Cause::Handover { .. }) && !misled && !unexpected {
         return broken(
             "S1",
             format!("{victim} has the lock and is stopped: {:?}", permit.cause()),
@@ -180,7 +212,7 @@ fn stop_is_right(cluster: &Cluster, permit: &Permit) -> Judged {
             );
         }
     }
-    if *permit.cause() == Cause::Foreign && !victim.elsewhere && !cut_off {
+    if *permit.cause() == Cause::Foreign && !victim.elsewhere && !misled {
         return broken(
             "S9",
             format!("{victim} is stopped as if on another database"),
@@ -190,12 +222,28 @@ fn stop_is_right(cluster: &Cluster, permit: &Permit) -> Judged {
         pod.no != no && pod.elsewhere && pod.does == Does::Serve && pod.seen() && !pod.deleted
     });
     match foreign {
-        Some(foreign) if works(cluster) && !cut_off => broken(
+        Some(foreign) if works(cluster) => broken(
             "S9",
             format!("{victim} is stopped while {foreign} sits on another database"),
         ),
         _ => Ok(()),
     }
+}
+
+/// Whether the stop goes by a pod that only seems to be the active: one that was cut off from the database and answers
+/// still, or sits on another. It is what goes on where the victim does not, or an older taker than the victim.
+fn misled(cluster: &Cluster, permit: &Permit, victim: &Pod) -> bool {
+    let relied_on = |pod: &Pod| {
+        let name = names::name(pod.no);
+        permit.relies_on().iter().any(|id| id.name == name)
+    };
+    let older = |pod: &Pod| pod.took > 0 && pod.took < victim.took && !pod.deleted;
+    cluster.pods().iter().any(|pod| {
+        let cut_off = [pod.does, pod.status()].contains(&Does::Zombie);
+        let seems = cut_off || (pod.elsewhere && pod.took > 0);
+        let foreign = *permit.cause() == Cause::Foreign;
+        pod.no != victim.no && seems && (relied_on(pod) || (foreign && older(pod)))
+    })
 }
 
 /// Whether an active of ours is seen at work on our database.
@@ -213,8 +261,18 @@ fn handover_is_right(thought: &Thought, permit: &Permit, successor: &str) -> Jud
         return broken("S1", "the successor does not exist");
     };
     let victim_pod = cluster.pod(victim);
-    if !victim_pod.is_some_and(Pod::seen) {
+    // One that answered within the last two seconds is seen.
+    let seen = |pod: &Pod| pod.seen() || thought.lost_lately.contains(&pod.no);
+    if !victim_pod.is_some_and(seen) {
         return broken("S3", "an active that can't be seen is stopped");
+    }
+    if cluster.database == Database::ReadOnly {
+        return broken("S1", "nobody can get the lock, as the database says");
+    }
+    // What the operator knows to have the lock is not interrupted before it serves.
+    let boots = |pod: &Pod| matches!(pod.does, Does::Take | Does::Migrate | Does::Hush);
+    if let Some(victim) = victim_pod.filter(|victim| victim.seen() && boots(victim)) {
+        return broken("boots", format!("{victim} is stopped before it serves"));
     }
     // One that has already taken over from an active that was cut off is as good.
     let ready = to.holds() || to.does == Does::Wait;
@@ -260,7 +318,8 @@ fn revision_is_right(thought: &Thought, permit: &Permit, to: u8) -> Judged {
     if !right {
         return broken("S1", format!("nobody wants {name}"));
     }
-    if cluster.burnt & (1 << to) != 0 && !own {
+    // One that has served for long since has shown that it works.
+    if cluster.burnt & !cluster.proved & (1 << to) != 0 && !own {
         return broken(
             "NotFailed",
             format!("one more handover to {name}, whose pods exit with the lock"),
@@ -496,6 +555,7 @@ fn has_a_reason(cluster: &Cluster, plan: &Plan, surge: usize) -> bool {
         || cluster.checks.iter().flatten().any(|check| check.lost)
         || wanted.kind().version < newest(cluster, plan)
         || cluster.secret_changed
+        || matches!(cluster.database, Database::ReadOnly | Database::Lies)
         // One that took the lock of an active that was cut off looks like one on another database (S9 judges whether it
         // was), and only a change of what pods are made from takes that back.
         || plan.memory.database_differs.is_some()
@@ -516,7 +576,7 @@ fn may_not_serve(cluster: &Cluster, plan: &Plan) -> bool {
     };
     let proven = plan.memory.last_worked.as_ref().map(names::kind_of);
     let any = proven.is_some_and(serves) || cluster.wanted.is_some_and(serves);
-    !any || cluster.secret_changed
+    !any || cluster.secret_changed || cluster.database == Database::ReadOnly
 }
 
 /// The newest version that has, or may have, held the lock.
@@ -526,19 +586,18 @@ fn newest(cluster: &Cluster, plan: &Plan) -> u8 {
     started.max(cluster.migrated)
 }
 
-/// No guard can be switched off for it: here the world changes its mind behind the planner's back.
-#[test]
-fn a_handover_to_a_revision_that_nobody_wants_is_seen() {
-    use super::{Event, NEW, NEWEST, State, from_rest};
+/// A handover that is right, where no guard can be switched off for what is tried: there the world changes its mind
+/// behind the planner's back.
+fn a_handover() -> (Thought, u8) {
+    use super::{Event, NEW, State, from_rest};
     let walk = from_rest("unwanted", 1).edits(1, &[NEW]);
     let mut state = walk.start.after(Event::Wants(Some(NEW)));
     for _ in 0..20 {
-        let mut thought = state.think(walk.surge, walk.rules);
-        if matches!(thought.plan.acts.last(), Some(Act::Stop(permit)) if permit.active()) {
+        let thought = state.think(walk.surge, walk.rules);
+        if let Some(permit) = thought.stop().filter(|permit| permit.active()) {
             assert_eq!(judge(&thought), Ok(()));
-            thought.cluster.wanted = Some(NEWEST);
-            assert_eq!(judge(&thought).unwrap_err().rule, "S1");
-            return;
+            let active = names::number(&permit.pod().name);
+            return (thought, active);
         }
         let acted = State::done(&thought, thought.plan.acts.len());
         let mut events = Vec::new();
@@ -546,4 +605,21 @@ fn a_handover_to_a_revision_that_nobody_wants_is_seen() {
         state = acted.after(events.last().copied().unwrap_or(Event::Seconds));
     }
     panic!("no handover");
+}
+
+#[test]
+fn a_handover_to_a_revision_that_nobody_wants_is_seen() {
+    let (mut thought, _) = a_handover();
+    thought.cluster.wanted = Some(super::NEWEST);
+    assert_eq!(judge(&thought).unwrap_err().rule, "S1");
+}
+
+/// The rules that plan a handover ask for it before the guard does.
+#[test]
+fn a_handover_from_an_active_that_boots_is_seen() {
+    for does in [Does::Take, Does::Migrate, Does::Hush] {
+        let (mut thought, active) = a_handover();
+        thought.cluster.change(active, |pod| pod.does = does);
+        assert_eq!(judge(&thought).unwrap_err().rule, "boots");
+    }
 }

@@ -11,7 +11,7 @@ use super::pod::{Does, NEVER, Pod, Sight};
 use crate::api::Memory;
 use crate::domain::Observation;
 use crate::plan::given::Given;
-use crate::plan::{Act, Plan, Rules, plan_under};
+use crate::plan::{Act, Permit, Plan, Rules, plan_under};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct State {
@@ -26,6 +26,9 @@ pub struct Thought {
     pub seen: Observation,
     pub memory: Memory,
     pub plan: Plan,
+    rules: Rules,
+    /// Who can't be seen any more, and answered within the last two seconds.
+    pub lost_lately: Vec<u8>,
 }
 
 impl State {
@@ -39,6 +42,17 @@ impl State {
     /// The operator looks and plans. A takeover is recorded at first sight; those of one look bear the
     /// same time.
     pub fn think(&self, surge: usize, rules: Rules) -> Thought {
+        self.think_of(surge, rules, Vec::new())
+    }
+
+    /// The same, a moment after another look.
+    pub fn think_after(&self, first: &Thought) -> Thought {
+        let lost = |pod: &&Pod| !pod.seen() && first.cluster.pod(pod.no).is_some_and(Pod::seen);
+        let lost = self.cluster.pods().iter().filter(lost).map(|pod| pod.no);
+        self.think_of(first.seen.intent.surge, first.rules, lost.collect())
+    }
+
+    fn think_of(&self, surge: usize, rules: Rules, lost_lately: Vec<u8>) -> Thought {
         let mut cluster = self.cluster;
         let next = cluster.ranks() + 1;
         let (deaf, mut burnt) = (cluster.deaf, 0);
@@ -56,6 +70,7 @@ impl State {
         let mut seen = look::look(&cluster, surge);
         let reserved = self.mind.creating.map(|(no, ..)| no);
         seen.refused_creations = cluster.policy.seen(reserved);
+        look::answered_lately(&mut seen, &lost_lately);
         let made = cluster.pods().iter().map(|pod| pod.no).max().unwrap_or(0);
         let made = made.max(self.mind.creating.map_or(0, |(no, ..)| no));
         let memory = self.mind.memory(&cluster, made);
@@ -70,66 +85,89 @@ impl State {
             seen,
             memory,
             plan,
+            rules,
+            lost_lately,
         }
     }
 
-    /// The state after the first `acts` of what was thought.
+    /// The state after the first `acts` of what was thought. Before a stop nothing happens that the second look would see.
     pub fn done(thought: &Thought, acts: usize) -> Self {
-        let mut cluster = thought.cluster;
-        for act in thought.plan.acts.iter().take(acts) {
-            match act {
-                Act::Create { pod, revision, .. } => {
-                    let no = names::number(pod);
-                    let made = cluster.policy.makes(names::kind_of(revision));
-                    if made && cluster.pod(no).is_none() {
-                        cluster.add(Pod::new(no, names::kind_of(revision)));
-                    }
-                }
-                Act::Label { pod, active } => {
-                    if let Some(pod) = cluster.pod_mut(names::number(&pod.name)) {
-                        pod.labelled = *active;
-                    }
-                }
-                Act::Gate { pod, ready } => {
-                    if let Some(pod) = cluster.pod_mut(names::number(&pod.name)) {
-                        pod.gate = *ready;
-                    }
-                }
-                Act::Tidy { pod } => cluster.remove(names::number(&pod.name)),
-                // Pods have no machines here: nothing is pulled.
-                Act::Pull { .. } => {}
-                Act::Validate { pod, .. } => {
-                    let (kind, attempt) = names::check_of(pod);
-                    cluster.make_check(kind, attempt);
-                }
-                Act::EndOneshot { pod } => {
-                    let (kind, attempt) = names::check_of(&pod.name);
-                    cluster.end_check(kind, attempt);
-                }
-                Act::Stop(permit) => {
-                    if permit.active() {
-                        // Of the others the memory knows.
-                        cluster.exits_were_before(|pod| !pod.seen() && pod.changed);
-                    }
-                    let successor = permit.successor().map(|to| names::number(&to.name));
-                    if let Some(to) = successor.and_then(|no| cluster.pod(no)) {
-                        cluster.handed |= 1 << to.kind;
-                    }
-                    if let Some(pod) = cluster.pod_mut(names::number(&permit.pod().name)) {
-                        pod.deleted = true;
-                        pod.stopped = true;
-                        pod.stopped_as_active = permit.active();
-                    }
-                }
+        let mut state = Self::begun(thought, acts);
+        if let Some(permit) = thought.stop().filter(|_| acts == thought.plan.acts.len()) {
+            let (second, said) = state.confirms(thought, permit);
+            state = state.looked(&second);
+            if said.is_ok() {
+                state.stop(permit);
             }
         }
-        mind::remember_ends(&mut cluster, &thought.plan.memory);
-        let mut state = Self {
-            cluster,
-            mind: Mind::of(&thought.plan.memory),
-        };
         state.simplify();
         state
+    }
+
+    /// The memory is written, and the first `acts` are done, but for the stop.
+    pub fn begun(thought: &Thought, acts: usize) -> Self {
+        let mut state = Self {
+            cluster: thought.cluster,
+            mind: Mind::of(&thought.plan.memory),
+        };
+        for act in thought.plan.acts.iter().take(acts) {
+            state.obeys(act);
+        }
+        mind::remember_ends(&mut state.cluster, &thought.plan.memory);
+        state
+    }
+
+    /// What an act makes of the world, but for a stop.
+    pub fn obeys(&mut self, act: &Act) {
+        let cluster = &mut self.cluster;
+        match act {
+            Act::Create { pod, revision, .. } => {
+                let no = names::number(pod);
+                let made = cluster.policy.makes(names::kind_of(revision));
+                if made && cluster.pod(no).is_none() {
+                    cluster.add(Pod::new(no, names::kind_of(revision)));
+                }
+            }
+            Act::Label { pod, active } => {
+                if let Some(pod) = cluster.pod_mut(names::number(&pod.name)) {
+                    pod.labelled = *active;
+                }
+            }
+            Act::Gate { pod, ready } => {
+                if let Some(pod) = cluster.pod_mut(names::number(&pod.name)) {
+                    pod.gate = *ready;
+                }
+            }
+            Act::Tidy { pod } => cluster.remove(names::number(&pod.name)),
+            // Pods have no machines here: nothing is pulled.
+            Act::Pull { .. } | Act::Stop(_) => {}
+            Act::Validate { pod, .. } => {
+                let (kind, attempt) = names::check_of(pod);
+                cluster.make_check(kind, attempt);
+            }
+            Act::EndOneshot { pod } => {
+                let (kind, attempt) = names::check_of(&pod.name);
+                cluster.end_check(kind, attempt);
+            }
+        }
+    }
+
+    /// The API server accepts the delete.
+    pub fn stop(&mut self, permit: &Permit) {
+        let cluster = &mut self.cluster;
+        if permit.active() {
+            // Of the others the memory knows.
+            cluster.exits_were_before(|pod| !pod.seen() && pod.changed);
+        }
+        let successor = permit.successor().map(|to| names::number(&to.name));
+        if let Some(to) = successor.and_then(|no| cluster.pod(no)) {
+            cluster.handed |= 1 << to.kind;
+        }
+        if let Some(pod) = cluster.pod_mut(names::number(&permit.pod().name)) {
+            pod.deleted = true;
+            pod.stopped = true;
+            pod.stopped_as_active = permit.active();
+        }
     }
 
     /// The operator has looked, and noted what takes no memory of its own.

@@ -22,6 +22,10 @@ pub struct Walk {
     pub rules: Rules,
     /// Whether each state is also followed to its end (L1).
     pub to_the_end: bool,
+    /// How much may happen between the write of an intent and the second look.
+    pub between: usize,
+    /// Whether there is a second look.
+    pub looks_again: bool,
     /// States after which the walk gives up.
     pub limit: usize,
 }
@@ -80,7 +84,22 @@ impl Walk {
                 }
             };
             let acts = thought.plan.acts.len();
-            visit(Event::Operator, State::done(&thought, acts), &mut trail);
+            match thought.stop() {
+                None => visit(Event::Operator, State::done(&thought, acts), &mut trail),
+                Some(permit) => {
+                    for (event, world, second) in self.seconds(&thought, permit) {
+                        if let Some(broken) = second.broken(permit) {
+                            let story = self.story(&trail, place, &start);
+                            found = Some((broken, format!("{story}then {world}")));
+                        }
+                        visit(event, second.after, &mut trail);
+                    }
+                }
+            }
+            for call in state.calls_that_fail(&thought) {
+                let after = state.after_a_failure(&thought, call);
+                visit(Event::CallFails(call), after, &mut trail);
+            }
             if state.cluster.budget.crashes > 0 {
                 let dead = (0..=acts).map(|done| {
                     let event = Event::OperatorDies(u8::try_from(done).unwrap());
@@ -97,9 +116,6 @@ impl Walk {
                     }
                     visit(event, before.restarted(), &mut trail);
                 }
-                if found.is_some() {
-                    break;
-                }
             }
             for event in &events {
                 visit(*event, state.after(*event), &mut trail);
@@ -111,9 +127,9 @@ impl Walk {
                         found = Some((broken, format!("{story}then, undisturbed:\n{way}")));
                     }
                 }
-                if found.is_some() {
-                    break;
-                }
+            }
+            if found.is_some() {
+                break;
             }
         }
         let states = trail.len();
@@ -243,6 +259,7 @@ impl Walk {
             }
             events.clear();
             state.cluster.checks_seen_again(events);
+            state.cluster.database_recovers(events);
             if let Some(event) = events.first() {
                 *state = state.after(*event);
                 goes_on = true;
@@ -302,6 +319,21 @@ impl Walk {
                     let _ = writeln!(story, "operator: {:?}", thought.plan.acts);
                     state = State::done(&thought, thought.plan.acts.len());
                 }
+                Event::OperatorAfter(nth) => {
+                    let world = &self.worlds(&thought)[usize::from(nth)];
+                    let second = self.second(&thought, thought.stop().unwrap(), world);
+                    let _ = writeln!(
+                        story,
+                        "operator: {:?}, and before the stop {world}: {}",
+                        thought.plan.acts,
+                        if second.stopped {
+                            "stopped"
+                        } else {
+                            "not stopped"
+                        }
+                    );
+                    state = second.after;
+                }
                 Event::OperatorDies(done) => {
                     let _ = writeln!(
                         story,
@@ -309,6 +341,10 @@ impl Walk {
                         thought.plan.acts
                     );
                     state = State::done(&thought, usize::from(done)).restarted();
+                }
+                Event::CallFails(call) => {
+                    let _ = writeln!(story, "{call:?} fails in {:?}", thought.plan.acts);
+                    state = state.after_a_failure(&thought, call);
                 }
                 Event::OperatorRestarts => {
                     let _ = writeln!(story, "operator restarts");

@@ -133,6 +133,33 @@ fn the_way_back_from_a_version_that_migrated_nothing_keeps_every_rule() {
         .holds();
 }
 
+#[test]
+fn a_database_that_is_silent_or_lies_or_takes_no_writes_keeps_every_rule() {
+    for replicas in 1..=2 {
+        from_asked("database at rest", replicas)
+            .faults(1, &[Fault::Database])
+            .holds();
+    }
+    from_asked("database and upgrade", 1)
+        .edits(1, &[NEW])
+        .faults(1, &[Fault::Database])
+        .holds();
+}
+
+#[test]
+fn an_upgrade_in_which_calls_fail_keeps_every_rule() {
+    for replicas in 1..=2 {
+        from_rest("calls", replicas)
+            .edits(1, &[NEW])
+            .calls(2)
+            .holds();
+    }
+    from_rest("calls and ends", 1)
+        .edits(1, &[CONFIG_CRASHES_LATE])
+        .calls(1)
+        .holds();
+}
+
 /// The walk above would keep every rule as well if no way back were ever found on it.
 #[test]
 fn a_way_back_is_found_on_its_walk() {
@@ -316,6 +343,14 @@ fn without_the_word_of_the_database_s1_is_broken() {
 }
 
 #[test]
+fn without_the_word_of_a_database_that_takes_no_writes_s1_is_broken() {
+    let walk = from_asked("read-only", 1)
+        .edits(1, &[NEW])
+        .faults(1, &[Fault::Database]);
+    needed(Rule::DatabaseAgrees, "S1", walk);
+}
+
+#[test]
 fn with_a_rival_s1_is_broken() {
     let walk = from_rest("rival", 2)
         .edits(1, &[NEW])
@@ -379,4 +414,26 @@ fn a_handover_that_failed_and_is_tried_again_is_seen() {
         "NotFailed",
         from_rest("failed", 1).edits(1, &[CONFIG_CRASHES_LATE]),
     );
+}
+
+#[test]
+fn whatever_happens_between_the_two_looks_of_a_stop_keeps_every_rule() {
+    from_rest("between", 1)
+        .edits(1, &[NEW])
+        .faults(1, &[Fault::Crash, Fault::Lose, Fault::Kill])
+        .between(4)
+        .holds();
+}
+
+/// The same walk as that of the guard of the first look: the successor is lost after it, and before the stop.
+#[test]
+fn without_a_second_look_s5_is_broken() {
+    let mut walk = from_rest("second look", 1)
+        .edits(1, &[NEW])
+        .faults(1, &[Fault::Lose]);
+    walk.to_the_end = false;
+    walk.holds();
+    walk.looks_again = false;
+    let found = walk.walk().broken.map(|(broken, _)| broken.rule);
+    assert_eq!(found, Some("S5"));
 }
