@@ -36,7 +36,8 @@ pub const SWITCHOVER_ANNOTATION: &str = "chainlink-operator.dev/switchover";
 pub const SWITCHOVER_TO_ANNOTATION: &str = "chainlink-operator.dev/switchover-to";
 /// [`SWITCHOVER_TO_ANNOTATION`] for the machines of `spec.handover.preferred`.
 pub const PREFERRED: &str = "preferred";
-/// Annotation on a `ChainlinkNode` with `approval: Manual`: the revision that may be handed over to.
+/// Annotation on a `ChainlinkNode` with `approval: Manual`: the revision that may be handed over to, or the version
+/// that it is upgraded to.
 pub const APPROVED_ANNOTATION: &str = "chainlink-operator.dev/approved";
 
 /// Annotation on a `ChainlinkNode`: the revision that may be handed over to though the check of its configuration has said

@@ -114,6 +114,7 @@ pub struct PodSecurity {
 #[x_kube(validation = Rule::new("!has(self.labels) || self.labels.all(k, !k.startsWith('chainlink-operator.dev/'))").message("labels that begin with chainlink-operator.dev/ are the operator's: give yours a prefix of your own, such as example.com/").field_path(".labels"))]
 #[x_kube(validation = Rule::new("!has(self.annotations) || self.annotations.all(k, !k.startsWith('chainlink-operator.dev/'))").message("annotations that begin with chainlink-operator.dev/ are the operator's: give yours a prefix of your own, such as example.com/").field_path(".annotations"))]
 #[x_kube(validation = Rule::new("!has(self.volumes) || self.volumes.all(v, self.volumes.exists_one(w, w.mountPath == v.mountPath))").message("two volumes are mounted at the same mountPath: give each a folder of its own").field_path(".volumes"))]
+#[x_kube(validation = Rule::new("!has(self.security)").message("security is called securityContext, as in a pod: write the same fields there").field_path(".security"))]
 pub struct PodOptions {
     /// CPU and memory of the node. Without it: what the namespace gives, else what is free on the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,6 +162,10 @@ pub struct PodOptions {
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub volumes: Vec<ExtraVolume>,
     /// Who the node runs as. Without it: as the restricted Pod Security profile wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_context: Option<PodSecurity>,
+    /// Never allowed: it is called `securityContext`. The name stays, so that the refusal can say the new one, and as kept
+    /// revisions have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<PodSecurity>,
     /// Seconds between SIGTERM and SIGKILL, 30 or more: the node itself may need 10. Default: 30, or 15 more than a

@@ -171,7 +171,12 @@ pub struct Resolved {
 
 /// The first `length` hex digits of the SHA-256 of a text.
 pub(super) fn digest(text: &[u8], length: usize) -> String {
-    Sha256::digest(text)
+    hex(&Sha256::digest(text), length)
+}
+
+/// The first `length` hex digits of these bytes.
+pub(super) fn hex(bytes: &[u8], length: usize) -> String {
+    bytes
         .iter()
         .flat_map(|byte| [byte >> 4, byte & 15])
         .take(length)

@@ -4,6 +4,7 @@
 mod checks;
 mod container;
 mod content;
+mod digest_key;
 mod mounted;
 mod objects;
 mod oneshot;
@@ -17,6 +18,7 @@ mod user_config;
 mod variables;
 
 pub use content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value};
+pub use digest_key::DigestKey;
 pub use mounted::mounted_copies;
 pub use objects::{
     active_service, budgets, config_map, content_of, owner, peer_service, revision_object, services,

@@ -20,7 +20,25 @@ pub(super) fn pod_options(
     names(options)?;
     amounts(options)?;
     overridden(options, warnings);
-    Ok(canonical(options.clone()))
+    Ok(canonical(under_one_name(options, warnings)?))
+}
+
+/// A resource from before its field was renamed works on, and no revision gets another name for the new one (rule S8).
+fn under_one_name(options: &PodOptions, warnings: &mut Vec<String>) -> Read<PodOptions> {
+    let mut options = options.clone();
+    if options.security.is_some() {
+        warnings.push("spec.pod.security is called spec.pod.securityContext: write the same fields there, as the old name is refused with the next change of spec.pod".to_owned());
+    }
+    match (options.security.take(), options.security_context.take()) {
+        (Some(_), Some(_)) => refused(
+            Reason::InvalidSpec,
+            "spec.pod sets security and securityContext, which are one: leave security out",
+        ),
+        (old, new) => {
+            options.security = new.or(old);
+            Ok(options)
+        }
+    }
 }
 
 fn names(options: &PodOptions) -> Read<()> {

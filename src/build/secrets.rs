@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::content::{digest, field};
+use super::content::field;
+use super::digest_key::DigestKey;
 use crate::api::{ChainlinkNodeSpec, KeyRef, OnSecretChange, SecretsSeen, Verification};
 use crate::domain::SecretData;
 
@@ -60,6 +61,8 @@ pub fn referenced_secrets(spec: &ChainlinkNodeSpec) -> BTreeSet<SecretUse> {
 #[derive(Clone, Copy, Debug)]
 pub struct SecretsLook<'a> {
     pub at: Timestamp,
+    /// Of the resource.
+    pub uid: &'a str,
     pub spec: &'a ChainlinkNodeSpec,
     pub data: &'a SecretData,
 }
@@ -68,11 +71,12 @@ pub struct SecretsLook<'a> {
 /// that has just become readable, or is read for the first time. While one is not there, all stays as it was known: it
 /// may come back with another content, and no pod starts without it until then.
 ///
-/// One digest stands for all of them together, with the uid of the resource in it: a single password of little
-/// entropy can't be guessed from it.
+/// All that is remembered of them are digests by a key that only the operator has, with the uid of the resource in them:
+/// nothing can be tried against them, also not by way of a resource of one's own. With another key nothing can be
+/// compared, so that a key that was lost is no change either (rule S8).
 pub fn secrets_seen(
     before: Option<&SecretsSeen>,
-    uid: &str,
+    key: &DigestKey,
     look: SecretsLook<'_>,
 ) -> Option<SecretsSeen> {
     let uses = referenced_secrets(look.spec);
@@ -80,14 +84,14 @@ pub fn secrets_seen(
     if uses.iter().any(is_gone) {
         return before.cloned();
     }
-    let (of, content) = (look.names(&uses, uid), look.content(&uses, uid));
+    let (of, content) = (look.names(&uses, key), look.content(&uses, key));
     let comparable = before.filter(|before| before.of == of);
     let changed = comparable.is_some_and(|before| before.content != content);
     let handover = look.spec.handover.as_ref();
     let on_change = handover.and_then(|handover| handover.on_secret_change);
     // A URL that is not there, or not seen, is no other one.
     let known_url = comparable.and_then(|before| before.url.clone());
-    let url = look.url(&uses, uid).or_else(|| known_url.clone());
+    let url = look.url(&uses, key).or_else(|| known_url.clone());
     let other_url = known_url.is_some() && url != known_url;
     let held_until = comparable.and_then(|before| before.held_until);
     let rollout = Rollout::of(before, changed || held_until.is_some(), &content);
@@ -159,18 +163,18 @@ impl SecretsLook<'_> {
     }
 
     /// Which of them could be read.
-    fn names(&self, uses: &BTreeSet<SecretUse>, uid: &str) -> String {
-        let mut text = uid.as_bytes().to_vec();
+    fn names(&self, uses: &BTreeSet<SecretUse>, key: &DigestKey) -> String {
+        let mut text = self.uid.as_bytes().to_vec();
         for one in self.readable(uses) {
             field(&mut text, one.name.as_bytes());
             field(&mut text, one.key.as_deref().unwrap_or("*").as_bytes());
         }
-        digest(&text, 16)
+        key.digest(&text, 16)
     }
 
     /// What they hold.
-    fn content(&self, uses: &BTreeSet<SecretUse>, uid: &str) -> String {
-        let mut text = uid.as_bytes().to_vec();
+    fn content(&self, uses: &BTreeSet<SecretUse>, key: &DigestKey) -> String {
+        let mut text = self.uid.as_bytes().to_vec();
         for one in self.readable(uses) {
             for (name, value) in self.data.get(&one.name).into_iter().flatten().flatten() {
                 if one.key.as_ref().is_none_or(|key| key == name) {
@@ -180,20 +184,22 @@ impl SecretsLook<'_> {
                 }
             }
         }
-        digest(&text, 32)
+        key.digest(&text, 32)
     }
 
     /// What the database URL is, where it may be read and is to be.
-    fn url(&self, uses: &BTreeSet<SecretUse>, uid: &str) -> Option<String> {
-        let KeyRef { name, key } = self.spec.database.url.secret_key_ref.clone()?;
-        let value = self.data.get(&name)?.as_ref()?.get(&key)?;
-        let mut text = uid.as_bytes().to_vec();
-        field(&mut text, value);
+    fn url(&self, uses: &BTreeSet<SecretUse>, key: &DigestKey) -> Option<String> {
+        let reference = self.spec.database.url.secret_key_ref.as_ref()?;
         let used = SecretUse {
-            name,
-            key: Some(key),
+            name: reference.name.clone(),
+            key: Some(reference.key.clone()),
         };
-        uses.contains(&used).then(|| digest(&text, 32))
+        let value = self.data.get(&used.name)?.as_ref()?.get(&reference.key)?;
+        let mut text = self.uid.as_bytes().to_vec();
+        // Not the digest of all of them, where it is the only one.
+        field(&mut text, b"url");
+        field(&mut text, value);
+        uses.contains(&used).then(|| key.digest(&text, 32))
     }
 }
 
@@ -253,10 +259,11 @@ mod tests {
         });
         let look = SecretsLook {
             at: Timestamp::UNIX_EPOCH,
+            uid: "uid",
             spec: &spec,
             data,
         };
-        secrets_seen(before, "uid", look)
+        secrets_seen(before, &DigestKey::new([7; 32]), look)
     }
 
     #[test]
@@ -374,6 +381,43 @@ mod tests {
         let other = seen(Some(&none), &with_url("old", Some("two")));
         assert_eq!(other.url_changed, Some(Timestamp::UNIX_EPOCH));
         assert_ne!(other.url, first.url);
+    }
+
+    /// Somebody could try passwords in a resource of their own, and compare what is told of it.
+    #[test]
+    fn what_is_told_of_two_resources_with_the_same_secrets_can_not_be_compared() {
+        let spec = spec("Auto");
+        let of = |uid| {
+            let look = SecretsLook {
+                at: Timestamp::UNIX_EPOCH,
+                uid,
+                spec: &spec,
+                data: &data("old"),
+            };
+            secrets_seen(None, &DigestKey::new([7; 32]), look).unwrap()
+        };
+        let (one, other) = (of("one"), of("other"));
+        assert_ne!(one.content, other.content);
+        assert_ne!(one.of, other.of);
+    }
+
+    /// Rule S8: what an older operator has written has another form, and an installation may lose its key.
+    #[test]
+    fn what_another_key_has_made_is_compared_with_nothing() {
+        let before = seen(Some(&seen(None, &data("old"))), &data("new"));
+        let spec = spec("Auto");
+        let look = SecretsLook {
+            at: Timestamp::UNIX_EPOCH,
+            uid: "uid",
+            spec: &spec,
+            data: &data("newer"),
+        };
+        let after = secrets_seen(Some(&before), &DigestKey::new([8; 32]), look).unwrap();
+        assert_ne!((&after.of, &after.content), (&before.of, &before.content));
+        assert_eq!(
+            (after.stamp, after.changed, after.url_changed),
+            (before.stamp, before.changed, before.url_changed)
+        );
     }
 
     #[test]

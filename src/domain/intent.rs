@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::pod::PodId;
-use super::revision::Wanted;
+use super::revision::{Revision, Wanted};
 use crate::api::{OpenTime, RevisionName, Schedule};
 use crate::node::NodeVersion;
 
@@ -71,5 +71,18 @@ pub struct Preferred {
 /// What a person has approved, where that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approved {
+    /// The name of a revision, or in its place the version that is upgraded to.
     pub revision: Option<RevisionName>,
+}
+
+impl Approved {
+    /// Whether `target` may be handed over to, where `works` is what works now. A version stands for the upgrade to it: it
+    /// says nothing of a change that leaves the version as it is, which may come long after.
+    pub fn is_for(&self, target: &Revision, works: Option<&Revision>) -> bool {
+        let Some(word) = &self.revision else {
+            return false;
+        };
+        let is_upgrade = works.is_some_and(|works| works.version != target.version);
+        *word == target.name || (is_upgrade && word.as_str() == target.version.to_string())
+    }
 }

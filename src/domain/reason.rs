@@ -228,7 +228,7 @@ reasons! {
     /// Fewer standbys wait than are wanted.
     StandbyMissing = "StandbyMissing", Told;
     /// All pods are on one machine.
-    SameNode = "SameNode", Told;
+    SameMachine = "SameMachine", Told;
     /// `replicas` is 0 or 1.
     NoStandbyWanted = "NoStandbyWanted", Told;
     /// Another resource runs pods on the same database.
@@ -239,6 +239,8 @@ reasons! {
     PausedBySpec = "PausedBySpec", Told;
     /// No change waits for a person.
     NothingToApprove = "NothingToApprove", Told;
+    /// No change waits for a person or for its time.
+    NothingPending = "NothingPending", Told;
     /// The active is on a preferred machine.
     OnPreferredMachine = "OnPreferredMachine", Told;
     /// The active is on no preferred machine.
@@ -281,6 +283,8 @@ reasons! {
     DrillFailed = "DrillFailed", Told;
     /// A node ended with an error.
     NodeExited = "NodeExited", Told;
+    /// A version is wanted that is in no line of what is known.
+    VersionUnknown = "VersionUnknown", Told;
     /// A newer version is wanted, and the node makes no backup before it migrates.
     NoBackup = "NoBackup", Told;
     /// Another resource runs pods on the same database.

@@ -3,8 +3,8 @@
 use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
 use crate::api::{ChainlinkNodeStatus, LastHandover, Request, RequestState};
-use crate::domain::{Exit, MoveReason, Pod, Reason};
-use crate::node::{ExitKind, NodeVersion};
+use crate::domain::{Exit, MoveReason, Pod, Reason, Wanted};
+use crate::node::{ExitKind, NodeVersion, supported};
 use crate::plan::{Act, Cause, Permit};
 
 /// One event, without its addressee.
@@ -51,6 +51,7 @@ pub fn notes(
                 .iter()
                 .map(|text| note(true, Reason::SettingOverridden, "Validate", text.clone())),
         );
+        notes.extend(unknown_version(report));
     }
     notes.extend(stalled(old, new));
     notes.extend(shared(old, new));
@@ -111,6 +112,15 @@ fn moved(done: &LastHandover) -> Note {
         Reason::HandedOver
     };
     note(failover, reason, "Handover", text)
+}
+
+/// A version is wanted of which nothing is known: it runs all the same.
+fn unknown_version(report: &Report<'_>) -> Option<Note> {
+    let Wanted::Revision(wanted) = &report.seen.intent.wanted else {
+        return None;
+    };
+    let text = supported::unknown(&wanted.version)?;
+    Some(note(false, Reason::VersionUnknown, "Validate", text))
 }
 
 /// Another version is wanted, and the node will not dump its database before it migrates it.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod pending;
+
 use std::time::Duration;
 
 use serde_json::json;
@@ -14,7 +16,7 @@ use crate::api::{
 use crate::domain::{Answered, Contact, Holder, Preferred, Reason, Says, Silence};
 use crate::node::ExitKind;
 use crate::node::database::SessionOf;
-use crate::plan::tests::world::{STANDBY_TIMEOUT, World, pair, v1, v2};
+use crate::plan::tests::world::{STANDBY_TIMEOUT, World, pair, v1, v2, version};
 use crate::plan::{Plan, REFUSES};
 
 fn node() -> ChainlinkNode {
@@ -124,6 +126,40 @@ fn texts(notes: Vec<Note>, reason: &str) -> Vec<String> {
         .filter(|note| note.reason.as_str() == reason)
         .map(|note| note.text)
         .collect()
+}
+
+#[test]
+fn a_version_that_nobody_has_tried_runs_and_is_told_as_such() {
+    let mut told = Told::of(pair());
+    assert!(told.texts("VersionUnknown").is_empty());
+    told.world.want(&version("2.99.0"));
+    let texts = told.texts("VersionUnknown");
+    assert_eq!(texts.len(), 1);
+    let unknown = "2.99.0 is newer than all that this operator knows (up to 2.74)";
+    assert!(texts[0].starts_with(unknown), "{texts:?}");
+    assert!(told.texts("VersionUnknown").is_empty(), "once");
+
+    told.world.later(5);
+    for _ in 0..60 {
+        told.look();
+        told.world.progress();
+        told.world.later(1);
+    }
+    assert_eq!(
+        told.world.versions(),
+        ["2.99.0", "2.99.0"],
+        "it is not refused"
+    );
+    told.look();
+    let mut conditions = told.status.conditions.iter();
+    let ready = conditions.find(|one| one.type_ == "Ready").unwrap();
+    assert_eq!(ready.status, "True");
+    let works = " is active, 1 of 1 standbys wait for the lock; ";
+    assert!(
+        ready.message.contains(&format!("{works}{unknown}")),
+        "{}",
+        ready.message
+    );
 }
 
 #[test]

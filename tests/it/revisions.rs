@@ -169,7 +169,7 @@ fn what_pods_are_made_from_makes_a_new_revision() {
         "  pod: {nodeSelector: {disk: fast}}",
         "  pod: {tolerations: [{key: oracles, operator: Exists}]}",
         "  pod: {volumes: [{name: ca, mountPath: /ca, configMapName: ca}]}",
-        "  pod: {security: {runAsUser: 0}}",
+        "  pod: {securityContext: {runAsUser: 0}}",
         "  pod: {terminationGracePeriodSeconds: 60}",
     ] {
         assert!(rolls_with(lines), "{lines}");
@@ -241,15 +241,35 @@ fn a_default_that_is_written_out_makes_none() {
         "  image: {}",
         "  image: {repository: smartcontract/chainlink, tag: 2.29.0, pullPolicy: IfNotPresent}",
         "  pod: {}",
-        "  pod: {resources: {}, storage: {}, security: {}}",
+        "  pod: {resources: {}, storage: {}, securityContext: {}}",
         "  pod: {resources: {requests: {}, limits: {}}, spread: Preferred}",
         "  pod: {storage: {size: 1Gi}, terminationGracePeriodSeconds: 30}",
-        "  pod: {security: {runAsUser: 14933, runAsGroup: 14933, fsGroup: 14933, readOnlyRootFilesystem: true}}",
+        "  pod: {securityContext: {runAsUser: 14933, runAsGroup: 14933, fsGroup: 14933, readOnlyRootFilesystem: true}}",
         "  handover: {surge: 1}",
     ] {
         assert!(!rolls_with(lines), "{lines}");
     }
     assert!(!rolls("key: url}}", "key: url}}\n    lock: {mode: lease}"));
+}
+
+#[test]
+fn s8_a_field_makes_no_revision_for_its_new_name() {
+    let with = |field: &str| {
+        let lines = format!("spec:\n  pod: {{{field}: {{runAsUser: 7}}}}\n");
+        let (node, maps) = manifest(&NODE.replacen("spec:\n", &lines, 1));
+        resolve(&node, &maps)
+    };
+    let (before, now) = (with("security"), with("securityContext"));
+    assert_eq!(
+        before.revision.name.as_str(),
+        "one-b9daf8e471",
+        "as the operator before the new name made it\n{ADVICE}"
+    );
+    assert_eq!(now.revision.name, before.revision.name);
+    assert_eq!(now.content, before.content);
+    assert_eq!(now.warnings, [""; 0]);
+    assert_eq!(before.warnings.len(), 1, "{:?}", before.warnings);
+    assert!(before.warnings[0].contains("spec.pod.securityContext"));
 }
 
 #[test]

@@ -148,19 +148,26 @@ async fn look_at_secrets(
     let uses = referenced_secrets(&node.spec);
     let names: BTreeSet<&str> = uses.iter().map(|one| one.name.as_str()).collect();
     let namespace = node.namespace().unwrap_or_default();
+    let key = match context.digest_key().await {
+        Ok(key) => key,
+        Err(error) => {
+            tracing::debug!(%error, "the key of the digests of Secrets could not be looked at");
+            return before;
+        }
+    };
     let Some(data) = read_secrets(&context.client, &namespace, names).await else {
         return before;
     };
     context.know(reference, |known| {
         known.secrets_at = Some((generation, Instant::now()));
     });
-    let uid = node.uid().unwrap_or_default();
     let look = SecretsLook {
         at: Timestamp::now(),
+        uid: &node.uid().unwrap_or_default(),
         spec: &node.spec,
         data: &data,
     };
-    secrets_seen(before.as_ref(), &uid, look)
+    secrets_seen(before.as_ref(), key, look)
 }
 
 /// Stands for a spec of which a part could not be read in this pass. Nothing is told or done by it but to set roles.

@@ -81,7 +81,7 @@ fn waits_for(view: &View<'_>, target: &Revision) -> Option<(Blocked, Option<Time
     let what = format!("{} (revision {}) {state}", target.version, target.name);
     let policy = &view.seen.intent.policy;
     if let Some(approved) = &policy.approval
-        && approved.revision.as_ref() != Some(&target.name)
+        && !approved.is_for(target, active.or_else(|| view.last_worked()))
     {
         let blocked = Blocked {
             reason: Reason::ApprovalRequired,
@@ -200,7 +200,7 @@ fn hold_as_it_is(view: &View<'_>) -> Decision {
     if idle && surplus {
         return steady::trim(view);
     }
-    decided
+    steady::beside_a_change(view, decided)
 }
 
 /// A pod of the wanted revision is there to be seen waiting.

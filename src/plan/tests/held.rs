@@ -63,6 +63,27 @@ fn an_approval_is_for_one_revision() {
 }
 
 #[test]
+fn an_upgrade_may_be_approved_by_its_version_and_no_other_change() {
+    let by_version = |world: &mut World| {
+        world.intent.policy.approval = Some(Approved {
+            revision: Some(v2().version.to_string().as_str().into()),
+        });
+    };
+    let mut world = for_approval();
+    by_version(&mut world);
+    world.want_settled(&v2());
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.29.0", "2.29.0"]);
+    // The word still stands there, and another change of the same version has come.
+    let mut changed = v2();
+    changed.name = "cl-2-changed".into();
+    world.want_settled(&changed);
+    world.carry_on();
+    assert_eq!(world.blocked(), blocked("ApprovalRequired", false));
+    assert_eq!(world.handovers, 1);
+}
+
+#[test]
 fn a_failover_is_never_held_and_what_is_lost_is_repaired_from_what_works() {
     let (mut world, made) = surging(for_approval());
     world.waits(&made);

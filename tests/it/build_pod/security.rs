@@ -44,7 +44,7 @@ fn an_image_that_runs_as_root_is_let_run_as_root() {
     let spec = pod_spec(&with(
         toml_node(),
         "pod",
-        json!({"security": {"runAsUser": 0}}),
+        json!({"securityContext": {"runAsUser": 0}}),
     ));
     let security = spec.security_context.unwrap();
 

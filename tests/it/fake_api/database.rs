@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::fake_api::operator::Operator;
-use crate::fake_api::world::{HOME, Phase, World, two_replicas};
+use crate::fake_api::world::{DIGEST_KEY, HOME, Phase, World, two_replicas};
 
 fn message(world: &World) -> String {
     world.status()["message"]
@@ -290,6 +290,36 @@ async fn a_secret_that_changes_is_told_and_stops_no_pod_until_a_rollout_takes_it
         .await;
     operator.rest().await;
     assert_eq!(condition(&world, "SecretsChanged"), None);
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
+fn secrets_seen(world: &World) -> serde_json::Value {
+    world.status()["operator"]["secrets"].clone()
+}
+
+/// Who may read the status could try passwords against a digest without a key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_made_once_for_what_is_told_of_secrets_and_one_that_is_lost_rolls_nothing() {
+    let mut spec = two_replicas();
+    spec["handover"]["onSecretChange"] = json!("Rollout");
+    let world = World::new(&spec);
+    password(&world, "old");
+    Operator::that_asks(&world).rest().await;
+    let (deeds, first) = (world.deeds(), secrets_seen(&world));
+    let kept = || world.with(|all| all.store.get("secrets", DIGEST_KEY));
+    let key = kept().unwrap()["data"]["key"].clone();
+    assert!(key.is_string());
+    Operator::that_asks(&world).rest().await;
+    assert_eq!(secrets_seen(&world), first);
+    assert_eq!(kept().unwrap()["data"]["key"], key, "once");
+
+    world.with(|all| all.store.remove("secrets", DIGEST_KEY));
+    Operator::that_asks(&world).rest().await;
+    let without = secrets_seen(&world);
+    assert_ne!(without, first);
+    Operator::that_asks(&world).rest().await;
+    assert_ne!(secrets_seen(&world), without, "each process has its own");
+    assert_eq!(world.deeds(), deeds, "{}", world.describe());
     assert_eq!(world.wrongs(), [""; 0]);
 }
 
