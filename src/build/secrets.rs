@@ -329,10 +329,11 @@ mod tests {
             let data = data(&format!("password {}", minute.min(25)));
             let look = SecretsLook {
                 at: at(minute),
+                uid: "uid",
                 spec: &spec,
                 data: &data,
             };
-            let seen = secrets_seen(known.as_ref(), "uid", look).unwrap();
+            let seen = secrets_seen(known.as_ref(), &DigestKey::new([7; 32]), look).unwrap();
             let before = known.and_then(|known| known.stamp);
             if seen.stamp != before {
                 assert!(seen.is_rolled_out());
@@ -346,18 +347,20 @@ mod tests {
         // What came back to what is rolled out waits for nothing.
         let look = SecretsLook {
             at: at(30),
+            uid: "uid",
             spec: &spec,
             data: &data("password 21"),
         };
-        let back = secrets_seen(known.as_ref(), "uid", look).unwrap();
+        let back = secrets_seen(known.as_ref(), &DigestKey::new([7; 32]), look).unwrap();
         assert!(back.held_until.is_none() && back.is_rolled_out());
         // Where nothing can be read any more, nothing is rolled out.
         let blind = SecretsLook {
             at: at(60),
+            uid: "uid",
             spec: &spec,
             data: &BTreeMap::new(),
         };
-        let blind = secrets_seen(known.as_ref(), "uid", blind).unwrap();
+        let blind = secrets_seen(known.as_ref(), &DigestKey::new([7; 32]), blind).unwrap();
         assert_eq!(blind.stamp, known.unwrap().stamp);
     }
 
