@@ -1,7 +1,7 @@
 //! The acts of a plan, in their order. Nothing is decided here, and what is made has first what it needs. An act that
 //! fails is noted, and keeps no other from being done but one that depends on it.
 
-use super::confirm::Stopped;
+use super::confirm::{Stopped, not_stopped};
 use super::scene::Pass;
 use crate::act::{Actor, Outcome, Recorded, RoleKeeper};
 use crate::api::RevisionName;
@@ -101,7 +101,7 @@ impl Pass<'_> {
                     Ok(pending) => {
                         stopped = self.stop(&actor, &pending, recorded, failures).await?;
                     }
-                    Err(why) => self.not_confirmed(permit, &why),
+                    Err(why) => not_stopped(permit, &why),
                 },
                 // Done before.
                 Act::Label { .. } | Act::Gate { .. } => {}

@@ -55,7 +55,7 @@ impl Pass<'_> {
         let confirmed = match confirm(pending, &look) {
             Ok(confirmed) => confirmed,
             Err(why) => {
-                self.not_confirmed(planned, &why);
+                not_stopped(planned, &why);
                 return Ok(Stopped::No);
             }
         };
@@ -154,18 +154,6 @@ impl Pass<'_> {
         self.refused(permit, said, Stopped::No, false);
     }
 
-    /// What was planned is not carried out. Where the next look plans it again, that is tried ever later: each try writes its
-    /// intent.
-    pub(super) fn not_confirmed(&self, planned: &Permit, why: &Unconfirmed) {
-        tracing::info!(pod = planned.pod().name, "{why}");
-        let message = format!(
-            "{} is to be stopped ({}), and works on: {why}. It is tried again by itself",
-            planned.pod().name,
-            planned.cause()
-        );
-        self.note_refused_stop(planned, message, Stopped::No, false);
-    }
-
     /// The stop was not done, or is not known to be: that is told, and it is tried again ever later.
     fn refused(&self, permit: &Permit, said: &str, stopped: Stopped, refused: bool) {
         let pod = permit.pod();
@@ -175,11 +163,7 @@ impl Pass<'_> {
             pod.name,
             permit.cause()
         );
-        self.note_refused_stop(permit, message, stopped, refused);
-    }
-
-    fn note_refused_stop(&self, permit: &Permit, message: String, stopped: Stopped, refused: bool) {
-        let (pod, now) = (permit.pod(), Timestamp::now());
+        let now = Timestamp::now();
         self.know(|known| {
             let before = known.refused_stop.take();
             let before = before.filter(|before| before.pod == pod.uid);
@@ -199,3 +183,8 @@ impl Pass<'_> {
 /// How long the API server may take with the last question and with the delete. A delete that it is slow to accept is one
 /// whose reasons grow old meanwhile.
 pub(super) const ANSWER: Duration = Duration::from_secs(2);
+
+/// Says in the log why a planned stop is not carried out.
+pub(super) fn not_stopped(planned: &Permit, why: &Unconfirmed) {
+    tracing::info!(pod = planned.pod().name, "{why}");
+}

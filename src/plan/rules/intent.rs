@@ -1,5 +1,7 @@
 //! What the spec asks for, and what is about to be done for it: intents are in the memory before the acts (rule S4).
 
+use std::time::Duration;
+
 use crate::api::{Creation, Memory, Stop, WantedRevision};
 use crate::domain::Wanted;
 use crate::plan::decision::{Decision, NewPod};
@@ -55,16 +57,21 @@ pub fn drop_creation(memory: &mut Memory, look: &Look<'_>) {
     }
 }
 
+/// For so long an intent that stands need not be written again. With the minute that an API server takes at most, less than
+/// [`RESERVED`].
+const STANDS: Duration = Duration::from_secs(20);
+
 /// Writes a creation into the memory before it happens (rule S4).
 pub fn intend_creation(memory: &mut Memory, new: &NewPod, look: &Look<'_>) {
-    // What was intended by this name before does not come to be beside it.
-    if let Some(before) = &memory.creating
-        && before.revision != new.revision.name
-    {
-        let pod = before.pod.clone();
+    memory.pods_made = new.number;
+    if let Some(known) = &memory.creating {
+        if known.revision == new.revision.name && known.at > before(look.now, STANDS) {
+            return;
+        }
+        // What was intended by this name before does not come to be beside it.
+        let pod = known.pod.clone();
         versions::forget_start(memory, &pod);
     }
-    memory.pods_made = new.number;
     memory.creating = Some(Creation {
         pod: new.pod.clone(),
         revision: new.revision.name.clone(),

@@ -228,20 +228,11 @@ fn a_drain_goes_before_a_rollout_that_is_stuck_with_a_pod_that_waits() {
 #[test]
 fn a_drain_goes_before_a_rollout_whose_pod_is_not_made() {
     let mut world = pair();
+    world.refuses_pods_of(&v2());
     world.want_settled(&v2());
-    for _ in 0..3 {
-        world.remember();
-        world.later(STANDBY_TIMEOUT);
-    }
+    assert_eq!(world.moves(), ["create 2.29.0 in vain"]);
     world.emptied(&["a"]);
-    for _ in 0..3 {
-        world.remember();
-    }
-    assert!(
-        world.memory.stop_of_active().is_some(),
-        "{:?}",
-        world.plan()
-    );
+    assert_eq!(world.obey().last().unwrap(), "stop a");
 }
 
 #[test]

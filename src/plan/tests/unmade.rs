@@ -236,6 +236,23 @@ fn what_may_still_be_made_is_waited_for_before_the_active_is_stopped_for_another
     assert_eq!(world.memory.creating, None);
 }
 
+/// Two operators at once would else overtake each other without an end.
+#[test]
+fn an_intent_that_stands_is_not_written_again_at_once() {
+    let mut world = World::with(1);
+    world.remember();
+    let first = world.memory.creating.clone().unwrap();
+    for seconds in [1, 10, 8] {
+        world.later(seconds);
+        world.remember();
+        assert_eq!(world.memory.creating.as_ref(), Some(&first));
+    }
+    world.later(2);
+    world.remember();
+    let renewed = world.memory.creating.clone().unwrap();
+    assert_eq!((renewed.pod, renewed.at), (first.pod, world.now));
+}
+
 #[test]
 fn a_name_that_was_reserved_for_one_revision_is_used_for_the_next() {
     let mut world = alone();
