@@ -239,6 +239,8 @@ reasons! {
     PausedBySpec = "PausedBySpec", Told;
     /// No change waits for a person.
     NothingToApprove = "NothingToApprove", Told;
+    /// No change waits for a person or for its time.
+    NothingPending = "NothingPending", Told;
     /// The active is on a preferred machine.
     OnPreferredMachine = "OnPreferredMachine", Told;
     /// The active is on no preferred machine.

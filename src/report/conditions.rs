@@ -15,7 +15,7 @@ use crate::node::LockMode;
 use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE, not_taken};
 
 /// All conditions that a resource can have. Some are there only where they have something to say.
-pub(super) const CONDITIONS: [&str; 12] = [
+pub(super) const CONDITIONS: [&str; 13] = [
     "Ready",
     "Reconciling",
     "Stalled",
@@ -24,6 +24,7 @@ pub(super) const CONDITIONS: [&str; 12] = [
     "LockVerified",
     "Paused",
     "ApprovalRequired",
+    "ChangePending",
     DATABASE_SHARED,
     SECRETS_CHANGED,
     "Preferred",
@@ -42,14 +43,13 @@ pub(super) fn conditions(
     let step = report.plan.progress.step;
     let blocked = report.blocked();
     let stalled = report.stalled();
-    let settled = step.at_rest();
     let text = message(report, roles);
     let reason = match (&blocked, step) {
         (Some(blocked), _) => blocked.reason.to_string(),
         (None, Step::External) => Reason::HolderExternal.to_string(),
         (None, step) => step.to_string(),
     };
-    let ready = settled && blocked.is_none();
+    let ready = report.at_rest();
     let outage = not_taken(roles, &report.plan.memory, report.now);
     let contradicted = blocked.filter(|blocked| blocked.reason == Reason::DatabaseContradicts);
     let all = [
@@ -82,6 +82,7 @@ pub(super) fn conditions(
     all.into_iter()
         .chain(paused(report))
         .chain(approval_required(report))
+        .chain([change_pending(report)])
         .chain(database_shared(report))
         .chain(secrets_changed(report))
         .chain(preferred(report, roles))
@@ -320,6 +321,15 @@ fn approval_required(report: &Report<'_>) -> Option<Said> {
         Reason::NothingToApprove
     };
     Some(said("ApprovalRequired", is, reason, message))
+}
+
+/// A change of the spec waits for a person or for its time. It is no matter of Ready: what waits for a review or for Saturday
+/// would be taken for a failed deployment, and be reverted.
+fn change_pending(report: &Report<'_>) -> Said {
+    match report.pending() {
+        Some(waits) => said("ChangePending", true, waits.reason, waits.message),
+        None => said("ChangePending", false, Reason::NothingPending, ""),
+    }
 }
 
 /// There only where the spec prefers machines.

@@ -19,6 +19,7 @@ pub(super) fn phase(report: &Report<'_>, roles: &Roles<'_>) -> &'static str {
         Step::Hibernating => "Hibernated",
         Step::Ending => "Stopping",
         Step::External => "Standby",
+        Step::Pending => pending(report),
         Step::AwaitingTakeover | Step::StoppingActive => "HandingOver",
         Step::Booting => "Booting",
         _ if roles.order_unknown => "Waiting",
@@ -36,6 +37,16 @@ pub(super) fn phase(report: &Report<'_>, roles: &Roles<'_>) -> &'static str {
         Step::Trimming => "Scaling",
         Step::Restoring => "Restoring",
         Step::Holding => "Waiting",
+    }
+}
+
+/// What a change waits for, where that is all.
+fn pending(report: &Report<'_>) -> &'static str {
+    match report.pending().map(|waits| waits.reason) {
+        Some(Reason::ApprovalRequired) => "AwaitingApproval",
+        Some(Reason::WaitingForWindow) => "AwaitingWindow",
+        Some(Reason::Paused) => "Paused",
+        _ => "Waiting",
     }
 }
 
@@ -78,6 +89,9 @@ pub(super) fn message(report: &Report<'_>, roles: &Roles<'_>) -> String {
             }
             _ => String::new(),
         };
+        if report.at_rest() {
+            return format!("{}; {}", calm(report, roles), blocked.message);
+        }
         return format!("{}{works}", blocked.message);
     }
     let active = roles.active.map(|active| active.id.name.as_str());
@@ -100,12 +114,7 @@ fn of_version(report: &Report<'_>) -> Option<String> {
 /// What is going on where nothing is waited for.
 fn doing(report: &Report<'_>, roles: &Roles<'_>, pod: &str, active: Option<&str>) -> String {
     match report.plan.progress.step {
-        Step::Steady => format!(
-            "{} is active, {} of {} standbys wait for the lock",
-            active.unwrap_or("no pod"),
-            roles.standbys().count(),
-            report.seen.intent.replicas.saturating_sub(1)
-        ),
+        Step::Steady => calm(report, roles),
         Step::Hibernating => "replicas is 0: all pods are gone".to_owned(),
         Step::Ending => "replicas is 0: pods are being stopped".to_owned(),
         Step::Settling => "a change was seen; it has to be still for handover.settle".to_owned(),
@@ -133,6 +142,17 @@ fn doing(report: &Report<'_>, roles: &Roles<'_>, pod: &str, active: Option<&str>
         Step::External => {
             "all pods wait: the lock is held by a node outside this resource".to_owned()
         }
-        Step::Holding => "nothing can be done at the moment".to_owned(),
+        Step::Pending | Step::Holding => "nothing can be done at the moment".to_owned(),
     }
+}
+
+/// Who works and who waits, where all is well.
+fn calm(report: &Report<'_>, roles: &Roles<'_>) -> String {
+    let active = roles.active.map(|active| active.id.name.as_str());
+    format!(
+        "{} is active, {} of {} standbys wait for the lock",
+        active.unwrap_or("no pod"),
+        roles.standbys().count(),
+        report.seen.intent.replicas.saturating_sub(1)
+    )
 }

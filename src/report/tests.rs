@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod pending;
+
 use std::time::Duration;
 
 use serde_json::json;

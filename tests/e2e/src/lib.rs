@@ -24,6 +24,7 @@ pub mod scenario;
 pub mod timeline;
 pub mod turn;
 pub mod until;
+pub mod walk;
 pub mod world;
 
 pub use cluster::Cluster;
