@@ -1,8 +1,9 @@
 //! What has to hold before a pod is made (rules S6, S7).
 
 use super::check::{Check, run};
+use crate::api::names::NODE_LABEL;
 use crate::api::{Memory, Verification};
-use crate::domain::{Container, Holder, Lock, Pod, Reason, Revision, remembered};
+use crate::domain::{Container, Holder, Pod, Reason, Revision, remembered};
 use crate::node::NodeVersion;
 use crate::plan::cause::{Denied, deny};
 use crate::plan::evidence::{self, Evidence};
@@ -143,20 +144,20 @@ fn version_of(memory: &Memory, revision: &Revision) -> NodeVersion {
 
 fn lock_message(other: &Pod, revision: &Revision) -> String {
     let name = &other.id.name;
-    let lock = other.revision.as_ref().map(|revision| &revision.lock);
-    let by_way_of_dual = lock.is_some_and(|lock| {
-        let dual = lock.as_dual();
-        lock.sees(&dual) && dual.sees(&revision.lock)
-    });
-    let runs = lock.map_or_else(|| "unknown".to_owned(), Lock::to_string);
-    if by_way_of_dual {
+    let Some(lock) = other.revision.as_ref().map(|revision| &revision.lock) else {
         return format!(
-            "{name} runs with another lock ({runs}) than the spec asks for ({}), and the two do not see each other. Without downtime: set spec.database.lock.mode to dual first, on a version that knows it (1.1 to 1.13 with environment configuration), wait until that is rolled out, and then set what you want. Or set replicas: 0, wait until all pods are gone, then set it back",
+            "{name} has the label of this resource, and no revision that the operator knows: it can't be told which lock it takes, and no pod is made beside it. If it is no node of this resource, take the label away (kubectl label pod {name} {NODE_LABEL}-) or delete it; if it is one, delete it once another node may take over"
+        );
+    };
+    let dual = lock.as_dual();
+    if lock.sees(&dual) && dual.sees(&revision.lock) {
+        return format!(
+            "{name} runs with another lock ({lock}) than the spec asks for ({}), and the two do not see each other. Without downtime: set spec.database.lock.mode to dual first, on a version that knows it (1.1 to 1.13 with environment configuration), wait until that is rolled out, and then set what you want. Or set replicas: 0, wait until all pods are gone, then set it back",
             revision.lock
         );
     }
     format!(
-        "{name} runs with another lock or database ({runs}) than the spec asks for ({}): set replicas: 0, wait until all pods are gone, then set it back",
+        "{name} runs with another lock or database ({lock}) than the spec asks for ({}): set replicas: 0, wait until all pods are gone, then set it back",
         revision.lock
     )
 }

@@ -62,6 +62,20 @@ fn a_pod_of_no_known_revision_is_not_joined() {
     assert_eq!(world.blocked(), blocked("LockDiffers", true));
 }
 
+/// Somebody's own pod, with the label of a node: for it the node is not to be stopped.
+#[test]
+fn for_a_stray_pod_with_the_label_nobody_is_told_to_stop_the_node() {
+    let mut world = pair();
+    world.gone("b");
+    world = world.standby("stray", &v1());
+    world.pod("stray").revision = None;
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("LockDiffers", true));
+    let told = world.plan().progress.blocked.unwrap().message;
+    assert!(!told.contains("replicas: 0"), "{told}");
+    assert!(told.contains("kubectl label pod stray"), "{told}");
+}
+
 #[test]
 fn a_downgrade_after_the_newer_version_held_is_refused_and_nothing_is_touched() {
     let mut world = World::with(2)

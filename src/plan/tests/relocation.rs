@@ -542,3 +542,29 @@ fn redundancy_is_not_made_again_on_the_machine_that_was_lost() {
     world.later(31);
     assert_eq!(world.obey(), ["create 2.28.0"]);
 }
+
+/// What was lost counts as there until the operator has watched it for long enough.
+#[test]
+fn s8_an_operator_that_starts_lets_nobody_leave_who_was_kept_for_one_that_is_lost() {
+    for surge in [1, 0] {
+        for heard in [true, false] {
+            let mut world = trio().surge(surge);
+            world.unseen("c");
+            world.later(40);
+            world.emptied(&["b"]);
+            world.intent.policy.paused = true;
+            world.obey();
+            world.operator_starts();
+            if !heard {
+                world.unseen("b");
+            }
+            world.intent.policy.paused = false;
+            for _ in 0..20 {
+                let acts = world.obey();
+                let stops = acts.iter().any(|act| act.starts_with("stop"));
+                assert!(!stops, "surge {surge}, heard {heard}: {acts:?}");
+                world.later(1);
+            }
+        }
+    }
+}
