@@ -72,6 +72,8 @@ pub enum FileSource {
 pub enum Value {
     Text(String),
     Secret(KeyRef),
+    /// A field of the pod itself.
+    Field(String),
 }
 
 /// Where the secret that signs the node's sessions is.
@@ -153,6 +155,9 @@ pub struct Content {
     /// Whether the node serves HTTPS, as far as its template tells.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub https: bool,
+    /// `-s` files in order, by file name, behind [`Self::secrets_toml`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets_files: Vec<(String, KeyRef)>,
 }
 
 /// A spec with everything that it refers to, as far as it can be read.
@@ -205,12 +210,13 @@ impl Content {
         !self.env_secrets.is_empty() && !named
     }
 
-    /// Whether a variable lets the node start on a `PostgreSQL` that is too old for it. What a Secret sets can't be read.
+    /// Whether a variable lets the node start on a `PostgreSQL` that is too old for it. What a Secret or a field of the pod
+    /// sets can't be read.
     fn may_start_on_any_postgres(&self) -> bool {
         let set = self.env.iter().find(|(name, _)| skips_postgres_check(name));
         match set {
             Some((_, Value::Text(value))) => value == "true",
-            Some((_, Value::Secret(_))) => true,
+            Some((_, Value::Secret(_) | Value::Field(_))) => true,
             None => !self.env_secrets.is_empty(),
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::pod::PodId;
 use super::reason::Reason;
@@ -90,6 +90,18 @@ impl DatabaseAnswer {
             answer.leased.extend(says.lease_client.clone());
         }
         answer
+    }
+
+    /// The same, as if all of it had been so much later: the wall clock was set since.
+    #[must_use]
+    pub fn moved_by(mut self, by: SignedDuration) -> Self {
+        let before = self.before.as_mut().map(|before| &mut before.at);
+        let free = [self.free.lease.as_mut(), self.free.advisory.as_mut()];
+        let times = free.into_iter().chain([before, Some(&mut self.at)]);
+        for time in times.flatten() {
+            *time = time.checked_add(by).unwrap_or(*time);
+        }
+        self
     }
 
     /// Whether the session that holds the advisory lock is of a node that has, or had, the lease, too: one in `dual`

@@ -156,6 +156,12 @@ impl NodeVersion {
         self.at_least(2, 3)
     }
 
+    /// Whether `-s` may be given more than once: from 2.4 on (its release notes; read, not run).
+    #[must_use]
+    pub fn reads_several_secrets_files(&self) -> bool {
+        self.at_least(2, 4)
+    }
+
     /// Whether the command line starts with `node` (2.0 on) and not with files or `local`.
     #[must_use]
     pub fn has_node_command(&self) -> bool {

@@ -197,17 +197,16 @@ fn secret_changed(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Optio
 }
 
 fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<Note> {
-    let refusal = report.refusal.as_ref();
-    let refused = refusal.is_some_and(|refusal| refusal.reason == Reason::PodRefused);
+    let refused = &report.seen.refused_oneshots;
     match act {
         // Told when it was tried first.
-        Act::Pull { .. } | Act::Validate { .. } if refused => None,
+        Act::Pull { pod, .. } | Act::Validate { pod, .. } if refused.contains_key(pod) => None,
         Act::Create { pod, revision, .. } => {
             let again = old
                 .operator
                 .creating
                 .as_ref()
-                .is_some_and(|made| made.pod == *pod);
+                .is_some_and(|made| made.pod == *pod && made.revision == *revision);
             let version = report
                 .seen
                 .revisions

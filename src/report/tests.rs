@@ -346,6 +346,8 @@ fn a_secret_that_changes_is_told_until_every_pod_has_read_it_and_is_an_event_onc
         of: "names".to_owned(),
         content: "new".to_owned(),
         stamp: None,
+        stamped: None,
+        held_until: None,
         changed: Some(told.world.now),
         url: None,
         url_changed: None,

@@ -220,10 +220,14 @@ fn sees_the_locks_of_others(of: &Creation<'_>) -> Result<(), Denied> {
 fn newer_may_have_held(view: &View<'_>, version: &NodeVersion) -> Option<NodeVersion> {
     let started = view.memory.may_have_held.as_ref()?;
     let newest = remembered::may_have_held(view.memory).filter(|newest| newest > version)?;
+    let reserved = view.memory.creating.as_ref();
     let never_ran = started.pods.iter().all(|name| {
-        view.roles.pods().iter().any(|pod| {
-            pod.id.name == *name && matches!(pod.container, Container::NotStarted { .. })
-        })
+        // The pod that is about to be made takes its name: one of the two comes to be, and it is seen which.
+        let gives_way = reserved.is_some_and(|reserved| reserved.pod == *name);
+        gives_way
+            || view.roles.pods().iter().any(|pod| {
+                pod.id.name == *name && matches!(pod.container, Container::NotStarted { .. })
+            })
     });
     // A newer version was started. It has not held the lock if the active has had it all the time:
     // it answers now, and every newer pod waits, or has never run.
