@@ -1,7 +1,7 @@
 //! The node's own check of its configuration: `… validate` reads files, secrets and variables as a start does, takes
 //! no lock and asks no database.
 
-use super::log::{in_one_line, is_of_a_quote, last_words, redact, shortened};
+use super::log::{in_one_line, is_of_a_quote, last_words, outside_of_help, redact, shortened};
 use super::version::{ConfigStyle, NodeVersion};
 
 /// How the check begins what it finds wrong (`core/cmd/shell.go`, `configExitErr`; measured on 1.11.0 to 2.29.0).
@@ -23,8 +23,6 @@ const UNKNOWN_COMMAND: [&str; 3] = [
     "Incorrect Usage",
     "flag provided but not defined",
 ];
-/// The first line of the help text, which later versions print beside an error (read; from 2.30 on).
-const HELP: &str = "NAME:";
 /// How the program begins words of another kind (`core/main.go`; `errorOut` of `core/cmd/shell.go` adds nothing).
 const STARTS: [&str; 5] = [
     "Error running app: ",
@@ -108,8 +106,7 @@ fn words_of(output: &str) -> Option<String> {
 /// Without empty lines, without the summary that the program ends with, and without its help text.
 fn lines_of(text: &str) -> impl Iterator<Item = &str> {
     let says_something = |line: &&str| !line.trim().is_empty() && !is_summary(line);
-    let is_no_help = |line: &&str| line.trim_end() != HELP;
-    text.lines().take_while(is_no_help).filter(says_something)
+    outside_of_help(text.lines()).filter(says_something)
 }
 
 /// What one line finds wrong: `invalid secrets: Password.Keystore: empty: …`, or an item of a list. Nothing for the
@@ -161,6 +158,10 @@ mod tests {
             assert_eq!(invalid(1, &format!("{summary}{found}")), told);
             let help = "NAME:\n   node validate - Validate the TOML\n\nUSAGE:\n   chainlink node validate\n";
             assert_eq!(invalid(1, &format!("{found}{summary}{help}")), told);
+            assert_eq!(invalid(1, &format!("{help}{found}{summary}")), told);
+            let unreadable = "failed to decode config TOML: line 2, Nonsense: missing field";
+            assert_eq!(invalid(1, &format!("{help}{unreadable}\n")), unreadable);
+            assert_eq!(invalid(1, &format!("{unreadable}\n{help}")), unreadable);
         }
         // Where the head of a long list was cut off.
         let cut = "\t- EVM.0.Nodes: missing: must have at least one node\n\nError running app: configuration validation failed: invalid configuration\n";

@@ -337,6 +337,47 @@ fn last_words_are_read_behind_the_kubelets_time() {
     );
 }
 
+/// From 2.30 on (read): the command line prints its help where what comes before a command has failed.
+#[test]
+fn a_help_text_is_nobodys_last_words() {
+    let help = [
+        "NAME:",
+        "   chainlink node start - Run the Chainlink node",
+        "",
+        "USAGE:",
+        "   chainlink node start [command options] [arguments...]",
+        "",
+        "GLOBAL OPTIONS:",
+        "   --password value, -p value  text file holding the password for the node's account",
+        "",
+    ];
+    let waited = line(0, "INFO", LEASE_WAIT);
+    for (words, kind) in [
+        (
+            "failed to handle node versioning: CheckVersion: Application version (2.30.0) is lower than database version (2.31.0). Only Chainlink 2.31.0 or higher can be run on this database",
+            ExitKind::VersionOlderThanDatabase {
+                application: "2.30.0".to_owned(),
+                database: "2.31.0".to_owned(),
+            },
+        ),
+        (
+            "opening db: failed to open db: the minimum required Postgres server version is 15, you are running: 14",
+            ExitKind::PostgresTooOld,
+        ),
+    ] {
+        let before: Vec<&str> = [waited.as_str()]
+            .into_iter()
+            .chain(help)
+            .chain([words])
+            .collect();
+        let after: Vec<&str> = [waited.as_str(), words].into_iter().chain(help).collect();
+        for tail in [before, after] {
+            assert_eq!(last_words(&tail).as_deref(), Some(words));
+        }
+        assert_eq!(classify_exit(1, None, Some(words)), kind);
+    }
+}
+
 #[test]
 fn last_words_of_several_lines_are_kept_together() {
     let tail = [

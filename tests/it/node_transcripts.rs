@@ -54,10 +54,18 @@ fn story(name: &str) -> Vec<String> {
         } else if let Some(exit) = line.text.strip_prefix("EXIT ") {
             let (who, code) = exit.split_once(" rc=").unwrap();
             let (_, written) = readers.remove(who).unwrap_or_default();
-            story.push(end(who, code.parse().unwrap(), &written));
+            story.push(end(who, exit_code(code), &written));
         }
     }
     story
+}
+
+/// `0`, `-9`, or `signal 9` in later transcripts.
+fn exit_code(text: &str) -> i32 {
+    match text.strip_prefix("signal ") {
+        Some(signal) => -signal.parse::<i32>().unwrap(),
+        None => text.parse().unwrap(),
+    }
 }
 
 fn sentence(milestone: &Milestone) -> String {
@@ -364,7 +372,7 @@ fn a_restart_after_an_interrupted_migration() {
 }
 
 /// Every transcript there is, so that none is added without a story.
-const TRANSCRIPTS: [&str; 12] = [
+const TRANSCRIPTS: [&str; 15] = [
     "1.11.0-env-advisorylock-json-02-05-standby-sigterm-sigkill.txt",
     "1.11.0-env-default-console-01-first-boot.txt",
     "1.11.0-env-default-console-02-05-standby-sigterm-sigkill.txt",
@@ -377,7 +385,140 @@ const TRANSCRIPTS: [&str; 12] = [
     "2.18.0-toml-default-console-info-12-partition-active.txt",
     "2.18.0-toml-default-json-01-first-boot.txt",
     "2.18.0-toml-default-json-02-05-standby-sigterm-sigkill.txt",
+    "2.29.0-toml-default-console-02-05-standby-sigterm-sigkill.txt",
+    "2.29.0-toml-default-console-06-before-the-lock.txt",
+    "2.29.0-toml-default-console-18-shutdown-locked-lease.txt",
 ];
+
+#[test]
+fn version_2_29_hands_over_by_signal() {
+    assert_story(
+        "2.29.0-toml-default-console-02-05-standby-sigterm-sigkill.txt",
+        &[
+            "A starts 2.29.0",
+            "A took the lock (HealthReport)",
+            "A booted",
+            "A listens on 21511",
+            "B starts 2.29.0",
+            "B waits for Lease",
+            "A shuts down",
+            "B took the lock (HealthReport)",
+            "A ends CleanStop",
+            "B booted",
+            "B listens on 21512",
+            "C starts 2.29.0",
+            "C waits for Lease",
+            "B ends Killed",
+            "C took the lock (HealthReport)",
+            "C booted",
+            "C listens on 21513",
+            "D starts 2.29.0",
+            "D waits for Lease",
+            "D shuts down",
+            "D ends StoppedStandby: opening db: failed to take initial lease on database: stopped",
+            "E starts 2.29.0",
+            "E waits for Lease",
+            "C shuts down",
+            "C ends CleanStop",
+            "E took the lock (HealthReport)",
+            "E booted",
+            "E listens on 21515",
+            "F starts 2.29.0",
+            "F waits for Lease",
+            "E ends Killed",
+            "F took the lock (HealthReport)",
+            "F booted",
+            "F listens on 21516",
+            "G starts 2.29.0",
+            "G waits for Lease",
+            "G took the lock (HealthReport)",
+            "G booted",
+            "G listens on 21517",
+            "F is deposed",
+            "F ends Deposed: Another node has taken the lease, exiting immediately",
+            "G shuts down",
+            "G ends CleanStop",
+        ],
+    );
+}
+
+#[test]
+fn what_ends_version_2_29_before_the_lock() {
+    assert_story(
+        "2.29.0-toml-default-console-06-before-the-lock.txt",
+        &[
+            "A starts 2.29.0",
+            "A took the lock (HealthReport)",
+            "A booted",
+            "A listens on 21561",
+            "B ends Configuration: failed to decode config TOML: line 2, Nonsense: missing field",
+            "C starts 2.29.0",
+            "C waits for Lease",
+            "C ends Killed",
+            "D starts 2.29.0",
+            "D ends DatabaseRefused: opening db: failed to open db: failed to connect to `host=127.0.0.1 user=chainlink database=c_absent`: server error (FATAL: database \"c_absent\" does not exist (SQLSTATE 3D000))",
+            "E starts 2.29.0",
+            "E ends DatabaseAway: opening db: failed to open db: failed to connect to `host=127.0.0.1 user=chainlink database=x`: dial error (dial tcp 127.0.0.1:25999: connect: connection refused)",
+            "F starts 2.29.0",
+            "F ends DatabaseRefused: opening db: failed to open db: failed to connect to `host=127.0.0.1 user=chainlink database=c2290pre`: failed SASL auth (FATAL: password authentication failed for user \"chainlink\" (SQLSTATE 28P01))",
+            "G ends Configuration: config validation failed: invalid secrets: Database.URL: invalid value (*****): missing or insufficiently complex password: Faults: password is less than 16 characters long",
+            "H ends Configuration: config validation failed: invalid environment: environment variable CHAINLINK_PORT must not be set: unsupported with config v2",
+            "I starts 2.29.0",
+            "I waits for Lease",
+            "A ends Killed",
+            "I ends Killed",
+        ],
+    );
+}
+
+/// Each ends with 0 while a refresh hangs, and has given nothing back: the next one gets the lease when it has run out.
+#[test]
+fn a_stop_of_2_29_while_its_lease_can_not_be_given_back() {
+    assert_story(
+        "2.29.0-toml-default-console-18-shutdown-locked-lease.txt",
+        &[
+            "F0 starts 2.29.0",
+            "F0 took the lock (HealthReport)",
+            "F0 booted",
+            "F0 listens on 21841",
+            "G0 starts 2.29.0",
+            "G0 waits for Lease",
+            "F0 shuts down",
+            "F0 ends CleanStop",
+            "G0 took the lock (HealthReport)",
+            "G0 booted",
+            "G0 listens on 21842",
+            "G0 shuts down",
+            "G0 ends CleanStop",
+            "F1 starts 2.29.0",
+            "F1 took the lock (HealthReport)",
+            "F1 booted",
+            "F1 listens on 21843",
+            "G1 starts 2.29.0",
+            "G1 waits for Lease",
+            "F1 shuts down",
+            "F1 ends CleanStop",
+            "G1 took the lock (HealthReport)",
+            "G1 booted",
+            "G1 listens on 21844",
+            "G1 shuts down",
+            "G1 ends CleanStop",
+            "F2 starts 2.29.0",
+            "F2 took the lock (HealthReport)",
+            "F2 booted",
+            "F2 listens on 21845",
+            "G2 starts 2.29.0",
+            "G2 waits for Lease",
+            "F2 shuts down",
+            "F2 ends CleanStop",
+            "G2 took the lock (HealthReport)",
+            "G2 booted",
+            "G2 listens on 21846",
+            "G2 shuts down",
+            "G2 ends CleanStop",
+        ],
+    );
+}
 
 #[test]
 fn no_transcript_is_without_a_story() {
@@ -531,7 +672,7 @@ fn the_waiting_line_names_who_waits() {
 fn versions_are_read_where_a_line_names_them() {
     for_every_line(|raw| {
         let line = read_line(raw);
-        let named = ["1.11.0", "1.13.3", "2.1.1", "2.15.0", "2.18.0"]
+        let named = ["1.11.0", "1.13.3", "2.1.1", "2.15.0", "2.18.0", "2.29.0"]
             .into_iter()
             .find(|version| {
                 raw.contains(&format!("{version}@")) || raw.contains(&format!("Node {version} "))

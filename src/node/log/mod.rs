@@ -28,8 +28,8 @@ pub(super) use quoted::{in_one_line, is_of_a_quote};
 pub use read::read_line;
 pub use reader::{LogReader, LogSummary, Milestone};
 pub use redaction::redact;
-pub(super) use words::shortened;
 pub use words::{kept_lines, last_words};
+pub(super) use words::{outside_of_help, shortened};
 
 /// One line of a node's log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -16,6 +16,35 @@ const KEPT_BYTES: usize = 2048;
 /// time before it up to 1.13, where it is logged.
 const RUNNING: &str = "Error running app: ";
 
+/// The first line of a help text, and how its other parts begin. From 2.30 on one may stand before or behind an error
+/// (`urfave/cli`, `ShowSubcommandHelp`; read).
+const HELP: &str = "NAME:";
+const PARTS_OF_HELP: [&str; 9] = [
+    "USAGE:",
+    "VERSION:",
+    "DESCRIPTION:",
+    "AUTHOR:",
+    "CATEGORY:",
+    "COMMANDS:",
+    "OPTIONS:",
+    "GLOBAL OPTIONS:",
+    "COPYRIGHT:",
+];
+
+/// The lines that are of no help text.
+pub(in crate::node) fn outside_of_help<'a>(
+    lines: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = &'a str> {
+    let mut helps = false;
+    lines.filter(move |line| {
+        let end = line.trim_end();
+        let goes_on =
+            end.is_empty() || line.starts_with(char::is_whitespace) || PARTS_OF_HELP.contains(&end);
+        helps = end == HELP || (helps && goes_on);
+        !helps
+    })
+}
+
 /// The lines of what the kubelet kept of a log. It cuts by length: the first line may be the rest of any, of a secret in
 /// a quoted file too.
 #[must_use]
@@ -32,8 +61,7 @@ pub fn kept_lines(text: &str) -> Vec<&str> {
 /// ended while it waited for the lock has said nothing of interest.
 #[must_use]
 pub fn last_words(tail: &[&str]) -> Option<String> {
-    let clean: Vec<_> = tail
-        .iter()
+    let clean: Vec<_> = outside_of_help(tail.iter().copied())
         .map(|raw| without_colours(raw.trim_end()))
         .collect();
     let entries: Vec<_> = clean

@@ -24,6 +24,9 @@ use crate::version::NodeVersion;
 /// From the lock to `Listening`, unless a test wants another (real nodes: 0.7 s to more than 10 s).
 const BOOT: Duration = Duration::from_millis(700);
 
+/// Of `urfave/cli`, as far as it matters to who reads a log.
+const HELP: &str = "NAME:\n   chainlink node start - Run the Chainlink node\n\nUSAGE:\n   chainlink node start [command options] [arguments...]\n\nOPTIONS:\n   --api value, -a value       text file holding the API email and password, each on a line\n   --password value, -p value  text file holding the password for the node's account\n";
+
 pub(crate) struct Node {
     config: Config,
     version: NodeVersion,
@@ -125,6 +128,14 @@ impl Node {
         Ok(self.shut_down(held).await)
     }
 
+    /// Where the hook of the command fails that opens the database, takes the lock and migrates, the command's help comes first.
+    fn hook_failed(&self, exit: Exit) -> Exit {
+        if self.version.helps_where_its_hook_fails() {
+            println!("{HELP}");
+        }
+        exit
+    }
+
     fn announce(&self) {
         for complaint in &self.config.complaints {
             self.log.log(&lines::complaint(complaint));
@@ -139,7 +150,37 @@ impl Node {
             session = self.database.connect(QUERY_TIMEOUT) => session,
             () = self.stop.requested() => return Err(Exit::failed("opening db: stopped")),
         };
-        session.map_err(|error| not_opened(&error))
+        let session = session.map_err(|error| self.hook_failed(not_opened(&error)))?;
+        self.look_at_server(&session).await?;
+        Ok(session)
+    }
+
+    /// The server's version is looked at where the database is opened, before the lock (`pg/connection.go`; read).
+    async fn look_at_server(&self, session: &Session) -> Result<(), Exit> {
+        let oldest = self.version.oldest_postgres();
+        if std::env::var("SKIP_PG_VERSION_CHECK").is_ok_and(|value| value == "true") {
+            return Ok(());
+        }
+        let runs = match self.settings.fault("postgres") {
+            Some(pretended) => pretended.parse().unwrap_or(oldest),
+            None => session
+                .query(
+                    "SELECT current_setting('server_version_num')::int / 10000",
+                    &[],
+                    Some(QUERY_TIMEOUT),
+                )
+                .await
+                .ok()
+                .and_then(|rows| u32::try_from(rows.first()?.get::<_, i32>(0)).ok())
+                .unwrap_or(oldest),
+        };
+        if runs >= oldest {
+            return Ok(());
+        }
+        let why = format!(
+            "the minimum required Postgres server version is {oldest}, you are running: {runs}"
+        );
+        Err(self.hook_failed(not_opened(&why)))
     }
 
     async fn take_lock(&self, session: Session) -> Result<Held, Exit> {

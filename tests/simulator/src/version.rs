@@ -5,12 +5,13 @@ use semver::Version;
 const UNKNOWN: &str = "SIMULATOR_VERSION must hold the node's semantic version, e.g. 2.18.0";
 
 /// Full commit hashes of versions whose logs are in tests/fixtures/transcripts.
-const COMMITS: [(&str, &str); 5] = [
+const COMMITS: [(&str, &str); 6] = [
     ("1.11.0", "150ec84611400faa8b841c44ddd084addc01a247"),
     ("1.13.3", "47c02ecbd9f99929f20887e76632e75310635b7e"),
     ("2.1.1", "62875393144d7f8e6dd3ba1b1d887c2f01484c52"),
     ("2.15.0", "883c9f9059c259ca17454703b57521ea9ac166cb"),
     ("2.18.0", "fb7d6e88ea3471909a4f9aa29992ec080bba9057"),
+    ("2.29.0", "10bd946f63887e15b6aafb63c0ba5aedd6b1e73f"),
 ];
 
 /// The families of log texts. A version that was never recorded borrows from the nearest recorded one before it.
@@ -136,6 +137,35 @@ impl NodeVersion {
     /// of the configuration behind them (read, not measured).
     pub(crate) fn locks_before_starting(&self) -> bool {
         self.at_least(2, 30)
+    }
+
+    /// What stands before an error of the version check, the backup or the migrations (from 2.30 on: read).
+    pub(crate) fn before_the_database_was_prepared(&self) -> &'static str {
+        if self.locks_before_starting() {
+            "failed to handle node versioning"
+        } else {
+            "fatal error instantiating application"
+        }
+    }
+
+    /// The command line prints the help of a command whose hook has failed (from 2.30 on, where the hook takes the lock and
+    /// migrates: read).
+    pub(crate) fn helps_where_its_hook_fails(&self) -> bool {
+        self.locks_before_starting()
+    }
+
+    /// The oldest server that it starts on: 15 from 2.66 on (its release notes), 12 in effect before.
+    pub(crate) fn oldest_postgres(&self) -> u32 {
+        if self.at_least(2, 66) { 15 } else { 12 }
+    }
+
+    /// `validate` ends with more words: by October 2026 (release 2.66 and later; which was the first is not known).
+    pub(crate) fn validate_summary(&self) -> &'static str {
+        if self.at_least(2, 66) {
+            "Error running app: configuration validation failed: invalid configuration"
+        } else {
+            "invalid configuration"
+        }
     }
 
     /// Which file could not be read as TOML is said up to 2.1 (`core/cmd/app.go`), and not in 2.23.

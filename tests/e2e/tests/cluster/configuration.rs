@@ -202,3 +202,51 @@ async fn a_standby_on_another_database_is_stopped_and_the_active_is_not_touched(
     })
     .await
 }
+
+/// From 2.30 on a node finds such a mistake when it has the lock, and the old active has lost it. The operator can't read the
+/// file, which is in a Secret: only the check in the short pod stands before that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_configuration_that_only_the_check_refuses_does_not_cross_the_change_of_the_boot_order()
+-> Result<()> {
+    scenario("refused-2-30", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.29.0", 2)).await?;
+        world.until_running("node", "2.29.0", 2).await?;
+        let active = world.active("node").await?;
+        let audit = world.audit()?;
+        let refused = "[Database]\nAllowSimplePasswords = true\n";
+        world
+            .secret("settings", &[("secrets.toml", refused)])
+            .await?;
+        let reference = json!({"secretKeyRef": {"name": "settings", "key": "secrets.toml"}});
+        world
+            .change(
+                "node",
+                json!({"version": "2.30.0", "config": {"secretsToml": reference}}),
+            )
+            .await?;
+        let told = world
+            .until_stalled("node", &["AllowSimplePasswords"])
+            .await?;
+        ensure!(told.contains("Database.AllowSimplePasswords"), "{told}");
+        ensure!(world.active("node").await? == active, "the active changed");
+        let stops = audit.stops(&world.namespace)?;
+        ensure!(stops.is_empty(), "the operator stopped {stops:?}");
+        ensure!(world.gaps().await?.is_empty(), "there was a gap");
+
+        // The kubelet makes the check again, and reads the Secret anew.
+        world
+            .secret("settings", &[("secrets.toml", "[Database]\n")])
+            .await?;
+        world.until_running("node", "2.30.0", 2).await?;
+        let record = world.judged().await?;
+        ensure!(
+            record.versions() == ["2.29.0", "2.30.0"],
+            "who worked: {:?}",
+            record.versions()
+        );
+        ensure!(record.gaps().len() == 1, "{} gaps", record.gaps().len());
+        Ok(())
+    })
+    .await
+}

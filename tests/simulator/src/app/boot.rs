@@ -21,10 +21,11 @@ impl Node {
                     self.log.log(&lines::report_done());
                 }
                 self.log.graceful_shutdown_time(self.stop.since_request().unwrap_or_default());
+                let before = self.version.before_the_database_was_prepared();
                 Err(Exit::failed(match progress.current() {
                     // Measured on 2.18.
                     Some(number) => format!(
-                        "fatal error instantiating application: initializeORM#Migrate: partial migration error \
+                        "{before}: initializeORM#Migrate: partial migration error \
                          (type:sql,version:{number}): timeout: context canceled; sql: transaction has already been \
                          committed or rolled back"
                     ),
@@ -49,8 +50,10 @@ impl Node {
         if temporary {
             self.log.log(&lines::report_done());
         }
-        let session = prepared
-            .map_err(|why| Exit::failed(format!("fatal error instantiating application: {why}")))?;
+        let session = prepared.map_err(|why| {
+            let before = self.version.before_the_database_was_prepared();
+            self.hook_failed(Exit::failed(format!("{before}: {why}")))
+        })?;
         if locks_first {
             self.announce();
             self.config.validate(&self.version, &self.password)?;

@@ -221,7 +221,7 @@ pub(crate) fn validate_command(cli: &Cli, version: &NodeVersion) -> u8 {
             if version.validate_exits_zero() {
                 return 0;
             }
-            Exit::failed("invalid configuration").print();
+            Exit::failed(version.validate_summary()).print();
             1
         }
         Err(unreadable) => {

@@ -254,6 +254,80 @@ fn the_check_version_can_be_skipped_from_2_29_on() {
         .listens();
 }
 
+/// From 2.30 on (read): another prefix, and the help of the command beside it.
+#[test]
+fn an_older_version_speaks_as_its_release_does() {
+    let database = Database::shared();
+    let newer = Setup::new("2.31.0", &database).start();
+    newer.listens();
+    drop(newer);
+    for (version, prefix, helps) in [
+        (
+            "2.29.0",
+            "fatal error instantiating application: CheckVersion: ",
+            false,
+        ),
+        (
+            "2.30.0",
+            "failed to handle node versioning: CheckVersion: ",
+            true,
+        ),
+    ] {
+        database.sql("DELETE FROM lease_lock");
+        let setup = Setup::new(version, &database);
+        let (code, stdout, stderr) = setup.run(&[]);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains(prefix), "{version}: {stderr}");
+        assert_eq!(stdout.starts_with("NAME:\n"), helps, "{version}: {stdout}");
+    }
+}
+
+/// From 2.66 on (its release notes), before the lock.
+#[test]
+fn a_server_below_15_ends_a_node_of_2_66_and_later_before_the_lock() {
+    let database = Database::shared();
+    let old_server =
+        |version: &str| Setup::new(version, &database).with_env("SIMULATOR_FAULTS", "postgres=14");
+    let stderr = fails(&old_server("2.66.0"), 1);
+    let words = "opening db: failed to open db: the minimum required Postgres server version is 15, you are running: 14";
+    assert!(stderr.contains(words), "{stderr}");
+    let table = "SELECT to_regclass('lease_lock') IS NULL";
+    assert_eq!(database.sql(table), "t", "it has not asked for the lock");
+    let skips = old_server("2.66.0")
+        .with_env("SKIP_PG_VERSION_CHECK", "true")
+        .start();
+    skips.listens();
+    drop(skips);
+    database.sql("DELETE FROM lease_lock; DELETE FROM node_versions");
+    old_server("2.65.0").start().listens();
+}
+
+/// By October 2026 the summary has more words before it.
+#[test]
+fn validate_ends_in_the_words_of_its_release() {
+    let database = Database::shared();
+    for (version, summary) in [
+        ("2.65.0", "invalid configuration\n"),
+        (
+            "2.66.0",
+            "Error running app: configuration validation failed: invalid configuration\n",
+        ),
+    ] {
+        let setup = Setup::new(version, &database);
+        let words = [
+            "node",
+            "-c",
+            "config.toml",
+            "-s",
+            "secrets.toml",
+            "validate",
+        ];
+        let (code, stdout, stderr) = setup.run(&words);
+        assert_eq!((code, stderr.as_str()), (Some(1), summary));
+        assert!(stdout.contains("Invalid configuration: "), "{stdout}");
+    }
+}
+
 #[test]
 fn validate_answers_on_stdout() {
     let database = Database::shared();

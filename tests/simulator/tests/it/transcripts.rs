@@ -54,6 +54,17 @@ impl Play {
         );
     }
 
+    /// As [`Self::compare`], of the lines that an operator goes by: between them 2.29.0 has services that are not simulated.
+    #[track_caller]
+    fn compare_telling(&self, name: &str, node: &mut Node, exit: i32) {
+        assert_eq!(node.exits(), exit, "exit code of {name}");
+        let recorded = &self.transcript[name];
+        assert_eq!(recorded.exits.last(), Some(&exit), "{name}");
+        let theirs = telling(&recorded.lines);
+        assert!(theirs.len() > 2, "nothing recorded of {name}");
+        assert_eq!(telling(&significant(&node.lines())), theirs, "{name}");
+    }
+
     /// The recorder looked less often, so that it missed what was short: its answers have to come in ours, in order, and
     /// ours may have none it never saw (but for the temporary server's).
     #[track_caller]
@@ -73,6 +84,26 @@ impl Play {
             );
         }
     }
+}
+
+/// What each line says of the lock, the boot and the end, in order; the same word once.
+fn telling(lines: &[String]) -> Vec<&'static str> {
+    const WORDS: [&str; 10] = [
+        "Starting Chainlink Node 2.29.0",
+        "Another application is currently holding the database lease",
+        "Starting StartUpHealthReport",
+        "StartUpHealthReport shutdown complete",
+        "API exposed for user",
+        "Chainlink booted in",
+        "Listening and serving HTTP on",
+        "Shutting down due to terminated signal received...",
+        "Graceful shutdown time",
+        "opening db: failed to take initial lease on database: stopped",
+    ];
+    let said = |line: &String| WORDS.into_iter().find(|word| line.contains(word));
+    let mut said: Vec<&str> = lines.iter().filter_map(said).collect();
+    said.dedup();
+    said
 }
 
 /// Scenarios 01 to 05: first boot, a standby, SIGTERM to the active, to a waiting node, SIGKILL, boot on a free lock.
@@ -165,6 +196,31 @@ fn version_2_18_with_the_lease_in_json() {
         "2.18.0-toml-default-json-02-05-standby-sigterm-sigkill",
         &setup,
     );
+}
+
+/// As it was measured on 2.29.0: SIGTERM and SIGKILL to the active, SIGTERM to a waiting node.
+#[test]
+fn version_2_29_with_the_lease() {
+    let play = Play::of("2.29.0-toml-default-console-02-05-standby-sigterm-sigkill");
+    let database = Database::shared();
+    let setup = Setup::new("2.29.0", &database);
+    let mut a = setup.start();
+    a.listens();
+    let mut b = setup.again().start();
+    b.waits(4);
+    a.signal("TERM");
+    play.compare_telling("A", &mut a, 0);
+    b.listens();
+    let mut c = setup.again().start();
+    c.waits(2);
+    b.signal("KILL");
+    play.compare_telling("B", &mut b, -9);
+    c.listens();
+    let mut d = setup.again().start();
+    d.waits(2).signal("TERM");
+    play.compare_telling("D", &mut d, 1);
+    c.signal("TERM");
+    play.compare_telling("C", &mut c, 0);
 }
 
 #[test]

@@ -65,6 +65,14 @@ pub struct Recorded {
     pub exits: Vec<i32>,
 }
 
+/// `0`, `-9`, or `signal 9` in later transcripts.
+fn exit_code(text: &str) -> i32 {
+    match text.strip_prefix("signal ") {
+        Some(signal) => -signal.parse::<i32>().unwrap(),
+        None => text.parse().unwrap(),
+    }
+}
+
 /// A letter that a transcript uses twice is one node here, with both lives in a row.
 pub fn read(name: &str) -> BTreeMap<String, Recorded> {
     let path = format!(
@@ -89,7 +97,7 @@ pub fn read(name: &str) -> BTreeMap<String, Recorded> {
                         .entry(node.to_owned())
                         .or_default()
                         .exits
-                        .push(code.trim().parse().unwrap());
+                        .push(exit_code(code.trim()));
                 }
             }
             ["HTTP", node, _] => {
