@@ -35,8 +35,8 @@ postgres:
 model: ## The deep walks of the planner's model, for a change of the planner: about 11 minutes on 2 cores, without the build.
 	cargo test --locked --release -p chainlink-operator --lib plan::tests::model::deep::deep_ -- --ignored --show-output
 
-manifests: ## Argo CD's scripts, run in its Lua engine.
-	cd tests/manifests && go test ./argocd
+manifests: ## Argo CD's scripts, run in its Lua engine; what Helm and Flux make of a status.
+	cd tests/manifests && go test ./argocd ./kstatus
 
 cluster: ## Bring up the real cluster (the first time builds Kubernetes: about 20 minutes).
 	$(CLUSTER) up >/dev/null

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chainlink_operator::act::DigestKeyAt;
 use chainlink_operator::controller::{self, Context, DatabaseAccess, Settings};
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -47,6 +48,20 @@ struct Run {
     /// Read the Secrets that hold database URLs, and ask the databases who holds the lock.
     #[arg(long, env = "VERIFY_DATABASES")]
     verify_databases: bool,
+    /// The Secret, as NAMESPACE/NAME, that keeps the key of the digests by which a changed Secret is known. It has to be
+    /// there; the operator puts a key into it.
+    #[arg(long, env = "DIGEST_KEY_SECRET", value_parser = namespaced)]
+    digest_key_secret: Option<DigestKeyAt>,
+}
+
+fn namespaced(text: &str) -> Result<DigestKeyAt, String> {
+    let (namespace, name) = text
+        .split_once('/')
+        .ok_or_else(|| format!("{text} is not NAMESPACE/NAME"))?;
+    Ok(DigestKeyAt {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    })
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -119,6 +134,7 @@ async fn run(arguments: Run) -> Result<(), String> {
         } else {
             DatabaseAccess::No
         },
+        digest_key: arguments.digest_key_secret,
     };
     let (context, woken) = Context::new(client.clone(), settings);
     let server = tokio::spawn(server::serve(arguments.http_address, Arc::clone(&context)));

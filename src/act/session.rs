@@ -1,13 +1,11 @@
 //! The Secret that signs the sessions of people and API clients. The operator may make it, and never reads it.
 
-use std::fs::File;
-use std::io::Read;
-
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::ResourceExt;
 use kube::api::{Api, PostParams};
 
+use super::random::random;
 use crate::api::ChainlinkNode;
 use crate::build;
 use crate::cluster::refusal;
@@ -20,20 +18,12 @@ pub async fn session_secret(
 ) -> Result<Option<String>, kube::Error> {
     let secrets: Api<Secret> =
         Api::namespaced(client.clone(), &node.namespace().unwrap_or_default());
-    let random = random().map_err(|error| kube::Error::Service(error.into()))?;
-    let secret = build::session_secret(node, random).map_err(kube::Error::SerdeError)?;
+    let secret = build::session_secret(node, random()?).map_err(kube::Error::SerdeError)?;
     let made = secrets.create(&PostParams::default(), &secret).await;
     match there(made.map(drop)) {
         Err(error) => refusal(&error).map(Some).ok_or(error),
         Ok(()) => Ok(None),
     }
-}
-
-/// Bytes that nobody can guess.
-fn random() -> std::io::Result<[u8; 32]> {
-    let mut bytes = [0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn there(result: Result<(), kube::Error>) -> Result<(), kube::Error> {

@@ -187,6 +187,7 @@ impl Memory {
             going_back,
             unresponsive,
             check_failed,
+            secrets,
             // These have no times.
             last_worked: _,
             newest_held: _,
@@ -200,7 +201,6 @@ impl Memory {
             earlier_switchovers: _,
             drill_schedule: _,
             set_aside: _,
-            secrets: _,
             validation: _,
             checked: _,
         } = self;
@@ -220,6 +220,9 @@ impl Memory {
                 going.failed_at.as_mut(),
             ]
         });
+        let secrets = secrets
+            .iter_mut()
+            .flat_map(|seen| [seen.changed.as_mut(), seen.url_changed.as_mut()]);
         [
             wanted.as_mut().map(|wanted| &mut wanted.since),
             creating.as_mut().map(|creating| &mut creating.at),
@@ -239,6 +242,7 @@ impl Memory {
         .chain(requests)
         .chain(upgrade)
         .chain(going_back)
+        .chain(secrets)
         .flatten()
         .for_each(|time| *time = (*time).min(now));
     }
@@ -356,9 +360,27 @@ pub struct SecretsSeen {
     pub of: String,
     /// Digest of all of their content together.
     pub content: String,
-    /// Part of the wanted revision since the content has first changed.
+    /// Part of the wanted revision since a change of the content was first to be rolled out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<String>,
+    /// When the content was last seen to have changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Timestamp>,
+    /// Digest of the database URL alone, where it may be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// When the database URL was last seen to have changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_changed: Option<Timestamp>,
+}
+
+impl SecretsSeen {
+    /// Whether pods with this content are part of what is wanted, so that older ones are replaced.
+    #[must_use]
+    pub fn is_rolled_out(&self) -> bool {
+        let mut stamp = self.stamp.iter();
+        stamp.any(|stamp| self.content.starts_with(stamp.as_str()))
+    }
 }
 
 /// The check of a revision's configuration by a short pod.
@@ -372,6 +394,18 @@ pub struct Validation {
     /// What the node said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// How many tries on end have said nothing, where that holds the change.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub silent: u32,
+    /// When it is tried again after one that said nothing. Until then there is no pod for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Timestamp>,
+}
+
+// As serde wants it.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_none_yet(count: &u32) -> bool {
+    *count == 0
 }
 
 /// How far the check of a configuration is.
@@ -381,7 +415,8 @@ pub enum ValidationState {
     Valid,
     /// Nothing is replaced for it. The pod tries again now and then, as the Secrets that it reads may be corrected.
     Invalid,
-    /// It could not be checked, which holds nothing up.
+    /// It could not be checked. That holds up a version that checks its configuration only when it has the lock (from 2.30
+    /// on), and no other.
     Unknown,
 }
 
@@ -391,7 +426,7 @@ pub enum ValidationState {
 pub struct DatabaseDiffers {
     pub pod: String,
     pub at: Timestamp,
-    /// Generation of the spec at that time: a later one asks for another try.
+    /// Generation of the spec at that time.
     #[serde(default)]
     pub generation: i64,
 }

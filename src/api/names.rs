@@ -40,6 +40,10 @@ pub const PREFERRED: &str = "preferred";
 /// that it is upgraded to.
 pub const APPROVED_ANNOTATION: &str = "chainlink-operator.dev/approved";
 
+/// Annotation on a `ChainlinkNode`: the revision that may be handed over to though the check of its configuration has said
+/// nothing.
+pub const UNCHECKED_ANNOTATION: &str = "chainlink-operator.dev/accept-unchecked";
+
 /// Annotation on both budgets: the active for which they were counted last. Its change makes Kubernetes count again.
 pub const BUDGET_ACTIVE_ANNOTATION: &str = "chainlink-operator.dev/counted-for-active";
 /// Annotation on a `ChainlinkNode`: the database was restored from a backup of this version (rule S6). The

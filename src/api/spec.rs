@@ -365,6 +365,20 @@ pub struct Handover {
     /// Where the active should live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred: Option<Preferred>,
+    /// What follows where the content of a Secret that pods read is seen to change. `Tell`: the condition
+    /// `SecretsChanged` names the pods that were started before, and the next rollout takes it along.
+    /// `Rollout`: it is rolled out by handover, like a change of the spec. Seen only where the operator may
+    /// read Secrets. Default: `Tell`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_secret_change: Option<OnSecretChange>,
+}
+
+/// What follows a change of the content of a Secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnSecretChange {
+    #[default]
+    Tell,
+    Rollout,
 }
 
 /// Whether a rollout waits for a person.
@@ -424,6 +438,10 @@ pub enum Failback {
 /// The least that `failover.unresponsiveAfter` can be: an answer can be late, and a boot has its pauses.
 pub const SHORTEST_SILENCE: Duration = Duration::from_secs(10);
 
+/// The most that it can be: a standby's refusal counts for an hour after the last answer by HTTP, which may be the silent active's
+/// own.
+pub const LONGEST_SILENCE: Duration = Duration::from_mins(45);
+
 /// What is done about an active that runs and does not answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -431,7 +449,7 @@ pub const SHORTEST_SILENCE: Duration = Duration::from_secs(10);
 #[x_kube(validation = Rule::new("!has(self.unresponsiveAfter) || !self.unresponsiveAfter.matches('^(0+[hms])*0*[0-9]s(0+[hms])*$')").message("unresponsiveAfter is too short, as an answer can be late: write 10s or more").field_path(".unresponsiveAfter"))]
 pub struct Failover {
     /// How long an active that has served may stay without an answer on its port, while its kubelet says
-    /// that it runs, before it is stopped for a standby that waits: a number with a unit (s, m or h), 10s or more. Unset: a
+    /// that it runs, before it is stopped for a standby that waits: a number with a unit (s, m or h), 10s to 45m. Unset: a
     /// node is never stopped because it does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]

@@ -148,7 +148,8 @@ pub struct LastHandover {
     /// to serve. The end of one that was stopped on purpose is when the operator decided on the stop,
     /// right before it; of another, what its kubelet reported (in whole seconds) or, where the pod was
     /// gone, the look that missed it. Where no end was seen, of one that has not answered since: from its
-    /// last answer. Absent where it answers on, or its last answer is not known.
+    /// last answer. Absent where it answers on, its last answer is not known, or the first look after its
+    /// end came when another already had the lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap_ms: Option<i64>,
     /// The same for people: `1.8s`.

@@ -8,7 +8,9 @@ use super::content::Value;
 use super::outcome::{Read, refused, sort};
 use super::user_config::UserConfig;
 use super::volumes::ROOT_SIZE;
-use crate::api::{ChainlinkNodeSpec, PodOptions, SHORTEST_SILENCE, parse_duration};
+use crate::api::{
+    ChainlinkNodeSpec, LONGEST_SILENCE, PodOptions, SHORTEST_SILENCE, parse_duration,
+};
 use crate::domain::Reason;
 use crate::node::ConfigStyle;
 use crate::node::settings::{LeaseTimes, PeerAddress, Settings, dump_folder, dump_must_fit};
@@ -32,13 +34,21 @@ pub(super) fn times(spec: &ChainlinkNodeSpec) -> Read<()> {
         time(field, text.as_deref())?;
     }
     let after = failover.unresponsive_after.as_deref();
-    if time("failover.unresponsiveAfter", after)?.is_some_and(|after| after < SHORTEST_SILENCE) {
+    let silence = time("failover.unresponsiveAfter", after)?;
+    let wrong = match silence {
+        Some(silence) if silence < SHORTEST_SILENCE => {
+            Some("is too short, as an answer can be late: write 10s or more")
+        }
+        Some(silence) if silence > LONGEST_SILENCE => Some(
+            "is too long, as a refusal is a standby's sign of life for an hour after the last answer of a node: write 45m or less",
+        ),
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        let written = after.unwrap_or_default();
         return refused(
             Reason::InvalidSpec,
-            format!(
-                "spec.failover.unresponsiveAfter: {:?} is too short, as an answer can be late: write 10s or more",
-                after.unwrap_or_default()
-            ),
+            format!("spec.failover.unresponsiveAfter: {written:?} {wrong}"),
         );
     }
     for (number, window) in handover.windows.iter().enumerate() {

@@ -145,7 +145,7 @@ pub struct Content {
     /// How long the lease lasts, where the spec says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_millis: Option<u64>,
-    /// Another one for each change of the content of Secrets, where that is seen.
+    /// Another one for each change of the content of Secrets that is to be rolled out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<String>,
     /// The ConfigMaps that pods mount a copy of: the user's name and a digest, by the number of the copy.
@@ -176,7 +176,12 @@ pub struct Resolved {
 
 /// The first `length` hex digits of the SHA-256 of a text.
 pub(super) fn digest(text: &[u8], length: usize) -> String {
-    Sha256::digest(text)
+    hex(&Sha256::digest(text), length)
+}
+
+/// The first `length` hex digits of these bytes.
+pub(super) fn hex(bytes: &[u8], length: usize) -> String {
+    bytes
         .iter()
         .flat_map(|byte| [byte >> 4, byte & 15])
         .take(length)

@@ -1,10 +1,16 @@
 //! The content of the Secrets that a pod is made from: it is not part of a revision, as the kubelet reads it at each
-//! container start. Where the operator may read it, a change of it asks for new pods, as a new `restartedAt` does.
+//! container start. Where the operator may read it, a change of it is told, and asks for new pods, as a new `restartedAt`
+//! does, only where the spec says so.
 
 use std::collections::BTreeSet;
 
-use super::content::{digest, field};
-use crate::api::{ChainlinkNodeSpec, ExtraVolume, KeyRef, SecretsSeen, Verification};
+use jiff::Timestamp;
+
+use super::content::field;
+use super::digest_key::DigestKey;
+use crate::api::{
+    ChainlinkNodeSpec, ExtraVolume, KeyRef, OnSecretChange, SecretsSeen, Verification,
+};
 use crate::domain::SecretData;
 
 /// A Secret that pods read: one key of it, or all.
@@ -77,48 +83,107 @@ fn projected(volume: &ExtraVolume) -> Vec<SecretUse> {
     uses.collect()
 }
 
+/// One look at the Secrets of a resource.
+#[derive(Clone, Copy, Debug)]
+pub struct SecretsLook<'a> {
+    pub at: Timestamp,
+    /// Of the resource.
+    pub uid: &'a str,
+    pub spec: &'a ChainlinkNodeSpec,
+    pub data: &'a SecretData,
+}
+
 /// What is remembered of the Secrets after a look at them. Nothing is a change that was only not seen before: a Secret
 /// that has just become readable, or is read for the first time. While one is not there, all stays as it was known: it
 /// may come back with another content, and no pod starts without it until then.
 ///
-/// One digest stands for all of them together, with the uid of the resource in it: a single password of little
-/// entropy can't be guessed from it.
+/// All that is remembered of them are digests by a key that only the operator has, with the uid of the resource in them:
+/// nothing can be tried against them, also not by way of a resource of one's own. With another key nothing can be
+/// compared, so that a key that was lost is no change either (rule S8).
 pub fn secrets_seen(
     before: Option<&SecretsSeen>,
-    uid: &str,
-    uses: &BTreeSet<SecretUse>,
-    data: &SecretData,
+    key: &DigestKey,
+    look: SecretsLook<'_>,
 ) -> Option<SecretsSeen> {
-    let gone = |one: &SecretUse| data.get(&one.name).is_some_and(Option::is_none);
-    if uses.iter().any(gone) {
+    let uses = referenced_secrets(look.spec);
+    let is_gone = |one: &SecretUse| look.data.get(&one.name).is_some_and(Option::is_none);
+    if uses.iter().any(is_gone) {
         return before.cloned();
     }
-    let readable = || uses.iter().filter(|one| data.contains_key(&one.name));
-    let mut names = uid.as_bytes().to_vec();
-    let mut text = uid.as_bytes().to_vec();
-    for one in readable() {
-        let key = one.key.as_deref().unwrap_or("*");
-        field(&mut names, one.name.as_bytes());
-        field(&mut names, key.as_bytes());
-        for (name, value) in data.get(&one.name).into_iter().flatten().flatten() {
-            if one.key.as_ref().is_none_or(|key| key == name) {
-                field(&mut text, one.name.as_bytes());
-                field(&mut text, name.as_bytes());
-                field(&mut text, value);
-            }
-        }
-    }
-    let (of, content) = (digest(&names, 16), digest(&text, 32));
-    let changed = before.is_some_and(|before| before.of == of && before.content != content);
+    let (of, content) = (look.names(&uses, key), look.content(&uses, key));
+    let comparable = before.filter(|before| before.of == of);
+    let changed = comparable.is_some_and(|before| before.content != content);
+    let handover = look.spec.handover.as_ref();
+    let on_change = handover.and_then(|handover| handover.on_secret_change);
+    let stamp = || content.chars().take(16).collect();
+    // A URL that is not there, or not seen, is no other one.
+    let known_url = comparable.and_then(|before| before.url.clone());
+    let url = look.url(&uses, key).or_else(|| known_url.clone());
+    let other_url = known_url.is_some() && url != known_url;
     Some(SecretsSeen {
-        stamp: match before {
-            Some(before) if !changed => before.stamp.clone(),
-            Some(_) => Some(content.chars().take(16).collect()),
-            None => None,
+        stamp: match on_change.unwrap_or_default() {
+            OnSecretChange::Rollout if changed => Some(stamp()),
+            // Also one that was set before: the revision would be another without it.
+            OnSecretChange::Rollout | OnSecretChange::Tell => {
+                before.and_then(|before| before.stamp.clone())
+            }
         },
+        changed: changed
+            .then_some(look.at)
+            .or(before.and_then(|before| before.changed)),
+        url_changed: other_url
+            .then_some(look.at)
+            .or(before.and_then(|before| before.url_changed)),
+        url,
         of,
         content,
     })
+}
+
+impl SecretsLook<'_> {
+    fn readable<'u>(&self, uses: &'u BTreeSet<SecretUse>) -> impl Iterator<Item = &'u SecretUse> {
+        uses.iter().filter(|one| self.data.contains_key(&one.name))
+    }
+
+    /// Which of them could be read.
+    fn names(&self, uses: &BTreeSet<SecretUse>, key: &DigestKey) -> String {
+        let mut text = self.uid.as_bytes().to_vec();
+        for one in self.readable(uses) {
+            field(&mut text, one.name.as_bytes());
+            field(&mut text, one.key.as_deref().unwrap_or("*").as_bytes());
+        }
+        key.digest(&text, 16)
+    }
+
+    /// What they hold.
+    fn content(&self, uses: &BTreeSet<SecretUse>, key: &DigestKey) -> String {
+        let mut text = self.uid.as_bytes().to_vec();
+        for one in self.readable(uses) {
+            for (name, value) in self.data.get(&one.name).into_iter().flatten().flatten() {
+                if one.key.as_ref().is_none_or(|key| key == name) {
+                    field(&mut text, one.name.as_bytes());
+                    field(&mut text, name.as_bytes());
+                    field(&mut text, value);
+                }
+            }
+        }
+        key.digest(&text, 32)
+    }
+
+    /// What the database URL is, where it may be read and is to be.
+    fn url(&self, uses: &BTreeSet<SecretUse>, key: &DigestKey) -> Option<String> {
+        let reference = self.spec.database.url.secret_key_ref.as_ref()?;
+        let used = SecretUse {
+            name: reference.name.clone(),
+            key: Some(reference.key.clone()),
+        };
+        let value = self.data.get(&used.name)?.as_ref()?.get(&reference.key)?;
+        let mut text = self.uid.as_bytes().to_vec();
+        // Not the digest of all of them, where it is the only one.
+        field(&mut text, b"url");
+        field(&mut text, value);
+        uses.contains(&used).then(|| key.digest(&text, 32))
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +194,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::api::Handover;
 
     fn spec(verification: &str) -> ChainlinkNodeSpec {
         serde_json::from_value(json!({
@@ -161,7 +227,26 @@ mod tests {
     }
 
     fn look(before: Option<&SecretsSeen>, data: &SecretData) -> Option<SecretsSeen> {
-        secrets_seen(before, "uid", &referenced_secrets(&spec("Auto")), data)
+        with(OnSecretChange::Rollout, before, data)
+    }
+
+    fn with(
+        on_change: OnSecretChange,
+        before: Option<&SecretsSeen>,
+        data: &SecretData,
+    ) -> Option<SecretsSeen> {
+        let mut spec = spec("Auto");
+        spec.handover = Some(Handover {
+            on_secret_change: Some(on_change),
+            ..Handover::default()
+        });
+        let look = SecretsLook {
+            at: Timestamp::UNIX_EPOCH,
+            uid: "uid",
+            spec: &spec,
+            data,
+        };
+        secrets_seen(before, &DigestKey::new([7; 32]), look)
     }
 
     #[test]
@@ -178,13 +263,97 @@ mod tests {
     }
 
     #[test]
-    fn a_change_asks_for_new_pods_and_the_first_look_does_not() {
+    fn a_change_is_remembered_and_asks_for_no_new_pods_by_itself() {
+        let tell = |before: Option<&SecretsSeen>, password| {
+            with(OnSecretChange::Tell, before, &data(password)).unwrap()
+        };
+        let first = tell(None, "old");
+        assert_eq!(first.changed, None);
+        let changed = tell(Some(&first), "new");
+        assert_eq!(
+            (changed.stamp.clone(), changed.changed),
+            (None, Some(Timestamp::UNIX_EPOCH))
+        );
+        assert!(!changed.is_rolled_out());
+        assert_eq!(tell(Some(&changed), "new"), changed, "once");
+    }
+
+    #[test]
+    fn what_was_rolled_out_stays_part_of_the_revision_where_changes_are_only_told() {
+        let rolled = seen(Some(&seen(None, &data("old"))), &data("new"));
+        assert!(rolled.is_rolled_out());
+        let told = with(OnSecretChange::Tell, Some(&rolled), &data("newer")).unwrap();
+        assert_eq!(told.stamp, rolled.stamp);
+        assert!(!told.is_rolled_out());
+    }
+
+    #[test]
+    fn a_change_asks_for_new_pods_where_the_spec_says_so_and_the_first_look_does_not() {
         let first = seen(None, &data("old"));
         assert_eq!(first.stamp, None);
         assert_eq!(seen(Some(&first), &data("old")), first);
         let changed = seen(Some(&first), &data("new"));
         assert!(changed.stamp.is_some());
         assert_eq!(seen(Some(&changed), &data("new")), changed, "once");
+    }
+
+    #[test]
+    fn another_database_url_is_told_from_another_password() {
+        let with_url = |password, url: Option<&str>| {
+            let secret = url.map(|url| BTreeMap::from([("url".to_owned(), url.into())]));
+            let mut data = data(password);
+            data.insert("database".to_owned(), Some(secret.unwrap_or_default()));
+            data
+        };
+        let first = seen(None, &with_url("old", Some("one")));
+        assert!(first.url.is_some());
+        let password = seen(Some(&first), &with_url("new", Some("one")));
+        assert!(password.changed.is_some() && password.url_changed.is_none());
+        let none = seen(Some(&first), &with_url("old", None));
+        assert_eq!(
+            (none.url.clone(), none.url_changed),
+            (first.url.clone(), None)
+        );
+        let other = seen(Some(&none), &with_url("old", Some("two")));
+        assert_eq!(other.url_changed, Some(Timestamp::UNIX_EPOCH));
+        assert_ne!(other.url, first.url);
+    }
+
+    /// Somebody could try passwords in a resource of their own, and compare what is told of it.
+    #[test]
+    fn what_is_told_of_two_resources_with_the_same_secrets_can_not_be_compared() {
+        let spec = spec("Auto");
+        let of = |uid| {
+            let look = SecretsLook {
+                at: Timestamp::UNIX_EPOCH,
+                uid,
+                spec: &spec,
+                data: &data("old"),
+            };
+            secrets_seen(None, &DigestKey::new([7; 32]), look).unwrap()
+        };
+        let (one, other) = (of("one"), of("other"));
+        assert_ne!(one.content, other.content);
+        assert_ne!(one.of, other.of);
+    }
+
+    /// Rule S8: what an older operator has written has another form, and an installation may lose its key.
+    #[test]
+    fn what_another_key_has_made_is_compared_with_nothing() {
+        let before = seen(Some(&seen(None, &data("old"))), &data("new"));
+        let spec = spec("Auto");
+        let look = SecretsLook {
+            at: Timestamp::UNIX_EPOCH,
+            uid: "uid",
+            spec: &spec,
+            data: &data("newer"),
+        };
+        let after = secrets_seen(Some(&before), &DigestKey::new([8; 32]), look).unwrap();
+        assert_ne!((&after.of, &after.content), (&before.of, &before.content));
+        assert_eq!(
+            (after.stamp, after.changed, after.url_changed),
+            (before.stamp, before.changed, before.url_changed)
+        );
     }
 
     #[test]

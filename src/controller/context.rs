@@ -9,14 +9,16 @@ use futures::future::join_all;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource};
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 use tokio::time::timeout;
 
 use super::failures::ApiFailures;
 use super::local::{LastAnswer, Local, Reservation};
 use super::slots::HandoverSlots;
 use super::watchdog::Watchdog;
+use crate::act::{DigestKeyAt, digest_key};
 use crate::api::ChainlinkNode;
+use crate::build::DigestKey;
 use crate::mutex::lock;
 use crate::observe::{Machines, Witnesses};
 use crate::report::{Metrics, Note};
@@ -34,7 +36,7 @@ pub enum DatabaseAccess {
 }
 
 /// What an installation can choose.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// How many resources may move their lock at a time; 0 is no limit.
     pub max_handovers: usize,
@@ -42,6 +44,8 @@ pub struct Settings {
     pub watch_machines: bool,
     /// Whether the databases may be asked.
     pub database: DatabaseAccess,
+    /// Where the key of the digests of Secrets is kept.
+    pub digest_key: Option<DigestKeyAt>,
 }
 
 /// What passes share.
@@ -61,6 +65,8 @@ pub struct Context {
     pub(super) answers: Mutex<HashMap<String, LastAnswer>>,
     /// What resources are about to take a database by, by their uids.
     pub(super) reserved: Mutex<HashMap<String, Reservation>>,
+    /// The key of the digests of Secrets, once it is needed.
+    digest_key: OnceCell<DigestKey>,
     /// All resources, as the controllers of their namespaces know them.
     pub(super) stores: Mutex<Vec<Store<ChainlinkNode>>>,
 }
@@ -81,7 +87,6 @@ impl Context {
             instance: std::env::var("HOSTNAME").ok(),
         };
         let context = Self {
-            settings,
             witnesses: Witnesses::new(client.clone(), wake.clone()),
             machines: Machines::default(),
             slots: HandoverSlots::new(settings.max_handovers),
@@ -92,7 +97,9 @@ impl Context {
             known: Mutex::default(),
             answers: Mutex::default(),
             reserved: Mutex::default(),
+            digest_key: OnceCell::new(),
             stores: Mutex::default(),
+            settings,
             client,
         };
         (Arc::new(context), woken)
@@ -123,6 +130,13 @@ impl Context {
             }
         }))
         .await;
+    }
+
+    /// The key of the digests of Secrets. An error where a later try may tell it.
+    pub(super) async fn digest_key(&self) -> Result<&DigestKey, kube::Error> {
+        let at = self.settings.digest_key.as_ref();
+        let key = || digest_key(&self.client, at);
+        self.digest_key.get_or_try_init(key).await
     }
 
     /// What is counted.

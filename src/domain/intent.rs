@@ -37,6 +37,8 @@ pub struct HandoverPolicy {
     pub drill: Option<Schedule>,
     /// The revision that a person has approved, where rollouts wait for one.
     pub approval: Option<Approved>,
+    /// The revision that a person takes over the risk for: it may be handed over to unchecked.
+    pub unchecked: Option<RevisionName>,
     /// When rollouts may move the lock; always where there is none.
     pub windows: Vec<OpenTime>,
     /// How long an active may run without an answer on its port.

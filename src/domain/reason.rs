@@ -131,6 +131,8 @@ reasons! {
     LockNotTaken = "LockNotTaken", Told;
     /// The node's own check refuses the configuration.
     ConfigurationInvalid = "ConfigurationInvalid", Told;
+    /// The node's own check says nothing of a configuration that a start would check only with the lock.
+    ConfigurationUnchecked = "ConfigurationUnchecked", Told;
     /// The pod that checks the configuration does not end.
     ValidationTimeout = "ValidationTimeout", Told;
     /// The active holds the lock, and its port is silent.
@@ -231,10 +233,14 @@ reasons! {
     NoStandbyWanted = "NoStandbyWanted", Told;
     /// Another resource runs pods on the same database.
     AnotherResource = "AnotherResource", Told;
+    /// The content of a Secret has changed under pods that run.
+    SecretChanged = "SecretChanged", Told;
     /// `spec.paused` is true.
     PausedBySpec = "PausedBySpec", Told;
     /// No change waits for a person.
     NothingToApprove = "NothingToApprove", Told;
+    /// No change waits for a person or for its time.
+    NothingPending = "NothingPending", Told;
     /// The active is on a preferred machine.
     OnPreferredMachine = "OnPreferredMachine", Told;
     /// The active is on no preferred machine.
@@ -277,6 +283,8 @@ reasons! {
     DrillFailed = "DrillFailed", Told;
     /// A node ended with an error.
     NodeExited = "NodeExited", Told;
+    /// A version is wanted that is in no line of what is known.
+    VersionUnknown = "VersionUnknown", Told;
     /// A newer version is wanted, and the node makes no backup before it migrates.
     NoBackup = "NoBackup", Told;
     /// Another resource runs pods on the same database.

@@ -76,8 +76,9 @@ const UNREADABLE_TOML: [&str; 3] = [
     "failed to decode toml",
 ];
 
-const CONFIGURATION: [&str; 10] = [
+const CONFIGURATION: [&str; 11] = [
     "config validation failed",
+    "configuration validation failed",
     "invalid configuration",
     "invalid environment",
     "invalid secrets",
@@ -464,6 +465,7 @@ mod tests {
                  insufficiently complex password: Faults: password is less than 16 characters long",
                 Configuration,
             ),
+            ("configuration validation failed: 2 errors", Configuration),
             (
                 "failed to create root directory \"/chainlink\": chmod /chainlink: operation not permitted",
                 RootDir,

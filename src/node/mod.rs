@@ -14,6 +14,7 @@ pub mod legacy;
 pub mod lock;
 pub mod log;
 pub mod settings;
+pub mod supported;
 pub mod validation;
 pub mod version;
 

@@ -4,8 +4,17 @@
 use super::log::{in_one_line, is_of_a_quote, last_words, redact, shortened};
 use super::version::{ConfigStyle, NodeVersion};
 
-/// How the check begins what it finds wrong (`core/cmd/shell.go`, `configExitErr`; measured on 1.11.0 to 2.23.0).
+/// How the check begins what it finds wrong (`core/cmd/shell.go`, `configExitErr`; measured on 1.11.0 to 2.29.0).
 const INVALID: &str = "Invalid configuration:";
+/// What it says of a configuration that it finds nothing wrong with (measured on 1.11.0 to 2.29.0).
+const VALID: &str = "Valid configuration.";
+/// The summary that the program ends with where it has found something wrong. The longer ones are of later versions: up to
+/// 2.29.0 `invalid configuration` stands alone; read of those of October 2026.
+const SUMMARIES: [&str; 3] = [
+    "invalid configuration",
+    "configuration validation failed: invalid configuration",
+    "Error running app: configuration validation failed: invalid configuration",
+];
 /// The program was ended by a signal: 128 and the signal's number.
 const SIGNALS: i32 = 128;
 /// What the command line says of a command that it does not know.
@@ -14,6 +23,8 @@ const UNKNOWN_COMMAND: [&str; 3] = [
     "Incorrect Usage",
     "flag provided but not defined",
 ];
+/// The first line of the help text, which later versions print beside an error (read; from 2.30 on).
+const HELP: &str = "NAME:";
 /// How the program begins words of another kind (`core/main.go`; `errorOut` of `core/cmd/shell.go` adds nothing).
 const STARTS: [&str; 5] = [
     "Error running app: ",
@@ -29,7 +40,8 @@ pub enum Verdict {
     Valid,
     /// Why not, in the node's words, without passwords.
     Invalid(String),
-    /// It could not check: how it ended. That says nothing against the configuration.
+    /// It could not check, or its words are none that are known: how it ended. That says nothing against the configuration,
+    /// nor for it.
     Unknown(String),
 }
 
@@ -57,13 +69,27 @@ pub fn read_validation(code: i32, output: &str) -> Verdict {
             Verdict::Invalid(told)
         };
     }
-    let words = words_of(output).unwrap_or_else(|| format!("exit code {code}"));
+    let words = words_of(output);
+    let refuses = output.lines().any(is_summary) || words.as_deref().is_some_and(is_known);
+    let words = words.unwrap_or_else(|| format!("exit code {code}"));
     let unknown_command = UNKNOWN_COMMAND.iter().any(|sign| output.contains(sign));
     match code {
-        0 => Verdict::Valid,
-        _ if unknown_command || code >= SIGNALS => Verdict::Unknown(words),
+        0 if output.lines().any(|line| line.trim() == VALID) => Verdict::Valid,
+        0 => Verdict::Unknown(format!("exit code 0 without `{VALID}`")),
+        _ if unknown_command || code >= SIGNALS || !refuses => Verdict::Unknown(words),
         _ => Verdict::Invalid(words),
     }
+}
+
+/// Words in which the program says that it can't read what it was given.
+fn is_known(words: &str) -> bool {
+    // What the operator makes of a quote whose head was cut off begins in the same way.
+    STARTS.iter().any(|start| words.contains(start))
+}
+
+fn is_summary(line: &str) -> bool {
+    // Without the time that the program's own logger puts in front.
+    SUMMARIES.iter().any(|summary| line.trim() == *summary) || line.trim().ends_with(SUMMARIES[2])
 }
 
 /// The words that it ended with. What stands before them is the user's own configuration, which it prints.
@@ -79,13 +105,11 @@ fn words_of(output: &str) -> Option<String> {
     }
 }
 
-/// Without empty lines and without the summary in two words that the program ends with.
+/// Without empty lines, without the summary that the program ends with, and without its help text.
 fn lines_of(text: &str) -> impl Iterator<Item = &str> {
-    let says_something = |line: &&str| {
-        let line = line.trim();
-        !line.is_empty() && line != "invalid configuration"
-    };
-    text.lines().filter(says_something)
+    let says_something = |line: &&str| !line.trim().is_empty() && !is_summary(line);
+    let is_no_help = |line: &&str| line.trim_end() != HELP;
+    text.lines().take_while(is_no_help).filter(says_something)
 }
 
 /// What one line finds wrong: `invalid secrets: Password.Keystore: empty: …`, or an item of a list. Nothing for the
@@ -120,6 +144,27 @@ mod tests {
         assert_eq!(invalid(1, output), told);
         // Measured on 1.11.0.
         assert_eq!(invalid(0, output), told);
+    }
+
+    /// The line on stderr is that of versions of October 2026, and help may stand beside any error from 2.30 on (both read).
+    #[test]
+    fn the_summaries_and_the_help_of_later_versions_are_left_out() {
+        let found =
+            "Invalid configuration: invalid secrets: Database.URL: empty: must be provided\n\n";
+        let told = "invalid secrets: Database.URL: empty: must be provided";
+        for summary in [
+            "invalid configuration\n",
+            "configuration validation failed: invalid configuration\n",
+            "2026/11/23 18:02:27 Error running app: configuration validation failed: invalid configuration\n",
+        ] {
+            assert_eq!(invalid(1, &format!("{found}{summary}")), told);
+            assert_eq!(invalid(1, &format!("{summary}{found}")), told);
+            let help = "NAME:\n   node validate - Validate the TOML\n\nUSAGE:\n   chainlink node validate\n";
+            assert_eq!(invalid(1, &format!("{found}{summary}{help}")), told);
+        }
+        // Where the head of a long list was cut off.
+        let cut = "\t- EVM.0.Nodes: missing: must have at least one node\n\nError running app: configuration validation failed: invalid configuration\n";
+        assert!(invalid(1, cut).contains("EVM.0.Nodes: missing"));
     }
 
     #[test]
@@ -159,7 +204,10 @@ mod tests {
     fn of_what_the_check_prints_before_it_ends_nothing_is_told() {
         let output = "# Effective Configuration, with defaults applied:\nRootDir = '~'\n\
             [[EVM.Nodes]]\nHTTPURL = 'https://rpc.example/key'\n";
-        assert_eq!(invalid(1, output), "exit code 1");
+        assert_eq!(
+            read_validation(1, output),
+            Verdict::Unknown("exit code 1".to_owned())
+        );
         let panics = format!("{output}panic: runtime error: index out of range\n");
         assert_eq!(
             invalid(2, &panics),
@@ -200,6 +248,13 @@ mod tests {
             (137, ""),
             (139, "panic"),
             (3, "No help topic for 'validate'"),
+            (0, ""),
+            (
+                0,
+                "NAME:\n   node - Commands\n\nUSAGE:\n   chainlink node command\n",
+            ),
+            (1, ""),
+            (1, "what no version has said so far"),
             (
                 1,
                 "Invalid configuration: invalid secrets: Password.Keystore: empty: must be provided and non-empty\n\ninvalid configuration\n",
@@ -212,8 +267,8 @@ mod tests {
 
     #[test]
     fn a_valid_configuration_is_valid() {
-        assert_eq!(read_validation(0, "Valid configuration.\n"), Verdict::Valid);
-        assert_eq!(read_validation(0, ""), Verdict::Valid);
+        let output = "# Effective Configuration, with defaults applied:\nRootDir = '~'\n\nValid configuration.\n";
+        assert_eq!(read_validation(0, output), Verdict::Valid);
     }
 
     #[test]

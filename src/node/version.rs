@@ -213,6 +213,19 @@ impl NodeVersion {
         self.at_least(2, 30)
     }
 
+    /// The oldest PostgreSQL that the node starts on: 15 from 2.66 on (its release notes), 12 in effect before (read), and
+    /// what was before 2.0 was not looked at.
+    #[must_use]
+    pub fn oldest_postgres(&self) -> u32 {
+        if self.at_least(2, 66) { 15 } else { 0 }
+    }
+
+    /// The first two numbers.
+    #[must_use]
+    pub fn major_and_minor(&self) -> (u64, u64) {
+        (self.0.major, self.0.minor)
+    }
+
     fn at_least(&self, major: u64, minor: u64) -> bool {
         (self.0.major, self.0.minor) >= (major, minor)
     }

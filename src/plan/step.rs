@@ -41,17 +41,19 @@ words! {
         Restoring = "Restoring",
         /// All pods wait; somebody outside holds the lock.
         External = "External",
+        /// All is as it was before a change, which waits for a person or for its time.
+        Pending = "Pending",
         /// Nothing is done, for the reason given.
         Holding = "Holding",
     }
 }
 
 impl Step {
-    /// Whether nothing is left to be done: what is there is what is wanted, as far as it is in our hands.
+    /// Whether nothing is left to be done: what is there is what is wanted, as far as it is in our hands and its time has come.
     #[must_use]
     pub const fn at_rest(self) -> bool {
         match self {
-            Self::Steady | Self::Hibernating | Self::External => true,
+            Self::Steady | Self::Hibernating | Self::External | Self::Pending => true,
             Self::Ending
             | Self::Settling
             | Self::Validating
@@ -169,6 +171,7 @@ mod tests {
                 "Trimming",
                 "Restoring",
                 "External",
+                "Pending",
                 "Holding",
             ]
         );

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::api::ChainlinkNode;
 use crate::domain::{Observation, Reason};
-use crate::plan::{Blocked, Plan};
+use crate::plan::{Blocked, Plan, Step};
 
 /// Everything that a report is made from.
 pub struct Report<'a> {
@@ -42,6 +42,25 @@ impl Report<'_> {
             return planned;
         }
         self.refusal.clone().or(planned)
+    }
+
+    /// The change that waits for a person or for its time, also where something else is still under way.
+    pub(super) fn pending(&self) -> Option<Blocked> {
+        let waits = |blocked: &Blocked| {
+            matches!(
+                blocked.reason,
+                Reason::ApprovalRequired | Reason::WaitingForWindow | Reason::Paused
+            )
+        };
+        self.blocked().filter(waits)
+    }
+
+    /// Whether all is as it is to be for now: as the spec asks, or as it was before a change that waits.
+    pub(super) fn at_rest(&self) -> bool {
+        match self.plan.progress.step {
+            Step::Pending => self.pending().is_some(),
+            step => step.at_rest() && self.blocked().is_none(),
+        }
     }
 
     pub(super) fn stalled(&self) -> bool {

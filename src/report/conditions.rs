@@ -9,12 +9,13 @@ use super::basis::{Report, Sharer};
 use super::lock_verified::{lock_verified, of_an_outage};
 use super::message::message;
 use super::said::{Said, said, unknown};
+use super::secrets_changed::{SECRETS_CHANGED, secrets_changed};
 use crate::domain::{Answered, Pod, Reason};
 use crate::node::LockMode;
 use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE, not_taken};
 
 /// All conditions that a resource can have. Some are there only where they have something to say.
-pub(super) const CONDITIONS: [&str; 11] = [
+pub(super) const CONDITIONS: [&str; 13] = [
     "Ready",
     "Reconciling",
     "Stalled",
@@ -23,7 +24,9 @@ pub(super) const CONDITIONS: [&str; 11] = [
     "LockVerified",
     "Paused",
     "ApprovalRequired",
+    "ChangePending",
     DATABASE_SHARED,
+    SECRETS_CHANGED,
     "Preferred",
     "Drainable",
 ];
@@ -40,14 +43,13 @@ pub(super) fn conditions(
     let step = report.plan.progress.step;
     let blocked = report.blocked();
     let stalled = report.stalled();
-    let settled = step.at_rest();
     let text = message(report, roles);
     let reason = match (&blocked, step) {
         (Some(blocked), _) => blocked.reason.to_string(),
         (None, Step::External) => Reason::HolderExternal.to_string(),
         (None, step) => step.to_string(),
     };
-    let ready = settled && blocked.is_none();
+    let ready = report.at_rest();
     let outage = not_taken(roles, &report.plan.memory, report.now);
     let contradicted = blocked.filter(|blocked| blocked.reason == Reason::DatabaseContradicts);
     let all = [
@@ -80,7 +82,9 @@ pub(super) fn conditions(
     all.into_iter()
         .chain(paused(report))
         .chain(approval_required(report))
+        .chain([change_pending(report)])
         .chain(database_shared(report))
+        .chain(secrets_changed(report))
         .chain(preferred(report, roles))
         .chain([drainable(report, roles)])
         .map(|said| condition(said, generation, old, report.now))
@@ -317,6 +321,15 @@ fn approval_required(report: &Report<'_>) -> Option<Said> {
         Reason::NothingToApprove
     };
     Some(said("ApprovalRequired", is, reason, message))
+}
+
+/// A change of the spec waits for a person or for its time. It is no matter of Ready: what waits for a review or for Saturday
+/// would be taken for a failed deployment, and be reverted.
+fn change_pending(report: &Report<'_>) -> Said {
+    match report.pending() {
+        Some(waits) => said("ChangePending", true, waits.reason, waits.message),
+        None => said("ChangePending", false, Reason::NothingPending, ""),
+    }
 }
 
 /// There only where the spec prefers machines.

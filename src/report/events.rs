@@ -3,8 +3,8 @@
 use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
 use crate::api::{ChainlinkNodeStatus, LastHandover, Request, RequestState};
-use crate::domain::{Exit, MoveReason, Pod, Reason};
-use crate::node::{ExitKind, NodeVersion};
+use crate::domain::{Exit, MoveReason, Pod, Reason, Wanted};
+use crate::node::{ExitKind, NodeVersion, supported};
 use crate::plan::{Act, Cause, Permit};
 
 /// One event, without its addressee.
@@ -51,9 +51,11 @@ pub fn notes(
                 .iter()
                 .map(|text| note(true, Reason::SettingOverridden, "Validate", text.clone())),
         );
+        notes.extend(unknown_version(report));
     }
     notes.extend(stalled(old, new));
     notes.extend(shared(old, new));
+    notes.extend(secret_changed(old, new));
     notes.extend(without_backup(report, old, new));
     notes.extend(exits(report, old));
     notes.extend(report.plan.finished.as_ref().map(moved));
@@ -112,6 +114,15 @@ fn moved(done: &LastHandover) -> Note {
     note(failover, reason, "Handover", text)
 }
 
+/// A version is wanted of which nothing is known: it runs all the same.
+fn unknown_version(report: &Report<'_>) -> Option<Note> {
+    let Wanted::Revision(wanted) = &report.seen.intent.wanted else {
+        return None;
+    };
+    let text = supported::unknown(&wanted.version)?;
+    Some(note(false, Reason::VersionUnknown, "Validate", text))
+}
+
 /// Another version is wanted, and the node will not dump its database before it migrates it.
 fn without_backup(
     report: &Report<'_>,
@@ -148,6 +159,16 @@ fn shared(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<Note> 
     };
     let now = message(new).filter(|_| message(old) != message(new))?;
     Some(note(true, Reason::DatabaseShared, "Validate", now))
+}
+
+/// A Secret was seen to have changed under pods that run.
+fn secret_changed(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<Note> {
+    let changed = |status: &ChainlinkNodeStatus| status.operator.secrets.as_ref()?.changed;
+    changed(new).filter(|now| Some(*now) != changed(old))?;
+    let told = new.conditions.iter();
+    let told = told.filter(|one| one.reason == Reason::SecretChanged.as_str());
+    let text = told.map(|one| one.message.clone()).next()?;
+    Some(note(false, Reason::SecretChanged, "Look", text))
 }
 
 fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<Note> {

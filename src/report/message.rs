@@ -2,6 +2,7 @@
 
 use super::basis::Report;
 use crate::domain::{Answered, Pod, Reason, Wanted};
+use crate::node::supported;
 use crate::plan::{Roles, Step};
 
 /// One or two words for people.
@@ -18,6 +19,7 @@ pub(super) fn phase(report: &Report<'_>, roles: &Roles<'_>) -> &'static str {
         Step::Hibernating => "Hibernated",
         Step::Ending => "Stopping",
         Step::External => "Standby",
+        Step::Pending => pending(report),
         Step::AwaitingTakeover | Step::StoppingActive => "HandingOver",
         Step::Booting => "Booting",
         _ if roles.order_unknown => "Waiting",
@@ -35,6 +37,16 @@ pub(super) fn phase(report: &Report<'_>, roles: &Roles<'_>) -> &'static str {
         Step::Trimming => "Scaling",
         Step::Restoring => "Restoring",
         Step::Holding => "Waiting",
+    }
+}
+
+/// What a change waits for, where that is all.
+fn pending(report: &Report<'_>) -> &'static str {
+    match report.pending().map(|waits| waits.reason) {
+        Some(Reason::ApprovalRequired) => "AwaitingApproval",
+        Some(Reason::WaitingForWindow) => "AwaitingWindow",
+        Some(Reason::Paused) => "Paused",
+        _ => "Waiting",
     }
 }
 
@@ -77,16 +89,32 @@ pub(super) fn message(report: &Report<'_>, roles: &Roles<'_>) -> String {
             }
             _ => String::new(),
         };
+        if report.at_rest() {
+            return format!("{}; {}", calm(report, roles), blocked.message);
+        }
         return format!("{}{works}", blocked.message);
     }
     let active = roles.active.map(|active| active.id.name.as_str());
-    match progress.step {
-        Step::Steady => format!(
-            "{} is active, {} of {} standbys wait for the lock",
-            active.unwrap_or("no pod"),
-            roles.standbys().count(),
-            report.seen.intent.replicas.saturating_sub(1)
-        ),
+    let doing = doing(report, roles, pod, active);
+    // What works is told first, and that nobody has tried this version of it beside.
+    match of_version(report) {
+        Some(unknown) => format!("{doing}; {unknown}"),
+        None => doing,
+    }
+}
+
+/// What is to be told of the wanted version, where it is none that is known.
+fn of_version(report: &Report<'_>) -> Option<String> {
+    match &report.seen.intent.wanted {
+        Wanted::Revision(wanted) => supported::unknown(&wanted.version),
+        Wanted::Unusable(_) => None,
+    }
+}
+
+/// What is going on where nothing is waited for.
+fn doing(report: &Report<'_>, roles: &Roles<'_>, pod: &str, active: Option<&str>) -> String {
+    match report.plan.progress.step {
+        Step::Steady => calm(report, roles),
         Step::Hibernating => "replicas is 0: all pods are gone".to_owned(),
         Step::Ending => "replicas is 0: pods are being stopped".to_owned(),
         Step::Settling => "a change was seen; it has to be still for handover.settle".to_owned(),
@@ -114,6 +142,17 @@ pub(super) fn message(report: &Report<'_>, roles: &Roles<'_>) -> String {
         Step::External => {
             "all pods wait: the lock is held by a node outside this resource".to_owned()
         }
-        Step::Holding => "nothing can be done at the moment".to_owned(),
+        Step::Pending | Step::Holding => "nothing can be done at the moment".to_owned(),
     }
+}
+
+/// Who works and who waits, where all is well.
+fn calm(report: &Report<'_>, roles: &Roles<'_>) -> String {
+    let active = roles.active.map(|active| active.id.name.as_str());
+    format!(
+        "{} is active, {} of {} standbys wait for the lock",
+        active.unwrap_or("no pod"),
+        roles.standbys().count(),
+        report.seen.intent.replicas.saturating_sub(1)
+    )
 }

@@ -8,6 +8,7 @@ mod lock_verified;
 mod message;
 mod metrics;
 mod said;
+mod secrets_changed;
 mod status;
 #[cfg(test)]
 mod tests;

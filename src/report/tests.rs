@@ -2,17 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod pending;
+
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::{Note, Report, Sharer, notes, status};
-use crate::api::Verification;
-use crate::api::{ChainlinkNode, ChainlinkNodeStatus, GoingBack};
+use crate::api::{
+    ChainlinkNode, ChainlinkNodeStatus, GoingBack, Handover, OnSecretChange, SecretsSeen,
+    Verification,
+};
 use crate::domain::{Answered, Contact, Holder, Preferred, Reason, Says, Silence};
 use crate::node::ExitKind;
 use crate::node::database::SessionOf;
-use crate::plan::tests::world::{STANDBY_TIMEOUT, World, pair, v1, v2};
+use crate::plan::tests::world::{STANDBY_TIMEOUT, World, pair, v1, v2, version};
 use crate::plan::{Plan, REFUSES};
 
 fn node() -> ChainlinkNode {
@@ -36,6 +40,7 @@ struct Told {
     sharers: Vec<Sharer>,
     /// What of the configuration is overridden.
     warnings: Vec<String>,
+    on_secret_change: Option<OnSecretChange>,
 }
 
 impl Told {
@@ -45,6 +50,7 @@ impl Told {
             status: ChainlinkNodeStatus::default(),
             sharers: Vec::new(),
             warnings: Vec::new(),
+            on_secret_change: None,
         };
         told.look();
         told
@@ -61,7 +67,11 @@ impl Told {
     }
 
     fn tell(&mut self, plan: &Plan) -> Vec<Note> {
-        let node = node();
+        let mut node = node();
+        node.spec.handover = self.on_secret_change.map(|on_change| Handover {
+            on_secret_change: Some(on_change),
+            ..Handover::default()
+        });
         let report = Report {
             node: &node,
             seen: &self.world.look(),
@@ -116,6 +126,40 @@ fn texts(notes: Vec<Note>, reason: &str) -> Vec<String> {
         .filter(|note| note.reason.as_str() == reason)
         .map(|note| note.text)
         .collect()
+}
+
+#[test]
+fn a_version_that_nobody_has_tried_runs_and_is_told_as_such() {
+    let mut told = Told::of(pair());
+    assert!(told.texts("VersionUnknown").is_empty());
+    told.world.want(&version("2.99.0"));
+    let texts = told.texts("VersionUnknown");
+    assert_eq!(texts.len(), 1);
+    let unknown = "2.99.0 is newer than all that this operator knows (up to 2.74)";
+    assert!(texts[0].starts_with(unknown), "{texts:?}");
+    assert!(told.texts("VersionUnknown").is_empty(), "once");
+
+    told.world.later(5);
+    for _ in 0..60 {
+        told.look();
+        told.world.progress();
+        told.world.later(1);
+    }
+    assert_eq!(
+        told.world.versions(),
+        ["2.99.0", "2.99.0"],
+        "it is not refused"
+    );
+    told.look();
+    let mut conditions = told.status.conditions.iter();
+    let ready = conditions.find(|one| one.type_ == "Ready").unwrap();
+    assert_eq!(ready.status, "True");
+    let works = " is active, 1 of 1 standbys wait for the lock; ";
+    assert!(
+        ready.message.contains(&format!("{works}{unknown}")),
+        "{}",
+        ready.message
+    );
 }
 
 #[test]
@@ -255,6 +299,64 @@ fn a_setting_that_is_overridden_is_told_with_each_revision_that_has_it() {
     assert_eq!(told.texts("SettingOverridden"), ["Log.Level is overridden"]);
     told.world.later(1);
     assert_eq!(told.texts("SettingOverridden"), [""; 0]);
+}
+
+/// The condition `SecretsChanged`: its status and its message.
+fn secrets_changed(told: &Told) -> Option<(String, String)> {
+    let mut all = told.status.conditions.iter();
+    let one = all.find(|one| one.type_ == "SecretsChanged")?;
+    Some((one.status.clone(), one.message.clone()))
+}
+
+/// A container reads its Secrets when it starts, and only then.
+#[test]
+fn a_secret_that_changes_is_told_until_every_pod_has_read_it_and_is_an_event_once() {
+    let mut told = Told::of(pair());
+    assert_eq!(secrets_changed(&told), None);
+    told.world.memory.secrets = Some(SecretsSeen {
+        of: "names".to_owned(),
+        content: "new".to_owned(),
+        stamp: None,
+        changed: Some(told.world.now),
+        url: None,
+        url_changed: None,
+    });
+    let event = told.texts("SecretChanged");
+    let (status, message) = secrets_changed(&told).expect("it is told");
+    assert_eq!(status, "True");
+    assert!(message.contains("a, b may run with"), "{message}");
+    assert!(message.contains("set spec.restartedAt"), "{message}");
+    assert_eq!(event, [message]);
+    told.world.later(1);
+    assert_eq!(told.texts("SecretChanged"), [""; 0], "once");
+
+    told.world.starts("b");
+    told.look();
+    let (_, message) = secrets_changed(&told).expect("a has not read it");
+    assert!(message.contains("a may run with"), "{message}");
+    told.world.starts("a");
+    told.look();
+    assert_eq!(secrets_changed(&told), None);
+}
+
+#[test]
+fn a_rollout_after_each_change_that_can_not_be_seen_is_told() {
+    let mut told = Told::of(pair());
+    told.world.database.answer = Some(crate::domain::DatabaseAnswer::after(
+        None,
+        told.world.now,
+        Err(Silence::not_allowed()),
+    ));
+    told.look();
+    assert_eq!(secrets_changed(&told), None);
+    told.on_secret_change = Some(OnSecretChange::Rollout);
+    told.look();
+    let (status, message) = secrets_changed(&told).expect("it is told");
+    assert_eq!(status, "Unknown");
+    assert!(
+        message.contains("set databaseVerification.enabled"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -86,6 +86,15 @@ fn every_step_is_explained() {
 }
 
 #[test]
+fn the_versions_that_are_known_are_told_as_the_code_knows_them() {
+    let table = chainlink_operator::node::supported::table();
+    assert!(table.lines().count() > 6, "{table}");
+    for page in ["README.md", "docs/versions.md"] {
+        assert!(text(page).contains(&table), "{page} has not:\n{table}");
+    }
+}
+
+#[test]
 fn every_walk_of_the_model_is_told() {
     let page = text("docs/safety.md");
     for file in ["walks.rs", "deep.rs"] {

@@ -35,7 +35,7 @@ pub fn of_rules(rules: &str) -> BTreeSet<String> {
     rights
 }
 
-/// What a part of the chart's `_rules.tpl` grants: `rules`, `sessionRules` or `databaseRules`.
+/// What a part of the chart's `_rules.tpl` grants: `rules`, `sessionRules`, `databaseRules` or `digestKeyRules`.
 pub fn part(name: &str) -> BTreeSet<String> {
     let template = include_str!("../../charts/chainlink-operator/templates/_rules.tpl");
     let begin = format!("{{{{- define \"chainlink-operator.{name}\" -}}}}");
@@ -47,6 +47,6 @@ pub fn part(name: &str) -> BTreeSet<String> {
 
 /// What the chart grants with every value that asks for rights on, but for machines.
 pub fn all() -> BTreeSet<String> {
-    let parts = ["rules", "sessionRules", "databaseRules"];
+    let parts = ["rules", "sessionRules", "databaseRules", "digestKeyRules"];
     parts.into_iter().flat_map(part).collect()
 }

@@ -71,6 +71,10 @@ fn secrets_are_made_and_read_only_where_a_value_says_so() {
     assert_eq!(about_secrets("rules"), [""; 0]);
     assert_eq!(about_secrets("sessionRules"), ["create secrets"]);
     assert_eq!(about_secrets("databaseRules"), ["get secrets"]);
+    assert_eq!(
+        about_secrets("digestKeyRules"),
+        ["get secrets", "patch secrets"]
+    );
 
     let roles = include_str!("../../charts/chainlink-operator/templates/rbac.yaml");
     let lines: Vec<&str> = roles.lines().map(str::trim).collect();

@@ -24,6 +24,10 @@
 {{- end }}
 {{- end }}
 
+{{- define "chainlink-operator.digestKey" -}}
+{{- printf "%s-digest-key" (include "chainlink-operator.fullname" . | trunc 52 | trimSuffix "-") }}
+{{- end }}
+
 {{- define "chainlink-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "chainlink-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -57,6 +57,14 @@ sessionSecrets and databaseVerification add one right each, below.
     {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end }}
+{{- /* The one Secret of the release's own. */}}
+{{- define "chainlink-operator.digestKeyRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, patch]
+  resourceNames:
+    {{- list (include "chainlink-operator.digestKey" .) | toYaml | nindent 4 }}
+{{- end }}
 {{- /* What signs a node's sessions, made once for a resource that asks for it, and never read. */}}
 {{- define "chainlink-operator.sessionRules" -}}
 - apiGroups: [""]

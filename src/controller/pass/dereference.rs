@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::Api;
 use kube::runtime::reflector::ObjectRef;
@@ -11,7 +12,7 @@ use kube::runtime::reflector::ObjectRef;
 use super::scene::Pass;
 use crate::act::{Kept, RevisionStore, Revisions};
 use crate::api::{ChainlinkNode, SecretsSeen};
-use crate::build::{self, Resolved, RevisionBefore, referenced_secrets, secrets_seen};
+use crate::build::{self, Resolved, RevisionBefore, SecretsLook, referenced_secrets, secrets_seen};
 use crate::cluster::{refusal, sentence};
 use crate::controller::context::{Context, DatabaseAccess};
 use crate::controller::error::{Doing, Error};
@@ -147,14 +148,26 @@ async fn look_at_secrets(
     let uses = referenced_secrets(&node.spec);
     let names: BTreeSet<&str> = uses.iter().map(|one| one.name.as_str()).collect();
     let namespace = node.namespace().unwrap_or_default();
+    let key = match context.digest_key().await {
+        Ok(key) => key,
+        Err(error) => {
+            tracing::debug!(%error, "the key of the digests of Secrets could not be looked at");
+            return before;
+        }
+    };
     let Some(data) = read_secrets(&context.client, &namespace, names).await else {
         return before;
     };
     context.know(reference, |known| {
         known.secrets_at = Some((generation, Instant::now()));
     });
-    let uid = node.uid().unwrap_or_default();
-    secrets_seen(before.as_ref(), &uid, &uses, &data)
+    let look = SecretsLook {
+        at: Timestamp::now(),
+        uid: &node.uid().unwrap_or_default(),
+        spec: &node.spec,
+        data: &data,
+    };
+    secrets_seen(before.as_ref(), key, look)
 }
 
 /// Stands for a spec of which a part could not be read in this pass. Nothing is told or done by it but to set roles.

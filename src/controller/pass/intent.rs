@@ -6,6 +6,7 @@ use kube::ResourceExt;
 
 use crate::api::names::{
     APPROVED_ANNOTATION, RESTORED_ANNOTATION, SWITCHOVER_ANNOTATION, SWITCHOVER_TO_ANNOTATION,
+    UNCHECKED_ANNOTATION,
 };
 use crate::api::{
     Approval, ChainlinkNode, Failback, Handover, InvalidSchedule, OpenTime, RevisionName,
@@ -134,6 +135,7 @@ fn policy(node: &ChainlinkNode, handover: &Handover) -> HandoverPolicy {
         approval: (handover.approval == Some(Approval::Manual)).then(|| Approved {
             revision: annotation(APPROVED_ANNOTATION).map(RevisionName::new),
         }),
+        unchecked: annotation(UNCHECKED_ANNOTATION).map(RevisionName::new),
         unresponsive_after: node
             .spec
             .failover
@@ -181,6 +183,15 @@ mod tests {
             validates: false,
         };
         intent(&node, Wanted::Revision(wanted), false)
+    }
+
+    #[test]
+    fn a_revision_that_a_person_lets_go_on_unchecked_is_read() {
+        let annotations = json!({"chainlink-operator.dev/accept-unchecked": " cl-7 "});
+        let policy = read(&annotations, &Value::Null, &Value::Null).policy;
+        assert_eq!(policy.unchecked, Some("cl-7".into()));
+        let policy = read(&json!({}), &Value::Null, &Value::Null).policy;
+        assert_eq!(policy.unchecked, None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) const CALM: Duration = Duration::from_secs(1);
 /// For so long after an answer by HTTP the ports of a resource can be reached.
 pub(super) const HTTP_LATELY: Duration = Duration::from_secs(10);
 
-/// For so long after an answer by HTTP a refusal is taken for one of the pod's own network. It outlasts a usual
+/// For so long after an answer by HTTP a refusal is taken for one of the pod's own network. It outlasts the longest
 /// `unresponsiveAfter`, where the silent active was the last to answer.
 const PATH_PROVEN: Duration = Duration::from_hours(1);
 

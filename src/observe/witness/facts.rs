@@ -248,6 +248,19 @@ impl Facts {
         }
     }
 
+    /// Of the last lines of a log only a takeover is taken: whatever else they lack stands further up.
+    pub fn note_last_lines(&mut self, reader: &LogReader) {
+        let summary = reader.summary();
+        if summary.took && self.took_by_log.is_none() {
+            let waited = summary.waited || self.has_waited();
+            self.took_by_log = Some(if waited {
+                Before::Waited
+            } else {
+                Before::Unknown
+            });
+        }
+    }
+
     pub fn note_answering_kubelet(&mut self) {
         self.kubelet_silent = false;
     }

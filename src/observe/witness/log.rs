@@ -31,6 +31,11 @@ const TICK: Duration = Duration::from_millis(500);
 /// A kubelet closes the log of a container that does not run as soon as all of it is sent
 /// (`pkg/kubelet/kuberuntime/logs/logs.go`): one that stays open for so long is of one that runs.
 const STAYS_OPEN: Duration = Duration::from_millis(500);
+/// All that a kubelet has to send to show that it answers.
+pub(super) const ONE_LINE: i64 = 1;
+/// So many lines a node prints between two that tell whether it has the lock: those of its boot come within a few hundred, and
+/// before that it prints next to nothing (the transcripts).
+pub(super) const TO_THE_LOCK: i64 = 1000;
 /// As much is read of a line; all that has a meaning is shorter.
 const LONGEST_LINE: usize = 64 * 1024;
 
@@ -102,19 +107,30 @@ pub(super) enum Kubelet {
     Silent,
 }
 
-/// Asks the kubelet of a pod's machine for the end of the log, and whether more may come.
-pub(super) async fn ask_kubelet(pods: &Api<Pod>, pod: &str) -> Kubelet {
+/// Asks the kubelet of a pod's machine for the last lines of the log, and whether more may come. What they show of the lock is
+/// told to `heard`.
+pub(super) async fn ask_kubelet(
+    pods: &Api<Pod>,
+    pod: &str,
+    lines: i64,
+    mut heard: impl FnMut(&LogReader),
+) -> Kubelet {
     let last = LogParams {
-        tail_lines: Some(1),
+        tail_lines: Some(lines),
         ..LogParams::default()
     };
     let Ok(mut lines) = open(pods, pod, last, CALM).await else {
         return Kubelet::Silent;
     };
+    let mut reader = LogReader::new();
     let end = async {
         loop {
             match lines.next().await {
-                Ok(Some(_)) => {}
+                Ok(Some(line)) => {
+                    if reader.feed(&line).is_some() {
+                        heard(&reader);
+                    }
+                }
                 Ok(None) => return Kubelet::Ended,
                 Err(_) => return Kubelet::Silent,
             }

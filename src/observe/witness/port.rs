@@ -16,10 +16,10 @@ use tokio::time::{sleep, timeout};
 
 use super::eyes::{CALM, Eyes, Subject};
 use super::facts::Noted;
-use super::log::{Kubelet, ask_kubelet};
+use super::log::{Kubelet, ONE_LINE, TO_THE_LOCK, ask_kubelet};
 use crate::mutex::lock;
 use crate::node::settings::HTTP_PORT;
-use crate::node::{Answer, Shows};
+use crate::node::{Answer, LogReader, Shows};
 
 /// How long an attempt may take. A refusal comes at once; silence means that nothing is known.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -44,7 +44,8 @@ pub(super) async fn watch(pods: Api<Pod>, subject: Subject, eyes: Eyes) {
         let silence = noted == Noted::Silence;
         if silence && asked.is_none_or(|at| at.elapsed() >= KUBELET) {
             asked = Some(Instant::now());
-            note_kubelet(ask_kubelet(&pods, &subject.pod).await, true, &eyes);
+            let kubelet = ask_kubelet(&pods, &subject.pod, ONE_LINE, |_| ()).await;
+            note_kubelet(kubelet, true, &eyes);
         }
         if noted == Noted::News || silence != silent {
             eyes.wake.wake();
@@ -66,11 +67,13 @@ pub(super) async fn watch(pods: Api<Pod>, subject: Subject, eyes: Eyes) {
 }
 
 /// Asks once, by the port, and the kubelet too unless a node answers: a refusal comes from the network of a
-/// container that has just ended as well as from one that waits.
+/// container that has just ended as well as from one that waits, and before 2.15 from one that has the lock and boots. The log
+/// is read to its end for that.
 pub(super) async fn ask(pods: &Api<Pod>, subject: &Subject, eyes: &Eyes) {
     let (shows, noted) = look(subject, eyes).await;
     if noted == Noted::Silence || shows == Shows::Nobody {
-        let kubelet = ask_kubelet(pods, &subject.pod).await;
+        let taken = |reader: &LogReader| lock(&eyes.facts).note_last_lines(reader);
+        let kubelet = ask_kubelet(pods, &subject.pod, TO_THE_LOCK, taken).await;
         note_kubelet(kubelet, noted == Noted::Silence, eyes);
     }
 }

@@ -271,7 +271,7 @@ fn is_in_sight(candidate: &Candidate<'_>) -> Result<(), Denied> {
     deny(
         Reason::SuccessorPortNotSeen,
         format!(
-            "the active does not answer, and the port of {} can't be reached either: the operator may be cut off from port 6688 of all pods, so nothing is stopped for it; look at network policies between the operator and the pods",
+            "the active does not answer, and nothing shows that the port of {} can be reached (a refusal shows it for an hour after a node of the resource has answered this operator by HTTP): the operator may be cut off from port 6688 of all pods, so nothing is stopped for it; look at network policies between the operator and the pods",
             pod.id.name
         ),
     )

@@ -200,7 +200,7 @@ fn hold_as_it_is(view: &View<'_>) -> Decision {
     if idle && surplus {
         return steady::trim(view);
     }
-    decided
+    steady::beside_a_change(view, decided)
 }
 
 /// A pod of the wanted revision is there to be seen waiting.

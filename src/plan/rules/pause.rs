@@ -30,12 +30,12 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
     } else {
         "nothing is scaled down".to_owned()
     };
-    Some(repair::hold(
-        view,
-        Blocked {
-            reason: Reason::Paused,
-            message: format!("spec.paused is true: {what} until it is false"),
-            stalled: false,
-        },
-    ))
+    let mut decided = steady::beside_a_change(view, repair::hold_quietly(view));
+    // What is wrong with a pod comes first.
+    decided.progress.blocked.get_or_insert(Blocked {
+        reason: Reason::Paused,
+        message: format!("spec.paused is true: {what} until it is false"),
+        stalled: false,
+    });
+    Some(decided)
 }

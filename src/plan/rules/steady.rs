@@ -43,6 +43,11 @@ pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
     {
         return repair::restoring(view, target);
     }
+    as_it_is(view)
+}
+
+/// The active and those that wait, as they are: what is wrong with one of them, or nothing.
+fn as_it_is(view: &View<'_>) -> Decision {
     if let Some(active) = view.active().filter(|active| view.boots(active)) {
         let since = active.took.map_or(active.created, |took| took.at);
         return moves::booting(view, active, since);
@@ -61,6 +66,24 @@ pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
         return moves::held(view, denied);
     }
     Decision::nothing(Progress::at(Step::Steady))
+}
+
+/// Where nothing is left to be done beside a change that waits, it is said so: a resource that works as it did before the
+/// change is at rest, however long the change waits. What is wrong with a pod comes first.
+pub fn beside_a_change(view: &View<'_>, decided: Decision) -> Decision {
+    let idle = decided.waits() && decided.progress == Progress::at(Step::Holding);
+    let up = |pod: &Pod| pod.waits() || view.roles.is_active(pod);
+    let whole = view.active().is_some()
+        && view.live.len() >= view.seen.intent.replicas
+        && view.live.iter().all(|pod| up(pod));
+    if !idle || !whole {
+        return decided;
+    }
+    let as_it_is = as_it_is(view);
+    if as_it_is.progress == Progress::at(Step::Steady) {
+        return Decision::nothing(Progress::at(Step::Pending));
+    }
+    as_it_is
 }
 
 /// What a standby itself says against its taking over. What the database says against it is told by the conditions.

@@ -54,7 +54,12 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) -> Option<LastHandover> {
     });
     let last = last?;
     let unseen_end = last_answer(&last, look, active);
-    let begin = last.ended.or(unseen_end);
+    // Nobody takes the lock before the duty of the last holder is over: an end that is noted later was missed, not seen.
+    let seen_end = last.ended.filter(|end| {
+        let taken = active.took.map(|took| took.at);
+        last.planned || taken.is_none_or(|taken| *end <= taken)
+    });
+    let begin = seen_end.or(unseen_end);
     let answered = active.contact.map_or(look.now, |contact| contact.at);
     let finished_at = first.unwrap_or(answered);
     let gap_ms = begin

@@ -8,11 +8,15 @@ use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::{Look, View};
 use crate::plan::{guard, moves};
 
-/// What was found stands until another revision is wanted (`intent` forgets it then): each try would be a second node at
-/// work for some seconds, so no time brings one, and no edit that pods are not made from. A pod that still runs after it
-/// was asked to stop says nothing of what the spec asks for now.
+/// What was found stands until another revision is wanted (`intent` forgets it then), or the database URL in its Secret was
+/// seen to change: each try would be a second node at work for some seconds, so no time brings one, and no edit that pods
+/// are not made from. A pod that still runs after it was asked to stop says nothing of what the spec asks for now.
 pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     let generation = look.seen.intent.generation;
+    let url_changed = memory.secrets.as_ref().and_then(|seen| seen.url_changed);
+    memory
+        .database_differs
+        .take_if(|known| url_changed > Some(known.at));
     let Some(pod) = look.roles.foreign.iter().find(|pod| !pod.deleted) else {
         return;
     };

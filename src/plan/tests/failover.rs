@@ -390,6 +390,20 @@ fn the_gap_begins_with_the_end_of_a_container_that_was_started_again_at_once() {
     assert_eq!(done.gap_ms, Some(3000));
 }
 
+/// The status could not be written meanwhile, or no operator ran: another pod has had the lock since, so the look that
+/// missed the old one came long after its end.
+#[test]
+fn an_end_that_only_a_late_look_has_missed_begins_no_gap() {
+    let mut world = pair();
+    world.gone("a");
+    world.later(10);
+    world.takes("b");
+    world.later(2);
+    let done = world.remember().finished.unwrap();
+    assert_eq!((done.gap_ms, done.reason.as_str()), (None, "Failover"));
+    assert_eq!(done.started_at, done.finished_at);
+}
+
 #[test]
 fn the_service_follows_the_only_one_that_waits_as_soon_as_the_active_is_gone() {
     let mut world = pair();

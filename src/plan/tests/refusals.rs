@@ -3,6 +3,7 @@
 use super::world::{
     World, alone, blocked, configured, locked, nothing, pair, surging, v1, v2, v3, version,
 };
+use crate::api::SecretsSeen;
 use crate::node::ExitKind;
 use crate::plan::Step;
 
@@ -222,6 +223,29 @@ fn a_pod_on_another_database_is_stopped_and_the_active_is_left_alone() {
     world.carry_on();
     assert_eq!(world.blocked(), None);
     assert_eq!(world.plan().progress.step, Step::Steady);
+}
+
+/// Where Secrets are read, and their changes only told: the one who set the URL right asks for no new revision.
+#[test]
+fn after_another_database_was_met_another_url_asks_for_another_try_and_another_password_for_none() {
+    let (mut world, foreign) = another_database_met();
+    world.gone(&foreign);
+    world.later(60);
+    let mut secrets = SecretsSeen {
+        of: "names".to_owned(),
+        content: "another password".to_owned(),
+        stamp: None,
+        changed: Some(world.now),
+        url: Some("url".to_owned()),
+        url_changed: None,
+    };
+    world.memory.secrets = Some(secrets.clone());
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("DatabaseDiffers", true));
+    world.later(60);
+    secrets.url_changed = Some(world.now);
+    world.memory.secrets = Some(secrets);
+    assert_eq!(world.obey(), ["create 2.28.0"]);
 }
 
 #[test]

@@ -208,3 +208,126 @@ fn a_pause_and_an_end_check_nothing_any_more() {
     ended.intent.replicas = 0;
     assert!(ended.obey().contains(&"end validation".to_owned()));
 }
+
+/// A version that checks its configuration only when it has the lock.
+fn checked_late() -> Revision {
+    Revision {
+        validates: true,
+        ..v3()
+    }
+}
+
+fn says_nothing() -> Checked {
+    Checked::Said(Verdict::Unknown("exit code 137".to_owned()))
+}
+
+/// The upgrade to a version that checks only with the lock, after its check has said nothing.
+fn unanswered(said: &Checked) -> World {
+    let mut world = in_use();
+    world.want_settled(&checked_late());
+    assert_eq!(world.obey(), ["validate 2.30.0"]);
+    world.validation_comes_to(said);
+    assert_eq!(world.obey(), ["end validation"], "{said:?}");
+    world
+}
+
+/// How many seconds pass before the check is made again.
+fn pause(world: &mut World) -> u64 {
+    for second in 1..=3600 {
+        world.later(1);
+        let acts = world.obey();
+        if acts == ["validate 2.30.0"] {
+            return second;
+        }
+        assert_eq!(acts, nothing());
+    }
+    panic!("it is not made again");
+}
+
+#[test]
+fn a_version_that_checks_only_with_the_lock_replaces_nothing_while_its_check_says_nothing() {
+    for said in [says_nothing(), Checked::Never] {
+        let mut world = unanswered(&said);
+        assert_eq!(world.blocked(), blocked("ConfigurationUnchecked", false));
+        for silent in 2..=4 {
+            pause(&mut world);
+            assert_eq!(
+                world.blocked(),
+                blocked("ConfigurationUnchecked", silent > 2),
+                "it is told while the check is made again"
+            );
+            world.validation_comes_to(&said);
+            assert_eq!(world.obey(), ["end validation"]);
+            assert_eq!(world.blocked(), blocked("ConfigurationUnchecked", true));
+        }
+        assert!(world.has("a") && world.has("b"), "{said:?}");
+        let told = world.plan().progress.blocked.unwrap().message;
+        let command = "kubectl annotate --namespace chain chainlinknode/cl chainlink-operator.dev/accept-unchecked=2.30.0-plain-lease on db --overwrite";
+        assert!(told.contains(command), "{told}");
+
+        pause(&mut world);
+        world.validation_comes_to(&Checked::Said(Verdict::Valid));
+        assert_eq!(world.obey(), ["create 2.30.0", "end validation"]);
+        world.carry_on();
+        assert_eq!(world.versions(), ["2.30.0", "2.30.0"]);
+    }
+}
+
+#[test]
+fn a_check_that_says_nothing_is_made_again_after_growing_pauses() {
+    let mut world = unanswered(&says_nothing());
+    let mut pauses = Vec::new();
+    for _ in 0..7 {
+        pauses.push(pause(&mut world));
+        world.validation_comes_to(&says_nothing());
+        world.obey();
+    }
+    assert_eq!(pauses, [30, 60, 120, 240, 480, 600, 600]);
+}
+
+#[test]
+fn a_check_that_says_nothing_keeps_nobody_on_a_machine_that_is_being_emptied() {
+    let mut world = unanswered(&says_nothing());
+    pause(&mut world);
+    world.validation_comes_to(&says_nothing());
+    world.obey();
+    world.emptied(&["a"]);
+    for _ in 0..20 {
+        world.obey();
+        world.progress();
+        world.later(1);
+    }
+    assert_eq!(world.handovers, 1);
+    assert_eq!(world.versions(), ["2.28.0", "2.28.0"]);
+    assert!(!world.has("a"));
+}
+
+#[test]
+fn a_person_lets_one_revision_go_on_unchecked_and_no_other() {
+    let mut world = unanswered(&says_nothing());
+    world.intent.policy.unchecked = Some(v2().name);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("ConfigurationUnchecked", false));
+
+    world.intent.policy.unchecked = Some(checked_late().name);
+    assert_eq!(world.obey(), ["create 2.30.0"]);
+    world.carry_on();
+    assert_eq!(world.versions(), ["2.30.0", "2.30.0"]);
+}
+
+#[test]
+fn a_person_lets_a_revision_go_on_whose_check_does_not_end_and_none_that_is_refused() {
+    let mut world = in_use();
+    world.want_settled(&checked_late());
+    world.obey();
+    world.intent.policy.unchecked = Some(checked_late().name);
+    world.validation_comes_to(&invalid());
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("ConfigurationInvalid", true));
+
+    let mut world = in_use();
+    world.want_settled(&checked_late());
+    world.obey();
+    world.intent.policy.unchecked = Some(checked_late().name);
+    assert_eq!(world.obey(), ["create 2.30.0", "end validation"]);
+}

@@ -87,6 +87,17 @@ impl Cluster {
         quietly(self.tool("kubectl")?.args(arguments))
     }
 
+    /// `kubectl edit`, where the editor is a program that changes the file whose name it is given.
+    pub fn kubectl_edit(&self, editor: &str, arguments: &[&str]) -> Result<String> {
+        let mut kubectl = self.tool("kubectl")?;
+        quietly(
+            kubectl
+                .env("KUBE_EDITOR", editor)
+                .arg("edit")
+                .args(arguments),
+        )
+    }
+
     /// helm, of the cluster's own tools or of the PATH.
     pub fn helm(&self, arguments: &[&str]) -> Result<String> {
         quietly(self.tool("helm")?.args(arguments))

@@ -19,10 +19,12 @@ pub mod images;
 pub mod install;
 pub mod machine;
 pub mod pair;
+pub mod policy;
 pub mod scenario;
 pub mod timeline;
 pub mod turn;
 pub mod until;
+pub mod walk;
 pub mod world;
 
 pub use cluster::Cluster;

@@ -1,5 +1,9 @@
-//! The objects on which the scripts for Argo CD are tried (`tests/manifests`): as the operator writes them, not as somebody
-//! thinks that it does. What differs from run to run (times, random names, gaps) is made the same.
+//! The objects on which the scripts for Argo CD are tried, and of which kstatus says what it makes of them (`tests/manifests`):
+//! as the operator writes them, not as somebody thinks that it does. What differs from run to run (times, random names,
+//! gaps) is made the same.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -28,6 +32,19 @@ fn is(world: &World, kind: &str, reason: &str) -> bool {
 fn waits(world: &World, reason: &str) -> bool {
     let seen = world.status()["observedGeneration"] == world.node()["metadata"]["generation"];
     seen && condition(world, "Ready") == ("False".to_owned(), reason.to_owned())
+}
+
+/// What `kubectl get` and a progress bar would show.
+fn is_in(world: &World, phase: &str) -> bool {
+    let seen = world.status()["observedGeneration"] == world.node()["metadata"]["generation"];
+    seen && world.status()["phase"] == phase
+}
+
+/// How many pods play this part.
+fn with_role(world: &World, role: &str) -> usize {
+    let status = world.status();
+    let pods = status["pods"].as_array().cloned().unwrap_or_default();
+    pods.iter().filter(|pod| pod["role"] == role).count()
 }
 
 /// Two replicas at rest, of this spec.
@@ -128,10 +145,23 @@ async fn argo_sees_a_change_that_waits_for_approval() {
     spec["handover"]["approval"] = json!("Manual");
     let (world, mut operator) = at_rest(&spec).await;
     world.upgrade("2.29.0");
-    let asks =
-        |world: &World| is_checked(world) && is(world, "ApprovalRequired", "ApprovalRequired");
+    let asks = |world: &World| is_checked(world) && is_in(world, "AwaitingApproval");
     operator.drive("a successor that was checked", asks).await;
     assert_written(&world, "approval-required.yaml");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn argo_sees_a_change_that_will_wait_for_approval_and_is_checked_first() {
+    let mut spec = two_replicas();
+    spec["handover"]["approval"] = json!("Manual");
+    let (world, mut operator) = at_rest(&spec).await;
+    world.behave(|habits| habits.hang_at_start = true);
+    world.upgrade("2.29.0");
+    let checks = |world: &World| {
+        with_role(world, "Starting") == 1 && is(world, "ApprovalRequired", "ApprovalRequired")
+    };
+    operator.drive("a successor that starts", checks).await;
+    assert_written(&world, "checked-before-approval.yaml");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,7 +171,7 @@ async fn argo_sees_a_change_that_waits_for_its_window() {
     spec["handover"]["windows"] = json!([{"schedule": "0 2 29 2 *", "duration": "1m"}]);
     let (world, mut operator) = at_rest(&spec).await;
     world.upgrade("2.29.0");
-    let asks = |world: &World| is_checked(world) && waits(world, "WaitingForWindow");
+    let asks = |world: &World| is_checked(world) && is_in(world, "AwaitingWindow");
     operator.drive("a successor that was checked", asks).await;
     assert_written(&world, "waiting-for-window.yaml");
 }
@@ -156,7 +186,7 @@ async fn argo_sees_a_pause_with_and_without_a_change_that_waits() {
     assert_written(&world, "paused.yaml");
 
     world.upgrade("2.29.0");
-    let waits = |world: &World| waits(world, "Paused");
+    let waits = |world: &World| is_in(world, "Paused");
     operator.drive("a change that waits", waits).await;
     assert_written(&world, "paused-with-a-change.yaml");
 }
@@ -189,4 +219,79 @@ async fn argo_sees_a_failover_to_nobody() {
     let lost = |world: &World| world.status()["phase"] == "FailingOver";
     operator.drive("nobody that works", lost).await;
     assert_written(&world, "failing-over.yaml");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn argo_sees_a_first_start_and_one_that_is_paused_before_it() {
+    let mut spec = two_replicas();
+    spec["paused"] = json!(true);
+    let world = World::new(&spec);
+    let mut operator = Operator::start(&world);
+    let waits = |world: &World| waits(world, "Paused");
+    operator.drive("a pause", waits).await;
+    assert_written(&world, "paused-before-the-first-start.yaml");
+
+    world.behave(|habits| habits.hang_at_start = true);
+    world.edit(|spec| spec["paused"] = json!(false));
+    let starts = |world: &World| is_in(world, "Starting") && with_role(world, "Starting") == 1;
+    operator.drive("a pod that starts", starts).await;
+    assert_written(&world, "starting.yaml");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn argo_sees_a_boot_after_a_handover() {
+    let mut spec = two_replicas();
+    spec["replicas"] = json!(1);
+    let (world, mut operator) = at_rest(&spec).await;
+    world.behave(|habits| habits.boot = Some(600_000));
+    world.upgrade("2.29.0");
+    let boots = |world: &World| is_in(world, "Booting");
+    operator.drive("an active that boots", boots).await;
+    assert_written(&world, "booting.yaml");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn argo_sees_a_standby_that_is_made_again() {
+    let (world, mut operator) = at_rest(&two_replicas()).await;
+    world.behave(|habits| habits.hang_at_start = true);
+    world.with(|all| all.kill("pod 2"));
+    let lost = |world: &World| is_in(world, "Restoring") && with_role(world, "Starting") == 1;
+    operator.drive("a standby that starts", lost).await;
+    assert_written(&world, "restoring.yaml");
+}
+
+/// Whoever waits for a deployment ends at the first failure that he is told of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_and_a_handover_are_no_failure_at_any_time() {
+    let (world, mut operator) = at_rest(&two_replicas()).await;
+    let phases = RefCell::new(BTreeSet::new());
+    let watched = |world: &World| {
+        assert_ne!(
+            condition(world, "Stalled").0,
+            "True",
+            "{}",
+            world.describe()
+        );
+        let phase = world.status()["phase"].as_str().unwrap().to_owned();
+        phases.borrow_mut().insert(phase);
+        let active = world.status()["active"].clone();
+        is_in(world, "Running") && active.as_str().is_some()
+    };
+    let moved = |to: &'static str| {
+        move |world: &World| {
+            watched(world) && world.status()["active"] == world.with(|all| all.name_of(to))
+        }
+    };
+    world.with(|all| all.kill("pod 1"));
+    operator.drive_in_vain("a failover", moved("pod 2")).await;
+    world.upgrade("2.29.0");
+    operator
+        .drive_in_vain("an upgrade", |world| {
+            watched(world) && world.status()["currentVersion"] == "2.29.0"
+        })
+        .await;
+    let phases = phases.into_inner();
+    for phase in ["Upgrading", "HandingOver", "Running"] {
+        assert!(phases.contains(phase), "{phases:?}");
+    }
 }

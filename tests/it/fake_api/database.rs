@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::fake_api::operator::Operator;
-use crate::fake_api::world::{HOME, Phase, World, two_replicas};
+use crate::fake_api::world::{DIGEST_KEY, HOME, Phase, World, two_replicas};
 
 fn message(world: &World) -> String {
     world.status()["message"]
@@ -226,6 +226,7 @@ fn password(world: &World, password: &str) {
 async fn a_secret_that_was_deleted_and_made_again_rolls_where_its_content_changed_and_only_there() {
     let mut spec = two_replicas();
     spec["database"]["verification"] = json!("Never");
+    spec["handover"]["onSecretChange"] = json!("Rollout");
     let world = World::new(&spec);
     password(&world, "old");
     Operator::that_asks(&world).rest().await;
@@ -245,6 +246,101 @@ async fn a_secret_that_was_deleted_and_made_again_rolls_where_its_content_change
     let removed = world.deeds().contains(&"remove pod 1".to_owned());
     assert!(removed, "{}", world.describe());
     assert_eq!(world.wrongs(), [""; 0]);
+}
+
+fn condition(world: &World, kind: &str) -> Option<serde_json::Value> {
+    let status = world.status();
+    let all = status["conditions"].as_array().cloned().unwrap_or_default();
+    all.into_iter().find(|one| one["type"] == kind)
+}
+
+/// Nothing tells whether the new content is meant for now: a password that is rotated by the hour would move the lock by
+/// the hour.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_changes_is_told_and_stops_no_pod_until_a_rollout_takes_it_along() {
+    let mut spec = two_replicas();
+    // The time of a container's start has whole seconds.
+    spec["handover"]["settle"] = json!("1s");
+    let world = World::new(&spec);
+    password(&world, "old");
+    Operator::that_asks(&world).rest().await;
+    let deeds = world.deeds();
+    world.with(|all| all.store.remove("secrets", "mainnet"));
+    password(&world, "new");
+    let mut operator = Operator::that_asks(&world);
+    operator.rest().await;
+    assert_eq!(world.deeds(), deeds, "{}", world.describe());
+    let told = condition(&world, "SecretsChanged").expect("it is told");
+    let message = told["message"].as_str().unwrap();
+    let pods = world.status()["pods"].as_array().cloned().unwrap();
+    assert_eq!(pods.len(), 2);
+    for pod in pods {
+        let name = pod["name"].as_str().unwrap().to_owned();
+        assert!(message.contains(&name), "{message}");
+    }
+
+    world.edit(|spec| spec["restartedAt"] = json!("now"));
+    operator
+        .drive("both pods are new", |world| {
+            let deeds = world.deeds();
+            ["remove pod 1", "remove pod 2"]
+                .iter()
+                .all(|deed| deeds.contains(&(*deed).to_owned()))
+        })
+        .await;
+    operator.rest().await;
+    assert_eq!(condition(&world, "SecretsChanged"), None);
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
+fn secrets_seen(world: &World) -> serde_json::Value {
+    world.status()["operator"]["secrets"].clone()
+}
+
+/// Who may read the status could try passwords against a digest without a key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_made_once_for_what_is_told_of_secrets_and_one_that_is_lost_rolls_nothing() {
+    let mut spec = two_replicas();
+    spec["handover"]["onSecretChange"] = json!("Rollout");
+    let world = World::new(&spec);
+    password(&world, "old");
+    Operator::that_asks(&world).rest().await;
+    let (deeds, first) = (world.deeds(), secrets_seen(&world));
+    let kept = || world.with(|all| all.store.get("secrets", DIGEST_KEY));
+    let key = kept().unwrap()["data"]["key"].clone();
+    assert!(key.is_string());
+    Operator::that_asks(&world).rest().await;
+    assert_eq!(secrets_seen(&world), first);
+    assert_eq!(kept().unwrap()["data"]["key"], key, "once");
+
+    world.with(|all| all.store.remove("secrets", DIGEST_KEY));
+    Operator::that_asks(&world).rest().await;
+    let without = secrets_seen(&world);
+    assert_ne!(without, first);
+    Operator::that_asks(&world).rest().await;
+    assert_ne!(secrets_seen(&world), without, "each process has its own");
+    assert_eq!(world.deeds(), deeds, "{}", world.describe());
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
+/// Rule S8: the chart's new default gives an operator the right to read Secrets, and the databases' word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_that_comes_by_the_right_to_read_secrets_makes_and_stops_no_pod() {
+    for on_change in ["Tell", "Rollout"] {
+        let mut spec = two_replicas();
+        spec["handover"]["onSecretChange"] = json!(on_change);
+        let world = World::new(&spec);
+        password(&world, "old");
+        Operator::start(&world).rest().await;
+        let deeds = world.deeds();
+        world.with(|all| all.store.remove("secrets", "mainnet"));
+        password(&world, "new");
+        Operator::that_asks(&world).rest().await;
+        Operator::start(&world).rest().await;
+        Operator::that_asks(&world).rest().await;
+        assert_eq!(world.deeds(), deeds, "{}", world.describe());
+        assert_eq!(world.wrongs(), [""; 0]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

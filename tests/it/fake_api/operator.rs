@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chainlink_operator::act::DigestKeyAt;
 use chainlink_operator::api::ChainlinkNode;
 use chainlink_operator::controller::{Context, DatabaseAccess, Settings, reconcile};
 use kube::runtime::reflector::ObjectRef;
@@ -10,7 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::fake_api::meddler::{Fate, Post};
 use crate::fake_api::server::client;
-use crate::fake_api::world::{NAME, World};
+use crate::fake_api::world::{DIGEST_KEY, NAME, World};
 
 /// No scenario takes longer, even on a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,6 +60,10 @@ impl Operator {
     fn with_access(world: &World, post: Arc<Post>, access: DatabaseAccess) -> Self {
         let settings = Settings {
             database: access,
+            digest_key: Some(DigestKeyAt {
+                namespace: "default".to_owned(),
+                name: DIGEST_KEY.to_owned(),
+            }),
             ..Settings::default()
         };
         Self::with_settings(world, post, settings)

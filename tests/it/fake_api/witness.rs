@@ -215,6 +215,32 @@ async fn the_end_of_a_log_is_known_before_the_api_server_tells_of_it() {
     }
 }
 
+/// Before 2.15 a node that has taken the lock refuses until it has booted, and the log of one that waits is not read while
+/// its port can be seen: only the end of its log tells the holder from one that waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_of_a_pod_that_is_asked_is_read_to_its_end() {
+    let (world, _) = at_rest().await;
+    let observer = Observer::of(&world);
+    let waits = |pod: &Pod| pod.contact.is_some_and(|it| it.answer == Answered::Refused);
+    observer.look_until("pod 2", waits).await;
+    observer.ask("pod 2").await;
+    let asked = observer.look("pod 2").await;
+    assert!(asked.took.is_none() && asked.waits(), "{asked:#?}");
+    world.behave(|habits| {
+        habits.late_http = true;
+        habits.boot = Some(20_000);
+    });
+    lose_the_active(&world);
+    let start = Instant::now();
+    while world.with(|all| all.phase_of("pod 2")) != Some(Phase::Booting) {
+        assert!(start.elapsed() < Duration::from_secs(15));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    observer.ask("pod 2").await;
+    let asked = observer.look("pod 2").await;
+    assert!(asked.took.is_some(), "{asked:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_a_mesh_the_log_tells_that_a_node_works_and_another_operator_finds_it_recorded() {
     let world = World::new(&two_replicas());

@@ -1,5 +1,8 @@
 //! A new configuration is checked before a running pod is replaced for it: by the node's own check, in a short pod.
 
+use std::time::Duration;
+
+use crate::api::names::UNCHECKED_ANNOTATION;
 use crate::api::{Memory, Validation, ValidationState};
 use crate::domain;
 use crate::domain::{Checked, Observation, PodId, Reason, Revision, Wanted};
@@ -10,6 +13,15 @@ use crate::plan::limits::before;
 use crate::plan::rules::{late, oneshot, repair};
 use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::{Look, View};
+
+/// The pause after an answer that says nothing. Each further one is twice as long.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// And at most.
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+
+/// After so many answers on end that say nothing a person is called: one may come of a machine that was short of memory.
+const SILENT: u32 = 2;
 
 /// The name of the pod of one try: the same after a crash, and another for another resource of that name.
 pub fn pod_name(node: &PodId, validation: &Validation) -> String {
@@ -23,6 +35,24 @@ fn pod<'a>(seen: &'a Observation, validation: &Validation) -> Option<&'a domain:
     seen.validations.iter().find(|pod| pod.id.name == name)
 }
 
+/// Whether an answer that says nothing holds the change. Such a node finds a mistake only when it has the lock and the old one
+/// has lost it: the check is all that stands before that.
+fn silence_holds(target: &Revision) -> bool {
+    target.version.validates_after_lock()
+}
+
+/// Whether a person lets this revision go on without an answer. One that was refused stays refused.
+fn is_overruled(validation: &Validation, look: &Look<'_>) -> bool {
+    look.seen.intent.policy.unchecked.as_ref() == Some(&validation.revision)
+        && validation.state != ValidationState::Invalid
+}
+
+/// The next pause, after `silent` answers on end that said nothing.
+fn pause(silent: u32) -> Duration {
+    let doubled = 1 << silent.saturating_sub(1).min(10);
+    (PAUSE * doubled).min(LONGEST_PAUSE)
+}
+
 /// Takes up what the check has said.
 pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     let Some(validation) = &mut memory.validation else {
@@ -34,27 +64,44 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
         memory.validation = None;
         return;
     }
-    let Some(pod) = pod(look.seen, validation) else {
+    if validation.again.is_some_and(|again| again <= look.now) {
+        validation.again = None;
+        validation.attempt += 1;
+    }
+    let Some(pod) = pod(look.seen, validation).filter(|_| validation.again.is_none()) else {
         return;
     };
+    let target = look.seen.revisions.get(&validation.revision);
+    let holds = target.is_some_and(silence_holds);
     let (state, message) = match &pod.checked {
         Checked::NotYet(_) => return,
         Checked::Never if pod.deleted => return,
-        Checked::Never => {
+        Checked::Never if !holds || validation.state == ValidationState::Invalid => {
             validation.attempt += 1;
             return;
+        }
+        Checked::Never => {
+            let why = "its pod was evicted, or lost with its machine";
+            (ValidationState::Unknown, Some(why.to_owned()))
         }
         Checked::Said(Verdict::Valid) => (ValidationState::Valid, None),
         Checked::Said(Verdict::Invalid(why)) => (ValidationState::Invalid, Some(why.clone())),
         Checked::Said(Verdict::Unknown(why)) => (ValidationState::Unknown, Some(why.clone())),
     };
+    if holds && state == ValidationState::Unknown {
+        validation.silent += 1;
+        validation.again = look.now.checked_add(pause(validation.silent)).ok();
+    } else {
+        validation.silent = 0;
+    }
     validation.state = state;
     validation.message = message;
 }
 
 /// The pod of a check that goes on, where it is not there yet.
 pub fn make(look: &Look<'_>, validation: Option<&Validation>) -> Option<Act> {
-    let missing = validation.filter(|validation| pod(look.seen, validation).is_none());
+    let missing = validation
+        .filter(|validation| validation.again.is_none() && pod(look.seen, validation).is_none());
     missing.map(|validation| Act::Validate {
         pod: pod_name(&look.seen.intent.node, validation),
         revision: validation.revision.clone(),
@@ -82,18 +129,26 @@ fn over<'a>(look: &Look<'a>, memory: &Memory) -> impl Iterator<Item = &'a domain
 
 /// Whether its pod is still of use.
 fn goes_on(validation: &Validation, memory: &Memory, look: &Look<'_>) -> bool {
-    let wanted = match &look.seen.intent.wanted {
-        Wanted::Revision(wanted) => wanted.name == validation.revision,
+    let open = match &look.seen.intent.wanted {
+        Wanted::Revision(wanted) => {
+            wanted.name == validation.revision && is_open(validation, wanted, look)
+        }
         Wanted::Unusable(_) => false,
     };
-    wanted
+    open && validation.again.is_none()
         && look.seen.intent.replicas > 0
         && !look.seen.intent.policy.paused
         && memory.last_worked.as_ref() != Some(&validation.revision)
-        && matches!(
-            validation.state,
-            ValidationState::Pending | ValidationState::Invalid
-        )
+}
+
+/// Whether the check of `target` still has to be passed.
+fn is_open(validation: &Validation, target: &Revision, look: &Look<'_>) -> bool {
+    let open = match validation.state {
+        ValidationState::Pending | ValidationState::Invalid => true,
+        ValidationState::Unknown => silence_holds(target),
+        ValidationState::Valid => false,
+    };
+    open && !is_overruled(validation, look)
 }
 
 /// The check of `target`, where it has to come first and has not passed.
@@ -110,11 +165,10 @@ pub fn decide(view: &View<'_>, target: &Revision) -> Option<Decision> {
         attempt: 1,
         state: ValidationState::Pending,
         message: None,
+        silent: 0,
+        again: None,
     });
-    if matches!(
-        validation.state,
-        ValidationState::Valid | ValidationState::Unknown
-    ) {
+    if !is_open(&validation, target, &view.look) {
         return None;
     }
     let pod = pod(view.seen, &validation);
@@ -129,6 +183,7 @@ pub fn decide(view: &View<'_>, target: &Revision) -> Option<Decision> {
     if decided.waits() {
         let name = pod_name(&view.seen.intent.node, &validation);
         decided.progress = Progress::at(Step::Validating).about(&name);
+        decided.progress.until = validation.again;
     }
     decided.progress.blocked = keeps_from_passing(view, &validation, pod);
     Some(decided.noting(Note::Validates(validation)))
@@ -138,12 +193,8 @@ pub fn decide(view: &View<'_>, target: &Revision) -> Option<Decision> {
 pub fn fails_its_check(view: &View<'_>, target: &Revision) -> Option<Blocked> {
     let known = view.memory.validation.as_ref();
     let validation = known.filter(|validation| validation.revision == target.name)?;
-    let open = matches!(
-        validation.state,
-        ValidationState::Pending | ValidationState::Invalid
-    );
     let blocked = keeps_from_passing(view, validation, pod(view.seen, validation));
-    blocked.filter(|_| open)
+    blocked.filter(|_| is_open(validation, target, &view.look))
 }
 
 /// What is wrong with the configuration, or keeps the check from being made.
@@ -163,7 +214,32 @@ fn keeps_from_passing(
             stalled: true,
         });
     }
-    let pod = pod?;
+    pod.and_then(|pod| keeps_from_answering(view, pod))
+        .or_else(|| has_said_nothing(view, validation))
+}
+
+/// The check was made and says nothing: what that means, and how a person goes on without.
+fn has_said_nothing(view: &View<'_>, validation: &Validation) -> Option<Blocked> {
+    if validation.state != ValidationState::Unknown {
+        return None;
+    }
+    let why = validation.message.as_deref().unwrap_or_default();
+    let again = validation
+        .again
+        .map_or_else(|| "now".to_owned(), |again| format!("at {again}"));
+    let (intent, revision) = (&view.seen.intent, &validation.revision);
+    Some(Blocked {
+        reason: Reason::ConfigurationUnchecked,
+        message: format!(
+            "the node's own check says nothing about the configuration of revision {revision} ({why}), and from 2.30 on a node finds a mistake only when it has the lock and the old one has lost it: no pod is replaced, and the check is made again {again}; to go on without it: kubectl annotate --namespace {} chainlinknode/{} {UNCHECKED_ANNOTATION}={revision} --overwrite",
+            intent.namespace, intent.node.name
+        ),
+        stalled: validation.silent >= SILENT,
+    })
+}
+
+/// What keeps the pod of a check from giving an answer.
+fn keeps_from_answering(view: &View<'_>, pod: &domain::Validation) -> Option<Blocked> {
     let trouble = match &pod.checked {
         Checked::NotYet(trouble) => trouble.as_ref(),
         Checked::Said(_) | Checked::Never => None,

@@ -1,6 +1,8 @@
 //! The short pods that check a configuration before a pod is replaced for it.
 
-use super::cluster::{Cluster, Event, KINDS};
+use super::cluster::Cluster;
+use super::event::Event;
+use super::kind::KINDS;
 
 /// Tries of one revision's check, beyond which a walk does not go.
 pub const TRIES: u8 = 6;

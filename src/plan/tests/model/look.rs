@@ -7,8 +7,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::check::{self, Check};
-use super::cluster::{Cluster, Does, NEVER, Nature, Pod, Sight};
+use super::cluster::Cluster;
+use super::kind::Nature;
 use super::names::{Ago, CHECKS, NODE, NOW, REVISIONS, name, revision, schema, uid, version_text};
+use super::pod::{Does, NEVER, Pod, Sight};
 use crate::api::{RevisionName, Verification};
 use crate::domain::{
     self, Answered, Checked, Contact, Container, DatabaseAnswer, DatabaseView, Exit, Holder,

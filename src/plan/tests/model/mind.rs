@@ -1,13 +1,15 @@
 //! The operator's memory in a form in which two that differ in nothing that matters are equal: [`Mind`], made from
 //! what the planner remembers and back.
 
-use super::cluster::{Cluster, KINDS, Known, Pod};
+use super::cluster::Cluster;
+use super::kind::KINDS;
 use super::look::ends_shown;
 use super::names::{
     AFTER_WHAT_WAS_BEFORE, Ago, kind_of, name, number, number_of_uid, revision, schema, uid,
     validation, version_number, version_text,
 };
 use super::not_walked::unset;
+use super::pod::{Known, Pod};
 use crate::api::{
     Attempt, Coming, Creation, DatabaseDiffers, FailedHow, LastActive, MayHaveHeld, Memory, Shown,
     Stop, Trial, Upgrade, Validation, ValidationState, WantedRevision,
@@ -100,7 +102,13 @@ fn checking(validation: &Validation) -> (u8, u8, ValidationState) {
         attempt,
         state,
         message: _,
+        silent,
+        again,
     } = validation;
+    unset([
+        ("validation.silent", *silent == 0),
+        ("validation.again", again.is_none()),
+    ]);
     (kind_of(revision), u8::try_from(*attempt).unwrap(), *state)
 }
 

@@ -13,16 +13,24 @@
 mod check;
 mod cluster;
 mod deep;
+mod event;
+mod faults;
+mod kind;
 mod look;
 mod mind;
 mod names;
 mod not_walked;
+mod pod;
 mod properties;
 mod state;
 mod walk;
 mod walks;
 
-use cluster::*;
+use cluster::{Budget, Cluster};
+use event::{Event, Menu};
+use faults::Fault;
+use kind::*;
+use pod::{Does, Pod};
 use state::State;
 use walk::Walk;
 

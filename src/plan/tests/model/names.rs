@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::check::TRIES;
-use super::cluster::KINDS;
+use super::kind::{KINDS, Kind};
 use crate::api::{Migrated, RevisionName, Validation, ValidationState};
 use crate::domain::{PodId, Revision};
 use crate::plan::moves::pod_name;
@@ -26,7 +26,7 @@ pub static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
 });
 
 pub static REVISIONS: LazyLock<Vec<Revision>> =
-    LazyLock::new(|| KINDS.iter().map(super::cluster::Kind::revision).collect());
+    LazyLock::new(|| KINDS.iter().map(Kind::revision).collect());
 
 /// The names of the pods that check, by revision and try.
 pub static CHECKS: LazyLock<Vec<(u8, u8, String)>> = LazyLock::new(|| {
@@ -46,6 +46,8 @@ pub fn validation(kind: u8, attempt: u8, state: ValidationState) -> Validation {
         attempt: attempt.into(),
         state,
         message: None,
+        silent: 0,
+        again: None,
     }
 }
 

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use schemars::schema_for;
 
-use super::cluster::{Budget, Cluster, NEW_CHECKED, OLD, Pod};
+use super::cluster::{Budget, Cluster};
+use super::kind::{NEW_CHECKED, OLD};
 use super::mind::{Active, Mind, OnTrial, Stopping, Tried, Upgrading};
 use super::names::Ago;
+use super::pod::Pod;
 use crate::api::{FailedHow, Memory, ValidationState};
 
 /// Each field of `status.operator`, and why. docs/safety.md tells its readers the same.
-const NOT_WALKED: [(&str, &str); 21] = [
+const NOT_WALKED: [(&str, &str); 23] = [
     ("checkFailed", "no walk has an approval or a window"),
     ("checked", "no walk has an approval or a window"),
     ("drill", "no walk has a schedule of drills"),
@@ -46,7 +48,15 @@ const NOT_WALKED: [(&str, &str); 21] = [
         "upgrade.noWayBack",
         "only words for people, but for whether it is there",
     ),
+    (
+        "validation.again",
+        "on no walk does a check that says nothing hold a change",
+    ),
     ("validation.message", "only words for people"),
+    (
+        "validation.silent",
+        "on no walk does a check that says nothing hold a change",
+    ),
 ];
 
 /// Stops a walk whose planner has set what the walk would lose.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::cluster::{Cluster, Does, KINDS, Nature, Pod, Sight};
+use super::cluster::Cluster;
+use super::kind::{KINDS, Nature};
 use super::names;
+use super::pod::{Does, Pod, Sight};
 use super::state::Thought;
 use crate::api::RevisionName;
 use crate::domain::{Contact, Observation};

@@ -2,10 +2,12 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::cluster::{Cluster, Does, Event, NEVER, Pod, Sight};
+use super::cluster::Cluster;
+use super::event::Event;
 use super::look;
 use super::mind::{self, Mind};
 use super::names::{self, Ago};
+use super::pod::{Does, NEVER, Pod, Sight};
 use crate::api::Memory;
 use crate::domain::Observation;
 use crate::plan::given::Given;

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::hash::BuildHasherDefault;
 use std::time::Instant;
 
-use super::cluster::{Budget, Event, Menu, ROOM};
+use super::cluster::{Budget, ROOM};
+use super::event::{Event, Menu};
 use super::properties::{self, Broken};
 use super::state::{Prints, State};
 use crate::plan::{Act, Rules};

@@ -1,6 +1,6 @@
 //! The active dies.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::world::{PATIENCE, condition};
 use e2e::{Company, World, scenario, until};
 use serde_json::json;
@@ -143,6 +143,35 @@ async fn a_frozen_active_with_a_lease_is_outlived_and_under_suspicion_until_it_e
         world.until_status_running("node", "2.18.0", 2).await?;
         let active = world.active("node").await?;
         ensure!(active == successor, "{active} took over once more");
+        Ok(())
+    })
+    .await
+}
+
+/// A temporary server answers meanwhile: that is no node at work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_boot_without_an_end_calls_a_person_and_counts_as_no_service() -> Result<()> {
+    scenario("long-boot", Company::Welcome, async |world| {
+        let mut node = world.node("node", "2.18.0", 2);
+        node["spec"]["handover"] = json!({"settle": "1s", "standbyTimeout": "10s"});
+        world.apply(&node).await?;
+        let status = world.until_running("node", "2.18.0", 2).await?;
+        let active = status.active.context("nobody is active")?;
+        let audit = world.audit()?;
+
+        world.simulate("fault:slow-boot", "40s").await?;
+        world.kill_process(&active).await?;
+        world.force_delete(&active).await?;
+        world.until_stalled("node", &["ActiveBoots"]).await?;
+        let status = world.status("node").await?;
+        for name in ["Available", "Ready"] {
+            let told = condition(&status, name);
+            ensure!(told == Some(false), "{name} is {told:?} in a boot");
+        }
+        world.until_running("node", "2.18.0", 2).await?;
+        let stops = audit.stops(&world.namespace)?;
+        ensure!(stops.is_empty(), "the operator stopped {stops:?}");
         Ok(())
     })
     .await

@@ -1,6 +1,9 @@
 //! Rollouts that can't go on: the old active works on, status says why, and the way back upgrades nothing.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use chainlink_operator::api::RequestState;
+use e2e::machine::Cordoned;
+use e2e::world::condition;
 use e2e::{Company, World, scenario};
 use serde_json::{Value, json};
 
@@ -114,6 +117,65 @@ async fn a_configuration_that_never_waits_stalls_and_the_old_active_works_on() -
 async fn a_node_that_crashes_at_its_start_stalls_and_the_old_active_works_on() -> Result<()> {
     scenario("crash-loop", Company::Welcome, async |world| {
         with_fault(world, "crash-at-start", &["crash-at-start"]).await
+    })
+    .await
+}
+
+/// Its successor waits and may not be handed over to: what else the active needs does not wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_switchover_and_a_drain_are_done_behind_a_rollout_that_needs_a_person() -> Result<()> {
+    scenario("stuck-drain", Company::Alone, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        let status = world.until_running("node", "2.18.0", 2).await?;
+        let first = status.active.context("nobody is active")?;
+        let named = json!([{"name": "SIMULATOR_VERSION", "value": "2.21.0"}]);
+        let there = json!({"version": "2.20.0", "config": {"env": named}});
+        world.change("node", there).await?;
+        world
+            .until_stalled("node", &["says that it is version 2.21.0"])
+            .await?;
+
+        let asked = "chainlink-operator.dev/switchover";
+        world.annotate("node", asked, "behind").await?;
+        let status = world
+            .until_status("node", "the switchover is over", |status| {
+                let asked = status.switchover.as_ref();
+                asked.is_some_and(|asked| asked.ended.is_some())
+            })
+            .await?;
+        let state = status.switchover.map(|asked| asked.state);
+        ensure!(state == Some(RequestState::Done), "{state:?}");
+        let second = world.active("node").await?;
+        ensure!(second != first, "{first} works still");
+
+        let status = world
+            .until_status("node", "a standby waits again", |status| {
+                condition(status, "Redundant") == Some(true)
+            })
+            .await?;
+        let mut pods = status.pods.iter();
+        let machine = pods
+            .find(|pod| pod.name == second)
+            .and_then(|pod| pod.machine.clone())
+            .context("it runs nowhere")?;
+        let cordoned = Cordoned::cordon(&world.cluster, &[&machine])?;
+        world
+            .until_status("node", "the machine is left", |status| {
+                let mut pods = status.pods.iter();
+                let last = status.last_handover.as_ref();
+                status.active.as_ref().is_some_and(|now| *now != second)
+                    && last.is_some_and(|last| last.reason == "Maintenance")
+                    && condition(status, "Redundant") == Some(true)
+                    && pods.all(|pod| pod.machine.as_deref() != Some(&machine))
+            })
+            .await?;
+        drop(cordoned);
+        let record = world.judged().await?;
+        let mut versions = record.versions().into_iter();
+        ensure!(versions.all(|one| one == "2.18.0"), "an upgrade unasked");
+        ensure!(record.gaps().len() == 2, "{} gaps", record.gaps().len());
+        Ok(())
     })
     .await
 }

@@ -203,7 +203,9 @@ async fn a_long_migration_is_told_as_such_and_interrupted_by_no_other_change() -
 #[ignore = "needs the cluster: make e2e"]
 async fn a_secret_whose_content_changes_is_rolled_out_by_one_handover() -> Result<()> {
     scenario("secret-changes", Company::Welcome, async |world| {
-        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        let mut node = world.node("node", "2.18.0", 2);
+        node["spec"]["handover"]["onSecretChange"] = "Rollout".into();
+        world.apply(&node).await?;
         let before = world.until_running("node", "2.18.0", 2).await?;
         let old = before.pods.first().context("no pods")?.revision.clone();
         let audit = world.audit()?;

@@ -22,6 +22,7 @@ use node::{Lock, Process};
 
 /// The database that all nodes sit on, unless a test changes the Secret.
 pub const HOME: &str = "home";
+pub const DIGEST_KEY: &str = "digest-key";
 pub const NAME: &str = "mainnet";
 
 /// Shared by the API server, the kubelets and the test.
@@ -92,6 +93,9 @@ impl World {
             "metadata": {"name": NAME, "namespace": "default"}, "spec": spec,
         });
         all.store.create("chainlinknodes", node).unwrap();
+        // As the chart makes it: empty.
+        let key = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": DIGEST_KEY}});
+        all.store.create("secrets", key).unwrap();
         let inner = Inner {
             all: Mutex::new(all),
             changes: watch::Sender::new(0),

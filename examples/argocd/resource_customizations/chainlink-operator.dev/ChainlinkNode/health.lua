@@ -20,21 +20,18 @@ end
 if is("Stalled") then
   return {status = "Degraded", message = seen["Stalled"].message}
 end
--- The node works, and what is to come waits for a person or for its time.
-if is("ApprovalRequired") then
-  return {status = "Suspended", message = seen["ApprovalRequired"].message}
-end
-if ready.reason == "WaitingForWindow" then
-  return {status = "Suspended", message = ready.message}
-end
--- While it is paused what is lost is repaired, and that is no rest.
-if is("Paused") and is("Ready") then
-  return {status = "Suspended", message = "paused: " .. ready.message}
-end
-if is("Paused") and ready.reason == "Paused" then
-  return {status = "Suspended", message = ready.message}
-end
 if is("Ready") then
+  -- The node works, and what is to come waits for a person or for its time.
+  if is("ChangePending") then
+    return {status = "Suspended", message = seen["ChangePending"].message}
+  end
+  if is("Paused") then
+    return {status = "Suspended", message = "paused: " .. ready.message}
+  end
   return {status = "Healthy", message = ready.message}
+end
+-- Nothing was made, and nothing is before a person ends the pause. Later a pause is no rest: what is lost is repaired.
+if is("Paused") and ready.reason == "Paused" and #(status.pods or {}) == 0 then
+  return {status = "Suspended", message = ready.message}
 end
 return {status = "Progressing", message = ready.message or ""}

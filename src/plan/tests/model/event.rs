@@ -1,0 +1,83 @@
+//! Everything that may happen on a walk.
+
+use super::faults::Fault;
+
+/// Everything that may happen, apart from the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    // What goes on by itself.
+    Starts(u8),
+    AsksForLock(u8),
+    TakesLock(u8),
+    AnswersEarly(u8),
+    FallsSilent(u8),
+    Migrates(u8),
+    Serves(u8),
+    GivesOut(u8),
+    SaysLine(u8),
+    Restarts(u8),
+    Goes(u8),
+    IsDeposed(u8),
+    RegainsLock(u8),
+    SeenAgain(u8),
+    /// The pods answer an operator that was started.
+    Hears,
+    CheckEnds(u8),
+    CheckGoes(u8),
+    CheckSeenAgain(u8),
+    Seconds,
+    HalfMinute,
+    TenMinutes,
+    // What goes wrong.
+    Crashes(u8),
+    LosesDatabase(u8),
+    IsKilled(u8),
+    Fails(u8),
+    IsLost(u8),
+    MachineDies(u8),
+    IsCutOff(u8),
+    IsCordoned(u8),
+    CheckIsEvicted(u8),
+    CheckIsLost(u8),
+    CheckIsKilled(u8),
+    OutsiderLeaves,
+    SecretChanges,
+    // What the user does.
+    Wants(Option<u8>),
+    Scales(u8),
+    // The operator: looks, writes, and does so many of its acts.
+    Operator,
+    OperatorDies(u8),
+    /// Before it has looked.
+    OperatorRestarts,
+}
+
+impl Event {
+    /// The pod that goes on by itself.
+    pub fn pod(self) -> Option<u8> {
+        match self {
+            Self::Starts(no)
+            | Self::AsksForLock(no)
+            | Self::TakesLock(no)
+            | Self::AnswersEarly(no)
+            | Self::FallsSilent(no)
+            | Self::Migrates(no)
+            | Self::Serves(no)
+            | Self::GivesOut(no)
+            | Self::SaysLine(no)
+            | Self::Restarts(no)
+            | Self::Goes(no)
+            | Self::IsDeposed(no)
+            | Self::RegainsLock(no) => Some(no),
+            _ => None,
+        }
+    }
+}
+
+/// What may happen in a walk.
+#[derive(Clone, Debug, Default)]
+pub struct Menu {
+    pub kinds: Vec<Option<u8>>,
+    pub replicas: Vec<u8>,
+    pub faults: Vec<Fault>,
+}
