@@ -173,16 +173,16 @@ impl SecretsLook<'_> {
     /// What the database URL is, where it may be read and is to be.
     fn url(&self, uses: &BTreeSet<SecretUse>, key: &DigestKey) -> Option<String> {
         let reference = self.spec.database.url.secret_key_ref.as_ref()?;
-        let used = SecretUse {
+        let one = SecretUse {
             name: reference.name.clone(),
             key: Some(reference.key.clone()),
         };
-        let value = self.data.get(&used.name)?.as_ref()?.get(&reference.key)?;
+        let value = self.data.get(&one.name)?.as_ref()?.get(&reference.key)?;
         let mut text = self.uid.as_bytes().to_vec();
         // Not the digest of all of them, where it is the only one.
         field(&mut text, b"url");
         field(&mut text, value);
-        uses.contains(&used).then(|| key.digest(&text, 32))
+        uses.contains(&one).then(|| key.digest(&text, 32))
     }
 }
 
