@@ -36,7 +36,7 @@ model: ## The deep walks of the planner's model, for a change of the planner: ab
 	cargo test --locked --release -p chainlink-operator --lib plan::tests::model::deep::deep_ -- --ignored --show-output
 
 manifests: ## Argo CD's scripts, run in its Lua engine; what Helm and Flux make of a status.
-	cd tests/manifests && go test ./argocd ./kstatus
+	cd tests/manifests && go test -count=1 ./argocd ./kstatus
 
 cluster: ## Bring up the real cluster (the first time builds Kubernetes: about 20 minutes).
 	$(CLUSTER) up >/dev/null
