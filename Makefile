@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit model manifests chart cluster cluster-down e2e soak crds dist
+.PHONY: help demo demo-down test lint unit model manifests chart cluster cluster-down e2e soak crds dist images
 
 CLUSTER := tests/cluster/cluster
 CHART := charts/chainlink-operator
@@ -14,7 +14,9 @@ help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## See an upgrade and a failover on a real cluster; leaves the cluster up.
-	cargo run --quiet --locked -p e2e --bin demo
+	@echo "Building the operator, the simulated node and the demo: about 8 minutes on 2 cores when nothing is cached."
+	@tests/e2e/build.py
+	@cargo run --quiet --locked -p e2e --bin demo
 
 demo-down: cluster-down ## Remove everything that the demo brought up.
 
@@ -59,6 +61,18 @@ e2e: ## The operator on the real cluster, installed by its chart (make e2e ONLY=
 
 soak: ## Counted repetitions on the real cluster: gaps, kills, a resource at rest. About 12 minutes.
 	cargo run --quiet --locked -p e2e --bin soak
+
+IMAGES := target/images
+images: ## The operator's image and the simulated node's, as archives: kind load image-archive, docker load.
+	@tests/e2e/build.py
+	@mkdir -p $(IMAGES)
+	@for program in chainlink-operator chainlink-simulator; do strip -o $(IMAGES)/$$program target/debug/$$program; done
+	@$(CLUSTER) image --out $(IMAGES)/operator.tar --name docker.io/chainlink-operator/chainlink-operator:try \
+	  --entrypoint /chainlink-operator --cmd run --user 65532 $(IMAGES)/chainlink-operator:/chainlink-operator
+	@$(CLUSTER) image --out $(IMAGES)/node.tar --name docker.io/smartcontract/chainlink:2.18.0 \
+	  --name docker.io/smartcontract/chainlink:2.19.0 --env 'SIMULATOR_VERSION={tag}' --entrypoint chainlink \
+	  $(IMAGES)/chainlink-simulator:/usr/local/bin/chainlink /bin/sh:/bin/sh /usr/bin/base64:/bin/base64 /bin/cat:/bin/cat /bin/mkdir:/bin/mkdir
+	@ls $(IMAGES)/*.tar
 
 # Of a release: IMAGE is the repository of the image, DIGEST its sha256:…, HELM the program.
 HELM ?= $$($(CLUSTER) tools)/helm
