@@ -24,18 +24,8 @@ pub enum Outcome {
     Refused(String),
     /// The name of the pod to be made is that of somebody else's.
     Taken,
-    /// What permitted the stop is too long ago: nothing was done.
+    /// What permitted it is too long ago: nothing was done.
     Late,
-}
-
-impl Outcome {
-    /// Why the API server refused, if it did.
-    pub fn refusal(self) -> Option<String> {
-        match self {
-            Self::Refused(message) => Some(message),
-            Self::Done | Self::Overtaken | Self::Taken | Self::Late => None,
-        }
-    }
 }
 
 /// Acts on the pods of one resource, and only for a plan whose intent is written (rule S4).
@@ -53,7 +43,7 @@ impl<'a> Actor<'a> {
         }
     }
 
-    /// Makes a pod under the name that the intent holds. If it is there already, and ours, a crash
+    /// Makes a pod under the name that the intent holds, and not after `until`. If it is there already, and ours, a crash
     /// came between the creation and its record: that is done.
     pub async fn create(
         &self,
@@ -61,9 +51,13 @@ impl<'a> Actor<'a> {
         revision: &Revision,
         content: &Content,
         place: &Place,
+        until: Instant,
     ) -> Result<Outcome, kube::Error> {
-        self.make(&build::pod(self.node, name, revision, content, place))
-            .await
+        let pod = build::pod(self.node, name, revision, content, place);
+        if Instant::now() > until {
+            return Ok(Outcome::Late);
+        }
+        self.make(&pod).await
     }
 
     /// Makes a pod that pulls the image of a revision on one machine.

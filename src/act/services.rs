@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Service as ApiService;
+use k8s_openapi::api::core::v1::{Service as ApiService, ServiceSpec};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, ResourceExt};
+use serde_json::Value;
 
 use crate::api::ChainlinkNode;
 use crate::api::names::{BUDGET_ACTIVE_ANNOTATION, FIELD_MANAGER};
@@ -123,7 +124,23 @@ fn is_as_wanted(there: &ApiService, wanted: &ApiService) -> bool {
     let (Some(is), Some(should)) = (&there.spec, &wanted.spec) else {
         return false;
     };
-    let ports = |spec: &k8s_openapi::api::core::v1::ServiceSpec| -> Vec<_> {
+    is.selector == should.selector
+        && is.type_ == should.type_
+        && ports_fit(is, should)
+        && is_seen_from_outside_as(is, should)
+        && subset(
+            wanted.metadata.labels.as_ref(),
+            there.metadata.labels.as_ref(),
+        )
+        && subset(
+            wanted.metadata.annotations.as_ref(),
+            there.metadata.annotations.as_ref(),
+        )
+        && owns_no_more(there, wanted)
+}
+
+fn ports_fit(is: &ServiceSpec, should: &ServiceSpec) -> bool {
+    let ports = |spec: &ServiceSpec| -> Vec<_> {
         spec.ports
             .iter()
             .flatten()
@@ -137,35 +154,53 @@ fn is_as_wanted(there: &ApiService, wanted: &ApiService) -> bool {
         .flatten()
         .zip(should.ports.iter().flatten())
         .all(|(is, should)| should.node_port.is_none() || is.node_port == should.node_port);
-    is.selector == should.selector
-        && node_ports_fit
-        && is.type_ == should.type_
-        && ports(is) == ports(should)
-        && subset(
-            wanted.metadata.labels.as_ref(),
-            there.metadata.labels.as_ref(),
-        )
-        && subset(
-            wanted.metadata.annotations.as_ref(),
-            there.metadata.annotations.as_ref(),
-        )
-        && owns_no_more(there, "f:labels", wanted.metadata.labels.as_ref())
-        && owns_no_more(there, "f:annotations", wanted.metadata.annotations.as_ref())
+    node_ports_fit && ports(is) == ports(should)
+}
+
+/// Where nothing is asked for, Kubernetes or the cloud chooses.
+fn is_seen_from_outside_as(is: &ServiceSpec, should: &ServiceSpec) -> bool {
+    fn fits<T: PartialEq>(is: Option<&T>, should: Option<&T>) -> bool {
+        should.is_none() || is == should
+    }
+    fits(
+        is.load_balancer_class.as_ref(),
+        should.load_balancer_class.as_ref(),
+    ) && fits(
+        is.load_balancer_source_ranges.as_ref(),
+        should.load_balancer_source_ranges.as_ref(),
+    ) && fits(
+        is.external_traffic_policy.as_ref(),
+        should.external_traffic_policy.as_ref(),
+    ) && fits(
+        is.ip_family_policy.as_ref(),
+        should.ip_family_policy.as_ref(),
+    )
 }
 
 /// Whether nothing is left of what the operator once applied and wants no more. Server-side apply keeps who set which
 /// field, so that what others wrote into the same object is told apart and left alone.
-fn owns_no_more(
-    there: &ApiService,
-    field: &str,
-    wanted: Option<&BTreeMap<String, String>>,
-) -> bool {
+fn owns_no_more(there: &ApiService, wanted: &ApiService) -> bool {
+    const PARTS: [(&str, &str); 3] = [
+        ("/f:metadata/f:labels", "/metadata/labels"),
+        ("/f:metadata/f:annotations", "/metadata/annotations"),
+        ("/f:spec", "/spec"),
+    ];
+    let Ok(wanted) = serde_json::to_value(wanted) else {
+        return false;
+    };
     let applied = there.metadata.managed_fields.iter().flatten().filter(|by| {
         by.manager.as_deref() == Some(FIELD_MANAGER) && by.operation.as_deref() == Some("Apply")
     });
-    let mut names = applied
-        .filter_map(|by| by.fields_v1.as_ref()?.0["f:metadata"][field].as_object())
-        .flat_map(|fields| fields.keys())
-        .filter_map(|name| name.strip_prefix("f:"));
-    names.all(|name| wanted.is_some_and(|wanted| wanted.contains_key(name)))
+    let mut owned = applied.filter_map(|by| Some(&by.fields_v1.as_ref()?.0));
+    owned.all(|owned| {
+        PARTS.iter().all(|(owned_at, wanted_at)| {
+            let names = owned.pointer(owned_at).and_then(Value::as_object);
+            let mut names = names.into_iter().flat_map(|fields| fields.keys());
+            names.all(|name| {
+                let name = name.strip_prefix("f:");
+                let wanted = wanted.pointer(wanted_at);
+                name.is_none_or(|name| wanted.is_some_and(|all| all.get(name).is_some()))
+            })
+        })
+    })
 }

@@ -363,6 +363,12 @@ pub struct SecretsSeen {
     /// Part of the wanted revision since a change of the content was first to be rolled out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<String>,
+    /// When a change was last rolled out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamped: Option<Timestamp>,
+    /// Until when a change that is to be rolled out waits, as the one before was rolled out so short a time ago.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
     /// When the content was last seen to have changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<Timestamp>,
@@ -429,6 +435,9 @@ pub struct DatabaseDiffers {
     /// Generation of the spec at that time.
     #[serde(default)]
     pub generation: i64,
+    /// The text of the annotation `database-corrected` at that time: another one asks for another try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<String>,
 }
 
 /// A version newer than any that is known to have held the lock.

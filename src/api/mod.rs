@@ -10,6 +10,7 @@ mod duration;
 mod memory;
 pub mod names;
 mod pod;
+mod pod_schema;
 mod revision_name;
 mod schedule;
 mod schema;

@@ -46,6 +46,9 @@ pub const UNCHECKED_ANNOTATION: &str = "chainlink-operator.dev/accept-unchecked"
 
 /// Annotation on both budgets: the active for which they were counted last. Its change makes Kubernetes count again.
 pub const BUDGET_ACTIVE_ANNOTATION: &str = "chainlink-operator.dev/counted-for-active";
+/// Annotation on a `ChainlinkNode`: any text; a new one says that the database behind its Secret is the right one now, and
+/// asks for one more pod after one that was met on another database (rule S9).
+pub const CORRECTED_ANNOTATION: &str = "chainlink-operator.dev/database-corrected";
 /// Annotation on a `ChainlinkNode`: the database was restored from a backup of this version (rule S6). The
 /// same text never acts twice; only its first word is the version.
 pub const RESTORED_ANNOTATION: &str = "chainlink-operator.dev/database-restored-to";

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Toleration;
+use k8s_openapi::api::core::v1::{
+    Affinity, CSIVolumeSource, HostAlias, PodDNSConfig, ProjectedVolumeSource, Toleration,
+    TopologySpreadConstraint,
+};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, schema};
+use super::{Amount, pod_schema, schema};
 
 /// CPU and memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -55,10 +58,28 @@ pub struct RootStorage {
     pub storage_class_name: Option<String>,
 }
 
-/// A Secret or ConfigMap mounted read-only, for example a CA certificate.
+/// A claim on a volume that is there already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.secretName) != has(self.configMapName)").message("give exactly one of secretName and configMapName"))]
+#[x_kube(validation = Rule::new("!has(self.readOnly) || self.readOnly").message("the node sees its volumes read-only: leave readOnly out, or write true").field_path(".readOnly"))]
+pub struct Claim {
+    /// Name of the claim. All pods mount it at once, on several machines: its access mode has to be
+    /// `ReadOnlyMany` or `ReadWriteMany`.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub claim_name: String,
+    /// Nothing but true. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+}
+
+/// What is mounted read-only, for example a CA certificate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.secretName), has(self.configMapName), has(self.csi), has(self.projected), has(self.persistentVolumeClaim)].filter(given, given).size() == 1").message("give exactly one of secretName, configMapName, csi, projected and persistentVolumeClaim"))]
+#[x_kube(validation = Rule::new("!has(self.csi) || !has(self.csi.readOnly) || self.csi.readOnly").message("the node sees its volumes read-only: leave readOnly out, or write true").field_path(".csi.readOnly"))]
 #[x_kube(validation = Rule::new("!self.mountPath.matches('^/+(etc|tmp|chainlink(/.*)?|etc/+chainlink(/.*)?)?/*$')").message("/chainlink, /etc/chainlink, /tmp and what holds them are the operator's: mount it elsewhere, such as /certificates").field_path(".mountPath"))]
 pub struct ExtraVolume {
     /// Name of the volume, unique in the list.
@@ -70,21 +91,32 @@ pub struct ExtraVolume {
     /// The folder under which the node sees it.
     #[schemars(length(min = 2, max = 253), regex(pattern = r"^/[^:]*$"))]
     pub mount_path: String,
-    /// All keys of this Secret, as files. Exactly one of `secretName` and `configMapName` is given.
+    /// All keys of this Secret, as files. Exactly one of the kinds of volume is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),
         regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
     )]
     pub secret_name: Option<String>,
-    /// All keys of this ConfigMap, as files; pods mount a copy, and a change of it rolls like any other change. Exactly one of
-    /// `secretName` and `configMapName` is given.
+    /// All keys of this ConfigMap, as files; pods mount a copy, and a change of it rolls like any other change. Exactly one of the
+    /// kinds of volume is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),
         regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
     )]
     pub config_map_name: Option<String>,
+    /// What a CSI driver puts there, such as the secrets of a vault (`secrets-store.csi.k8s.io`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "pod_schema::csi")]
+    pub csi: Option<CSIVolumeSource>,
+    /// Several Secrets, ConfigMaps, tokens and fields of the pod in one folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "pod_schema::projected")]
+    pub projected: Option<ProjectedVolumeSource>,
+    /// A volume that is there already, by its claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent_volume_claim: Option<Claim>,
 }
 
 /// Who the node runs as. The default passes the restricted Pod Security profile.
@@ -177,4 +209,29 @@ pub struct PodOptions {
     /// node itself has no use for it. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub automount_service_account_token: Option<bool>,
+    /// Machines that pods have to or had better run on, and pods that they have to or had better be near to or away from,
+    /// beside what `spread` says. A term without `labelSelector` means the pods of this resource. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "pod_schema::affinity")]
+    pub affinity: Option<Affinity>,
+    /// How evenly pods are spread, beside what `spread` says. One without `labelSelector` means the pods of this resource; a
+    /// handover needs room for one pod more. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "pod_schema::topology_spread")]
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
+    /// The runtime class of the pods, such as `gvisor`. Default: that of the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub runtime_class_name: Option<String>,
+    /// Name servers and search domains of the pods, beside those of the cluster. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "pod_schema::dns")]
+    pub dns_config: Option<PodDNSConfig>,
+    /// Lines of the pods' `/etc/hosts`. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "pod_schema::host_aliases")]
+    pub host_aliases: Vec<HostAlias>,
 }

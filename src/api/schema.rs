@@ -24,6 +24,15 @@ pub(super) fn annotations(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// Networks, such as 203.0.113.0/24.
+pub(super) fn networks(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 64,
+        "items": {"type": "string", "maxLength": 43},
+    })
+}
+
 /// CPU, memory and what else a machine has to give.
 pub(super) fn amounts(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -1,5 +1,7 @@
 //! `spec`: the intent of a user.
 
+#![allow(clippy::struct_field_names)] // fields are named as Kubernetes names them
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -114,7 +116,7 @@ pub struct Database {
     /// `sslrootcert`, or a `sslmode` that verifies against an authority of your own. Without it: the authorities that the
     /// operator's image knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca: Option<VariableSource>,
+    pub ca: Option<TextSource>,
 }
 
 /// What the database's own word is worth.
@@ -185,15 +187,57 @@ pub struct ConfigFile {
     pub secret_key_ref: Option<KeyRef>,
 }
 
+/// One field of the pod itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.fieldPath.matches(\"^(metadata[.](name|namespace|uid|(labels|annotations)[[]'[^']+'])|spec[.](nodeName|serviceAccountName)|status[.](hostIPs?|podIPs?))$\")").message("fieldPath names a field of the pod that Kubernetes gives to variables: write metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'], metadata.annotations['KEY'], spec.nodeName, spec.serviceAccountName, status.hostIP or status.podIP").field_path(".fieldPath"))]
+pub struct FieldRef {
+    /// Which one, such as `spec.nodeName` or `status.podIP`.
+    #[schemars(length(min = 1, max = 400))]
+    pub field_path: String,
+}
+
+/// One secrets file, passed with `-s` in the order of the list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.secretKeyRef)").message("a secrets file is in a Secret: name it and its key as secretKeyRef: {name: …, key: …}"))]
+pub struct SecretsFile {
+    /// File name, for people; it must be unique in the list.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    )]
+    pub name: String,
+    /// The Secret and the key in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_key_ref: Option<KeyRef>,
+}
+
 /// Where the value of a variable comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.secretKeyRef) != has(self.configMapKeyRef)").message("give exactly one of secretKeyRef and configMapKeyRef"))]
+#[x_kube(validation = Rule::new("[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)].filter(given, given).size() == 1").message("give exactly one of secretKeyRef, configMapKeyRef and fieldRef"))]
 pub struct VariableSource {
     /// The value is in a Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_key_ref: Option<KeyRef>,
     /// The value is in a ConfigMap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map_key_ref: Option<KeyRef>,
+    /// The value is a field of the pod itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field_ref: Option<FieldRef>,
+}
+
+/// Where a text comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.secretKeyRef) != has(self.configMapKeyRef)").message("give exactly one of secretKeyRef and configMapKeyRef"))]
+pub struct TextSource {
+    /// The text is in a Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_key_ref: Option<KeyRef>,
+    /// The text is in a ConfigMap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_key_ref: Option<KeyRef>,
 }
@@ -245,6 +289,11 @@ pub struct Config {
     /// The secrets TOML (`-s`). The database URL and the keystore password need not be in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets_toml: Option<SecretValue>,
+    /// More secrets files (`-s`), as several teams or tools write them. The node puts all of them together, and lets none
+    /// say again what another has said. From 2.4 on. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub secrets_files: Vec<SecretsFile>,
     /// Environment: the whole configuration of a 1.x node; proxies and `CL_*` on 2.x.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::content::Value;
 use super::outcome::{Read, refused, sort};
-use super::pod::ROOT_SIZE;
 use super::user_config::UserConfig;
+use super::volumes::ROOT_SIZE;
 use crate::api::{
     ChainlinkNodeSpec, LONGEST_SILENCE, PodOptions, SHORTEST_SILENCE, parse_duration,
 };
@@ -113,8 +113,8 @@ pub(super) fn peers_fit(
         .find(|(name, _)| name == "P2P_NETWORKING_STACK");
     let known = match stack {
         Some((_, Value::Text(text))) => peers.stack_warning(Some(text)),
-        // It may stand in a Secret, which can't be read.
-        Some((_, Value::Secret(_))) => None,
+        // It may stand in a Secret, which can't be read, or in a pod that is not made yet.
+        Some((_, Value::Secret(_) | Value::Field(_))) => None,
         None if !user.env_secrets.is_empty() => None,
         None => peers.stack_warning(None),
     };

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::api::{KeyRef, PodOptions, RevisionName};
 use crate::domain::{Lock, Revision};
 use crate::node::lock::LOCK_ID_VARIABLE;
+use crate::node::settings::skips_postgres_check;
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
 /// Number of the pod template of this operator: how a pod is made from a revision's content. Where two make the same
@@ -71,6 +72,8 @@ pub enum FileSource {
 pub enum Value {
     Text(String),
     Secret(KeyRef),
+    /// A field of the pod itself.
+    Field(String),
 }
 
 /// Where the secret that signs the node's sessions is.
@@ -152,6 +155,9 @@ pub struct Content {
     /// Whether the node serves HTTPS, as far as its template tells.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub https: bool,
+    /// `-s` files in order, by file name, behind [`Self::secrets_toml`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets_files: Vec<(String, KeyRef)>,
 }
 
 /// A spec with everything that it refers to, as far as it can be read.
@@ -204,6 +210,17 @@ impl Content {
         !self.env_secrets.is_empty() && !named
     }
 
+    /// Whether a variable lets the node start on a `PostgreSQL` that is too old for it. What a Secret or a field of the pod
+    /// sets can't be read.
+    fn may_start_on_any_postgres(&self) -> bool {
+        let set = self.env.iter().find(|(name, _)| skips_postgres_check(name));
+        match set {
+            Some((_, Value::Text(value))) => value == "true",
+            Some((_, Value::Secret(_) | Value::Field(_))) => true,
+            None => !self.env_secrets.is_empty(),
+        }
+    }
+
     /// The revision under a name that is already known.
     pub fn named(&self, name: RevisionName) -> Revision {
         Revision {
@@ -213,6 +230,7 @@ impl Content {
             lock_id_hidden: self.hides_its_lock_id(),
             lease: self.lease_millis.map(Duration::from_millis),
             validates: self.version.validates(self.style.into()),
+            any_postgres: self.may_start_on_any_postgres(),
         }
     }
 }

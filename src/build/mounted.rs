@@ -14,7 +14,13 @@ use crate::api::{ChainlinkNode, PodOptions, RevisionName};
 fn mounted(pod: Option<&PodOptions>) -> BTreeMap<&str, &str> {
     let volumes = pod.into_iter().flat_map(|pod| &pod.volumes);
     volumes
-        .filter_map(|volume| Some((volume.config_map_name.as_deref()?, volume.name.as_str())))
+        .flat_map(|volume| {
+            let parts = volume.projected.iter();
+            let parts = parts.flat_map(|parts| parts.sources.iter().flatten());
+            let parts = parts.filter_map(|part| Some(part.config_map.as_ref()?.name.as_str()));
+            let names = volume.config_map_name.as_deref().into_iter().chain(parts);
+            names.map(|name| (name, volume.name.as_str()))
+        })
         .collect()
 }
 

@@ -11,10 +11,11 @@ use kube::ResourceExt;
 use super::container::resources;
 use super::content::Content;
 use super::objects::owner;
+use super::placement::{of_machines, tolerations};
 use super::pod::{
-    automounts_token, container, from_secret, pull_secrets, security_context, tolerations, volumes,
-    with_files,
+    automounts_token, container, from_secret, pull_secrets, security_context, with_files,
 };
+use super::volumes::{some, volumes};
 use crate::api::names::{NODE_LABEL, PULL_LABEL, REVISION_LABEL, VALIDATION_LABEL, labels};
 use crate::api::{Amount, ChainlinkNode, RevisionName};
 use crate::domain::Revision;
@@ -82,6 +83,7 @@ pub fn validation_pod(
             node_selector: (!options.node_selector.is_empty())
                 .then(|| options.node_selector.clone()),
             priority_class_name: options.priority_class_name.clone(),
+            affinity: of_machines(options),
             ..spec(content)
         }),
         ..Pod::default()
@@ -121,6 +123,9 @@ fn spec(content: &Content) -> PodSpec {
         image_pull_secrets: pull_secrets(content),
         tolerations: Some(tolerations(&content.pod)),
         service_account_name: content.pod.service_account_name.clone(),
+        runtime_class_name: content.pod.runtime_class_name.clone(),
+        dns_config: content.pod.dns_config.clone(),
+        host_aliases: some(content.pod.host_aliases.clone()),
         security_context: Some(security_context(content)),
         ..PodSpec::default()
     }

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::outcome::{Read, refused};
-use super::pod::{GRACE_SECONDS, OWN_ANNOTATIONS, ROOT_SIZE, UID};
+use super::pod::{GRACE_SECONDS, OWN_ANNOTATIONS, UID};
+use super::volumes::ROOT_SIZE;
 use crate::api::names::{GROUP, labels};
-use crate::api::{Amount, PodOptions, Spread};
+use crate::api::{Amount, PodOptions, ServiceOptions, Spread};
 use crate::domain::Reason;
 
 /// The options of a spec.
@@ -42,42 +43,62 @@ fn under_one_name(options: &PodOptions, warnings: &mut Vec<String>) -> Read<PodO
 }
 
 fn names(options: &PodOptions) -> Read<()> {
-    let fields = [
-        ("labels", &options.labels),
-        ("annotations", &options.annotations),
-        ("nodeSelector", &options.node_selector),
-    ];
-    for (field, map) in fields {
-        for (key, value) in map {
-            if field != "nodeSelector" && key.starts_with(&format!("{GROUP}/")) {
-                return refused(
-                    Reason::InvalidSpec,
-                    format!(
-                        "spec.pod.{field}: {key} is the operator's: give yours a prefix of your own, such as example.com/"
-                    ),
-                );
-            }
-            // Kubernetes minds the case of a label's domain and not of an annotation's.
-            let compared = match field {
-                "annotations" => key.to_ascii_lowercase(),
-                _ => key.clone(),
-            };
-            if !is_key(&compared) {
-                return refused(
-                    Reason::InvalidSpec,
-                    format!(
-                        "spec.pod.{field}: {key:?} can't be a key: write letters, digits, '-', '_' and '.', at most 63, with a domain and '/' before them if you like, such as example.com/team"
-                    ),
-                );
-            }
-            if field != "annotations" && !value.is_empty() && !is_name(value) {
-                return refused(
-                    Reason::InvalidSpec,
-                    format!(
-                        "spec.pod.{field}: {value:?}, the value of {key}, can't stand in a label: write at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends (other text goes into annotations)"
-                    ),
-                );
-            }
+    keys("pod.labels", &options.labels, Keys::OfLabels)?;
+    keys("pod.annotations", &options.annotations, Keys::OfAnnotations)?;
+    keys("pod.nodeSelector", &options.node_selector, Keys::Selecting)
+}
+
+/// The labels of the Services.
+pub(super) fn service_labels(service: Option<&ServiceOptions>) -> Read<()> {
+    let Some(service) = service else {
+        return Ok(());
+    };
+    keys("service.labels", &service.labels, Keys::OfLabels)?;
+    let peers = service.p2p.as_ref();
+    peers.map_or(Ok(()), |peers| {
+        keys("service.p2p.labels", &peers.labels, Keys::OfLabels)
+    })
+}
+
+/// What keys with values are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    OfLabels,
+    OfAnnotations,
+    /// Labels of something else.
+    Selecting,
+}
+
+fn keys(field: &str, map: &BTreeMap<String, String>, of: Keys) -> Read<()> {
+    for (key, value) in map {
+        if of != Keys::Selecting && key.starts_with(&format!("{GROUP}/")) {
+            return refused(
+                Reason::InvalidSpec,
+                format!(
+                    "spec.{field}: {key} is the operator's: give yours a prefix of your own, such as example.com/"
+                ),
+            );
+        }
+        // Kubernetes minds the case of a label's domain and not of an annotation's.
+        let compared = match of {
+            Keys::OfAnnotations => key.to_ascii_lowercase(),
+            Keys::OfLabels | Keys::Selecting => key.clone(),
+        };
+        if !is_key(&compared) {
+            return refused(
+                Reason::InvalidSpec,
+                format!(
+                    "spec.{field}: {key:?} can't be a key: write letters, digits, '-', '_' and '.', at most 63, with a domain and '/' before them if you like, such as example.com/team"
+                ),
+            );
+        }
+        if of != Keys::OfAnnotations && !value.is_empty() && !is_name(value) {
+            return refused(
+                Reason::InvalidSpec,
+                format!(
+                    "spec.{field}: {value:?}, the value of {key}, can't stand in a label: write at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends (other text goes into annotations)"
+                ),
+            );
         }
     }
     Ok(())
@@ -200,6 +221,8 @@ fn canonical(mut options: PodOptions) -> PodOptions {
     drop_default(&mut options.resources);
     drop_default(&mut options.storage);
     drop_default(&mut options.security);
+    drop_default(&mut options.affinity);
+    drop_default(&mut options.dns_config);
     options
 }
 

@@ -10,7 +10,7 @@ use super::content::{
     WITH_THE_NODES_GRACE,
 };
 use super::mounted::{copies, digest_of, mounted_names};
-use super::options::pod_options;
+use super::options::{pod_options, service_labels};
 use super::outcome::{ConfigMaps, Read, refused};
 use super::pod::GRACE_SECONDS;
 use super::user_config::{HOME, UserConfig};
@@ -115,6 +115,7 @@ fn render(
     let lock = lock(spec, &version, style)?;
     let mut warnings = Vec::new();
     times(spec)?;
+    service_labels(spec.service.as_ref())?;
     let mut pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
     let mut user = UserConfig::read(config, maps, &version, style, &mut warnings)?;
     let template = with_named_https(&user, &pod, &version, template);
@@ -191,6 +192,7 @@ fn render(
             .map(|(name, map)| (name.clone(), digest_of(map)))
             .collect(),
         https,
+        secrets_files: secrets_files(config, &version)?,
         version,
     };
     let revision = content.revision(node).map_err(|error| Problem {
@@ -303,7 +305,8 @@ fn pull_policy(spec: &ChainlinkNodeSpec) -> &'static str {
 
 /// TOML where there are files; the environment for a 1.x node without any.
 fn style(version: &NodeVersion, config: &Config) -> Read<ConfigStyle> {
-    let toml = !config.files.is_empty() || config.secrets_toml.is_some();
+    let secrets = config.secrets_toml.is_some() || !config.secrets_files.is_empty();
+    let toml = !config.files.is_empty() || secrets;
     match (
         toml,
         version.supports_toml(),
@@ -425,6 +428,34 @@ fn secret(value: &SecretValue, field: &str) -> Read<KeyRef> {
 
 fn optional(value: Option<&SecretValue>, field: &str) -> Read<Option<KeyRef>> {
     value.map(|value| secret(value, field)).transpose()
+}
+
+/// The number keeps the order visible in the pod, and names apart.
+fn secrets_files(config: &Config, version: &NodeVersion) -> Read<Vec<(String, KeyRef)>> {
+    let all = config.secrets_files.len() + usize::from(config.secrets_toml.is_some());
+    if all > 1 && !version.reads_several_secrets_files() {
+        return refused(
+            Reason::InvalidConfiguration,
+            format!(
+                "spec.config.secretsFiles: version {version} reads one secrets file (2.4.0 and later read several): put all of them into one key of a Secret"
+            ),
+        );
+    }
+    let files = config.secrets_files.iter().enumerate();
+    files
+        .map(|(index, file)| {
+            let field = format!("spec.config.secretsFiles ({})", file.name);
+            match &file.secret_key_ref {
+                Some(reference) => Ok((format!("{index:02}-{}", file.name), reference.clone())),
+                None => refused(
+                    Reason::InvalidSpec,
+                    format!(
+                        "{field}: name a Secret and its key, as secretKeyRef: {{name: …, key: …}}"
+                    ),
+                ),
+            }
+        })
+        .collect()
 }
 
 fn session(spec: &ChainlinkNodeSpec) -> Read<Option<Session>> {

@@ -4,11 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::content::field;
 use super::digest_key::DigestKey;
-use crate::api::{ChainlinkNodeSpec, KeyRef, OnSecretChange, SecretsSeen, Verification};
+use crate::api::{
+    ChainlinkNodeSpec, ExtraVolume, KeyRef, OnSecretChange, SecretsSeen, Verification,
+};
 use crate::domain::SecretData;
 
 /// A Secret that pods read: one key of it, or all.
@@ -25,6 +27,7 @@ pub fn referenced_secrets(spec: &ChainlinkNodeSpec) -> BTreeSet<SecretUse> {
     let database = spec.database.url.secret_key_ref.as_ref();
     let asked = spec.database.verification != Some(Verification::Never);
     let files = config.into_iter().flat_map(|config| &config.files);
+    let secrets_files = config.into_iter().flat_map(|config| &config.secrets_files);
     let variables = config.into_iter().flat_map(|config| &config.env);
     let session = spec.credentials.session_secret.as_ref();
     let keys = database
@@ -32,6 +35,7 @@ pub fn referenced_secrets(spec: &ChainlinkNodeSpec) -> BTreeSet<SecretUse> {
         .into_iter()
         .chain(files.filter_map(|file| file.secret_key_ref.as_ref()))
         .chain(config.and_then(|config| config.secrets_toml.as_ref()?.secret_key_ref.as_ref()))
+        .chain(secrets_files.filter_map(|file| file.secret_key_ref.as_ref()))
         .chain(variables.filter_map(|one| one.value_from.as_ref()?.secret_key_ref.as_ref()))
         .chain(spec.credentials.keystore_password.secret_key_ref.as_ref())
         .chain(
@@ -46,15 +50,37 @@ pub fn referenced_secrets(spec: &ChainlinkNodeSpec) -> BTreeSet<SecretUse> {
             key: Some(key.clone()),
         });
     let sources = config.into_iter().flat_map(|config| &config.env_from);
-    let volumes = spec.pod.as_ref().into_iter().flat_map(|pod| &pod.volumes);
+    let volumes = || spec.pod.as_ref().into_iter().flat_map(|pod| &pod.volumes);
+    let projected = volumes().flat_map(projected);
     let whole = sources
         .filter_map(|from| Some(&from.secret_ref.as_ref()?.name))
-        .chain(volumes.filter_map(|volume| volume.secret_name.as_ref()))
+        .chain(volumes().filter_map(|volume| volume.secret_name.as_ref()))
         .map(|name| SecretUse {
             name: name.clone(),
             key: None,
         });
-    keys.chain(whole).collect()
+    keys.chain(whole).chain(projected).collect()
+}
+
+/// The Secrets among the parts of a projected volume.
+fn projected(volume: &ExtraVolume) -> Vec<SecretUse> {
+    let projected = volume.projected.iter();
+    let sources = projected.flat_map(|projected| projected.sources.iter().flatten());
+    let secrets = sources.filter_map(|source| source.secret.as_ref());
+    let uses = secrets.flat_map(|secret| {
+        let one = |key: Option<String>| SecretUse {
+            name: secret.name.clone(),
+            key,
+        };
+        match secret.items.as_deref() {
+            None | Some([]) => vec![one(None)],
+            Some(items) => items
+                .iter()
+                .map(|item| one(Some(item.key.clone())))
+                .collect(),
+        }
+    });
+    uses.collect()
 }
 
 /// One look at the Secrets of a resource.
@@ -89,19 +115,21 @@ pub fn secrets_seen(
     let changed = comparable.is_some_and(|before| before.content != content);
     let handover = look.spec.handover.as_ref();
     let on_change = handover.and_then(|handover| handover.on_secret_change);
-    let stamp = || content.chars().take(16).collect();
     // A URL that is not there, or not seen, is no other one.
     let known_url = comparable.and_then(|before| before.url.clone());
     let url = look.url(&uses, key).or_else(|| known_url.clone());
     let other_url = known_url.is_some() && url != known_url;
+    let held_until = comparable.and_then(|before| before.held_until);
+    let rollout = Rollout::of(before, changed || held_until.is_some(), &content);
+    let rollout = match on_change.unwrap_or_default() {
+        OnSecretChange::Rollout => rollout.goes_on(&content, look.at),
+        // A stamp that was set before stays: the revision would be another without it.
+        OnSecretChange::Tell => rollout,
+    };
     Some(SecretsSeen {
-        stamp: match on_change.unwrap_or_default() {
-            OnSecretChange::Rollout if changed => Some(stamp()),
-            // Also one that was set before: the revision would be another without it.
-            OnSecretChange::Rollout | OnSecretChange::Tell => {
-                before.and_then(|before| before.stamp.clone())
-            }
-        },
+        stamp: rollout.stamp,
+        stamped: rollout.at,
+        held_until: rollout.held_until,
         changed: changed
             .then_some(look.at)
             .or(before.and_then(|before| before.changed)),
@@ -112,6 +140,47 @@ pub fn secrets_seen(
         of,
         content,
     })
+}
+
+/// Between two rollouts for a changed Secret: one that is rotated each minute would move the lock as often.
+pub const BETWEEN_ROLLOUTS: SignedDuration = SignedDuration::from_mins(10);
+
+/// What of the content is part of the wanted revision, and since when.
+struct Rollout {
+    stamp: Option<String>,
+    at: Option<Timestamp>,
+    held_until: Option<Timestamp>,
+    /// Whether a change is to be rolled out.
+    due: bool,
+}
+
+impl Rollout {
+    fn of(before: Option<&SecretsSeen>, changed: bool, content: &str) -> Self {
+        let stamp = before.and_then(|before| before.stamp.clone());
+        let mut known = stamp.iter();
+        Self {
+            due: changed && !known.any(|stamp| content.starts_with(stamp.as_str())),
+            at: before.and_then(|before| before.stamped),
+            stamp,
+            held_until: None,
+        }
+    }
+
+    fn goes_on(self, content: &str, now: Timestamp) -> Self {
+        let free = self
+            .at
+            .and_then(|at| at.min(now).checked_add(BETWEEN_ROLLOUTS).ok());
+        let held_until = free.filter(|free| self.due && *free > now);
+        if !self.due || held_until.is_some() {
+            return Self { held_until, ..self };
+        }
+        Self {
+            stamp: Some(content.chars().take(16).collect()),
+            at: Some(now),
+            held_until: None,
+            due: false,
+        }
+    }
 }
 
 impl SecretsLook<'_> {
@@ -269,6 +338,56 @@ mod tests {
         let changed = seen(Some(&first), &data("new"));
         assert!(changed.stamp.is_some());
         assert_eq!(seen(Some(&changed), &data("new")), changed, "once");
+    }
+
+    /// A rotation each minute moves the lock every ten minutes, by what the Secret holds then.
+    #[test]
+    fn changes_that_follow_each_other_are_rolled_out_ten_minutes_apart() {
+        let mut spec = spec("Auto");
+        spec.handover = Some(Handover {
+            on_secret_change: Some(OnSecretChange::Rollout),
+            ..Handover::default()
+        });
+        let at = |minutes| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes);
+        let mut known: Option<SecretsSeen> = None;
+        let mut rolled = Vec::new();
+        for minute in 0..30 {
+            let data = data(&format!("password {}", minute.min(25)));
+            let look = SecretsLook {
+                at: at(minute),
+                uid: "uid",
+                spec: &spec,
+                data: &data,
+            };
+            let seen = secrets_seen(known.as_ref(), &DigestKey::new([7; 32]), look).unwrap();
+            let before = known.and_then(|known| known.stamp);
+            if seen.stamp != before {
+                assert!(seen.is_rolled_out());
+                rolled.push(minute);
+            }
+            let waits = seen.changed.is_some() && !seen.is_rolled_out();
+            assert_eq!(seen.held_until.is_some(), waits, "{minute}");
+            known = Some(seen);
+        }
+        assert_eq!(rolled, [1, 11, 21]);
+        // What came back to what is rolled out waits for nothing.
+        let look = SecretsLook {
+            at: at(30),
+            uid: "uid",
+            spec: &spec,
+            data: &data("password 21"),
+        };
+        let back = secrets_seen(known.as_ref(), &DigestKey::new([7; 32]), look).unwrap();
+        assert!(back.held_until.is_none() && back.is_rolled_out());
+        // Where nothing can be read any more, nothing is rolled out.
+        let blind = SecretsLook {
+            at: at(60),
+            uid: "uid",
+            spec: &spec,
+            data: &BTreeMap::new(),
+        };
+        let blind = secrets_seen(known.as_ref(), &DigestKey::new([7; 32]), blind).unwrap();
+        assert_eq!(blind.stamp, known.unwrap().stamp);
     }
 
     #[test]

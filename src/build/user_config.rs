@@ -92,7 +92,7 @@ impl UserConfig {
                     .iter()
                     .map(|(name, value)| match value {
                         Value::Text(text) => (name.as_str(), Some(text.as_str())),
-                        Value::Secret(_) => (name.as_str(), None),
+                        Value::Secret(_) | Value::Field(_) => (name.as_str(), None),
                     })
                     .collect();
                 let more = if self.env_secrets.is_empty() {

@@ -74,7 +74,7 @@ pub(super) fn variables(
         .iter()
         .filter_map(|(name, value)| match value {
             Value::Text(text) => Some((name.as_str(), text.as_str())),
-            Value::Secret(_) => None,
+            Value::Secret(_) | Value::Field(_) => None,
         })
         .collect();
     sort(check_environment(&readable, version, style), None, warnings)?;
@@ -142,16 +142,21 @@ fn value(variable: &Variable, maps: &ConfigMaps) -> Read<Value> {
     let source = variable.value_from.as_ref();
     match (&variable.value, source) {
         (Some(text), None) => Ok(Value::Text(text.clone())),
-        (None, Some(source)) => match (&source.secret_key_ref, &source.config_map_key_ref) {
-            (Some(reference), None) => Ok(Value::Secret(reference.clone())),
-            (None, Some(reference)) => {
+        (None, Some(source)) => match (
+            &source.secret_key_ref,
+            &source.config_map_key_ref,
+            &source.field_ref,
+        ) {
+            (Some(reference), None, None) => Ok(Value::Secret(reference.clone())),
+            (None, None, Some(field)) => Ok(Value::Field(field.field_path.clone())),
+            (None, Some(reference), None) => {
                 let field = format!("spec.config.env ({})", variable.name);
                 lookup(maps, reference, &field).map(Value::Text)
             }
             _ => refused(
                 Reason::InvalidSpec,
                 format!(
-                    "spec.config.env: {} needs exactly one of secretKeyRef and configMapKeyRef",
+                    "spec.config.env: {} needs exactly one of secretKeyRef, configMapKeyRef and fieldRef",
                     variable.name
                 ),
             ),

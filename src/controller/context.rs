@@ -1,7 +1,7 @@
 //! What all passes share: the client, what this process watches and counts, and what it knows of each resource. It is asked
 //! and told things; it decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -163,6 +163,8 @@ impl Context {
             failures: ApiFailures::default(),
             secrets_at: None,
             refused_stop: None,
+            refused_creations: BTreeMap::new(),
+            refused_oneshots: BTreeMap::new(),
             failing: None,
         });
         what(entry)

@@ -1,15 +1,17 @@
 //! What this process knows of one resource, beside what is written into it. Nothing here is a promise: after a restart all of
 //! it is found anew, and what must outlive the operator stands in the status.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use kube::runtime::reflector::ObjectRef;
 
 use super::failures::ApiFailures;
-use crate::api::{ChainlinkNode, KeyRef};
-use crate::domain::{DatabaseAnswer, RefusedStop, Says, Silence};
+use crate::api::{ChainlinkNode, KeyRef, RevisionName};
+use crate::domain::{DatabaseAnswer, RefusedCreation, RefusedStop, Says, Silence};
 use crate::node::LockMode;
+use crate::observe::Moment;
 use crate::observe::database::Target;
 
 /// What is known of one resource.
@@ -26,6 +28,10 @@ pub(super) struct Local {
     pub(super) secrets_at: Option<(Option<i64>, Instant)>,
     /// The stop that the API server did not do when it was last tried.
     pub(super) refused_stop: Option<RefusedStop>,
+    /// Pods that the API server did not make when that was last tried, by their revision.
+    pub(super) refused_creations: BTreeMap<RevisionName, RefusedCreation>,
+    /// The same of pods that are no nodes, by their names.
+    pub(super) refused_oneshots: BTreeMap<String, RefusedCreation>,
     /// Since when its passes end early, if the last one did.
     pub(super) failing: Option<Failing>,
 }
@@ -62,8 +68,13 @@ pub(super) struct LastAnswer {
     url: Option<[u8; 32]>,
     /// What the URL leads to, and the key of the Secret that it was read from.
     pub(super) leads_to: Option<(Target, KeyRef)>,
-    pub(super) answer: DatabaseAnswer,
+    answer: DatabaseAnswer,
+    /// When it was asked for, by a clock that nobody sets.
+    asked: Instant,
 }
+
+/// A wall clock may be off by so much and was not set.
+const SLEW: SignedDuration = SignedDuration::from_secs(1);
 
 impl LastAnswer {
     /// The answer to a question, beside what was known. Where the URL could not be read it is taken for the one
@@ -71,16 +82,30 @@ impl LastAnswer {
     pub(super) fn after(
         before: Option<Self>,
         url: Option<[u8; 32]>,
-        at: Timestamp,
+        at: Moment,
         said: Result<Says, Silence>,
     ) -> Self {
         let url = url.or(before.as_ref().and_then(|before| before.url));
         let leads_to = before.as_ref().and_then(|before| before.leads_to.clone());
         let before = before.filter(|before| before.url == url);
+        let before = before.map(|before| before.as_of(at));
         Self {
             url,
             leads_to,
-            answer: DatabaseAnswer::after(before.map(|before| before.answer), at, said),
+            answer: DatabaseAnswer::after(before, at.wall, said),
+            asked: at.steady,
+        }
+    }
+
+    /// The answer, as old as it is: its age permits stops, and a wall clock that was set back would make it young for as
+    /// long.
+    pub(super) fn as_of(&self, now: Moment) -> DatabaseAnswer {
+        let moved = now.wall_at(self.asked).duration_since(self.answer.at);
+        let answer = self.answer.clone();
+        if moved.abs() < SLEW {
+            answer
+        } else {
+            answer.moved_by(moved)
         }
     }
 }
@@ -113,12 +138,21 @@ impl Reservation {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
     use super::*;
     use crate::domain::Reason;
 
     #[test]
     fn what_a_url_has_said_stands_through_silences_and_is_nothing_for_another_url() {
-        let at = |second| Timestamp::from_second(second).unwrap();
+        let start = Instant::now();
+        let wall = |second| Timestamp::from_second(second).unwrap();
+        let at = |second: i64| Moment {
+            steady: start + Duration::from_secs(second.unsigned_abs()),
+            wall: wall(second),
+        };
         let silence = || {
             Err(Silence::new(
                 Reason::ReferenceUnreadable,
@@ -129,13 +163,44 @@ mod tests {
         let last = |known: &LastAnswer| known.answer.last().map(|(at, _)| at);
 
         let same = LastAnswer::after(Some(first()), Some([1; 32]), at(2), silence());
-        assert_eq!(last(&same), Some(at(1)));
+        assert_eq!(last(&same), Some(wall(1)));
         let unread = LastAnswer::after(Some(first()), None, at(2), silence());
-        assert_eq!((unread.url, last(&unread)), (Some([1; 32]), Some(at(1))));
+        assert_eq!((unread.url, last(&unread)), (Some([1; 32]), Some(wall(1))));
         let other = LastAnswer::after(Some(first()), Some([2; 32]), at(2), silence());
         assert_eq!((other.url, last(&other)), (Some([2; 32]), None));
         let back = LastAnswer::after(Some(other), Some([1; 32]), at(3), silence());
         assert_eq!(last(&back), None);
+    }
+
+    /// What permits a stop by its age.
+    #[test]
+    fn an_answer_is_as_old_as_it_is_whatever_the_wall_clock_is_set_to() {
+        let (start, wall) = (Instant::now(), Timestamp::from_second(100_000).unwrap());
+        let asked = Moment {
+            steady: start,
+            wall,
+        };
+        let age = |known: &LastAnswer, seconds: u64, set_by: i64| {
+            let later = i64::try_from(seconds).unwrap() + set_by;
+            let now = Moment {
+                steady: start + Duration::from_secs(seconds),
+                wall: wall + SignedDuration::from_secs(later),
+            };
+            let answer = known.as_of(now);
+            let since = |at: Timestamp| now.wall.duration_since(at).as_secs();
+            (since(answer.at), answer.free.lease.map(since))
+        };
+        let known = LastAnswer::after(None, Some([1; 32]), asked, Ok(Says::quiet()));
+        for set_by in [0, 3600, -3600] {
+            assert_eq!(age(&known, 5, set_by), (5, Some(5)), "set by {set_by} s");
+        }
+        // The clock was set back between two answers: the lock is free for as long as it was seen to be.
+        let again = Moment {
+            steady: start + Duration::from_secs(20),
+            wall: wall - SignedDuration::from_secs(3600),
+        };
+        let known = LastAnswer::after(Some(known), Some([1; 32]), again, Ok(Says::quiet()));
+        assert_eq!(age(&known, 30, -3620), (10, Some(30)));
     }
 
     fn reservation(key: &str, mode: LockMode) -> Reservation {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::pod::PodId;
 use super::reason::Reason;
@@ -92,6 +92,18 @@ impl DatabaseAnswer {
         answer
     }
 
+    /// The same, as if all of it had been so much later: the wall clock was set since.
+    #[must_use]
+    pub fn moved_by(mut self, by: SignedDuration) -> Self {
+        let before = self.before.as_mut().map(|before| &mut before.at);
+        let free = [self.free.lease.as_mut(), self.free.advisory.as_mut()];
+        let times = free.into_iter().chain([before, Some(&mut self.at)]);
+        for time in times.flatten() {
+            *time = time.checked_add(by).unwrap_or(*time);
+        }
+        self
+    }
+
     /// Whether the session that holds the advisory lock is of a node that has, or had, the lease, too: one in `dual`
     /// mode takes both.
     pub fn advisory_is_of_a_leaseholder(&self, says: &Says) -> bool {
@@ -128,6 +140,8 @@ pub struct Says {
     pub advisory_session: Option<String>,
     /// The version that migrated it last, where that can be read (rule S6).
     pub version: Option<NodeVersion>,
+    /// The major version of the server.
+    pub postgres: Option<u32>,
     /// How far it is migrated, where that can be read.
     pub schema: Option<Migrated>,
     /// The pods of the resource that have a session, and whose that is by its name.
@@ -160,6 +174,7 @@ impl Says {
             lease_client: None,
             advisory_session: None,
             version: None,
+            postgres: None,
             schema: None,
             sessions: BTreeMap::new(),
             identified: BTreeSet::new(),

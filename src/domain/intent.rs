@@ -45,6 +45,8 @@ pub struct HandoverPolicy {
     pub unresponsive_after: Option<Duration>,
     /// The version of a backup to which the database was restored, and the whole word of it.
     pub restored: Option<(NodeVersion, String)>,
+    /// A person's word that the database behind the URL is the right one now.
+    pub corrected: Option<String>,
     /// As many resources of this operator move their lock as may at a time.
     pub others_move: bool,
 }

@@ -31,6 +31,10 @@ pub struct Observation {
     pub taken: Option<String>,
     /// A stop that the API server did not do.
     pub refused_stop: Option<RefusedStop>,
+    /// Pods that the API server did not make when that was last tried, by their revision.
+    pub refused_creations: BTreeMap<RevisionName, RefusedCreation>,
+    /// Pods that are no nodes and that the API server did not make when that was last tried, by their name.
+    pub refused_oneshots: BTreeMap<String, RefusedCreation>,
     /// What the database itself says of the lock.
     pub database: DatabaseView,
     /// Every machine of the cluster by name; `None` where they may not be read.
@@ -49,6 +53,22 @@ pub struct RefusedStop {
     pub lasting: bool,
     /// Whether the API server may do it yet: it did not answer in time, or not with a refusal. No other pod is stopped
     /// before that has shown (rule S2).
+    pub perhaps: bool,
+    /// How often it was tried.
+    pub tries: u32,
+    /// When it is tried again.
+    pub again: Timestamp,
+}
+
+/// A pod that the API server did not make when that was last tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedCreation {
+    /// The name that it was to have.
+    pub pod: String,
+    pub message: String,
+    /// Whether a person has to do something, as far as can be told.
+    pub lasting: bool,
+    /// Whether the API server may make it yet: it did not answer in time, or not with a refusal.
     pub perhaps: bool,
     /// How often it was tried.
     pub tries: u32,

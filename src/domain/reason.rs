@@ -97,6 +97,8 @@ reasons! {
     LockDiffers = "LockDiffers", None;
     /// A newer version has, or may have, migrated the database.
     VersionWentBack = "VersionWentBack", None;
+    /// The server is older than the version starts on.
+    PostgresTooOld = "PostgresTooOld", None;
     /// A pod sits on another database.
     DatabaseDiffers = "DatabaseDiffers", None;
     /// The revision has failed.
@@ -283,6 +285,8 @@ reasons! {
     DrillFailed = "DrillFailed", Told;
     /// A node ended with an error.
     NodeExited = "NodeExited", Told;
+    /// The image's `pg_dump` is older than the server, and is to dump it before an upgrade.
+    DumpToolTooOld = "DumpToolTooOld", Told;
     /// A version is wanted that is in no line of what is known.
     VersionUnknown = "VersionUnknown", Told;
     /// A newer version is wanted, and the node makes no backup before it migrates.

@@ -19,6 +19,8 @@ pub struct Revision {
     pub lock_id_hidden: bool,
     /// Whether its configuration can be checked by a pod that is no node.
     pub validates: bool,
+    /// Whether its nodes may start on a `PostgreSQL` that is too old for them: a variable says so, or a Secret may.
+    pub any_postgres: bool,
     /// How long their lease is good for without a refresh, where that is not the node's default.
     pub lease: Option<Duration>,
 }

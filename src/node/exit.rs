@@ -19,6 +19,8 @@ pub enum ExitKind {
     /// The database or its pooler answered and refused the node, or the node can't use the URL that it was given:
     /// password, database name, rights, TLS, a pooler in transaction mode.
     DatabaseRefused,
+    /// The server is older than the node starts on.
+    PostgresTooOld,
     /// Another node took the lock from it. Says nothing about the node.
     Deposed,
     /// The database was migrated by a newer version.
@@ -68,6 +70,9 @@ const CREDENTIALS: [&str; 9] = [
     "error creating api initializer",
     "error creating fallback initializer",
 ];
+
+/// `… version is 15, you are running: 14`: at the opening of the database, before the lock (2.66 and later, by their notes).
+const OLD_POSTGRES: &str = "the minimum required postgres server version is";
 
 /// Their words go on with keys of the user's, which may be called anything.
 const UNREADABLE_TOML: [&str; 3] = [
@@ -135,6 +140,8 @@ fn by_words(words: &str) -> ExitKind {
         ExitKind::Configuration
     } else if says(&STOPPED_STANDBY) {
         ExitKind::StoppedStandby
+    } else if lower.contains(OLD_POSTGRES) {
+        ExitKind::PostgresTooOld
     } else if lower.starts_with("shutdown grace period of ") {
         ExitKind::StopTimedOut
     } else if lower.starts_with("another node has taken the ") {
@@ -194,6 +201,7 @@ impl ExitKind {
             | Self::DatabaseAway
             | Self::Deposed => true,
             Self::DatabaseRefused
+            | Self::PostgresTooOld
             | Self::VersionOlderThanDatabase { .. }
             | Self::Configuration
             | Self::Credentials
@@ -240,6 +248,10 @@ impl ExitKind {
             Self::DatabaseRefused => Some(
                 "Check user, password, database name, rights and TLS of the URL in the Secret \
                  that spec.database.url names, and that a pooler runs in session mode.",
+            ),
+            Self::PostgresTooOld => Some(
+                "Upgrade the PostgreSQL server first, or set spec.version back; SKIP_PG_VERSION_CHECK=true in \
+                 spec.config.env starts the node all the same.",
             ),
             Self::VersionOlderThanDatabase { .. } => Some(
                 "Set spec.version to the database's version or a later one, or restore the backup \
@@ -399,12 +411,24 @@ mod tests {
             "ERROR: prepared statement \"stmtcache_1\" already exists (SQLSTATE 42P05)",
             "tls error: server refused TLS connection",
             "tls error: x509: certificate signed by unknown authority",
-            "The minimum required Postgres server version is 11, you are running: 10, which is EOL",
         ] {
             let words = format!("opening db: failed to take initial lease on database: {cause}");
             assert_eq!(kind(&words), ExitKind::DatabaseRefused, "{cause}");
             assert!(!kind(&words).means_nothing());
         }
+    }
+
+    #[test]
+    fn a_server_that_is_too_old_has_an_advice_of_its_own() {
+        for words in [
+            "opening db: failed to open db: the minimum required Postgres server version is 15, you are running: 14",
+            "opening db: The minimum required Postgres server version is 11, you are running: 10, which is EOL",
+        ] {
+            assert_eq!(kind(words), ExitKind::PostgresTooOld, "{words}");
+        }
+        assert!(ExitKind::PostgresTooOld.is_its_own());
+        let advice = ExitKind::PostgresTooOld.advice().unwrap();
+        assert!(advice.contains("SKIP_PG_VERSION_CHECK=true"), "{advice}");
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub const KNOWN: [Versions; 6] = [
         first: (2, 66),
         last: (2, 74),
         known: Knowledge::Noted,
-        what: "taken to be as those before; PostgreSQL 15 is the oldest that a node starts on",
+        what: "taken to be as those before; PostgreSQL 15 is the oldest that a node starts on (`PostgresTooOld`)",
     },
 ];
 
@@ -182,7 +182,10 @@ mod tests {
         assert_eq!(first(NodeVersion::supports_toml), "1.11.0");
         assert_eq!(first(|version| !version.supports_environment()), "2.0.0");
         assert_eq!(first(NodeVersion::validates_after_lock), "2.30.0");
-        assert_eq!(first(|version| version.oldest_postgres() >= 15), "2.66.0");
+        assert_eq!(
+            first(|version| version.oldest_postgres() == Some(15)),
+            "2.66.0"
+        );
     }
 
     #[test]

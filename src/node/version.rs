@@ -156,6 +156,12 @@ impl NodeVersion {
         self.at_least(2, 3)
     }
 
+    /// Whether `-s` may be given more than once: from 2.4 on (its release notes; read, not run).
+    #[must_use]
+    pub fn reads_several_secrets_files(&self) -> bool {
+        self.at_least(2, 4)
+    }
+
     /// Whether the command line starts with `node` (2.0 on) and not with files or `local`.
     #[must_use]
     pub fn has_node_command(&self) -> bool {
@@ -207,11 +213,18 @@ impl NodeVersion {
         self.at_least(2, 30)
     }
 
-    /// The oldest PostgreSQL that the node starts on: 15 from 2.66 on (its release notes), 12 in effect before (read), and
-    /// what was before 2.0 was not looked at.
+    /// The oldest `PostgreSQL` that the node starts on, where the operator goes by one: 15 from 2.66 on (its release notes).
+    /// Before it is 12 in effect (read), which nobody runs any more.
     #[must_use]
-    pub fn oldest_postgres(&self) -> u32 {
-        if self.at_least(2, 66) { 15 } else { 0 }
+    pub fn oldest_postgres(&self) -> Option<u32> {
+        self.at_least(2, 66).then_some(15)
+    }
+
+    /// The `pg_dump` in upstream's images, at most: 16 until the middle of 2026, which is 2.53, then 17 (read in the image's
+    /// recipe; between which two releases it changed was not seen).
+    #[must_use]
+    pub fn newest_dump_tool(&self) -> u32 {
+        if self.at_least(2, 54) { 17 } else { 16 }
     }
 
     /// The first two numbers.

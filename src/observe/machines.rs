@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Node, NodeSpec, NodeStatus, Taint};
@@ -31,6 +31,9 @@ const AWS_TERMINATION: &str = "aws-node-termination-handler/";
 /// Between two tries to watch where that is not allowed.
 const NOT_ALLOWED: Duration = Duration::from_secs(60);
 
+/// How long watches may fail before what is known of the machines counts no more.
+const NOT_HEARD_OF: Duration = Duration::from_secs(60);
+
 /// Between two looks whether they were listed.
 const LISTING: Duration = Duration::from_millis(20);
 
@@ -42,8 +45,10 @@ pub struct Machines {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// `None` until they were listed, and where they may not be.
+    /// `None` until they were listed.
     machines: Option<BTreeMap<String, Machine>>,
+    /// They may not be read, or have not been heard of for a while: what was known may be so no more.
+    unknown: bool,
     /// Whether it is known which machines there are, or that they may not be read.
     settled: bool,
     /// Who wants to hear of changes.
@@ -59,7 +64,7 @@ impl Machines {
     pub fn of(&self, resource: &ObjectRef<ChainlinkNode>) -> Option<BTreeMap<String, Machine>> {
         let mut known = self.known();
         known.resources.insert(resource.clone());
-        known.machines.clone()
+        known.machines.clone().filter(|_| !known.unknown)
     }
 
     /// Waits until it is known which machines there are, or that they may not be read: what is said of them
@@ -81,7 +86,9 @@ impl Machines {
         let nodes: Api<Node> = Api::all(client);
         let mut events = Box::pin(watcher(nodes, watcher::Config::default()).default_backoff());
         let mut listing = BTreeMap::new();
+        let mut failing: Option<Instant> = None;
         while let Some(event) = events.next().await {
+            let mut wait = Duration::ZERO;
             let changed = match event {
                 Ok(watcher::Event::Init) => {
                     listing.clear();
@@ -91,19 +98,28 @@ impl Machines {
                     listing.insert(node.name_any(), machine(&node));
                     false
                 }
-                Ok(watcher::Event::InitDone) => self.listed(std::mem::take(&mut listing)),
+                Ok(watcher::Event::InitDone) => {
+                    failing = None;
+                    self.listed(std::mem::take(&mut listing))
+                }
                 Ok(watcher::Event::Apply(node)) => {
+                    failing = None;
                     self.applied(node.name_any(), Some(machine(&node)))
                 }
-                Ok(watcher::Event::Delete(node)) => self.applied(node.name_any(), None),
+                Ok(watcher::Event::Delete(node)) => {
+                    failing = None;
+                    self.applied(node.name_any(), None)
+                }
                 Err(error) => {
                     tracing::warn!(%error, "machines can't be watched: they are maintained by switchover only");
-                    if matches!(&error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.is_forbidden())
-                    {
-                        self.not_allowed();
-                        tokio::time::sleep(NOT_ALLOWED).await;
+                    let since = *failing.get_or_insert_with(Instant::now);
+                    let forbidden = is_forbidden(&error);
+                    let changed =
+                        (forbidden || since.elapsed() >= NOT_HEARD_OF) && self.not_known();
+                    if forbidden {
+                        wait = NOT_ALLOWED;
                     }
-                    false
+                    changed
                 }
             };
             if changed {
@@ -113,13 +129,15 @@ impl Machines {
                     let _ = wake.send(resource);
                 }
             }
+            tokio::time::sleep(wait).await;
         }
     }
 
-    fn not_allowed(&self) {
+    /// What is known of them is worth nothing until they are heard of again. Whether that is new.
+    fn not_known(&self) -> bool {
         let mut known = self.known();
-        known.machines = None;
         known.settled = true;
+        !std::mem::replace(&mut known.unknown, true)
     }
 
     fn listed(&self, machines: BTreeMap<String, Machine>) -> bool {
@@ -127,20 +145,33 @@ impl Machines {
         let changed = known.machines.as_ref() != Some(&machines);
         known.machines = Some(machines);
         known.settled = true;
-        changed
+        std::mem::take(&mut known.unknown) || changed
     }
 
+    /// A watch that goes on tells first what it has missed, so that what is known is whole again.
     fn applied(&self, name: String, machine: Option<Machine>) -> bool {
         let mut known = self.known();
+        let again = std::mem::take(&mut known.unknown);
         let machines = known.machines.get_or_insert_default();
-        match machine {
+        let changed = match machine {
             Some(machine) => {
                 let changed = machines.get(&name) != Some(&machine);
                 machines.insert(name, machine);
                 changed
             }
             None => machines.remove(&name).is_some(),
-        }
+        };
+        again || changed
+    }
+}
+
+/// Whether it was the first list, or a watch that went well for long and is refused since.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status.is_forbidden(),
+        _ => false,
     }
 }
 
@@ -241,5 +272,37 @@ mod tests {
         assert!(machines.applied("m".to_owned(), Some(cordoned)));
         assert!(machines.applied("m".to_owned(), None));
         assert!(!machines.applied("m".to_owned(), None));
+    }
+
+    fn forbidden() -> kube::Error {
+        kube::Error::Api(
+            kube::core::Status::failure("no", "Forbidden")
+                .with_code(403)
+                .boxed(),
+        )
+    }
+
+    /// The right may be taken away while the operator runs: machines of that day would be left, or taken for alive, for ever.
+    #[test]
+    fn machines_that_may_be_watched_no_more_are_unknown_until_they_are_heard_of_again() {
+        let refused = kube::core::Status::failure("no", "Forbidden").with_code(403);
+        for error in [
+            watcher::Error::InitialListFailed(forbidden()),
+            watcher::Error::WatchStartFailed(forbidden()),
+            watcher::Error::WatchError(refused.boxed()),
+        ] {
+            assert!(is_forbidden(&error), "{error}");
+        }
+        let machines = Machines::default();
+        let resource = ObjectRef::new("cl");
+        let calm = read(&json!({}), "True");
+        machines.listed(BTreeMap::from([("m".to_owned(), calm.clone())]));
+        assert!(machines.of(&resource).is_some());
+        assert!(machines.not_known(), "it is told");
+        assert_eq!(machines.of(&resource), None);
+        assert!(!machines.not_known(), "once");
+        assert!(machines.applied("n".to_owned(), Some(calm)), "and again");
+        let names = machines.of(&resource).unwrap().into_keys();
+        assert_eq!(names.collect::<Vec<_>>(), ["m", "n"]);
     }
 }

@@ -17,4 +17,4 @@ mod witness;
 pub use look::Looker;
 pub use machines::Machines;
 pub use secrets::read_secrets;
-pub use witness::Witnesses;
+pub use witness::{Moment, Witnesses};

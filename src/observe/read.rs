@@ -43,6 +43,7 @@ fn revision(pod: &ApiPod, kept: &BTreeMap<RevisionName, Revision>) -> Option<Rev
         lock_id_hidden: hides_its_lock_id(pod),
         lease: None,
         validates: false,
+        any_postgres: false,
     })
 }
 

@@ -27,7 +27,7 @@ pub struct Plan {
 /// One act on the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// Make the pod that `memory.creating` names.
+    /// Make a pod by the name that `memory.creating` reserves for it.
     Create {
         pod: String,
         revision: RevisionName,

@@ -62,7 +62,10 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
     if makes || plan.acts.iter().any(asks) || reason.is_some_and(Reason::is_of_database) {
         return is_stale(&seen.database, now);
     }
-    if matches!(reason, Some(Reason::LockDiffers | Reason::TwoHolders)) {
+    if matches!(
+        reason,
+        Some(Reason::LockDiffers | Reason::TwoHolders | Reason::PostgresTooOld)
+    ) {
         return is_older(answer, PATIENCE, now);
     }
     if reason == Some(&Reason::VersionWentBack) && migrated_by(&seen.database).is_some() {

@@ -5,7 +5,7 @@ use super::cause::Purpose;
 use super::guard::Permit;
 use super::step::{Blocked, Progress, Step};
 use crate::api::{FailedHow, RevisionName, Validation};
-use crate::domain::Revision;
+use crate::domain::{Reason, Revision};
 
 /// A pod to be made.
 #[derive(Debug)]
@@ -95,6 +95,14 @@ impl Decision {
 
     pub fn stops(&self) -> bool {
         matches!(self.next, Move::Stop(_))
+    }
+
+    /// The pod that it was to make, where the API server makes none.
+    pub fn not_made(&self) -> Option<Blocked> {
+        let blocked = self.progress.blocked.as_ref();
+        blocked
+            .filter(|blocked| blocked.reason == Reason::PodRefused)
+            .cloned()
     }
 
     /// The check of a configuration that goes on.

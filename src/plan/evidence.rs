@@ -9,7 +9,7 @@ use super::cause::Denied;
 use super::limits::{FRESH, before};
 use crate::api::Verification;
 use crate::domain::{DatabaseView, Holder, Pod, Reason, Says};
-use crate::node::database::SessionOf;
+use crate::node::database::{SessionOf, names_an_app};
 use crate::node::{LockMode, NodeVersion};
 
 const LEASE: &str = "the lease";
@@ -62,6 +62,11 @@ pub fn outside(said: &Says) -> Option<IpAddr> {
 /// The version that migrated the database last, as far as it has said so.
 pub fn migrated_by(database: &DatabaseView) -> Option<&NodeVersion> {
     database.answer.as_ref()?.last()?.1.version.as_ref()
+}
+
+/// The major version of the server, as far as it has said so.
+pub fn postgres(database: &DatabaseView) -> Option<u32> {
+    database.answer.as_ref()?.last()?.1.postgres
 }
 
 impl Evidence {
@@ -184,13 +189,32 @@ fn unseen(database: &DatabaseView, said: &Says, mode: LockMode) -> Option<String
     if is_dual || database.duals.contains(holder) {
         return None;
     }
-    let who = match holder {
-        Holder::Nobody => return None,
+    if *holder == Holder::Nobody {
+        return None;
+    }
+    let who = client(holder);
+    Some(format!("in the database {who} holds {lock}"))
+}
+
+/// Who holds a lock, in words.
+fn client(holder: &Holder) -> String {
+    match holder {
+        Holder::Nobody => "nobody".to_owned(),
         Holder::Pod(pod) => pod.name.clone(),
         Holder::Elsewhere(address) => format!("a client at {address}"),
         Holder::Unseen => "a client that is not shown".to_owned(),
+    }
+}
+
+/// Whether the id of whoever holds a lock is known, and that of the active, too: were they the same, the active would have
+/// been named as the holder, wherever its sessions come from.
+fn is_anothers(said: &Says, active: &Pod, lock: &str) -> bool {
+    let names_its_holder = if lock == LEASE {
+        said.lease_client.is_some()
+    } else {
+        said.advisory_session.as_deref().is_some_and(names_an_app)
     };
-    Some(format!("in the database {who} holds {lock}"))
+    names_its_holder && said.identified.contains(&active.id)
 }
 
 /// Whether the database was asked after the pod had taken its lock, and answered.
@@ -234,6 +258,12 @@ fn holds(said: &Says, active: &Pod) -> Evidence {
             Holder::Nobody => {
                 return Evidence::Contradicts(format!(
                     "in the database that the URL leads to nobody holds {lock}: {name} has lost it, or works on another server or database"
+                ));
+            }
+            Holder::Elsewhere(_) | Holder::Unseen if is_anothers(said, active, lock) => {
+                let who = client(holder);
+                return Evidence::Contradicts(format!(
+                    "in the database that the URL leads to {who} holds {lock}, whose id is not that of {name}: {name} has lost it, or works on another server or database"
                 ));
             }
             Holder::Elsewhere(_) if said.sessions.is_empty() => unseen = Some(addresses_hidden()),

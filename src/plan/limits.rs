@@ -33,6 +33,13 @@ pub const DATABASE_DOUBT: Duration = Duration::from_secs(60);
 /// is on a lost machine.
 pub const NOT_RESTARTED: Duration = Duration::from_mins(6);
 
+/// How long after its intent was written a pod that no look has shown may still come to be. An API server works on a request
+/// for a minute at most (`--request-timeout`), and no operator sends one of an intent that it did not write just now.
+pub const RESERVED: Duration = Duration::from_secs(90);
+
+/// How long after it was last due a refused creation is still held to be refused.
+pub const REFUSAL: Duration = Duration::from_mins(10);
+
 /// How long an active whose port can't be reached is taken to boot.
 pub const BOOT: Duration = Duration::from_mins(1);
 

@@ -89,12 +89,13 @@ pub(crate) fn plan_under(given: Given<'_>) -> Plan {
 
     let mut acts = tidy(&look);
     acts.extend(labels);
-    // Also where the intent was written before, and no look has shown the pod: the create may not have happened.
-    acts.extend(memory.creating.as_ref().map(|creating| Act::Create {
-        pod: creating.pod.clone(),
-        revision: creating.revision.clone(),
-        place: places::place(&look),
-    }));
+    if let Move::Create(new) = &decided.next {
+        acts.push(Act::Create {
+            pod: new.pod.clone(),
+            revision: new.revision.name.clone(),
+            place: places::place(&look),
+        });
+    }
     let image = decided.image.as_ref();
     acts.extend(validate::make(&look, decided.validates()));
     acts.extend(pull::end(&look, image));

@@ -10,7 +10,7 @@ use super::guard::{self, Goal};
 use super::limits::{DATABASE_DOUBT, before};
 use super::step::{Blocked, Progress, Step};
 use super::view::View;
-use crate::domain::{Patience, Pod, PodId, Reason, Revision};
+use crate::domain::{Patience, Pod, PodId, Reason, RefusedCreation, Revision};
 
 /// A pod of the revision, or why none is made now.
 pub fn make(view: &View<'_>, revision: &Revision, step: Step) -> Decision {
@@ -25,9 +25,6 @@ pub fn make(view: &View<'_>, revision: &Revision, step: Step) -> Decision {
         }
         return held(view, denied);
     }
-    if view.memory.creating.is_some() {
-        return Decision::nothing(Progress::at(step));
-    }
     // Each more would be one more that seems to have taken over: something else answers for them.
     if let [_, suspect, ..] = view.roles.suspects.as_slice() {
         return held(view, guard::suspect(view, suspect));
@@ -35,14 +32,41 @@ pub fn make(view: &View<'_>, revision: &Revision, step: Step) -> Decision {
     if view.successor_is_taking_over() {
         return Decision::nothing(Progress::at(Step::AwaitingTakeover));
     }
-    let number = view.memory.pods_made.saturating_add(1);
-    let pod = pod_name(&view.seen.intent.node, number);
-    let new = NewPod {
+    let refused = view.refused(revision);
+    if let Some(refused) = refused.filter(|refused| view.now < refused.again) {
+        let progress = Progress::at(step).blocked(not_made(refused));
+        return Decision::nothing(progress.until(refused.again));
+    }
+    let mut decided = Decision::create(new_pod(view, revision), step);
+    decided.progress.blocked = refused.map(not_made);
+    decided
+}
+
+/// The next pod, by the name that is reserved for it: what was intended before and has not come to be can't come to be
+/// beside it then, whatever it was to be.
+fn new_pod(view: &View<'_>, revision: &Revision) -> NewPod {
+    let made = view.memory.pods_made;
+    let (number, pod) = match &view.memory.creating {
+        Some(reserved) => (made, reserved.pod.clone()),
+        None => {
+            let next = made.saturating_add(1);
+            (next, pod_name(&view.seen.intent.node, next))
+        }
+    };
+    NewPod {
         pod,
         number,
         revision: revision.clone(),
-    };
-    Decision::create(new, step)
+    }
+}
+
+/// A pod that the API server did not make, for people.
+pub fn not_made(refused: &RefusedCreation) -> Blocked {
+    Blocked {
+        reason: Reason::PodRefused,
+        message: refused.message.clone(),
+        stalled: refused.lasting,
+    }
 }
 
 /// The stop of a pod that is not the active, or why it is not stopped now.

@@ -6,12 +6,12 @@ use std::ops::Deref;
 use jiff::Timestamp;
 
 use super::given::Given;
-use super::limits::{BOOT, LOST, NO_BOOT, before};
+use super::limits::{BOOT, LOST, NO_BOOT, REFUSAL, before};
 use super::roles::Roles;
 use super::safety::{Rule, Rules};
 use super::standing::Failure;
-use crate::api::{Memory, Stop};
-use crate::domain::{Answered, Observation, Pod, Revision, Wanted};
+use crate::api::{Creation, Memory, Stop};
+use crate::domain::{Answered, Observation, Pod, RefusedCreation, Revision, Wanted};
 
 /// One look whose pods are sorted, before the memory is brought up to date by it.
 #[derive(Clone, Copy)]
@@ -33,6 +33,33 @@ impl<'a> Look<'a> {
             now: given.now,
             rules: given.rules,
         }
+    }
+
+    /// What the API server said when a pod of this revision was to be made last, where it made none.
+    pub fn refused(&self, revision: &Revision) -> Option<&'a RefusedCreation> {
+        let refused = self.seen.refused_creations.get(&revision.name)?;
+        (refused.again > before(self.now, REFUSAL)).then_some(refused)
+    }
+
+    /// The same for a pod that is no node, by its name.
+    pub fn refused_oneshot(&self, pod: &str) -> Option<&'a RefusedCreation> {
+        let refused = self.seen.refused_oneshots.get(pod)?;
+        (refused.again > before(self.now, REFUSAL)).then_some(refused)
+    }
+
+    /// Whether it is too early to ask for such a pod again.
+    pub fn is_too_early_for(&self, pod: &str) -> bool {
+        let refused = self.refused_oneshot(pod);
+        refused.is_some_and(|refused| self.now < refused.again)
+    }
+
+    /// The pod that is intended and that no look has shown: it may come to be yet, unless the API server has said that it
+    /// makes none.
+    pub fn may_come<'m>(&self, memory: &'m Memory) -> Option<&'m Creation> {
+        let creating = memory.creating.as_ref()?;
+        let known = self.seen.refused_creations.get(&creating.revision);
+        let refused = known.is_some_and(|known| known.pod == creating.pod && !known.perhaps);
+        (!refused).then_some(creating)
     }
 }
 
@@ -172,7 +199,7 @@ impl<'a> View<'a> {
 
     /// Pods come up one at a time.
     pub fn one_at_a_time(&self) -> bool {
-        self.roles.starting.is_empty() && self.memory.creating.is_none()
+        self.roles.starting.is_empty()
     }
 
     /// One that may be lost, which shows in a moment. An operator that has just started counts it, and would find no room

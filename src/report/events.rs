@@ -57,6 +57,7 @@ pub fn notes(
     notes.extend(shared(old, new));
     notes.extend(secret_changed(old, new));
     notes.extend(without_backup(report, old, new));
+    notes.extend(dump_too_old(report, old, new));
     notes.extend(exits(report, old));
     notes.extend(report.plan.finished.as_ref().map(moved));
     notes.extend(asked(
@@ -130,24 +131,48 @@ fn without_backup(
     new: &ChainlinkNodeStatus,
 ) -> Option<Note> {
     let why = report.backup_off?;
+    let version = begins_upgrade(old, new)?;
+    let text = format!(
+        "{version} will migrate the database without a dump before ({why}): from there is no way back to an older version but a backup of your own"
+    );
+    Some(note(true, Reason::NoBackup, "Handover", text))
+}
+
+/// Another version is wanted, and its image's `pg_dump` does not dump a server that is newer than itself: the boot would end
+/// with the lock held.
+fn dump_too_old(
+    report: &Report<'_>,
+    old: &ChainlinkNodeStatus,
+    new: &ChainlinkNodeStatus,
+) -> Option<Note> {
+    if report.backup_off.is_some() {
+        return None;
+    }
+    let version = begins_upgrade(old, new)?;
+    let runs = report.seen.database.answer.as_ref()?.last()?.1.postgres?;
+    let tool = version.newest_dump_tool();
+    if runs <= tool {
+        return None;
+    }
+    let text = format!(
+        "the image of {version} has pg_dump {tool} as far as is known, which does not dump a PostgreSQL {runs}: where the node is to make a backup before it migrates, its start fails when it has the lock. Set Database.Backup.OnVersionUpgrade to false and make a dump of your own first"
+    );
+    Some(note(true, Reason::DumpToolTooOld, "Handover", text))
+}
+
+/// The newer version to which a handover begins with this status: what migrates the database.
+fn begins_upgrade(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Option<NodeVersion> {
     let to = |status: &ChainlinkNodeStatus| {
         let handover = status.handover.as_ref();
         let handover = handover.filter(|handover| handover.reason == MoveReason::Version.as_str());
         handover.map(|handover| handover.to.clone())
     };
     let now = to(new).filter(|now| to(old).as_ref() != Some(now))?;
-    let version = now.split(' ').next().unwrap_or_default();
     // On the way back, or where it is refused, nothing is migrated.
     let version_of = |text: &str| -> Option<NodeVersion> { text.split(' ').next()?.parse().ok() };
     let from = version_of(&new.handover.as_ref()?.from);
-    let newer = |to: NodeVersion| from.as_ref().is_none_or(|from| to > *from);
-    if !version_of(version).is_some_and(newer) {
-        return None;
-    }
-    let text = format!(
-        "{version} will migrate the database without a dump before ({why}): from there is no way back to an older version but a backup of your own"
-    );
-    Some(note(true, Reason::NoBackup, "Handover", text))
+    let newer = |to: &NodeVersion| from.as_ref().is_none_or(|from| to > from);
+    version_of(&now).filter(newer)
 }
 
 /// Another resource has come to the same database.
@@ -172,17 +197,16 @@ fn secret_changed(old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus) -> Optio
 }
 
 fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<Note> {
-    let refusal = report.refusal.as_ref();
-    let refused = refusal.is_some_and(|refusal| refusal.reason == Reason::PodRefused);
+    let refused = &report.seen.refused_oneshots;
     match act {
         // Told when it was tried first.
-        Act::Pull { .. } | Act::Validate { .. } if refused => None,
+        Act::Pull { pod, .. } | Act::Validate { pod, .. } if refused.contains_key(pod) => None,
         Act::Create { pod, revision, .. } => {
             let again = old
                 .operator
                 .creating
                 .as_ref()
-                .is_some_and(|made| made.pod == *pod);
+                .is_some_and(|made| made.pod == *pod && made.revision == *revision);
             let version = report
                 .seen
                 .revisions

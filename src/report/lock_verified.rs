@@ -14,6 +14,9 @@ const KIND: &str = "LockVerified";
 /// How long an answer stands for what is so now.
 const GOOD_FOR: Duration = Duration::from_mins(3);
 
+/// What nothing but the database tells.
+const NOT_KNOWN: &str = "So it can't be known whether a pod that says that it waits could win the lock (a server that takes no writes, a missing right, another database), and whether a node that no resource has made works on the same database";
+
 pub(super) fn lock_verified(
     seen: &Observation,
     roles: &Roles<'_>,
@@ -29,7 +32,7 @@ pub(super) fn lock_verified(
         return unknown(
             KIND,
             Reason::NotWanted,
-            "spec.database.verification is Never: the database is not asked",
+            format!("spec.database.verification is Never: the database is not asked. {NOT_KNOWN}"),
         );
     }
     if seen.intent.replicas == 0 {
@@ -65,7 +68,11 @@ pub(super) fn of_an_outage(seen: &Observation, roles: &Roles<'_>) -> Said {
 /// Why the last question was not answered.
 fn silence(database: &DatabaseView) -> Option<Said> {
     let silence = database.answer.as_ref()?.said.as_ref().err()?;
-    Some(unknown(KIND, &silence.reason, &silence.message))
+    let mut message = silence.message.clone();
+    if silence.reason == Reason::NotAllowed {
+        message = format!("{message}. {NOT_KNOWN}");
+    }
+    Some(unknown(KIND, &silence.reason, message))
 }
 
 /// What is true of an answer that nothing follows: it is worth nothing for long.

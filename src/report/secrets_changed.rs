@@ -36,10 +36,14 @@ pub(super) fn secrets_changed(report: &Report<'_>) -> Option<Said> {
     if older.is_empty() {
         return None;
     }
-    let then = if secrets.is_rolled_out() {
-        "It is rolled out by handover (spec.handover.onSecretChange)"
+    let then = if let Some(until) = secrets.held_until {
+        format!(
+            "It is rolled out by handover from {until} on (spec.handover.onSecretChange): another change was rolled out less than 10 min before, and a Secret that is rotated all the time is not to move the lock as often. For one now set spec.restartedAt to another text"
+        )
+    } else if secrets.is_rolled_out() {
+        "It is rolled out by handover (spec.handover.onSecretChange)".to_owned()
     } else {
-        "The next rollout takes it along. For one now set spec.restartedAt to another text; for one after each change set spec.handover.onSecretChange: Rollout"
+        "The next rollout takes it along. For one now set spec.restartedAt to another text; for one after each change set spec.handover.onSecretChange: Rollout".to_owned()
     };
     Some(said(
         SECRETS_CHANGED,

@@ -41,6 +41,7 @@ struct Told {
     /// What of the configuration is overridden.
     warnings: Vec<String>,
     on_secret_change: Option<OnSecretChange>,
+    backup_off: Option<&'static str>,
 }
 
 impl Told {
@@ -51,6 +52,7 @@ impl Told {
             sharers: Vec::new(),
             warnings: Vec::new(),
             on_secret_change: None,
+            backup_off: Some("Database.Backup.Mode is none"),
         };
         told.look();
         told
@@ -77,7 +79,7 @@ impl Told {
             seen: &self.world.look(),
             plan,
             sharers: self.sharers.clone(),
-            backup_off: Some("Database.Backup.Mode is none"),
+            backup_off: self.backup_off,
             refusal: None,
             now: self.world.now,
         };
@@ -126,6 +128,33 @@ fn texts(notes: Vec<Note>, reason: &str) -> Vec<String> {
         .filter(|note| note.reason.as_str() == reason)
         .map(|note| note.text)
         .collect()
+}
+
+#[test]
+fn a_dump_tool_that_is_older_than_the_server_is_warned_of_before_anything_is_stopped() {
+    let warned = |backup_off, postgres| {
+        let mut told = Told::of(pair());
+        told.backup_off = backup_off;
+        told.world.hears(Ok(Says {
+            postgres,
+            ..Says::quiet()
+        }));
+        told.look();
+        told.world.want(&v2());
+        let texts = told.texts("DumpToolTooOld");
+        assert!(told.texts("DumpToolTooOld").is_empty(), "once");
+        texts
+    };
+    let texts = warned(None, Some(17));
+    assert_eq!(texts.len(), 1);
+    let begin = "the image of 2.29.0 has pg_dump 16 as far as is known, which does not dump a PostgreSQL 17";
+    assert!(texts[0].starts_with(begin), "{texts:?}");
+    assert_eq!(warned(None, Some(16)), [""; 0]);
+    assert_eq!(warned(None, None), [""; 0]);
+    assert_eq!(
+        warned(Some("Database.Backup.Mode is none"), Some(17)),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -317,6 +346,8 @@ fn a_secret_that_changes_is_told_until_every_pod_has_read_it_and_is_an_event_onc
         of: "names".to_owned(),
         content: "new".to_owned(),
         stamp: None,
+        stamped: None,
+        held_until: None,
         changed: Some(told.world.now),
         url: None,
         url_changed: None,

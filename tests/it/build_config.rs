@@ -41,7 +41,7 @@ fn texts(resolved: &Resolved) -> Vec<(&str, &str)> {
         .iter()
         .filter_map(|(name, value)| match value {
             Value::Text(text) => Some((name.as_str(), text.as_str())),
-            Value::Secret(_) => None,
+            Value::Secret(_) | Value::Field(_) => None,
         })
         .collect()
 }

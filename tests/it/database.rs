@@ -156,8 +156,9 @@ async fn the_holder_of_the_lease_is_the_pod_whose_session_bears_its_id() {
         "00000000-2d9b-4d1c-9c1f-6d2a1f0e8b11",
     )
     .await;
+    let says = ask(&database).await;
     assert_eq!(
-        ask(&database).await,
+        says.clone(),
         Says {
             read_only: None,
             missing_right: None,
@@ -167,6 +168,8 @@ async fn the_holder_of_the_lease_is_the_pod_whose_session_bears_its_id() {
             lease_client: Some(ACTIVE.to_owned()),
             advisory_session: None,
             version: None,
+            // Another test has this one.
+            postgres: says.postgres,
             schema: None,
             nodes_elsewhere: 0,
             identified: BTreeSet::new(),
@@ -245,6 +248,16 @@ async fn a_session_of_a_node_whose_pod_is_gone_is_counted_until_it_ends() {
     while ask(&database).await.nodes_elsewhere != 1 {
         assert!(begun.elapsed() < Duration::from_secs(30), "it does not end");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_major_version_of_the_server_is_read() {
+    let database = Database::shared();
+    let says = ask(&database).await;
+    let version = database.sql("SELECT split_part(current_setting('server_version'), '.', 1)");
+    let major = version.split_whitespace().next().map(str::parse);
+    assert_eq!(says.postgres.map(Ok), major, "{version}");
+    assert!(says.postgres.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

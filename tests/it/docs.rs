@@ -1,9 +1,15 @@
-//! docs/ against the code: tests that are named exist, and every reason and step that a person may see is explained.
+//! docs/ against the code: tests that are named exist, every reason and step that a person may see is explained, and the
+//! resources that are shown can be applied.
 
 use std::path::{Path, PathBuf};
 
+use chainlink_operator::api::crd_yaml;
+use chainlink_operator::build;
 use chainlink_operator::domain::Reason;
 use chainlink_operator::plan::Step;
+use serde_json::Value;
+
+use crate::golden::{documents, manifest};
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -102,5 +108,86 @@ fn every_walk_of_the_model_is_told() {
             let told = page.contains(&format!("`{name}`"));
             assert!(told, "docs/safety.md does not tell of {name}");
         }
+    }
+}
+
+/// The pages whose resources stand in fenced blocks, each of which can be applied as it is.
+const WITH_RESOURCES: [&str; 1] = ["docs/your-setup.md"];
+
+/// The resources of the pages, each with the page that it stands in.
+fn resources() -> Vec<(&'static str, String)> {
+    let blocks = |page: &'static str| {
+        let text = text(page);
+        let blocks = text.split("```yaml\n").skip(1);
+        let blocks = blocks.map(|block| block.split("```").next().unwrap().to_owned());
+        blocks.map(|block| (page, block)).collect::<Vec<_>>()
+    };
+    let found: Vec<_> = WITH_RESOURCES.into_iter().flat_map(blocks).collect();
+    assert!(found.len() >= 4, "the blocks were not found");
+    found
+}
+
+/// What of a value the schema does not take: a field that it does not know, one that is missing, a wrong type or word.
+fn unfit(path: &str, value: &Value, schema: &Value, found: &mut Vec<String>) {
+    let kind = match value {
+        Value::Object(_) => "object",
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::Null => "null",
+    };
+    let either = schema["x-kubernetes-int-or-string"] == true;
+    let fits = schema["type"] == kind || (either && ["integer", "string"].contains(&kind));
+    if !fits {
+        found.push(format!("{path} is a {kind}"));
+    }
+    let words = schema["enum"].as_array();
+    if words.is_some_and(|words| !words.contains(value)) {
+        found.push(format!("{path} is none of {words:?}"));
+    }
+    for name in schema["required"].as_array().into_iter().flatten() {
+        if value.get(name.as_str().unwrap()).is_none() {
+            found.push(format!("{path} lacks {name}"));
+        }
+    }
+    for (name, one) in value.as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        match (
+            schema["properties"].get(name),
+            schema.get("additionalProperties"),
+        ) {
+            (Some(schema), _) | (None, Some(schema)) => unfit(&path, one, schema, found),
+            (None, None) => found.push(format!("{path} is not known")),
+        }
+    }
+    for one in value.as_array().into_iter().flatten() {
+        unfit(path, one, &schema["items"], found);
+    }
+}
+
+#[test]
+fn every_resource_that_a_page_shows_is_one() {
+    let crd: Value = serde_saphyr::from_str(&crd_yaml().unwrap()).unwrap();
+    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    for (page, block) in resources() {
+        for document in documents(&block) {
+            let mut found = Vec::new();
+            unfit("spec", &document["spec"], schema, &mut found);
+            assert_eq!(found, [""; 0], "{page}:\n{block}");
+        }
+        let (node, maps) = manifest(&block);
+        let made = build::resolve("shown", &node.spec, &maps);
+        let made = made.unwrap_or_else(|problem| panic!("{page}: {}\n{block}", problem.message));
+        assert_eq!(made.warnings, [""; 0], "{page}:\n{block}");
+    }
+}
+
+#[test]
+fn every_page_is_named_on_the_first_one() {
+    let first = text("README.md");
+    for entry in std::fs::read_dir(repository("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(first.contains(&format!("docs/{name}")), "{name}");
     }
 }

@@ -171,6 +171,11 @@ fn what_pods_are_made_from_makes_a_new_revision() {
         "  pod: {volumes: [{name: ca, mountPath: /ca, configMapName: ca}]}",
         "  pod: {securityContext: {runAsUser: 0}}",
         "  pod: {terminationGracePeriodSeconds: 60}",
+        "  pod: {runtimeClassName: gvisor}",
+        "  pod: {dnsConfig: {searches: [example.com]}}",
+        "  pod: {hostAliases: [{ip: 192.0.2.7, hostnames: [db]}]}",
+        "  pod: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]}",
+        "  pod: {affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone}]}}}",
     ] {
         assert!(rolls_with(lines), "{lines}");
     }
@@ -242,6 +247,7 @@ fn a_default_that_is_written_out_makes_none() {
         "  image: {repository: smartcontract/chainlink, tag: 2.29.0, pullPolicy: IfNotPresent}",
         "  pod: {}",
         "  pod: {resources: {}, storage: {}, securityContext: {}}",
+        "  pod: {affinity: {}, topologySpreadConstraints: [], dnsConfig: {}, hostAliases: []}",
         "  pod: {resources: {requests: {}, limits: {}}, spread: Preferred}",
         "  pod: {storage: {size: 1Gi}, terminationGracePeriodSeconds: 30}",
         "  pod: {securityContext: {runAsUser: 14933, runAsGroup: 14933, fsGroup: 14933, readOnlyRootFilesystem: true}}",

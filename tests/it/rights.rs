@@ -76,24 +76,40 @@ fn secrets_are_made_and_read_only_where_a_value_says_so() {
         ["get secrets", "patch secrets"]
     );
 
-    let roles = include_str!("../../charts/chainlink-operator/templates/rbac.yaml");
-    let lines: Vec<&str> = roles.lines().map(str::trim).collect();
-    for (rules, value) in [
-        ("sessionRules", "sessionSecrets.generate"),
-        ("databaseRules", "databaseVerification.enabled"),
+    let sessions = include_str!("../../charts/chainlink-operator/templates/rbac.yaml");
+    let lines: Vec<&str> = sessions.lines().map(str::trim).collect();
+    let granted = lines.iter().zip(&lines[1..]);
+    let granted: Vec<_> = granted
+        .filter(|(_, line)| line.contains("sessionRules"))
+        .collect();
+    assert_eq!(granted.len(), 2, "in a Role and in a ClusterRole");
+    for (before, _) in granted {
+        assert!(
+            before.contains("if ") && before.contains("sessionSecrets.generate"),
+            "{before}"
+        );
+    }
+    for (file, rules, times) in [
+        (
+            include_str!("../../charts/chainlink-operator/templates/secrets-rbac.yaml"),
+            "databaseRules",
+            2,
+        ),
+        (
+            include_str!("../../charts/chainlink-operator/templates/digest-key.yaml"),
+            "digestKeyRules",
+            1,
+        ),
     ] {
-        let granted: Vec<_> = lines
-            .iter()
-            .zip(&lines[1..])
-            .filter(|(_, line)| line.contains(rules))
-            .collect();
-        assert_eq!(granted.len(), 2, "in a Role and in a ClusterRole");
-        for (before, _) in granted {
-            assert!(before.contains("if ") && before.contains(value), "{before}");
-        }
+        let first = file.lines().next().unwrap();
+        assert!(
+            first.contains("if ") && first.contains("databaseVerification.enabled"),
+            "{first}"
+        );
+        assert_eq!(file.matches(rules).count(), times, "{rules}");
     }
     let values = include_str!("../../charts/chainlink-operator/values.yaml");
     let values: serde_json::Value = serde_saphyr::from_str(values).unwrap();
     assert_eq!(values["sessionSecrets"]["generate"], false);
-    assert_eq!(values["databaseVerification"]["enabled"], false);
+    assert_eq!(values["databaseVerification"]["enabled"], true);
 }

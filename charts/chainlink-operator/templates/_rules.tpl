@@ -47,7 +47,7 @@ sessionSecrets and databaseVerification add one right each, below.
   resources: [events]
   verbs: [create]
 {{- end }}
-{{- /* The Secrets of database URLs (and of their certificate authorities), read one by one right before they are used. */}}
+{{- /* The Secrets that ChainlinkNodes name, read one by one. */}}
 {{- define "chainlink-operator.databaseRules" -}}
 - apiGroups: [""]
   resources: [secrets]

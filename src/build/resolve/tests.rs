@@ -88,6 +88,34 @@ fn what_stands_in_a_mounted_config_map_is_part_of_the_revision_whichever_way_it_
     );
 }
 
+#[test]
+fn what_lets_a_node_start_on_an_old_server_is_read_and_not_ruled_out_where_it_is_hidden() {
+    let may = |config: serde_json::Value| {
+        let mut spec = spec("2.66.0");
+        spec.config = serde_json::from_value(config).unwrap();
+        let resolved = resolve("node", &spec, &ConfigMaps::new()).unwrap();
+        resolved.revision.any_postgres
+    };
+    let file = serde_json::json!([{"name": "node.toml", "inline": "[Log]\nLevel = 'info'\n"}]);
+    let with = |env: serde_json::Value, from: serde_json::Value| serde_json::json!({"files": file, "env": env, "envFrom": from});
+    let variable = |value: serde_json::Value| {
+        let mut variable = value;
+        variable["name"] = "SKIP_PG_VERSION_CHECK".into();
+        with(serde_json::json!([variable]), serde_json::json!([]))
+    };
+    let none = serde_json::json!([]);
+    assert!(!may(with(none.clone(), none.clone())));
+    assert!(may(variable(serde_json::json!({"value": "true"}))));
+    assert!(
+        !may(variable(serde_json::json!({"value": "1"}))),
+        "the node wants the word"
+    );
+    let key = serde_json::json!({"secretKeyRef": {"name": "variables", "key": "skip"}});
+    assert!(may(variable(serde_json::json!({"valueFrom": key}))));
+    let secret = serde_json::json!([{"secretRef": {"name": "variables"}}]);
+    assert!(may(with(none, secret)));
+}
+
 /// A node of version 1 that takes a whole Secret as variables.
 fn with_variables_in_a_secret(lock: &str) -> ChainlinkNodeSpec {
     let mut spec = spec("1.13.3");

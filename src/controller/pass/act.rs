@@ -1,20 +1,14 @@
 //! The acts of a plan, in their order. Nothing is decided here, and what is made has first what it needs. An act that
 //! fails is noted, and keeps no other from being done but one that depends on it.
 
-use super::confirm::{Stopped, not_stopped};
+use super::confirm::Stopped;
 use super::scene::Pass;
-use crate::act::{Actor, Kept, Outcome, Recorded, RoleKeeper, session_secret};
+use crate::act::{Actor, Outcome, Recorded, RoleKeeper};
 use crate::api::RevisionName;
-use crate::build::Session;
 use crate::controller::error::Error;
 use crate::controller::failures::ApiFailures;
-use crate::domain::{Observation, Place, PodId, Reason};
+use crate::domain::{Observation, PodId, Reason};
 use crate::plan::{Act, Plan, pending};
-
-const TO_MAKE: &str = "make a pod";
-
-/// What came of making something: a sentence where it is refused.
-type Made = Result<Option<String>, kube::Error>;
 
 impl Pass<'_> {
     /// Moves the role labels, and sets the readiness gates. Nothing is waited for, also not for the status to be written:
@@ -77,15 +71,16 @@ impl Pass<'_> {
                     pod,
                     revision,
                     place,
-                } => made(failures, self.create(&actor, pod, revision, place).await),
+                } => {
+                    let creation = (pod.as_str(), revision, place);
+                    self.create(&actor, recorded, creation).await?;
+                }
                 Act::Pull {
                     pod,
                     revision,
                     machine,
-                } => made(failures, self.pull(&actor, pod, revision, machine).await),
-                Act::Validate { pod, revision } => {
-                    made(failures, self.validate(&actor, pod, revision).await);
-                }
+                } => self.pull(&actor, pod, revision, machine).await,
+                Act::Validate { pod, revision } => self.validate(&actor, pod, revision).await,
                 Act::EndOneshot { pod } => {
                     if let Err(error) = actor.end_oneshot(pod).await {
                         failures.fail(
@@ -106,7 +101,7 @@ impl Pass<'_> {
                     Ok(pending) => {
                         stopped = self.stop(&actor, &pending, recorded, failures).await?;
                     }
-                    Err(why) => not_stopped(permit, &why),
+                    Err(why) => self.not_confirmed(permit, &why),
                 },
                 // Done before.
                 Act::Label { .. } | Act::Gate { .. } => {}
@@ -115,91 +110,22 @@ impl Pass<'_> {
         Ok(stopped)
     }
 
-    async fn create(
-        &self,
-        actor: &Actor<'_>,
-        pod: &str,
-        revision: &RevisionName,
-        place: &Place,
-    ) -> Made {
-        let known = self
-            .kept
-            .revisions
-            .get(revision)
-            .zip(self.kept.contents.get(revision));
-        let Some((revision, content)) = known else {
-            return Ok(None);
-        };
-        if let Ok(resolved) = &self.resolved
-            && resolved.revision == *revision
-            && let Kept::NotOurs(message) = self.store.keep_files(resolved).await?
-        {
-            return Ok(Some(message));
+    async fn pull(&self, actor: &Actor<'_>, pod: &str, of: &RevisionName, machine: &str) {
+        if let Some(content) = self.kept.contents.get(of) {
+            let made = actor.pull(pod, of, machine, content).await;
+            self.note_oneshot(pod, made);
         }
-        if content.session == Some(Session::Generated)
-            && let Some(message) = session_secret(&self.context.client, self.node).await?
-            && !self.has_session_secret()
-        {
-            return Ok(Some(format!(
-                "its session secret has to be there first, and {message} (grant the operator create on secrets: sessionSecrets.generate=true of its chart; or name a Secret of yours in spec.credentials.sessionSecret.secretKeyRef)"
-            )));
-        }
-        let outcome = actor.create(pod, revision, content, place).await?;
-        if outcome == Outcome::Taken {
-            tracing::warn!(node = %self.reference, pod, "a pod of another owner has this name");
-            self.know(|known| known.taken = Some(pod.to_owned()));
-        }
-        Ok(outcome.refusal())
     }
 
-    /// Whether the session secret was made before: a revision that worked has it. An operator whose right to make
-    /// Secrets was taken away still replaces a lost pod.
-    fn has_session_secret(&self) -> bool {
-        let status = self.node.status.as_ref();
-        let worked = status.and_then(|status| status.operator.last_worked.as_ref());
-        let content = worked.and_then(|name| self.kept.contents.get(name));
-        content.is_some_and(|content| content.session == Some(Session::Generated))
-    }
-
-    async fn pull(
-        &self,
-        actor: &Actor<'_>,
-        pod: &str,
-        revision: &RevisionName,
-        machine: &str,
-    ) -> Made {
-        let Some(content) = self.kept.contents.get(revision) else {
-            return Ok(None);
-        };
-        let outcome = actor.pull(pod, revision, machine, content).await?;
-        Ok(outcome.refusal())
-    }
-
-    async fn validate(&self, actor: &Actor<'_>, pod: &str, revision: &RevisionName) -> Made {
-        let kept = &self.kept;
-        let known = kept
-            .revisions
-            .get(revision)
-            .zip(kept.contents.get(revision));
-        let Some((revision, content)) = known else {
-            return Ok(None);
-        };
-        let outcome = actor.validate(pod, revision, content).await?;
-        Ok(outcome.refusal())
+    async fn validate(&self, actor: &Actor<'_>, pod: &str, of: &RevisionName) {
+        let known = self.kept.revisions.get(of);
+        if let Some((revision, content)) = known.zip(self.kept.contents.get(of)) {
+            let made = actor.validate(pod, revision, content).await;
+            self.note_oneshot(pod, made);
+        }
     }
 }
 
 fn find<'a>(seen: &'a Observation, id: &PodId) -> Option<&'a crate::domain::Pod> {
     seen.pods.iter().find(|pod| pod.id == *id)
-}
-
-fn made(failures: &mut ApiFailures, outcome: Made) {
-    match outcome {
-        Ok(None) => {}
-        Ok(Some(said)) => {
-            let message = format!("the API server refuses to {TO_MAKE}: {said}");
-            failures.refuse(Reason::PodRefused, message);
-        }
-        Err(error) => failures.fail(Reason::PodRefused, TO_MAKE, &error),
-    }
 }

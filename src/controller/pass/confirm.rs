@@ -5,11 +5,12 @@
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::timeout;
 
 use super::scene::Pass;
+use super::tried::Tried;
 use crate::act::{Actor, Outcome, Recorded, RoleKeeper};
 use crate::cluster::{refusal, sentence};
 use crate::controller::error::{Doing, Error, LONGEST_PASS};
@@ -54,7 +55,7 @@ impl Pass<'_> {
         let confirmed = match confirm(pending, &look) {
             Ok(confirmed) => confirmed,
             Err(why) => {
-                not_stopped(planned, &why);
+                self.not_confirmed(planned, &why);
                 return Ok(Stopped::No);
             }
         };
@@ -109,7 +110,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    async fn version_now(&self) -> Result<Option<String>, Error> {
+    pub(super) async fn version_now(&self) -> Result<Option<String>, Error> {
         let fresh = self.api.get_opt(&self.node.name_any()).await;
         let fresh = fresh.doing("reading the resource")?;
         Ok(fresh.and_then(|node| node.resource_version()))
@@ -153,27 +154,43 @@ impl Pass<'_> {
         self.refused(permit, said, Stopped::No, false);
     }
 
+    /// What was planned is not carried out. Where the next look plans it again, that is tried ever later: each try writes its
+    /// intent.
+    pub(super) fn not_confirmed(&self, planned: &Permit, why: &Unconfirmed) {
+        tracing::info!(pod = planned.pod().name, "{why}");
+        let message = format!(
+            "{} is to be stopped ({}), and works on: {why}. It is tried again by itself",
+            planned.pod().name,
+            planned.cause()
+        );
+        self.note_refused_stop(planned, message, Stopped::No, false);
+    }
+
     /// The stop was not done, or is not known to be: that is told, and it is tried again ever later.
     fn refused(&self, permit: &Permit, said: &str, stopped: Stopped, refused: bool) {
         let pod = permit.pod();
         tracing::warn!(pod = pod.name, said, "a pod could not be stopped");
-        let now = Timestamp::now();
+        let message = format!(
+            "{} is to be stopped ({}), and the API server does not delete it: {said}. It is tried again by itself",
+            pod.name,
+            permit.cause()
+        );
+        self.note_refused_stop(permit, message, stopped, refused);
+    }
+
+    fn note_refused_stop(&self, permit: &Permit, message: String, stopped: Stopped, refused: bool) {
+        let (pod, now) = (permit.pod(), Timestamp::now());
         self.know(|known| {
             let before = known.refused_stop.take();
-            let recent = |before: &RefusedStop| now.duration_since(before.again) < FORGOTTEN;
-            let before = before.filter(|before| before.pod == pod.uid && recent(before));
-            let tries = before.map_or(1, |before| before.tries.saturating_add(1));
+            let before = before.filter(|before| before.pod == pod.uid);
+            let tried = Tried::after(before.map(|before| (before.tries, before.again)), now);
             known.refused_stop = Some(RefusedStop {
                 pod: pod.uid.clone(),
-                message: format!(
-                    "{} is to be stopped ({}), and the API server does not delete it: {said}. It is tried again by itself",
-                    pod.name,
-                    permit.cause()
-                ),
-                lasting: refused || tries > A_FEW,
+                message,
+                lasting: refused || tried.is_no_moment(),
                 perhaps: stopped == Stopped::Perhaps,
-                tries,
-                again: later(now, tries),
+                tries: tried.tries,
+                again: tried.again,
             });
         });
     }
@@ -181,21 +198,4 @@ impl Pass<'_> {
 
 /// How long the API server may take with the last question and with the delete. A delete that it is slow to accept is one
 /// whose reasons grow old meanwhile.
-const ANSWER: Duration = Duration::from_secs(2);
-
-/// After so long without a try, another stop of the same pod begins to count anew.
-const FORGOTTEN: SignedDuration = SignedDuration::from_mins(10);
-
-/// So many tries may fail for a moment.
-const A_FEW: u32 = 3;
-
-/// 2 s, 4 s, … a minute.
-fn later(now: Timestamp, tries: u32) -> Timestamp {
-    let seconds = 2_i64.saturating_pow(tries.min(6)).min(60);
-    now.checked_add(seconds.seconds()).unwrap_or(now)
-}
-
-/// Says in the log why a planned stop is not carried out.
-pub(super) fn not_stopped(planned: &Permit, why: &Unconfirmed) {
-    tracing::info!(pod = planned.pod().name, "{why}");
-}
+pub(super) const ANSWER: Duration = Duration::from_secs(2);

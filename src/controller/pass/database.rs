@@ -11,6 +11,7 @@ use crate::controller::error::{Doing, Error};
 use crate::controller::local::LastAnswer;
 use crate::domain::Observation;
 use crate::mutex::lock;
+use crate::observe::Moment;
 use crate::observe::database::{Question, Target, ask, question};
 use crate::plan::{Plan, is_due, is_stale};
 
@@ -42,7 +43,7 @@ impl Pass<'_> {
     }
 
     async fn ask_database(&self) -> Result<(), Error> {
-        let at = Timestamp::now();
+        let at = Moment::now();
         let (mut digest, mut leads_to) = (None, None);
         let question = question(&self.context.client, self.node, &self.looker).await;
         let said = match question.doing("reading the addresses of the pods")? {

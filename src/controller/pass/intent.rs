@@ -5,8 +5,8 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use crate::api::names::{
-    APPROVED_ANNOTATION, RESTORED_ANNOTATION, SWITCHOVER_ANNOTATION, SWITCHOVER_TO_ANNOTATION,
-    UNCHECKED_ANNOTATION,
+    APPROVED_ANNOTATION, CORRECTED_ANNOTATION, RESTORED_ANNOTATION, SWITCHOVER_ANNOTATION,
+    SWITCHOVER_TO_ANNOTATION, UNCHECKED_ANNOTATION,
 };
 use crate::api::{
     Approval, ChainlinkNode, Failback, Handover, InvalidSchedule, OpenTime, RevisionName,
@@ -147,6 +147,7 @@ fn policy(node: &ChainlinkNode, handover: &Handover) -> HandoverPolicy {
             let version = word.split_whitespace().next()?.parse().ok()?;
             Some((version, word))
         }),
+        corrected: annotation(CORRECTED_ANNOTATION),
         ..HandoverPolicy::default()
     }
 }
@@ -181,6 +182,7 @@ mod tests {
             lock_id_hidden: false,
             lease: None,
             validates: false,
+            any_postgres: false,
         };
         intent(&node, Wanted::Revision(wanted), false)
     }

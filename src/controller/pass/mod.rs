@@ -3,12 +3,13 @@
 //!
 //! This page is the order of the steps, and each step has a file: `dereference` reads what the spec refers to, `scene` looks
 //! at the pods, `database` asks the database where that is due, `record` writes the status with the intent in it, `act` does
-//! what was planned, and `confirm` looks again before a stop. `around` sees to what stands around the pods, `tell` to what is
+//! what was planned, `create` makes a pod, and `confirm` looks again before a stop. `around` sees to what stands around the pods, `tell` to what is
 //! told, `pace` to when the next pass begins, and `failed` to what is told of a pass that ended early.
 
 mod act;
 mod around;
 mod confirm;
+mod create;
 mod database;
 mod dereference;
 mod failed;
@@ -18,6 +19,7 @@ mod record;
 mod scene;
 mod shared;
 mod tell;
+mod tried;
 
 use std::time::Duration;
 

@@ -63,7 +63,7 @@ impl Pass<'_> {
             known.failures = failures.after(&known.failures);
             known.failures.clone()
         });
-        let of_pods = [Reason::PodRefused, Reason::PodNotUpdated];
+        let of_pods = [Reason::PodNotUpdated];
         if let Some(failure) = failures.failure()
             && (plan.acts.is_empty() || failures.are(&of_pods))
         {

@@ -20,8 +20,8 @@ use crate::domain::{
 };
 use crate::mutex::lock;
 use crate::node::LockMode;
-use crate::observe::Looker;
 use crate::observe::database::Target;
+use crate::observe::{Looker, Moment};
 
 /// One pass, after everything but the pods was read.
 pub(super) struct Pass<'a> {
@@ -84,7 +84,10 @@ impl Pass<'_> {
             answers.remove(&self.uid());
         }
         let answer = match self.context.settings.database {
-            DatabaseAccess::Yes => answers.get(&self.uid()).map(|last| last.answer.clone()),
+            DatabaseAccess::Yes => {
+                let last = answers.get(&self.uid());
+                last.map(|last| last.as_of(Moment::now()))
+            }
             DatabaseAccess::No => {
                 let silence = Err(Silence::not_allowed());
                 Some(DatabaseAnswer::after(None, Timestamp::MIN, silence))
@@ -141,8 +144,14 @@ impl Pass<'_> {
         } else {
             Vec::new()
         };
-        let (taken, refused_stop) =
-            self.know(|known| (known.taken.clone(), known.refused_stop.clone()));
+        let (taken, refused_stop, refused_creations, refused_oneshots) = self.know(|known| {
+            (
+                known.taken.clone(),
+                known.refused_stop.clone(),
+                known.refused_creations.clone(),
+                known.refused_oneshots.clone(),
+            )
+        });
         let claims = self.claims(&pods, thorough).await;
         let claims = claims.unwrap_or_else(|error| {
             missing.get_or_insert(error);
@@ -161,6 +170,8 @@ impl Pass<'_> {
             claims,
             taken,
             refused_stop,
+            refused_creations,
+            refused_oneshots,
             machines,
         };
         Ok(Seen { seen, missing })

@@ -12,12 +12,6 @@ impl Pass<'_> {
     /// What did not succeed in the pass before, as far as it would be done again.
     pub(super) fn told(&self, plan: &Plan) -> Option<Blocked> {
         let any = |is: fn(&Act) -> bool| plan.acts.iter().any(is);
-        let makes = any(|act| {
-            matches!(
-                act,
-                Act::Create { .. } | Act::Pull { .. } | Act::Validate { .. }
-            )
-        });
         let changes = any(|act| {
             matches!(
                 act,
@@ -26,7 +20,6 @@ impl Pass<'_> {
         });
         let before = self.know(|known| known.failures.clone());
         [
-            (Reason::PodRefused, makes),
             (Reason::PodNotUpdated, changes),
             (Reason::RevisionNotKept, true),
             (Reason::ServiceRefused, true),

@@ -26,7 +26,7 @@ const LEAST_OF_AN_ID: usize = 8;
 /// `PostgreSQL` wants the right to create even where the table is there: that spoils one try, and no more.
 ///
 /// Columns: in recovery, read-only by default, `lease_lock` is there, may read it, may write it, may create, may read
-/// `node_versions`, may read `goose_migrations`.
+/// `node_versions`, may read `goose_migrations`, the server's version as a number (`150004`).
 pub const SERVER_QUERY: &str = "SELECT pg_is_in_recovery(), \
     current_setting('default_transaction_read_only')::bool, \
     to_regclass('lease_lock') IS NOT NULL, \
@@ -35,7 +35,13 @@ pub const SERVER_QUERY: &str = "SELECT pg_is_in_recovery(), \
         AND has_table_privilege(to_regclass('lease_lock')::oid, 'UPDATE'), false), \
     COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false), \
     COALESCE(has_table_privilege(to_regclass('node_versions')::oid, 'SELECT'), false), \
-    COALESCE(has_table_privilege(to_regclass('goose_migrations')::oid, 'SELECT'), false)";
+    COALESCE(has_table_privilege(to_regclass('goose_migrations')::oid, 'SELECT'), false), \
+    current_setting('server_version_num')";
+
+/// The major version of a `server_version_num`, from 10 on.
+pub fn major_version(number: &str) -> Option<u32> {
+    number.parse::<u32>().ok().map(|number| number / 10_000)
+}
 
 /// Every session on the database but the one that asks. Columns: pid, address of the client (null where it may not be
 /// seen), `application_name`.

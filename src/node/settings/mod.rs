@@ -38,7 +38,7 @@ pub use last_check::check_last;
 pub use lease_check::{check_lease_times, sets_lease_times};
 pub use own::{LeaseTimes, OperatorSettings};
 pub use p2p::{P2P_PORT, PeerAddress, unreached_peers};
-pub use reserved::{reserved_variable, secret_variable};
+pub use reserved::{reserved_variable, secret_variable, skips_postgres_check};
 pub use said::{More, Settings};
 pub use toml_check::{check_toml, sets_tls};
 

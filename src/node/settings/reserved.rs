@@ -13,6 +13,13 @@ const LOCK: &str = "set spec.database.lock.mode instead";
 const LOG_FILE: &str =
     "leave it out: the operator turns the log file off, read the pod's log instead";
 
+/// Whether this variable, where it is `true`, lets a node start on a `PostgreSQL` that is too old for it
+/// (`core/services/pg/connection.go`; read).
+#[must_use]
+pub fn skips_postgres_check(variable: &str) -> bool {
+    variable == "SKIP_PG_VERSION_CHECK"
+}
+
 /// Why a user may not set this environment variable, and what to write instead; `None` for one
 /// that is theirs to set.
 #[must_use]

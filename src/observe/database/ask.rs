@@ -15,7 +15,8 @@ use crate::api::Migrated;
 use crate::domain::{Holder, PodId, Reason, Says, Silence};
 use crate::node::database::{
     LEASE_QUERY, SCHEMA_QUERY, SERVER_QUERY, SESSIONS_QUERY, SessionOf, VERSION_QUERY,
-    advisory_query, is_named_as_node, is_of_app, names_an_app, session_of, takes_no_connections,
+    advisory_query, is_named_as_node, is_of_app, major_version, names_an_app, session_of,
+    takes_no_connections,
 };
 use crate::node::{DatabaseUrl, Host, TlsMode, WhichServer};
 
@@ -286,6 +287,7 @@ async fn converse(config: Config, tls: Tls, pods: &Known) -> Result<Says, tokio_
         // A node built by hand calls itself "unset".
         version: versions.first().and_then(|row| row.get(0)?.parse().ok()),
         schema: migrations.first().and_then(migrated),
+        postgres: server.first().and_then(|row| major_version(row.get(8)?)),
         sessions: by_pod(&sessions, pods),
         identified: pods.clients.values().cloned().collect(),
         nodes_elsewhere: nodes_elsewhere(&sessions, pods),

@@ -21,12 +21,13 @@ struct Creation<'v> {
 
 impl<'v> Creation<'v> {
     /// What no waiting heals.
-    const FOR_GOOD: [Check<Self>; 5] = [
+    const FOR_GOOD: [Check<Self>; 6] = [
         Check::of(Rule::SameLock, sees_all_locks),
         Check::of(Rule::SameLock, has_the_same_lock_id),
         Check::of(Rule::SameLock, sees_the_locks_of_others),
         Check::of(Rule::NoOlder, no_newer_has_held),
         Check::of(Rule::NoOlder, no_newer_has_migrated),
+        Check::always(starts_on_the_server),
     ];
     /// What may soon be otherwise.
     const FOR_NOW: [Check<Self>; 2] = [
@@ -83,6 +84,30 @@ fn no_newer_has_migrated(of: &Creation<'_>) -> Result<(), Denied> {
         format!(
             "the database says that version {newer} has migrated it, on which {} could not start any more: set version to {newer} or newer; or set replicas: 0 and restore a backup",
             of.revision.version
+        ),
+    )
+}
+
+/// The server is one that the version starts on. A revision that works has shown that it does.
+fn starts_on_the_server(of: &Creation<'_>) -> Result<(), Denied> {
+    let (view, revision) = (of.view, of.revision);
+    let works = view.memory.last_worked.as_ref() == Some(&revision.name)
+        || view
+            .active()
+            .is_some_and(|active| active.revision.as_ref() == Some(revision));
+    let runs = evidence::postgres(view.roles.database);
+    let oldest = of.version.oldest_postgres().zip(runs);
+    let Some((oldest, runs)) = oldest.filter(|(oldest, runs)| runs < oldest) else {
+        return Ok(());
+    };
+    if works || revision.any_postgres {
+        return Ok(());
+    }
+    deny(
+        Reason::PostgresTooOld,
+        format!(
+            "the database is PostgreSQL {runs}, and {} starts on {oldest} or later only: upgrade the server first, or set version to one before 2.66; if you know that it works, set SKIP_PG_VERSION_CHECK to \"true\" in spec.config.env",
+            revision.version
         ),
     )
 }
@@ -195,10 +220,14 @@ fn sees_the_locks_of_others(of: &Creation<'_>) -> Result<(), Denied> {
 fn newer_may_have_held(view: &View<'_>, version: &NodeVersion) -> Option<NodeVersion> {
     let started = view.memory.may_have_held.as_ref()?;
     let newest = remembered::may_have_held(view.memory).filter(|newest| newest > version)?;
+    let reserved = view.memory.creating.as_ref();
     let never_ran = started.pods.iter().all(|name| {
-        view.roles.pods().iter().any(|pod| {
-            pod.id.name == *name && matches!(pod.container, Container::NotStarted { .. })
-        })
+        // The pod that is about to be made takes its name: one of the two comes to be, and it is seen which.
+        let gives_way = reserved.is_some_and(|reserved| reserved.pod == *name);
+        gives_way
+            || view.roles.pods().iter().any(|pod| {
+                pod.id.name == *name && matches!(pod.container, Container::NotStarted { .. })
+            })
     });
     // A newer version was started. It has not held the lock if the active has had it all the time:
     // it answers now, and every newer pod waits, or has never run.

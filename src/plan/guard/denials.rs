@@ -60,6 +60,6 @@ pub fn foreign_message(pod: &str) -> String {
     format!(
         "{pod} took a lock without waiting while the active was at work: it sits on another database, or the active was cut off from its own. \
          If the Secret of spec.database.url was changed, change it back; a new database needs a new Secret name and replicas: 0 first. \
-         No new pod is made before another revision is wanted, or the operator sees another URL in that Secret: once the Secret and the active are right, set spec.restartedAt to a new value"
+         No new pod is made before another revision is wanted, or the operator sees another URL in that Secret: once the Secret and the active are right, annotate the resource with chainlink-operator.dev/database-corrected and a new text, or set spec.restartedAt to a new value"
     )
 }

@@ -206,7 +206,7 @@ fn rival<'a>(view: &View<'a>, active: &Pod, goal: &Goal<'_>) -> Option<&'a str> 
         rival && pod.id != active.id
     });
     // A pod that is being made has no uid yet: a goal that names pods can't allow it.
-    let making = view.memory.creating.as_ref();
+    let making = view.may_come(view.memory);
     pod.map(|pod| pod.id.name.as_str()).or_else(|| {
         making
             .filter(|creating| creating.revision != goal.revision.name || goal.allowed.is_some())

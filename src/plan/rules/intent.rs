@@ -3,9 +3,8 @@
 use crate::api::{Creation, Memory, Stop, WantedRevision};
 use crate::domain::Wanted;
 use crate::plan::decision::{Decision, NewPod};
-use crate::plan::guard;
 use crate::plan::guard::Permit;
-use crate::plan::limits::{MISSING, before};
+use crate::plan::limits::{MISSING, RESERVED, before};
 use crate::plan::rules::{repair, verdict, versions};
 use crate::plan::step::Blocked;
 use crate::plan::view::{Look, View};
@@ -34,44 +33,37 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     }
 }
 
-/// A creation is over when a look shows the pod; before that it is repeated under the same name.
+/// A creation is over when a look shows the pod. Before that its name is reserved: each plan decides anew what is made by it,
+/// and whether anything is.
 pub fn forget_creation(memory: &mut Memory, look: &Look<'_>) {
     let seen = look.seen;
     memory.creating = memory
         .creating
         .take()
         .filter(|creating| !seen.pods.iter().any(|pod| pod.id.name == creating.pod))
-        .filter(|creating| {
-            seen.revisions.contains_key(&creating.revision) && seen.intent.replicas > 0
-        });
+        .filter(|creating| seen.revisions.contains_key(&creating.revision));
 }
 
-/// A creation that no look has shown is repeated, unless its name is taken, there is no room for it any
-/// more, or its revision is no longer of use or not allowed: the spec may have changed because such pods are refused.
+/// A name is reserved no longer where it is taken, or where what was intended by it can't come to be any more.
 pub fn drop_creation(memory: &mut Memory, look: &Look<'_>) {
-    let Some(creating) = memory.creating.clone() else {
-        return;
+    let over = |creating: &Creation| {
+        let taken = look.seen.taken.as_ref() == Some(&creating.pod);
+        taken || creating.at <= before(look.now, RESERVED)
     };
-    let of_use =
-        [memory.wanted_name(), memory.last_worked.as_ref()].contains(&Some(&creating.revision));
-    let view = View::of(*look, memory);
-    let allowed = look
-        .seen
-        .revisions
-        .get(&creating.revision)
-        .is_some_and(|revision| guard::create(&view, revision).is_ok());
-    let room = view.live.len() < look.seen.intent.replicas + look.seen.intent.surge;
-    let taken = look.seen.taken.as_ref() == Some(&creating.pod);
-    // A move of place goes before the rollout that it would be of.
-    let aside = memory.set_aside.as_ref() == Some(&creating.revision);
-    if taken || !of_use || !allowed || !room || aside {
-        memory.creating = None;
+    if let Some(creating) = memory.creating.take_if(|creating| over(creating)) {
         versions::forget_start(memory, &creating.pod);
     }
 }
 
 /// Writes a creation into the memory before it happens (rule S4).
 pub fn intend_creation(memory: &mut Memory, new: &NewPod, look: &Look<'_>) {
+    // What was intended by this name before does not come to be beside it.
+    if let Some(before) = &memory.creating
+        && before.revision != new.revision.name
+    {
+        let pod = before.pod.clone();
+        versions::forget_start(memory, &pod);
+    }
     memory.pods_made = new.number;
     memory.creating = Some(Creation {
         pod: new.pod.clone(),

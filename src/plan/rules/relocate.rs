@@ -93,9 +93,6 @@ pub fn go(view: &View<'_>, active: &Pod, revision: &Revision, wish: &Wish<'_>) -
     if let Some(other) = others.into_iter().find(|pod| !pod.deleted) {
         return Some(set_aside(view, other, revision));
     }
-    if let Some(decided) = give_up_creation(view, revision) {
-        return Some(decided);
-    }
     let decided = moves::hand_over(view, &goal);
     // A pod made now is one of those that may succeed, unless a certain one is to.
     Some(if !decided.stops() && wish.to.is_none() {
@@ -187,9 +184,6 @@ fn whereabouts(view: &View<'_>, pod: &Pod, revision: &Revision) -> String {
 
 /// The active is to leave its machine, and no pod waits elsewhere.
 fn surge_elsewhere(view: &View<'_>, revision: &Revision) -> Decision {
-    if let Some(decided) = give_up_creation(view, revision) {
-        return decided;
-    }
     let coming = view.live.iter().find(|pod| {
         !pod.waits()
             && !view.roles.is_active(pod)
@@ -204,7 +198,14 @@ fn surge_elsewhere(view: &View<'_>, revision: &Revision) -> Decision {
     }
     let intent = &view.seen.intent;
     if view.live.len() < intent.replicas + intent.surge && view.one_at_a_time() {
-        return moves::make(view, revision, Step::Surging);
+        let decided = moves::make(view, revision, Step::Surging);
+        // The rollout waits for the move from here on, however long the pod takes to wait.
+        let refused = view.wanted().and_then(|wanted| view.refused(wanted));
+        return if decided.creates() && refused.is_some() {
+            decided.noting(Note::SetAside)
+        } else {
+            decided
+        };
     }
     // A rollout that is stuck takes the room.
     let stuck = view
@@ -225,15 +226,6 @@ fn surge_elsewhere(view: &View<'_>, revision: &Revision) -> Decision {
             stalled: false,
         })),
     }
-}
-
-/// The rollout that is stuck is still to make a pod, which could win the lock instead: it is not made before the move.
-fn give_up_creation(view: &View<'_>, revision: &Revision) -> Option<Decision> {
-    let creating = view.memory.creating.as_ref()?;
-    let of_rollout =
-        creating.revision != revision.name && view.memory.wanted_name() == Some(&creating.revision);
-    let progress = Progress::at(Step::StoppingActive);
-    of_rollout.then(|| Decision::nothing(progress).noting(Note::SetAside))
 }
 
 /// Stops a pod for a move to another one. The rollout that it may be of waits for the move.

@@ -11,6 +11,9 @@ use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::View;
 use crate::plan::{guard, moves, places};
 
+/// So often a pod is asked for before its place is given back, where there is no room for a surge.
+const A_FEW_TRIES: u32 = 3;
+
 /// A pod in back-off after an exit that means nothing is replaced, as the kubelet would wait for
 /// up to five minutes.
 pub fn backed_off(view: &View<'_>) -> Option<Decision> {
@@ -20,7 +23,7 @@ pub fn backed_off(view: &View<'_>) -> Option<Decision> {
         .iter()
         .any(|pod| !matches!(pod.container, Container::NotStarted { trouble: Some(_) }));
     // One at a time: the one before has been made again, and is up or down.
-    if coming || view.memory.creating.is_some() || view.live.len() < view.seen.intent.replicas {
+    if coming || view.live.len() < view.seen.intent.replicas {
         return None;
     }
     let pod = view
@@ -33,11 +36,45 @@ pub fn backed_off(view: &View<'_>) -> Option<Decision> {
         .map(|permit| Decision::stop(permit, Step::Restoring))
 }
 
-/// Nothing planned is done, and what was lost is repaired from the last revision that worked.
+/// Nothing planned is done, and what was lost is repaired from the last revision that worked. That this can't be done says
+/// more than what is waited for.
 pub fn hold(view: &View<'_>, blocked: Blocked) -> Decision {
     let mut decided = hold_quietly(view);
-    decided.progress = decided.progress.blocked(blocked);
+    let not_made = decided.not_made();
+    decided.progress.blocked = not_made.or(Some(blocked));
     decided
+}
+
+/// A pod of `target`. While the API server refuses it, redundancy that was lost is made again from the last revision that
+/// worked; without room for a surge its place is given back.
+pub fn make(view: &View<'_>, target: &Revision, step: Step) -> Decision {
+    let decided = moves::make(view, target, step);
+    let refused = view.refused(target).filter(|refused| refused.lasting);
+    let Some(refused) = refused.filter(|_| decided.waits()) else {
+        return decided;
+    };
+    let proven = view.last_worked().filter(|proven| *proven != target);
+    let wanted = view.memory.wanted_name() == Some(&target.name);
+    if view.seen.intent.surge == 0
+        && wanted
+        && proven.is_some_and(|proven| guard::stays_possible(view, proven))
+    {
+        // A quota counts the pod that was in its place for a moment longer.
+        if refused.tries <= A_FEW_TRIES {
+            return decided;
+        }
+        let because = Some(refused.message.clone());
+        return decided.noting(Note::Failed(FailedHow::GivenUp, because));
+    }
+    match beside_what_is_stuck(view, target) {
+        Some(mut repair) => {
+            // Where that is refused, too, it is what matters.
+            let blocked = decided.progress.blocked;
+            repair.progress.blocked = repair.progress.blocked.or(blocked);
+            repair
+        }
+        None => decided,
+    }
 }
 
 /// [`hold`], where what it waits for is told elsewhere.
@@ -67,8 +104,7 @@ fn nobody_can_serve(view: &View<'_>, proven: &Revision) -> bool {
         .unheld_since
         .is_some_and(|since| since <= before(view.now, view.roles.rescue));
     let intent = &view.seen.intent;
-    long && view.memory.creating.is_none()
-        && view.live.len() < intent.replicas + intent.surge
+    long && view.live.len() < intent.replicas + intent.surge
         && !view
             .live
             .iter()

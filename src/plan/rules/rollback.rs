@@ -304,7 +304,7 @@ fn look_for_pods(upgrade: &mut Upgrade, memory: &Memory, look: &Look<'_>) {
         return;
     };
     let newer = || look.seen.pods.iter().filter(|pod| is_newer(pod, goal));
-    let making = memory.creating.as_ref().is_some_and(|creating| {
+    let making = look.may_come(memory).is_some_and(|creating| {
         let revision = look.seen.revisions.get(&creating.revision);
         revision.is_none_or(|revision| revision.version > goal.version)
     });

@@ -21,7 +21,7 @@ pub fn after_a_failure(view: &View<'_>) -> Option<Decision> {
         guard::create(view, proven).is_ok() || guard::stays_possible(view, proven)
     });
     let mut decided = toward(view, proven.unwrap_or(wanted));
-    decided.progress.blocked = None;
+    decided.progress.blocked = decided.not_made();
     Some(decided)
 }
 
@@ -68,20 +68,18 @@ pub fn keeps_moves_waiting(view: &View<'_>) -> bool {
         && !is_stalled(view, wanted)
 }
 
-/// Whether the rollout itself has come to where a person is needed: it waits for what does not pass, or the pod that it is
-/// to make has not been made for too long.
+/// Whether the rollout itself has come to where a person is needed: it waits for what does not pass.
 fn is_stalled(view: &View<'_>, target: &Revision) -> bool {
-    let long_ago = before(view.now, view.seen.intent.standby_timeout);
-    let creating = view.memory.creating.as_ref();
-    let in_vain = creating.is_some_and(|new| new.revision == target.name && new.at <= long_ago);
     let decided = toward(view, target);
     let blocked = decided.progress.blocked.as_ref();
-    in_vain || (decided.waits() && blocked.is_some_and(|blocked| blocked.stalled))
+    decided.waits() && blocked.is_some_and(|blocked| blocked.stalled)
 }
 
 /// Whether no pod of `target` can come up, as far as can be told.
 fn is_stuck(view: &View<'_>, target: &Revision) -> bool {
-    let refused = guard::refuse(view, target).is_err();
+    let by_server = view.refused(target);
+    let refused =
+        guard::refuse(view, target).is_err() || by_server.is_some_and(|refused| refused.lasting);
     let stuck = |pod: &Pod| {
         pod.revision.as_ref() == Some(target)
             && !pod.waits()
@@ -212,7 +210,7 @@ fn roll(view: &View<'_>, target: &Revision, others: &[&Pod], old_active: bool) -
     let taken = view.live.len() + view.roles.stopping.len();
     let room = taken < intent.replicas + intent.surge;
     if made.len() < wanted && room {
-        return moves::make(view, target, Step::Surging);
+        return repair::make(view, target, Step::Surging);
     }
     // A lost pod that came back takes the room of the surge.
     let surplus = made.is_empty() && view.live.len() > intent.replicas;
@@ -293,7 +291,13 @@ fn replace(view: &View<'_>, pod: &Pod, target: &Revision) -> Decision {
                 stalled: true,
             }))
         }
-        Some(Pulled::NotYet(None)) | None => Decision::nothing(Progress::at(Step::PullingImage)),
+        Some(Pulled::NotYet(None)) => Decision::nothing(Progress::at(Step::PullingImage)),
+        None => {
+            let mut progress = Progress::at(Step::PullingImage);
+            let name = pull::pod_name(&view.seen.intent.node, &needed);
+            progress.blocked = view.refused_oneshot(&name).map(moves::not_made);
+            Decision::nothing(progress)
+        }
     };
     if decided.progress.step == Step::PullingImage {
         decided.progress = decided.progress.about(&needed.machine);

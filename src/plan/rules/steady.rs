@@ -16,7 +16,7 @@ pub fn keep(view: &View<'_>, target: &Revision) -> Decision {
     let stop = view.recent_stop_of_active();
     if view.live.len() < replicas {
         if view.one_at_a_time() {
-            return moves::make(view, target, Step::Restoring);
+            return repair::make(view, target, Step::Restoring);
         }
         return repair::restoring(view, target);
     }

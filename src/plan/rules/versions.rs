@@ -80,13 +80,6 @@ fn held(memory: &mut Memory, version: &NodeVersion) {
 
 /// S6: from its creation on, a pod of a newer version may have held the lock.
 pub fn remember_start(memory: &mut Memory, pod: &str, version: &NodeVersion) {
-    let known = memory
-        .may_have_held
-        .as_ref()
-        .is_some_and(|started| started.pods.iter().any(|name| name == pod));
-    if known {
-        return;
-    }
     if !is_newer(version, remembered::newest_held(memory)) {
         return;
     }
@@ -98,7 +91,9 @@ pub fn remember_start(memory: &mut Memory, pod: &str, version: &NodeVersion) {
     if newest {
         started.version = version.to_string();
     }
-    started.pods.push(pod.to_owned());
+    if !started.pods.iter().any(|name| name == pod) {
+        started.pods.push(pod.to_owned());
+    }
 }
 
 /// It never ran. Should it turn up all the same, it is remembered again.

@@ -8,15 +8,17 @@ use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::{Look, View};
 use crate::plan::{guard, moves};
 
-/// What was found stands until another revision is wanted (`intent` forgets it then), or the database URL in its Secret was
-/// seen to change: each try would be a second node at work for some seconds, so no time brings one, and no edit that pods
+/// What was found stands until another revision is wanted (`intent` forgets it then), the database URL in its Secret was
+/// seen to change, or a person says by a new text that it is right now: each try would be a second node at work for some seconds, so no time brings one, and no edit that pods
 /// are not made from. A pod that still runs after it was asked to stop says nothing of what the spec asks for now.
 pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     let generation = look.seen.intent.generation;
     let url_changed = memory.secrets.as_ref().and_then(|seen| seen.url_changed);
-    memory
-        .database_differs
-        .take_if(|known| url_changed > Some(known.at));
+    let corrected = look.seen.intent.policy.corrected.as_ref();
+    memory.database_differs.take_if(|known| {
+        let asked = corrected.is_some() && corrected != known.corrected.as_ref();
+        asked || url_changed > Some(known.at)
+    });
     let Some(pod) = look.roles.foreign.iter().find(|pod| !pod.deleted) else {
         return;
     };
@@ -26,6 +28,7 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
             pod: pod.id.name.clone(),
             at: look.now,
             generation,
+            corrected: corrected.cloned(),
         });
     }
 }

@@ -103,6 +103,83 @@ fn s6_no_pod_is_made_of_a_version_that_the_database_is_too_new_for() {
     assert_eq!(world.blocked(), blocked("VersionWentBack", true));
 }
 
+/// The server is of this major version.
+fn server(world: &mut World, postgres: u32) {
+    says(world, |said, _| said.postgres = Some(postgres));
+}
+
+#[test]
+fn a_server_that_is_too_old_for_a_version_is_told_before_anything_is_made_for_it() {
+    let needs_15 = version("2.66.0");
+    for (postgres, wanted, denied) in [
+        (14, &needs_15, true),
+        (15, &needs_15, false),
+        (14, &v2(), false),
+    ] {
+        let mut world = pair();
+        server(&mut world, postgres);
+        world.want_settled(wanted);
+        let made = world.obey();
+        assert_eq!(
+            made.is_empty(),
+            denied,
+            "{postgres} {}: {made:?}",
+            wanted.version
+        );
+    }
+    let mut world = pair();
+    server(&mut world, 14);
+    world.want_settled(&needs_15);
+    assert_eq!(world.blocked(), blocked("PostgresTooOld", true));
+    let told = told(&world);
+    assert!(
+        told.contains("the database is PostgreSQL 14, and 2.66.0 starts on 15 or later only"),
+        "{told}"
+    );
+    assert!(told.contains("SKIP_PG_VERSION_CHECK"), "{told}");
+    assert!(world.has("a") && world.has("b"));
+
+    // A silence takes nothing of it back; an upgraded server does.
+    silent(&mut world);
+    assert_eq!(world.obey(), nothing());
+    server(&mut world, 16);
+    assert_eq!(world.obey(), ["create 2.66.0"]);
+}
+
+#[test]
+fn what_a_variable_lets_start_on_an_old_server_or_works_there_is_not_denied() {
+    let mut skips = version("2.66.0");
+    skips.any_postgres = true;
+    let mut world = pair();
+    server(&mut world, 14);
+    world.want_settled(&skips);
+    assert_eq!(world.obey(), ["create 2.66.0"]);
+
+    let works = version("2.66.0");
+    let mut world = World::with(2)
+        .wanting(&works)
+        .active("a", &works)
+        .standby("b", &works)
+        .at_rest();
+    server(&mut world, 14);
+    world.gone("b");
+    assert_eq!(world.obey(), ["create 2.66.0"]);
+}
+
+#[test]
+fn a_server_that_is_too_old_is_asked_for_again_while_it_holds_a_version() {
+    let mut world = pair();
+    server(&mut world, 14);
+    world.want_settled(&version("2.66.0"));
+    world.obey();
+    assert_eq!(world.blocked(), blocked("PostgresTooOld", true));
+    world.later(8);
+    let due = |world: &World| crate::plan::is_due(&world.look(), &world.plan(), world.now);
+    assert!(due(&world), "ten seconds have passed since it was asked");
+    server(&mut world, 14);
+    assert!(!due(&world));
+}
+
 #[test]
 fn what_the_database_says_against_a_handover_holds_it_back() {
     type Change = fn(&mut Says, PodId);

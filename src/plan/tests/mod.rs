@@ -24,6 +24,7 @@ mod silent_port;
 mod trial;
 mod unasked;
 mod unfit;
+mod unmade;
 mod unresponsive;
 mod validation;
 pub(crate) mod world;

@@ -91,11 +91,17 @@ fn s7_what_another_resource_is_about_to_make_counts_like_a_pod() {
 }
 
 #[test]
-fn s7_an_intent_to_make_a_pod_is_given_up_where_another_resource_has_come_to_the_database() {
+fn s7_no_pod_is_made_by_an_intent_of_before_where_another_resource_has_come_to_the_database() {
     let mut world = World::with(1).wanting(&v1());
     world.remember();
     assert!(world.memory.creating.is_some());
     world.claims = vec![claim(LockMode::Advisory)];
+    assert_eq!(world.obey(), nothing());
+    assert!(
+        world.memory.creating.is_some(),
+        "the API server may still make what was asked of it before"
+    );
+    world.later(90);
     assert_eq!(world.obey(), nothing());
     assert_eq!(world.memory.creating, None);
 }
@@ -346,4 +352,49 @@ fn s7_nothing_is_handed_over_while_somebody_holds_a_lock_that_the_active_does_no
     assert_eq!(evidence(&mut world), Evidence::Agrees);
     world.hears(Ok(says(a, Holder::Unseen)));
     assert!(matches!(evidence(&mut world), Evidence::Contradicts(_)));
+}
+
+/// The Secret was changed in place, and where it leads to now no session of ours is seen: addresses tell nothing there, and
+/// the id of whoever has the lock tells that it is not the active.
+#[test]
+fn no_pod_is_made_where_the_lock_has_a_client_that_is_not_the_active() {
+    let session = format!("Chainlink 2.28.0 |App|{CLIENT}");
+    let lease = |holder: Holder| Says {
+        lease_client: Some(CLIENT.to_owned()),
+        ..says(holder, Holder::Nobody)
+    };
+    let advisory_lock = |holder: Holder| Says {
+        advisory_session: Some(session.clone()),
+        ..says(Holder::Nobody, holder)
+    };
+    let elsewhere = || Holder::Elsewhere(outsider());
+    for (of, said, who) in [
+        (v1(), lease(elsewhere()), "a client at 10.0.0.9"),
+        (v1(), lease(Holder::Unseen), "a client that is not shown"),
+        (
+            advisory("1.13.3"),
+            advisory_lock(elsewhere()),
+            "a client at 10.0.0.9",
+        ),
+    ] {
+        let makes = |change: fn(&mut Says)| {
+            let world = World::with(2).wanting(&of).active("a", &of);
+            let mut world = world.standby("b", &of).at_rest();
+            world.later(60);
+            let active = world.pod("a").id.clone();
+            let mut said = said.clone();
+            said.identified = [active].into();
+            change(&mut said);
+            world.hears(Ok(said));
+            world.gone("b");
+            (world.obey(), world.blocked(), world)
+        };
+        let (acts, blocked_by, world) = makes(|_| {});
+        assert_eq!(acts, nothing(), "{who}");
+        assert_eq!(blocked_by, blocked("DatabaseContradicts", true));
+        assert!(message(&world).contains(who), "{}", message(&world));
+        // Of an active whose log was rotated the id is not known.
+        let (acts, ..) = makes(|said| said.identified.clear());
+        assert_eq!(acts.len(), 1, "{acts:?}");
+    }
 }

@@ -235,6 +235,8 @@ fn after_another_database_was_met_another_url_asks_for_another_try_and_another_p
         of: "names".to_owned(),
         content: "another password".to_owned(),
         stamp: None,
+        stamped: None,
+        held_until: None,
         changed: Some(world.now),
         url: Some("url".to_owned()),
         url_changed: None,
@@ -246,6 +248,49 @@ fn after_another_database_was_met_another_url_asks_for_another_try_and_another_p
     secrets.url_changed = Some(world.now);
     world.memory.secrets = Some(secrets);
     assert_eq!(world.obey(), ["create 2.28.0"]);
+}
+
+#[test]
+fn after_another_database_was_met_a_persons_word_asks_for_one_more_try() {
+    let (mut world, foreign) = another_database_met();
+    world.gone(&foreign);
+    world.later(60);
+    assert_eq!(world.obey(), nothing());
+    world.intent.policy.corrected = Some("monday".to_owned());
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+    let again = world.newest();
+    world.starts(&again);
+    world.obey();
+    world.takes(&again);
+    world.obey();
+    world.later(16);
+    assert_eq!(world.obey(), [format!("stop {again}")]);
+    world.gone(&again);
+    for word in [Some("monday"), None, Some("monday")] {
+        world.intent.policy.corrected = word.map(str::to_owned);
+        world.later(3600);
+        assert_eq!(world.obey(), nothing(), "the same word asks once");
+        assert_eq!(world.blocked(), blocked("DatabaseDiffers", true));
+    }
+    world.intent.policy.corrected = Some("tuesday".to_owned());
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+}
+
+/// A word that was there before it was met says nothing of it.
+#[test]
+fn a_word_of_before_asks_for_no_try_after_another_database_was_met() {
+    let mut world = World::with(2).active("a", &v1()).standby("b", &v1());
+    world.intent.policy.corrected = Some("last year".to_owned());
+    world = world.at_rest();
+    world.starts("b");
+    world.takes("b");
+    world.obey();
+    world.later(16);
+    world.obey();
+    world.gone("b");
+    world.later(60);
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("DatabaseDiffers", true));
 }
 
 #[test]

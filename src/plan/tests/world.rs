@@ -9,7 +9,7 @@ use crate::api::{Memory, RevisionName};
 use crate::domain::{
     Answered, Checked, Claim, Contact, Container, DatabaseAnswer, DatabaseView, Exit,
     HandoverPolicy, Intent, Lock, Machine, Observation, Pod, PodId, Problem, Pull, Pulled, Reason,
-    RefusedStop, Revision, Says, Silence, Took, Trouble, Validation, Wanted,
+    RefusedCreation, RefusedStop, Revision, Says, Silence, Took, Trouble, Validation, Wanted,
 };
 use crate::node::ExitKind;
 use crate::plan::{Act, Cause, Plan, Progress, plan};
@@ -40,6 +40,7 @@ fn revision(version: &str, configuration: &str, lock: &str) -> Revision {
         lock_id_hidden: false,
         lease: None,
         validates: false,
+        any_postgres: false,
     }
 }
 
@@ -68,6 +69,14 @@ pub struct World {
     /// A name that turned out to be somebody else's.
     pub taken: Option<String>,
     pub refused_stop: Option<RefusedStop>,
+    /// Pods that the API server did not make when that was last tried.
+    pub refused_creations: BTreeMap<RevisionName, RefusedCreation>,
+    /// The same of pods that are no nodes, by their names.
+    pub refused_oneshots: BTreeMap<String, RefusedCreation>,
+    /// Revisions of which the API server makes no pod.
+    refuses: BTreeSet<RevisionName>,
+    /// And none that is no node.
+    refuses_short: BTreeSet<RevisionName>,
     /// What the database says.
     pub database: DatabaseView,
     /// How many actives were stopped on purpose.
@@ -110,6 +119,10 @@ impl World {
             unseen: BTreeSet::new(),
             taken: None,
             refused_stop: None,
+            refused_creations: BTreeMap::new(),
+            refused_oneshots: BTreeMap::new(),
+            refuses: BTreeSet::new(),
+            refuses_short: BTreeSet::new(),
             database: DatabaseView::default(),
             handovers: 0,
             machines: None,
@@ -393,6 +406,8 @@ impl World {
             validations: self.validations.clone(),
             taken: self.taken.clone(),
             refused_stop: self.refused_stop.clone(),
+            refused_creations: self.refused_creations.clone(),
+            refused_oneshots: self.refused_oneshots.clone(),
             machines: self.machines.clone(),
             database: self.database.clone(),
             claims: self.claims.clone(),
@@ -437,6 +452,11 @@ impl World {
         match act {
             Act::Create { pod, revision, .. } => {
                 let revision = self.revisions[revision].clone();
+                if self.refuses.contains(&revision.name) {
+                    self.note_refusal(pod, &revision);
+                    return format!("create {} in vain", revision.version);
+                }
+                self.refused_creations.remove(&revision.name);
                 if !self.has(pod) {
                     let pod = new_pod(pod, &revision, self.now);
                     self.add(pod);
@@ -456,6 +476,11 @@ impl World {
                 revision,
                 machine,
             } => {
+                if self.refuses_short.contains(revision) {
+                    let refused = self.refusal(pod, self.refused_oneshots.get(pod));
+                    self.refused_oneshots.insert(pod.clone(), refused);
+                    return "pull in vain".to_owned();
+                }
                 self.pulls.push(Pull {
                     id: PodId {
                         name: pod.clone(),
@@ -470,6 +495,11 @@ impl World {
                 format!("pull {} on {machine}", self.revisions[revision].version)
             }
             Act::Validate { pod, revision } => {
+                if self.refuses_short.contains(revision) {
+                    let refused = self.refusal(pod, self.refused_oneshots.get(pod));
+                    self.refused_oneshots.insert(pod.clone(), refused);
+                    return "validate in vain".to_owned();
+                }
                 self.validations.push(Validation {
                     id: PodId {
                         name: pod.clone(),
@@ -501,6 +531,24 @@ impl World {
                 touch(pod);
                 format!("stop {}", permit.pod().name)
             }
+        }
+    }
+
+    fn note_refusal(&mut self, pod: &str, revision: &Revision) {
+        let refused = self.refusal(pod, self.refused_creations.get(&revision.name));
+        self.refused_creations
+            .insert(revision.name.clone(), refused);
+    }
+
+    fn refusal(&self, pod: &str, known: Option<&RefusedCreation>) -> RefusedCreation {
+        let tries = known.map_or(1, |known| known.tries + 1);
+        RefusedCreation {
+            pod: pod.to_owned(),
+            message: "the API server refuses to make a pod: image policy".to_owned(),
+            lasting: true,
+            perhaps: false,
+            tries,
+            again: self.now + Duration::from_secs(2_u64.pow(tries.min(6)).min(60)),
         }
     }
 
@@ -558,6 +606,22 @@ impl World {
             || before.iter().zip(&self.pods).any(|(was, is)| {
                 (was.waiting, was.took, &was.container) != (is.waiting, is.took, &is.container)
             })
+    }
+
+    /// From now on the API server makes no pod of this revision.
+    pub fn refuses_pods_of(&mut self, revision: &Revision) {
+        self.refuses.insert(revision.name.clone());
+    }
+
+    /// The same for those that check its configuration, or pull its image.
+    pub fn refuses_short_pods_of(&mut self, revision: &Revision) {
+        self.refuses_short.insert(revision.name.clone());
+    }
+
+    /// And from now on it does again.
+    pub fn allows_pods_of(&mut self, revision: &Revision) {
+        self.refuses.remove(&revision.name);
+        self.refuses_short.remove(&revision.name);
     }
 
     // What is asked about it.

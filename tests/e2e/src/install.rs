@@ -21,11 +21,7 @@ pub const RELEASE: &str = "chainlink-operator";
 pub const SERVICE_ACCOUNT: &str = "system:serviceaccount:chainlink-operator:chainlink-operator";
 
 /// Beside the chart's defaults.
-const SETTINGS: [&str; 3] = [
-    "databaseVerification.enabled=true",
-    "rbac.onCallRole=true",
-    "sessionSecrets.generate=true",
-];
+const SETTINGS: [&str; 2] = ["rbac.onCallRole=true", "sessionSecrets.generate=true"];
 
 /// Installs or upgrades the operator to this image, and waits until it is ready.
 pub async fn install(cluster: &Cluster, image: &str) -> Result<()> {
@@ -127,6 +123,7 @@ impl<'a> Confined<'a> {
             "crds.install=false",
             "deletionProtection=false",
             "rbac.aggregateToDefaultRoles=false",
+            "databaseVerification.enabled=false",
             &watched,
         ];
         helm_install(cluster, &confined.namespace, image, &settings)?;

@@ -20,6 +20,7 @@ pub mod install;
 pub mod machine;
 pub mod pair;
 pub mod policy;
+pub mod pooler;
 pub mod scenario;
 pub mod timeline;
 pub mod turn;

@@ -1,10 +1,11 @@
 //! What a node is told: its command line and its variables.
 
+use chainlink_operator::build;
 use serde_json::{Value, json};
 
 use super::{
-    command_line, container, environment, environment_node, pod, pod_spec, resolved, toml_node,
-    variable, with,
+    command_line, container, environment, environment_node, node, pod, pod_spec, resolved,
+    toml_node, variable, with,
 };
 
 #[test]
@@ -168,4 +169,43 @@ fn a_secret_is_named_and_never_copied() {
         volumes[4]["secret"],
         json!({"secretName": "rpc", "items": [{"key": "text", "path": "01-rpc.toml"}]})
     );
+}
+
+#[test]
+fn a_variable_may_be_a_field_of_the_pod() {
+    let spec = with(
+        toml_node(),
+        "config.env",
+        json!([{"name": "MACHINE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]),
+    );
+
+    assert!(environment(&spec).contains(&"MACHINE from spec.nodeName".to_owned()));
+}
+
+#[test]
+fn a_node_reads_all_of_its_secrets_files_in_order() {
+    let files = json!([
+        {"name": "b.toml", "secretKeyRef": {"name": "team-b", "key": "toml"}},
+        {"name": "a.toml", "secretKeyRef": {"name": "team-a", "key": "toml"}},
+    ]);
+    let spec = with(toml_node(), "config.secretsFiles", files);
+
+    assert!(
+        command_line(&spec).contains(
+            "-s /etc/chainlink/secrets/secrets.toml -s /etc/chainlink/secrets-files/0/00-b.toml \
+             -s /etc/chainlink/secrets-files/1/01-a.toml start"
+        ),
+        "{}",
+        command_line(&spec)
+    );
+    let volumes = serde_json::to_value(pod_spec(&spec).volumes).unwrap();
+    let volume = volumes.as_array().unwrap().iter();
+    let mut volume = volume.filter(|volume| volume["name"] == "secrets-file-1");
+    assert_eq!(
+        volume.next().unwrap()["secret"],
+        json!({"secretName": "team-a", "items": [{"key": "toml", "path": "01-a.toml"}]})
+    );
+    let uses = build::referenced_secrets(&node(&spec).0.spec);
+    let mut uses = uses.iter().map(|one| one.name.as_str());
+    assert!(uses.any(|name| name == "team-a"), "a change of it is seen");
 }

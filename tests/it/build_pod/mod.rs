@@ -7,6 +7,7 @@ mod ports;
 mod security;
 mod sessions;
 mod short_pods;
+mod volumes;
 
 use chainlink_operator::api::{ChainlinkNode, RevisionName};
 use chainlink_operator::build::{self, Content, Resolved};
@@ -97,12 +98,16 @@ fn command_line(spec: &Value) -> String {
     container(spec).args.unwrap().join(" ")
 }
 
-/// `NAME=value` or `NAME from secret/key`, in order.
+/// `NAME=value`, `NAME from secret/key` or `NAME from field.path`, in order.
 fn environment(spec: &Value) -> Vec<String> {
     let variables = container(spec).env.unwrap();
     variables
         .into_iter()
         .map(|variable| match variable.value_from {
+            Some(source) if source.field_ref.is_some() => {
+                let path = source.field_ref.unwrap().field_path;
+                format!("{} from {path}", variable.name)
+            }
             Some(source) => {
                 let reference = source.secret_key_ref.unwrap();
                 format!(

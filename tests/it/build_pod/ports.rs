@@ -120,6 +120,37 @@ fn peers_reach_the_active_by_a_service_of_their_own() {
 }
 
 #[test]
+fn both_services_look_from_outside_as_they_are_told() {
+    let outside = json!({
+        "type": "LoadBalancer",
+        "loadBalancerClass": "service.k8s.aws/nlb",
+        "loadBalancerSourceRanges": ["203.0.113.0/24"],
+        "externalTrafficPolicy": "Local",
+        "ipFamilyPolicy": "PreferDualStack",
+        "labels": {"team": "oracles", "app.kubernetes.io/name": "mine"},
+    });
+    let mut service = outside.clone();
+    service["p2p"] = outside.clone();
+    let (node, _) = node(&with(toml_node(), "service", service));
+    let [(_, active), (_, peers)] = build::services(&node, false);
+    for made in [active, peers] {
+        let made = serde_json::to_value(made.unwrap()).unwrap();
+        let labels = &made["metadata"]["labels"];
+        assert_eq!(labels["team"], "oracles");
+        assert_eq!(labels["app.kubernetes.io/name"], "chainlink-node");
+        for field in [
+            "type",
+            "loadBalancerClass",
+            "loadBalancerSourceRanges",
+            "externalTrafficPolicy",
+            "ipFamilyPolicy",
+        ] {
+            assert_eq!(made["spec"][field], outside[field], "{field}");
+        }
+    }
+}
+
+#[test]
 fn how_the_service_for_peers_looks_from_outside_is_no_new_revision() {
     let name = |p2p: Value| {
         let spec = with(toml_node(), "service", json!({"p2p": p2p}));

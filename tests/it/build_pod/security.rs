@@ -105,6 +105,8 @@ fn assert_restricted(spec: &PodSpec) {
         let allowed = volume.config_map.is_some()
             || volume.empty_dir.is_some()
             || volume.ephemeral.is_some()
+            || volume.csi.is_some()
+            || volume.persistent_volume_claim.is_some()
             || volume.projected.is_some()
             || volume.secret.is_some();
         assert!(allowed, "{volume:?}");
@@ -115,7 +117,11 @@ fn assert_restricted(spec: &PodSpec) {
 fn every_kind_of_pod_passes_the_restricted_profile() {
     let mut spec = toml_node();
     spec["credentials"]["sessionSecret"] = json!({"generate": true});
-    spec["pod"] = json!({"volumes": [{"name": "tls", "mountPath": "/tls", "secretName": "tls"}]});
+    spec["pod"] = json!({"volumes": [
+        {"name": "tls", "mountPath": "/tls", "secretName": "tls"},
+        {"name": "vault", "mountPath": "/vault", "csi": {"driver": "secrets-store.csi.k8s.io"}},
+        {"name": "plugins", "mountPath": "/plugins", "persistentVolumeClaim": {"claimName": "plugins"}},
+    ]});
     let content = resolved(&spec).content;
     let pull = pull_pod(&node(&spec).0, &content);
 

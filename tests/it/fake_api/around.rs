@@ -137,6 +137,46 @@ async fn an_annotation_that_is_wanted_no_more_leaves_the_service_and_those_of_ot
     assert_eq!(service["metadata"]["annotations"], left);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_service_is_no_longer_to_say_from_outside_leaves_it_and_what_others_chose_stays() {
+    let outside = |policy: &str| {
+        json!({
+            "type": "LoadBalancer", "labels": {"team": "oracles"},
+            "loadBalancerSourceRanges": ["203.0.113.0/24"], "externalTrafficPolicy": policy,
+        })
+    };
+    let mut spec = two_replicas();
+    spec["service"] = outside("Local");
+    let world = World::new(&spec);
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    let service = || {
+        let service = world.with(|all| all.store.get("services", "mainnet"));
+        service.unwrap()
+    };
+    assert_eq!(service()["metadata"]["labels"]["team"], "oracles");
+    assert_eq!(service()["spec"]["externalTrafficPolicy"], "Local");
+    world.edit(|spec| spec["service"] = outside("Cluster"));
+    operator.rest().await;
+    assert_eq!(service()["spec"]["externalTrafficPolicy"], "Cluster");
+    world.with(|all| {
+        all.store.change("services", "mainnet", |service| {
+            service["spec"]["loadBalancerClass"] = json!("the-clouds.example.com/own");
+        });
+    });
+    world.edit(|spec| spec["service"] = json!({"type": "LoadBalancer"}));
+    operator.rest().await;
+    let left = service();
+    assert_eq!(left["metadata"]["labels"]["team"], json!(null));
+    for gone in ["loadBalancerSourceRanges", "externalTrafficPolicy"] {
+        assert_eq!(left["spec"][gone], json!(null), "{gone}");
+    }
+    assert_eq!(
+        left["spec"]["loadBalancerClass"],
+        "the-clouds.example.com/own"
+    );
+}
+
 fn budget(world: &World, role: &str) -> Option<(i64, String)> {
     let name = format!("mainnet-{role}");
     let budget = world.with(|all| all.store.find("poddisruptionbudgets", &name))?;

@@ -228,6 +228,7 @@ async fn a_secret_that_was_deleted_and_made_again_rolls_where_its_content_change
     spec["database"]["verification"] = json!("Never");
     spec["handover"]["onSecretChange"] = json!("Rollout");
     let world = World::new(&spec);
+    world.keep_a_digest_key();
     password(&world, "old");
     Operator::that_asks(&world).rest().await;
     let deeds = world.deeds();
@@ -262,6 +263,7 @@ async fn a_secret_that_changes_is_told_and_stops_no_pod_until_a_rollout_takes_it
     // The time of a container's start has whole seconds.
     spec["handover"]["settle"] = json!("1s");
     let world = World::new(&spec);
+    world.keep_a_digest_key();
     password(&world, "old");
     Operator::that_asks(&world).rest().await;
     let deeds = world.deeds();
@@ -303,6 +305,7 @@ async fn a_key_is_made_once_for_what_is_told_of_secrets_and_one_that_is_lost_rol
     let mut spec = two_replicas();
     spec["handover"]["onSecretChange"] = json!("Rollout");
     let world = World::new(&spec);
+    world.keep_a_digest_key();
     password(&world, "old");
     Operator::that_asks(&world).rest().await;
     let (deeds, first) = (world.deeds(), secrets_seen(&world));
@@ -330,6 +333,7 @@ async fn an_operator_that_comes_by_the_right_to_read_secrets_makes_and_stops_no_
         let mut spec = two_replicas();
         spec["handover"]["onSecretChange"] = json!(on_change);
         let world = World::new(&spec);
+        world.keep_a_digest_key();
         password(&world, "old");
         Operator::start(&world).rest().await;
         let deeds = world.deeds();

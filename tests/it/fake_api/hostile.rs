@@ -103,12 +103,21 @@ async fn held_before(
     kind: &'static str,
     happens: impl AsyncFnOnce(&World),
 ) -> World {
+    held_when(move |call, _| call.is(verb, kind), happens).await
+}
+
+/// The same, before its first call of which `is_it` says so.
+pub async fn held_when(
+    is_it: impl Fn(&Call, &World) -> bool + Send + Sync + 'static,
+    happens: impl AsyncFnOnce(&World),
+) -> World {
     let mut spec = two_replicas();
     spec["replicas"] = json!(1);
     let world = World::new(&spec);
     Operator::start(&world).rest().await;
+    let there = world.clone();
     let holds = move |call: &Call| {
-        if call.is(verb, kind) {
+        if is_it(call, &there) {
             Fate::Hold
         } else {
             Fate::Pass

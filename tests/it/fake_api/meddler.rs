@@ -17,6 +17,8 @@ pub struct Call {
     pub kind: String,
     pub name: String,
     pub status: bool,
+    /// The image of a node that is to be made.
+    pub image: Option<String>,
 }
 
 impl Call {

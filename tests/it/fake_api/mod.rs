@@ -29,4 +29,5 @@ mod rights;
 mod successor;
 mod turns;
 mod two_operators;
+mod unmade;
 mod witness;

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::fake_api::handover::DEEDS;
 use crate::fake_api::meddler::{Call, Fate};
 use crate::fake_api::operator::Operator;
-use crate::fake_api::world::{HOME, World, two_replicas};
+use crate::fake_api::world::{HOME, NAME, World, two_replicas};
 
 fn refusing(
     world: &World,
@@ -26,7 +26,7 @@ fn refusing(
     })
 }
 
-fn stalled(world: &World) -> String {
+pub fn stalled(world: &World) -> String {
     let status = world.status();
     let all = status["conditions"].as_array().cloned().unwrap_or_default();
     let found = all
@@ -37,7 +37,7 @@ fn stalled(world: &World) -> String {
     })
 }
 
-fn message(world: &World) -> String {
+pub fn message(world: &World) -> String {
     world.status()["message"].to_string()
 }
 
@@ -296,6 +296,36 @@ async fn a_delete_that_is_denied_is_told_once_and_tried_again_calmly() {
         assert_eq!(world.deeds(), DEEDS, "{code}");
         assert_eq!(world.wrongs(), [""; 0]);
     }
+}
+
+/// A label that can't be moved, and that no refusal tells of: each write of it meets a conflict.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_that_is_not_confirmed_writes_its_intent_ever_more_calmly() {
+    let world = World::new(&two_replicas());
+    Operator::start(&world).rest().await;
+    let other = world.with(|all| all.name_of("pod 2"));
+    world.with(|all| {
+        all.store.change("pods", &other, |pod| {
+            pod["metadata"]["labels"]["chainlink-operator.dev/role"] = json!("active");
+        });
+        all.store.change("chainlinknodes", NAME, |node| {
+            node["metadata"]["annotations"] = json!({"chainlink-operator.dev/switchover": "now"});
+        });
+    });
+    let label = move |call: &Call| call.is("patch", "pods") && !call.status && call.name == other;
+    let mut operator = refusing(&world, 409, label);
+    operator
+        .drive_in_vain("it is told", |world| {
+            message(world).contains("the role labels could not be put in place")
+        })
+        .await;
+    let before = world.with(|all| all.store.version());
+    operator.passes_for(Duration::from_secs(6)).await;
+    let writes = world.with(|all| all.store.version()) - before;
+    assert!(writes <= 10, "{writes} writes\n{}", world.describe());
+    Operator::start(&world)
+        .drive_in_vain("the lock moves", |world| leads(world, "pod 2"))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -78,6 +78,7 @@ async fn the_chart_grants_no_right_that_nothing_asks_for() {
     spec["credentials"]["sessionSecret"] = json!({"generate": true});
     spec["service"] = json!({"p2p": {}});
     let world = World::new(&spec);
+    world.keep_a_digest_key();
     let lists = AtomicUsize::new(0);
     // The revision was kept in the first pass, and the second is told that it was not.
     let mut forgetful = Operator::meddled(&world, move |call: &Call| {

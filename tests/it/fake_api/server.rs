@@ -238,6 +238,9 @@ impl Asked {
                 self.name.clone()
             },
             status: self.sub == "status",
+            image: self.body["spec"]["containers"][0]["image"]
+                .as_str()
+                .map(str::to_owned),
         }
     }
 

@@ -212,31 +212,55 @@ impl Store {
     }
 }
 
+/// The parts of an object of which it is kept who set what.
+const OWNED: [[&str; 2]; 3] = [
+    ["metadata", "labels"],
+    ["metadata", "annotations"],
+    ["spec", ""],
+];
+
+fn part<'a>(object: &'a Value, [outer, inner]: [&str; 2]) -> &'a Value {
+    match inner {
+        "" => &object[outer],
+        inner => &object[outer][inner],
+    }
+}
+
 /// What server-side apply keeps of who set what, as far as the operator reads it.
 fn applied(sent: &Value) -> Value {
-    let owned = |field: &str| -> Value {
-        let names = sent["metadata"][field].as_object().into_iter().flatten();
+    let owned = |at: [&str; 2]| -> Value {
+        let names = part(sent, at).as_object().into_iter().flatten();
         let names = names.map(|(name, _)| (format!("f:{name}"), json!({})));
         Value::Object(names.collect())
     };
+    let [labels, annotations, spec] = OWNED.map(owned);
     json!([{
         "manager": "chainlink-operator", "operation": "Apply", "fieldsType": "FieldsV1",
-        "fieldsV1": {"f:metadata": {
-            "f:labels": owned("labels"), "f:annotations": owned("annotations"),
-        }},
+        "fieldsV1": {
+            "f:metadata": {"f:labels": labels, "f:annotations": annotations},
+            "f:spec": spec,
+        },
     }])
 }
 
 /// What was applied before and is applied no more goes.
 fn give_up(object: &mut Value, sent: &Value) {
-    for field in ["labels", "annotations"] {
-        let owned = &object["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"];
-        let owned = owned[format!("f:{field}")].as_object().cloned();
-        let before = owned.into_iter().flatten();
+    for [outer, inner] in OWNED {
+        let owned = &object["metadata"]["managedFields"][0]["fieldsV1"];
+        let marked = [outer, inner].map(|name| format!("f:{name}"));
+        let there = match inner {
+            "" => &owned[&marked[0]],
+            _ => &owned[&marked[0]][&marked[1]],
+        };
+        let before = there.as_object().cloned().into_iter().flatten();
         for (name, _) in before {
             let name = name.trim_start_matches("f:");
-            if sent["metadata"][field][name].is_null()
-                && let Some(all) = object["metadata"][field].as_object_mut()
+            let all = match inner {
+                "" => &mut object[outer],
+                inner => &mut object[outer][inner],
+            };
+            if part(sent, [outer, inner])[name].is_null()
+                && let Some(all) = all.as_object_mut()
             {
                 all.remove(name);
             }

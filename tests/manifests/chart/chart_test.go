@@ -126,7 +126,7 @@ func TestImagesAreNamedByWhatIsSet(t *testing.T) {
 func TestWhatNobodyAskedForIsNotThere(t *testing.T) {
 	for name := range defaults(t) {
 		kind, _, _ := strings.Cut(name, " ")
-		if slices.Contains([]string{"PodDisruptionBudget", "NetworkPolicy", "ServiceMonitor", "Secret"}, kind) || strings.Contains(name, "on-call") {
+		if slices.Contains([]string{"PodDisruptionBudget", "NetworkPolicy", "ServiceMonitor"}, kind) || strings.Contains(name, "on-call") {
 			t.Errorf("%s is there", name)
 		}
 	}
@@ -205,15 +205,69 @@ func TestTheNetworkPolicyLetsInAndOutWhatIsNeeded(t *testing.T) {
 		}
 		return found
 	}
-	expect(t, "egress", ports(at(spec, "egress")), []any{53.0, 53.0, 8443.0, 6688.0, 5432.0, 6432.0, 3128.0})
+	expect(t, "egress", ports(at(spec, "egress")), []any{53.0, 53.0, 8443.0, 6688.0, 3128.0})
 	nodes := at(spec, "egress", 2, "to", 0)
 	expect(t, "the namespaces of nodes", at(nodes, "namespaceSelector", "matchExpressions", 0, "values"), []any{"oracles"})
 	expect(t, "the pods of nodes", at(nodes, "podSelector", "matchLabels"), object{"app.kubernetes.io/name": "chainlink-node"})
 
+	asks := everything(t, "--set", "databaseVerification.enabled=true")["NetworkPolicy nodes-operator"]["spec"]
+	expect(t, "egress to databases", ports(at(asks, "egress")), []any{53.0, 53.0, 8443.0, 6688.0, 5432.0, 6432.0, 3128.0})
+
 	spec = defaults(t, "--set", "networkPolicy.enabled=true")["NetworkPolicy test-chainlink-operator"]["spec"]
-	expect(t, "egress by default", ports(at(spec, "egress")), []any{53.0, 53.0, 443.0, 6443.0, 6688.0})
+	expect(t, "egress by default", ports(at(spec, "egress")), []any{53.0, 53.0, 443.0, 6443.0, 6688.0, 5432.0})
 	expect(t, "the namespaces by default", at(spec, "egress", 2, "to", 0, "namespaceSelector"), object{})
 	expect(t, "who may ask for metrics by default", at(spec, "ingress", 0, "from"), nil)
+}
+
+// The rules of all roles that are about Secrets, by the kind, namespace and name of the role.
+func aboutSecrets(all map[string]object) map[string]any {
+	found := map[string]any{}
+	for name, one := range all {
+		rules, _ := one["rules"].([]any)
+		for _, rule := range rules {
+			if resources, _ := at(rule, "resources").([]any); slices.Contains(resources, any("secrets")) {
+				found[name] = rule
+			}
+		}
+	}
+	return found
+}
+
+func TestSecretsAreReadByNameOnlyAndNotWhereThatIsOff(t *testing.T) {
+	rule := func(names []any, verbs ...any) object {
+		rule := object{"apiGroups": []any{""}, "resources": []any{"secrets"}, "verbs": verbs}
+		if names != nil {
+			rule["resourceNames"] = names
+		}
+		return rule
+	}
+	const secrets, key = "operators-test-chainlink-operator-secrets", "test-chainlink-operator-digest-key"
+	own := rule([]any{key}, "get", "patch")
+	all := defaults(t)
+	expect(t, "by default", aboutSecrets(all), map[string]any{"ClusterRole " + secrets: rule(nil, "get"), "Role " + key: own})
+	// Helm would take the key out again with each upgrade.
+	expect(t, "what is in the key's Secret", []any{all["Secret "+key]["data"], all["Secret "+key]["stringData"]}, []any{nil, nil})
+	env, _ := at(all["Deployment test-chainlink-operator"], "spec", "template", "spec", "containers", 0, "env").([]any)
+	if !slices.ContainsFunc(env, func(one any) bool {
+		return at(one, "name") == "DIGEST_KEY_SECRET" && at(one, "value") == "operators/"+key
+	}) {
+		t.Errorf("the operator is not told of the key: %v", env)
+	}
+	all = defaults(t, "--set", "databaseVerification.namespaces={oracles},databaseVerification.secretNames={db}")
+	expect(t, "in one namespace", aboutSecrets(all), map[string]any{"Role " + secrets: rule([]any{"db"}, "get"), "Role " + key: own})
+	expect(t, "the namespace", at(all["RoleBinding "+secrets], "metadata", "namespace"), "oracles")
+	off := defaults(t, "--set", "databaseVerification.enabled=false")
+	expect(t, "switched off", aboutSecrets(off), map[string]any{})
+	if off["Secret "+key] != nil {
+		t.Error("there is a key for nothing")
+	}
+	for _, one := range []map[string]object{all, off} {
+		for name, object := range one {
+			if at(object, "kind") == "ClusterRole" && strings.HasSuffix(name, "-secrets") {
+				t.Errorf("%s is there", name)
+			}
+		}
+	}
 }
 
 func TestThoseOnCallMayPatchAndNotUpdate(t *testing.T) {
@@ -274,18 +328,20 @@ func TestNotesTellWhatToDoNext(t *testing.T) {
 		return notes
 	}
 	const tries, binds, waits = "helm test test --namespace operators", "--clusterrole operators-test-chainlink-operator-on-call", "A drain of the operator's machine waits"
+	const reads, blind = "Switch it off by databaseVerification.enabled=false", "So it can't know"
 	for _, one := range []struct {
 		set   string
 		tells []string
 	}{
-		{"", []string{tries}},
-		{"test.enabled=false", nil},
-		{"rbac.onCallRole=true", []string{tries, binds}},
-		{"podDisruptionBudget.enabled=true", []string{tries}},
-		{"podDisruptionBudget.enabled=true,podDisruptionBudget.maxUnavailable=0", []string{tries, waits}},
+		{"", []string{tries, reads}},
+		{"test.enabled=false", []string{reads}},
+		{"databaseVerification.enabled=false", []string{tries, blind}},
+		{"rbac.onCallRole=true", []string{tries, reads, binds}},
+		{"podDisruptionBudget.enabled=true", []string{tries, reads}},
+		{"podDisruptionBudget.enabled=true,podDisruptionBudget.maxUnavailable=0", []string{tries, reads, waits}},
 	} {
 		text := notes("--set", one.set)
-		for _, line := range []string{tries, binds, waits} {
+		for _, line := range []string{tries, reads, blind, binds, waits} {
 			if strings.Contains(text, line) != slices.Contains(one.tells, line) {
 				t.Errorf("with %q, of %q:\n%s", one.set, line, text)
 			}
@@ -296,7 +352,7 @@ func TestNotesTellWhatToDoNext(t *testing.T) {
 func TestValuesThatCanNotWorkAreRefused(t *testing.T) {
 	for _, wrong := range []string{
 		"replicas=2", "image.tagg=x", "image.repository=registry/name:tag", "image.registry=mirror:", "log.format=xml",
-		"deletionProtection=maybe", "machineMaintenance=yes", "databaseVerification.enabled=Auto", "sessionSecrets.generate=maybe",
+		"deletionProtection=maybe", "machineMaintenance=yes", "databaseVerification.enabled=Auto", "databaseVerification.namespaces={A}", "sessionSecrets.generate=maybe",
 		`commonLabels.app\.kubernetes\.io/name=mine`, "podDisruptionBudget.maxUnavailable=2", "networkPolicy.apiServerPorts={}",
 		"networkPolicy.databasePorts={http}", "test.image.repository=", "extraObjects=none",
 	} {

@@ -40,11 +40,12 @@ pub fn pod_name(node: &PodId, needed: &Needed) -> String {
 
 /// The pull that is needed, where it is not there yet.
 pub fn make(look: &Look<'_>, needed: Option<&Needed>) -> Option<Act> {
-    let missing = needed.filter(|needed| found(look.seen, needed).is_none());
-    missing.map(|needed| Act::Pull {
-        pod: pod_name(&look.seen.intent.node, needed),
-        revision: needed.revision.clone(),
-        machine: needed.machine.clone(),
+    let missing = needed.filter(|needed| found(look.seen, needed).is_none())?;
+    let pod = pod_name(&look.seen.intent.node, missing);
+    (!look.is_too_early_for(&pod)).then(|| Act::Pull {
+        pod,
+        revision: missing.revision.clone(),
+        machine: missing.machine.clone(),
     })
 }
 

@@ -10,6 +10,7 @@ use crate::node::Verdict;
 use crate::plan::acts::Act;
 use crate::plan::decision::{Decision, Note};
 use crate::plan::limits::before;
+use crate::plan::moves;
 use crate::plan::rules::{late, oneshot, repair};
 use crate::plan::step::{Blocked, Progress, Step};
 use crate::plan::view::{Look, View};
@@ -102,10 +103,11 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
 pub fn make(look: &Look<'_>, validation: Option<&Validation>) -> Option<Act> {
     let missing = validation
         .filter(|validation| validation.again.is_none() && pod(look.seen, validation).is_none());
-    missing.map(|validation| Act::Validate {
+    let act = missing.map(|validation| Act::Validate {
         pod: pod_name(&look.seen.intent.node, validation),
         revision: validation.revision.clone(),
-    })
+    });
+    act.filter(|act| !matches!(act, Act::Validate { pod, .. } if look.is_too_early_for(pod)))
 }
 
 /// Checks that are over are removed.
@@ -180,12 +182,13 @@ pub fn decide(view: &View<'_>, target: &Revision) -> Option<Decision> {
         validation.attempt += 1;
     }
     let mut decided = repair::hold_quietly(view);
+    let not_made = decided.not_made();
     if decided.waits() {
         let name = pod_name(&view.seen.intent.node, &validation);
         decided.progress = Progress::at(Step::Validating).about(&name);
         decided.progress.until = validation.again;
     }
-    decided.progress.blocked = keeps_from_passing(view, &validation, pod);
+    decided.progress.blocked = not_made.or_else(|| keeps_from_passing(view, &validation, pod));
     Some(decided.noting(Note::Validates(validation)))
 }
 
@@ -214,8 +217,12 @@ fn keeps_from_passing(
             stalled: true,
         });
     }
-    pod.and_then(|pod| keeps_from_answering(view, pod))
-        .or_else(|| has_said_nothing(view, validation))
+    let Some(pod) = pod else {
+        let name = pod_name(&view.seen.intent.node, validation);
+        let refused = view.refused_oneshot(&name).map(moves::not_made);
+        return refused.or_else(|| has_said_nothing(view, validation));
+    };
+    keeps_from_answering(view, pod).or_else(|| has_said_nothing(view, validation))
 }
 
 /// The check was made and says nothing: what that means, and how a person goes on without.

@@ -7,6 +7,7 @@ use super::event::{Event, Menu};
 use super::kind::{KINDS, LEASE, Nature};
 use super::names::Ago;
 use super::pod::{Does, Pod, Sight};
+use super::refusal::Policy;
 
 /// Pods at one time, beyond which a walk does not go.
 pub const ROOM: usize = 7;
@@ -56,6 +57,7 @@ pub struct Cluster {
     pub good: Option<u8>,
     /// Pods that check a configuration.
     pub checks: [Option<Check>; 3],
+    pub policy: Policy,
     pub budget: Budget,
 }
 
@@ -80,6 +82,7 @@ impl Cluster {
             proved: 0,
             good: None,
             checks: [None; 3],
+            policy: Policy::default(),
             budget,
         }
     }

@@ -42,6 +42,8 @@ pub enum Event {
     CheckIsKilled(u8),
     OutsiderLeaves,
     SecretChanges,
+    /// From now on the API server makes no pod of this revision.
+    Refuses(u8),
     // What the user does.
     Wants(Option<u8>),
     Scales(u8),

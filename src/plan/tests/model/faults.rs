@@ -18,6 +18,8 @@ pub enum Fault {
     Cordon,
     /// The pod that checks a configuration is evicted, lost with its machine, or its container is killed.
     Check,
+    /// The API server makes no pod of the wanted revision.
+    Refuse,
 }
 
 impl Cluster {
@@ -57,6 +59,11 @@ impl Cluster {
         }
         if has(Fault::Secret) && !self.secret_changed {
             into.push(Event::SecretChanges);
+        }
+        if has(Fault::Refuse)
+            && let Some(kind) = self.wanted.filter(|kind| !self.policy.refuses(*kind))
+        {
+            into.push(Event::Refuses(kind));
         }
         if has(Fault::Check) {
             self.checks_faults(into);
@@ -111,6 +118,10 @@ impl Cluster {
             Event::SecretChanges => {
                 self.spend();
                 self.secret_changed = true;
+            }
+            Event::Refuses(kind) => {
+                self.spend();
+                self.policy.begins_to_refuse(kind);
             }
             _ => self.check_happens(event),
         }

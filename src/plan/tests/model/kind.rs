@@ -121,6 +121,7 @@ impl Kind {
             lock_id_hidden: false,
             lease: None,
             validates: self.valid.is_some(),
+            any_postgres: false,
         }
     }
 }

@@ -43,6 +43,8 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
     Observation {
         taken: None,
         refused_stop: None,
+        refused_creations: BTreeMap::new(),
+        refused_oneshots: BTreeMap::new(),
         database: asked(cluster),
         at: *NOW,
         intent: Intent {

@@ -23,7 +23,7 @@ pub struct Mind {
     pub newest_held: u8,
     /// Version, and a bit for each pod.
     pub may_have_held: Option<(u8, u16)>,
-    pub creating: Option<(u8, u8)>,
+    pub creating: Option<(u8, u8, Ago)>,
     pub stopping: Option<Stopping>,
     pub last_active: Option<Active>,
     pub missing: Option<Ago>,
@@ -274,10 +274,10 @@ impl Mind {
                     .collect(),
             }),
             pods_made: u32::from(made),
-            creating: self.creating.map(|(no, kind)| Creation {
+            creating: self.creating.map(|(no, kind, ago)| Creation {
                 pod: name(no),
                 revision: revision(kind),
-                at: Ago::Moment.at(),
+                at: ago.at(),
             }),
             stopping: self.stopping.map(|stop| Stop {
                 pod: name(stop.no),
@@ -307,6 +307,7 @@ impl Mind {
                 pod: name(no),
                 at: ago.at(),
                 generation: 1,
+                corrected: None,
             }),
             validation: self
                 .validation
@@ -416,12 +417,8 @@ impl Mind {
             newest_held: newest_held.as_deref().map_or(0, version_number),
             may_have_held: may_have_held.as_ref().map(started),
             creating: creating.as_ref().map(|creating| {
-                let Creation {
-                    pod,
-                    revision,
-                    at: _,
-                } = creating;
-                (number(pod), kind_of(revision))
+                let Creation { pod, revision, at } = creating;
+                (number(pod), kind_of(revision), Ago::of(*at))
             }),
             stopping: stopping.as_ref().map(Stopping::of),
             last_active: last_active.as_ref().map(Active::of),
@@ -434,7 +431,9 @@ impl Mind {
                     pod,
                     at,
                     generation: _,
+                    corrected,
                 } = differs;
+                unset([("database_differs.corrected", corrected.is_none())]);
                 (number(pod), Ago::of(*at))
             }),
             validation: validation.as_ref().map(checking),
@@ -466,6 +465,9 @@ impl Mind {
         if let Some((_, ago)) = &mut self.differs {
             age(ago);
         }
+        if let Some((_, _, ago)) = &mut self.creating {
+            age(ago);
+        }
         if let Some(trial) = &mut self.trial {
             age(&mut trial.since);
         }
@@ -492,7 +494,7 @@ impl Mind {
                 .filter(|no| *pods & (1 << no) != 0)
                 .fold(0, |all, no| all | 1 << new(no));
         }
-        if let Some((no, _)) = &mut self.creating {
+        if let Some((no, ..)) = &mut self.creating {
             *no = new(*no);
         }
         if let Some(stop) = &mut self.stopping {

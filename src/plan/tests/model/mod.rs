@@ -22,6 +22,7 @@ mod names;
 mod not_walked;
 mod pod;
 mod properties;
+mod refusal;
 mod state;
 mod walk;
 mod walks;

@@ -36,7 +36,10 @@ const NOT_WALKED: [(&str, &str); 23] = [
         "coming.words",
         "on no walk does a pod that comes late leave its words to the next",
     ),
-    ("creating.at", "nothing is decided by it"),
+    (
+        "databaseDiffers.corrected",
+        "on no walk does a person say that the database is right now",
+    ),
     (
         "databaseDiffers.generation",
         "the generation of the spec stays the same on a walk",
@@ -76,7 +79,7 @@ fn full() -> (Mind, Cluster) {
         last_worked: Some(OLD),
         newest_held: 1,
         may_have_held: Some((2, 0b101)),
-        creating: Some((3, NEW_CHECKED)),
+        creating: Some((3, NEW_CHECKED, Ago::HalfMinute)),
         stopping: Some(Stopping {
             no: 1,
             active: true,

@@ -491,6 +491,7 @@ fn has_a_reason(cluster: &Cluster, plan: &Plan, surge: usize) -> bool {
     let wanted = Pod::new(0, kind);
     let other_lock = |pod: &Pod| pod.kind().lock & wanted.kind().lock == 0;
     wanted.kind().nature != Nature::Good
+        || cluster.policy.refuses(kind)
         || wanted.kind().valid == Some(false)
         || cluster.checks.iter().flatten().any(|check| check.lost)
         || wanted.kind().version < newest(cluster, plan)
@@ -508,9 +509,10 @@ fn has_a_reason(cluster: &Cluster, plan: &Plan, surge: usize) -> bool {
 /// or there is nothing that has worked, and what is wanted can't serve.
 fn may_not_serve(cluster: &Cluster, plan: &Plan) -> bool {
     let newest = newest(cluster, plan);
-    let serves = |kind: u8| {
-        let kind = Pod::new(0, kind).kind();
-        kind.nature == Nature::Good && kind.valid != Some(false) && kind.version >= newest
+    let serves = |of: u8| {
+        let kind = Pod::new(0, of).kind();
+        let good = kind.nature == Nature::Good && kind.valid != Some(false);
+        good && kind.version >= newest && !cluster.policy.refuses(of)
     };
     let proven = plan.memory.last_worked.as_ref().map(names::kind_of);
     let any = proven.is_some_and(serves) || cluster.wanted.is_some_and(serves);

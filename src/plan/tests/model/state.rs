@@ -53,9 +53,11 @@ impl State {
             }
         }
         cluster.burnt |= burnt & cluster.handed;
-        let seen = look::look(&cluster, surge);
+        let mut seen = look::look(&cluster, surge);
+        let reserved = self.mind.creating.map(|(no, ..)| no);
+        seen.refused_creations = cluster.policy.seen(reserved);
         let made = cluster.pods().iter().map(|pod| pod.no).max().unwrap_or(0);
-        let made = made.max(self.mind.creating.map_or(0, |(no, _)| no));
+        let made = made.max(self.mind.creating.map_or(0, |(no, ..)| no));
         let memory = self.mind.memory(&cluster, made);
         let plan = plan_under(Given {
             seen: &seen,
@@ -78,7 +80,8 @@ impl State {
             match act {
                 Act::Create { pod, revision, .. } => {
                     let no = names::number(pod);
-                    if cluster.pod(no).is_none() {
+                    let made = cluster.policy.makes(names::kind_of(revision));
+                    if made && cluster.pod(no).is_none() {
                         cluster.add(Pod::new(no, names::kind_of(revision)));
                     }
                 }
@@ -139,6 +142,12 @@ impl State {
     pub fn after(&self, event: Event) -> Self {
         let mut state = *self;
         state.cluster.happens(event);
+        if matches!(
+            event,
+            Event::Seconds | Event::HalfMinute | Event::TenMinutes
+        ) {
+            state.cluster.policy.time_passes();
+        }
         match event {
             Event::Seconds => state.mind.ages(Ago::Seconds),
             Event::HalfMinute => state.mind.ages(Ago::HalfMinute),
@@ -153,6 +162,7 @@ impl State {
     pub fn restarted(mut self) -> Self {
         self.cluster.budget.crashes -= 1;
         self.cluster.deaf = !self.cluster.pods().is_empty();
+        self.cluster.policy.is_forgotten();
         for pod in self.cluster.pods_mut() {
             if !pod.seen() {
                 pod.sight = Sight::Dim;
@@ -167,7 +177,7 @@ impl State {
     /// states that differ in nothing else become equal.
     pub fn simplify(&mut self) {
         let mut known: Vec<u8> = self.cluster.pods().iter().map(|pod| pod.no).collect();
-        known.extend(self.mind.creating.map(|(no, _)| no));
+        known.extend(self.mind.creating.map(|(no, ..)| no));
         known.sort_unstable();
         known.dedup();
         let new = |no: u8| {

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::cluster::{Budget, ROOM};
 use super::event::{Event, Menu};
+use super::names;
 use super::properties::{self, Broken};
 use super::state::{Prints, State};
 use crate::plan::{Act, Rules};
@@ -192,7 +193,12 @@ impl Walk {
         loop {
             let thought = state.think(self.surge, self.rules);
             acts |= !thought.plan.acts.is_empty();
-            let makes_or_stops = |act: &Act| matches!(act, Act::Create { .. } | Act::Stop(_));
+            let makes_or_stops = |act: &Act| match act {
+                Act::Create { revision, .. } => {
+                    !state.cluster.policy.refuses(names::kind_of(revision))
+                }
+                act => matches!(act, Act::Stop(_)),
+            };
             if thought.plan.acts.iter().any(makes_or_stops) {
                 return Err(Broken {
                     rule: "L1",

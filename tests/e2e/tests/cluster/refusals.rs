@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::policy::{Refusal, Writes, of_the_operator};
-use e2e::world::PATIENCE;
+use e2e::world::{PATIENCE, condition};
 use e2e::{Company, World, scenario, until};
+use serde_json::json;
 
 /// All that is only written down: the status, notes in pods, events.
 const NOTES: Writes<'static> = &[
@@ -61,6 +62,57 @@ async fn the_service_follows_a_failover_where_nothing_can_be_written_down() -> R
         let third = fail_over(world, &second).await?;
         away.lift(world).await?;
         until_told(world, &third).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// As where only images of an approved list may run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_policy_that_refuses_the_new_image_keeps_the_working_one_from_nothing() -> Result<()> {
+    scenario("image-policy", Company::Welcome, async |world| {
+        let mut node = world.node("node", "2.18.0", 2);
+        node["spec"]["handover"] = json!({"settle": "1s", "standbyTimeout": "10s"});
+        world.apply(&node).await?;
+        let before = world.until_running("node", "2.18.0", 2).await?;
+        let active = before.active.context("nobody is active")?;
+
+        let unapproved = "!object.metadata.name.contains('-validate-') \
+             && object.spec.containers.exists(one, one.image.contains(':2.19.0'))";
+        let pods: Writes<'_> = &[("", "pods", "CREATE")];
+        let policy = Refusal::by_policy(world, pods, unapproved).await?;
+        let audit = world.audit()?;
+        world.change("node", json!({"version": "2.19.0"})).await?;
+        world.until_stalled("node", &["PodRefused"]).await?;
+        let stops = audit.stops(&world.namespace)?;
+        ensure!(
+            stops.is_empty(),
+            "stopped for what can't be made: {stops:?}"
+        );
+
+        let successor = fail_over(world, &active).await?;
+        let what = "the working version is made again";
+        let status = world
+            .until_status("node", what, |status| {
+                let of_before = |version: Option<&str>| version == Some("2.18.0");
+                let mut pods = status.pods.iter();
+                status.pods.len() == 2
+                    && pods.all(|pod| of_before(pod.version.as_deref()))
+                    && status.active.as_ref() == Some(&successor)
+                    && condition(status, "Redundant") == Some(true)
+            })
+            .await?;
+        ensure!(
+            condition(&status, "Stalled") == Some(true),
+            "the refusal is told no more"
+        );
+
+        world.change("node", json!({"version": "2.18.0"})).await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        policy.lift(world).await?;
+        world.change("node", json!({"version": "2.19.0"})).await?;
+        world.until_running("node", "2.19.0", 2).await?;
         Ok(())
     })
     .await

@@ -95,9 +95,10 @@ impl All {
             Some(_) => (1, json!({"waiting": {"reason": "CrashLoopBackOff"}})),
             None => (0, json!({})),
         };
+        let words = self.habits.refuses_configuration.clone();
         let ended = json!({"terminated": {
             "exitCode": code, "reason": "Error", "finishedAt": seconds(Timestamp::now()),
-            "message": self.habits.refuses_configuration,
+            "message": words.unwrap_or_else(|| "Valid configuration.".to_owned()),
         }});
         let known = &pod["status"]["containerStatuses"][0]["lastState"]["terminated"];
         if known["exitCode"] == code {

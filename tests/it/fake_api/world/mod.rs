@@ -22,6 +22,7 @@ use node::{Lock, Process};
 
 /// The database that all nodes sit on, unless a test changes the Secret.
 pub const HOME: &str = "home";
+/// The Secret in which the operators keep the key of digests.
 pub const DIGEST_KEY: &str = "digest-key";
 pub const NAME: &str = "mainnet";
 
@@ -93,9 +94,6 @@ impl World {
             "metadata": {"name": NAME, "namespace": "default"}, "spec": spec,
         });
         all.store.create("chainlinknodes", node).unwrap();
-        // As the chart makes it: empty.
-        let key = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": DIGEST_KEY}});
-        all.store.create("secrets", key).unwrap();
         let inner = Inner {
             all: Mutex::new(all),
             changes: watch::Sender::new(0),
@@ -103,6 +101,12 @@ impl World {
         let world = Self(Arc::new(inner));
         tokio::spawn(kubelet::run(Arc::downgrade(&world.0)));
         world
+    }
+
+    /// Makes the Secret for the key of digests, as the chart does: empty.
+    pub fn keep_a_digest_key(&self) {
+        let key = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": DIGEST_KEY}});
+        self.with(|all| all.store.create("secrets", key).unwrap());
     }
 
     /// Reads or changes everything at one moment.
