@@ -210,7 +210,7 @@ fn no_image_is_pulled_that_the_user_has_not_named() {
 /// The one message of the operator that names a value of its chart.
 #[test]
 fn the_value_that_the_operator_names_is_one_of_the_chart() {
-    let controller = include_str!("../../src/controller/pass/act.rs");
+    let controller = include_str!("../../src/controller/pass/create.rs");
     let name = "sessionSecrets.generate";
 
     assert!(controller.contains(&format!("{name}=true")));
