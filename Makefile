@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit model manifests chart cluster cluster-down e2e soak crds
+.PHONY: help demo demo-down test lint unit model manifests chart cluster cluster-down e2e soak crds dist images
 
 CLUSTER := tests/cluster/cluster
 CHART := charts/chainlink-operator
@@ -14,7 +14,9 @@ help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## See an upgrade and a failover on a real cluster; leaves the cluster up.
-	cargo run --quiet --locked -p e2e --bin demo
+	@echo "Building the operator, the simulated node and the demo: about 8 minutes on 2 cores when nothing is cached."
+	@tests/e2e/build.py
+	@cargo run --quiet --locked -p e2e --bin demo
 
 demo-down: cluster-down ## Remove everything that the demo brought up.
 
@@ -35,8 +37,8 @@ postgres:
 model: ## The deep walks of the planner's model, for a change of the planner: about 11 minutes on 2 cores, without the build.
 	cargo test --locked --release -p chainlink-operator --lib plan::tests::model::deep::deep_ -- --ignored --show-output
 
-manifests: ## Argo CD's scripts, run in its Lua engine; what Helm and Flux make of a status.
-	cd tests/manifests && go test ./argocd ./kstatus
+manifests: ## Argo CD's scripts, run in its Lua engine; what Helm and Flux make of a status; the release's workflow and parts.
+	cd tests/manifests && go test -count=1 ./argocd ./kstatus ./workflow
 
 cluster: ## Bring up the real cluster (the first time builds Kubernetes: about 20 minutes).
 	$(CLUSTER) up >/dev/null
@@ -51,7 +53,7 @@ chart: ## Lint and render the chart, and look at what it renders.
 	  "$$helm" lint --strict $(CHART) --values "$$values" >/dev/null; \
 	  echo "chart lints with $$values"; \
 	done; \
-	cd tests/manifests && HELM="$$helm" go test -count=1 ./chart
+	cd tests/manifests && HELM="$$helm" go test -count=1 ./chart ./release
 
 # They wait more than they work: two at a time.
 e2e: ## The operator on the real cluster, installed by its chart (make e2e ONLY=upgrades: some of it).
@@ -59,6 +61,34 @@ e2e: ## The operator on the real cluster, installed by its chart (make e2e ONLY=
 
 soak: ## Counted repetitions on the real cluster: gaps, kills, a resource at rest. About 12 minutes.
 	cargo run --quiet --locked -p e2e --bin soak
+
+IMAGES := target/images
+images: ## The operator's image and the simulated node's, as archives: kind load image-archive, docker load.
+	@tests/e2e/build.py
+	@mkdir -p $(IMAGES)
+	@for program in chainlink-operator chainlink-simulator; do strip -o $(IMAGES)/$$program target/debug/$$program; done
+	@$(CLUSTER) image --out $(IMAGES)/operator.tar --name docker.io/chainlink-operator/chainlink-operator:try \
+	  --entrypoint /chainlink-operator --cmd run --user 65532 $(IMAGES)/chainlink-operator:/chainlink-operator
+	@$(CLUSTER) image --out $(IMAGES)/node.tar --name docker.io/smartcontract/chainlink:2.18.0 \
+	  --name docker.io/smartcontract/chainlink:2.19.0 --env 'SIMULATOR_VERSION={tag}' --entrypoint chainlink \
+	  $(IMAGES)/chainlink-simulator:/usr/local/bin/chainlink /bin/sh:/bin/sh /usr/bin/base64:/bin/base64 /bin/cat:/bin/cat /bin/mkdir:/bin/mkdir
+	@ls $(IMAGES)/*.tar
+
+# Of a release: IMAGE is the repository of the image, DIGEST its sha256:…, HELM the program.
+HELM ?= $$($(CLUSTER) tools)/helm
+DIST := target/dist
+dist: ## The chart for one image, as an archive and as install.yaml, and what the program is made of (docs/releasing.md).
+	@test -n "$(IMAGE)" && test -n "$(DIGEST)" || { echo "say make dist IMAGE=REGISTRY/chainlink-operator DIGEST=sha256:…" >&2; exit 1; }
+	@rm -rf $(DIST) && mkdir -p $(DIST) && cp -r $(CHART) $(DIST)/chart
+	@sed -i -e '/^image:/,/^imagePullSecrets:/s|^  repository: ""$$|  repository: $(IMAGE)|' \
+	  -e '/^image:/,/^imagePullSecrets:/s|^  digest: ""$$|  digest: $(DIGEST)|' $(DIST)/chart/values.yaml
+	@helm="$(HELM)"; \
+	"$$helm" package $(DIST)/chart --destination $(DIST) >/dev/null; \
+	{ printf 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: chainlink-operator\n  labels:\n    pod-security.kubernetes.io/enforce: restricted\n'; \
+	  "$$helm" template chainlink-operator $(DIST)/chart --namespace chainlink-operator --no-hooks; } > $(DIST)/install.yaml
+	@rm -r $(DIST)/chart
+	@.github/sbom.py > $(DIST)/sbom.cdx.json
+	@cd $(DIST) && sha256sum -- * > SHA256SUMS && ls
 
 crds: ## Write the CRD again after a change of src/api.
 	cargo run --quiet --locked -- crd | tee crds/chainlinknodes.yaml > $(CHART)/files/chainlinknodes.yaml

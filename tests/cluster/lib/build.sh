@@ -54,10 +54,11 @@ build_program() {
     local stamp=k8s.io/component-base/version
     # Without these a server calls itself v0.0.0, and clients refuse it as too old.
     local flags="-s -w -X $stamp.gitVersion=$kubernetes_version -X $stamp.gitMajor=1 -X $stamp.gitMinor=37 -X $stamp.gitTreeState=clean"
+    # What Go downloads is told by the hundred, and tells nobody anything.
     (
         cd "$here/tools/$module" &&
             CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -buildvcs=false -trimpath -tags grpcnotrace \
-                -ldflags "$flags" -o "$unfinished" "$package"
+                -ldflags "$flags" -o "$unfinished" "$package" 2> >(grep -v '^go: downloading ' >&2)
     ) || refuse "Go could not build $package; its messages are above."
     mv "$unfinished" "$tools/$file"
 }

@@ -34,6 +34,7 @@ impl Steps {
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<()> {
     let steps = Steps(Instant::now());
+    until::wait_aloud();
     println!(
         "A Kubernetes of three machines on this one, and a simulated Chainlink node in it. The first run builds"
     );
