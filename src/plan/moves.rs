@@ -46,12 +46,11 @@ pub fn make(view: &View<'_>, revision: &Revision, step: Step) -> Decision {
 /// beside it then, whatever it was to be.
 fn new_pod(view: &View<'_>, revision: &Revision) -> NewPod {
     let made = view.memory.pods_made;
-    let (number, pod) = match &view.memory.creating {
-        Some(reserved) => (made, reserved.pod.clone()),
-        None => {
-            let next = made.saturating_add(1);
-            (next, pod_name(&view.seen.intent.node, next))
-        }
+    let (number, pod) = if let Some(reserved) = &view.memory.creating {
+        (made, reserved.pod.clone())
+    } else {
+        let next = made.saturating_add(1);
+        (next, pod_name(&view.seen.intent.node, next))
     };
     NewPod {
         pod,

@@ -1,4 +1,4 @@
-//! PgBouncer before the database, as many people have it. One for all scenarios of a run; ended when dropped.
+//! `PgBouncer` before the database, as many people have it. One for all scenarios of a run; ended when dropped.
 
 use anyhow::{Context, Result};
 

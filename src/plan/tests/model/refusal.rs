@@ -104,16 +104,16 @@ fn what_worked_is_made_again_while_the_next_is_refused() {
     let walk = from_rest("made again", 1).edits(1, &[NEW]).faults(2, &[]);
     let mut state = walk.start.after(Event::Wants(Some(NEW)));
     state = state.after(Event::Refuses(NEW)).after(Event::Seconds);
-    let tries = |state: &State| {
+    let goes_on = |state: &State| {
         let thought = state.think(walk.surge, walk.rules);
         let of_new =
             |act: &Act| matches!(act, Act::Create { revision, .. } if kind_of(revision) == NEW);
-        let tries = thought.plan.acts.iter().any(of_new);
-        (State::done(&thought, thought.plan.acts.len()), tries)
+        let creates = thought.plan.acts.iter().any(of_new);
+        (State::done(&thought, thought.plan.acts.len()), creates)
     };
     let mut tried = false;
     for _ in 0..4 {
-        let (next, again) = tries(&state);
+        let (next, again) = goes_on(&state);
         tried |= again;
         state = next.after(Event::Seconds);
     }

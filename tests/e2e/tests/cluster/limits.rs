@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-/// As they stand in public reports and in the documentation of OpenShift.
+/// As they stand in public reports and in the documentation of `OpenShift`.
 fn limit_ranges() -> [(&'static str, Value); 3] {
     [
         (

@@ -1,4 +1,4 @@
-//! A database behind PgBouncer.
+//! A database behind `PgBouncer`.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ fn all_wait(status: &ChainlinkNodeStatus) -> bool {
     status.active.is_some() && pods_with_role(status, "Standby").len() == 2
 }
 
-/// Nobody is woken, and nothing is begun anew, where PgBouncer was restarted or its server took no logins for a time: the
+/// Nobody is woken, and nothing is begun anew, where `PgBouncer` was restarted or its server took no logins for a time: the
 /// database is away, and comes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the cluster: make e2e"]
