@@ -112,7 +112,7 @@ impl Kind {
     pub fn revision(&self) -> Revision {
         Revision {
             name: self.name.into(),
-            version: format!("{}.0.0", self.version + 1).parse().unwrap(),
+            version: super::names::version_text(self.version).parse().unwrap(),
             lock: Lock::read(match self.lock {
                 LEASE => "lease db",
                 ADVISORY => "advisorylock db",
