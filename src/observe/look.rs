@@ -319,6 +319,7 @@ impl<'a> Looker<'a> {
                 waiting: record.waiting.is_some(),
                 took: record.took.is_some(),
                 worked: record.worked.is_some(),
+                named: record.client.is_some(),
             },
             address,
             address_is_shared: shared.contains(&address),

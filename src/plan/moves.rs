@@ -18,7 +18,8 @@ pub fn make(view: &View<'_>, revision: &Revision, step: Step) -> Decision {
         // A pod of a newer version that waited is stopping, or has not answered for a moment: that it has
         // not had the lock soon shows.
         let patience = view.seen.intent.standby_timeout;
-        if guard::stays_possible(view, revision)
+        if denied.reason == Reason::VersionWentBack
+            && guard::stays_possible(view, revision)
             && view.last_progress() > before(view.now, patience)
         {
             return Decision::nothing(Progress::at(step));

@@ -81,6 +81,8 @@ pub struct FromBefore {
     pub waiting: bool,
     pub took: bool,
     pub worked: bool,
+    /// The node's own id.
+    pub named: bool,
 }
 
 /// What is known of a container beyond what the API server says.
@@ -292,7 +294,10 @@ impl Facts {
             || self.took_by_port.is_some_and(lagged);
         if took {
             let works = self.recorded.worked || self.worked().is_some();
-            return !works && !lately(self.served) && !self.log_exhausted;
+            // One that took the lock at once names itself only as it has booted: without that nothing tells it from another
+            // node on a database where no pod of the resource has a session.
+            let unnamed = self.client.is_none() && !self.recorded.named && self.booted.is_none();
+            return (unnamed || !works && !lately(self.served)) && !self.log_exhausted;
         }
         // A refusal is no proof that it waits on where it may come from a network policy; up to 2.14 it is
         // what a node shows until it has booted.
@@ -388,8 +393,39 @@ mod tests {
     }
 
     #[test]
+    fn the_log_of_a_taker_is_read_until_it_names_itself_or_has_booted() {
+        let (mut facts, now) = waiting();
+        facts.took_by_log = Some(Before::Nothing);
+        facts.note_answer(Shows::Serving, now);
+        assert!(facts.needs_log(CALM, now), "its id is not known yet");
+        let named = Facts {
+            client: Some("5f0cd4de".to_owned()),
+            ..facts.clone()
+        };
+        let booted = Facts {
+            booted: Some(now),
+            ..facts.clone()
+        };
+        let recorded = Facts {
+            recorded: FromBefore {
+                named: true,
+                ..FromBefore::default()
+            },
+            ..facts.clone()
+        };
+        let rotated = Facts {
+            log_exhausted: true,
+            ..facts
+        };
+        for known in [named, booted, recorded, rotated] {
+            assert!(!known.needs_log(CALM, now), "{known:?}");
+        }
+    }
+
+    #[test]
     fn the_log_of_a_taker_is_read_until_it_works_or_its_port_tells() {
         let (mut facts, now) = waiting();
+        facts.client = Some("5f0cd4de".to_owned());
         facts.took_by_log = Some(Before::Waited);
         facts.note_answer(Shows::Nobody, now);
         assert!(facts.needs_log(CALM, now));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::world::{World, alone, blocked, locked, nothing, pair, v1};
+use super::world::{World, alone, blocked, locked, nothing, pair, v1, v2};
 use crate::api::Verification;
 use crate::domain::{Claim, Holder, PodId, Reason, Revision, Says, Silence};
 use crate::node::LockMode;
@@ -352,6 +352,20 @@ fn s7_nothing_is_handed_over_while_somebody_holds_a_lock_that_the_active_does_no
     assert_eq!(evidence(&mut world), Evidence::Agrees);
     world.hears(Ok(says(a, Holder::Unseen)));
     assert!(matches!(evidence(&mut world), Evidence::Contradicts(_)));
+}
+
+/// Only what shows by itself in a moment is waited for in silence.
+#[test]
+fn a_rollout_that_the_database_denies_from_its_beginning_is_told_at_once() {
+    let mut world = World::with(1).wanting(&v1()).active("a", &v1()).at_rest();
+    world.later(60);
+    let mut said = says(Holder::Elsewhere(outsider()), Holder::Nobody);
+    said.lease_client = Some(CLIENT.to_owned());
+    said.identified = [world.pod("a").id.clone()].into();
+    world.want_settled(&v2());
+    world.hears(Ok(said));
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("DatabaseContradicts", false));
 }
 
 /// The Secret was changed in place, and where it leads to now no session of ours is seen: addresses tell nothing there, and

@@ -36,7 +36,7 @@ auth_type = any
 pool_mode = $1
 max_client_conn = 200
 default_pool_size = 60
-ignore_startup_parameters = extra_float_digits
+ignore_startup_parameters = extra_float_digits,options
 server_login_retry = 1
 query_wait_timeout = 10
 END
@@ -45,10 +45,10 @@ END
     settled "accepting connections" 30 pooler "$(postgres_programs)/pg_isready" --host "$machine_address" --port "$pooler_port"
 }
 
-# SIGQUIT ends it at once, with all connections through it.
+# At once, with all connections through it: which signal does that otherwise depends on PgBouncer's version.
 stop_pooler() {
     is_running pooler || return 0
-    kill -QUIT "$(process_id pooler)"
+    kill -KILL "$(process_id pooler)"
     await 30 "the end of PgBouncer" pooler_ended
 }
 pooler_ended() { ! is_running pooler; }
