@@ -217,6 +217,10 @@ fn deep_what_is_too_long_of_the_walks_of_every_run() {
             .crashes(1)
             .holds();
     }
+    from_rest("refused and lost", 1)
+        .edits(1, &[NEW])
+        .faults(2, &[Fault::Refuse, Fault::Kill, Fault::Cordon])
+        .holds();
     from_rest("no room and loss", 3)
         .without_room()
         .edits(1, &[NEW])

@@ -87,10 +87,6 @@ fn an_api_server_that_refuses_a_revision_keeps_every_rule() {
             .crashes(1)
             .holds();
     }
-    from_rest("refused and lost", 1)
-        .edits(1, &[NEW])
-        .faults(2, &[Fault::Refuse, Fault::Kill, Fault::Cordon])
-        .holds();
     from_rest("refused without room", 2)
         .without_room()
         .edits(1, &[NEW, NEW_NO_IMAGE])
