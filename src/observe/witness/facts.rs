@@ -77,6 +77,10 @@ pub struct Reply {
 
 /// What a pod records of its container, from before the watch began.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a note that is there or not; none excludes another"
+)]
 pub struct FromBefore {
     pub waiting: bool,
     pub took: bool,

@@ -52,8 +52,8 @@ async fn what_works_is_made_again_while_a_policy_refuses_the_new_image() {
         message(&world)
     );
     operator.passes_for(Duration::from_secs(12)).await;
-    let tried = tries.load(Ordering::SeqCst);
-    assert!((2..=4).contains(&tried), "{tried} tries");
+    let calls = tries.load(Ordering::SeqCst);
+    assert!((2..=4).contains(&calls), "{calls} tries");
     // The one that works is gone with its pod.
     world.with(|all| {
         let name = all.name_of("pod 1");
