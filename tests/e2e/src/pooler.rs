@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::cluster::{Cluster, connect};
+use crate::cluster::Cluster;
 use crate::world::World;
 
 /// A pooler that runs.
@@ -30,20 +30,6 @@ impl Pooler {
     pub fn url(&self, world: &World) -> Result<String> {
         self.cluster
             .command(&["pooler", "url", database_of(world)?])
-    }
-
-    /// Whether the server behind it takes logins to a scenario's database. If not, its sessions end.
-    pub async fn server_takes_logins(&self, world: &World, takes: bool) -> Result<()> {
-        let database = database_of(world)?;
-        let other = world.database_url().replacen(database, "postgres", 1);
-        let server = connect(&other).await?;
-        let allow = format!("ALTER DATABASE \"{database}\" ALLOW_CONNECTIONS {takes}");
-        server.batch_execute(&allow).await?;
-        if !takes {
-            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
-            server.query(end, &[&database]).await?;
-        }
-        Ok(())
     }
 }
 
