@@ -33,11 +33,10 @@ pub struct Refusal {
 impl Refusal {
     /// An admission policy that refuses those writes for which the CEL expression holds.
     pub async fn by_policy(world: &World, writes: Writes<'_>, refused: &str) -> Result<Self> {
-        let refusal = Self {
-            cluster: world.cluster.clone(),
-            kinds: "validatingadmissionpolicybindings,validatingadmissionpolicies",
-            name: world.namespace.clone(),
-        };
+        let refusal = Self::of(
+            world,
+            "validatingadmissionpolicybindings,validatingadmissionpolicies",
+        );
         let name = &refusal.name;
         let policy = json!({
             "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
@@ -71,11 +70,7 @@ impl Refusal {
 
     /// A webhook that nobody answers, for those writes for which the CEL expression holds: the API server fails with 500.
     pub async fn by_dead_webhook(world: &World, writes: Writes<'_>, asked: &str) -> Result<Self> {
-        let refusal = Self {
-            cluster: world.cluster.clone(),
-            kinds: "validatingwebhookconfigurations",
-            name: world.namespace.clone(),
-        };
+        let refusal = Self::of(world, "validatingwebhookconfigurations");
         let name = &refusal.name;
         let webhook = json!({
             "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
@@ -100,6 +95,15 @@ impl Refusal {
             .await?;
         until_probe(world, true).await?;
         Ok(refusal)
+    }
+
+    /// Of these kinds of object, named as the scenario's namespace.
+    fn of(world: &World, kinds: &'static str) -> Self {
+        Self {
+            cluster: world.cluster.clone(),
+            kinds,
+            name: world.namespace.clone(),
+        }
     }
 
     /// Ends it, and waits until the API server has noticed.
