@@ -25,6 +25,8 @@ pub const PULL_LABEL: &str = "chainlink-operator.dev/pull";
 /// do not carry [`NODE_LABEL`].
 pub const VALIDATION_LABEL: &str = "chainlink-operator.dev/validation";
 
+/// Annotation on pods: the operator that has made an earlier one's stop of this pod void.
+pub const LEADER_ANNOTATION: &str = "chainlink-operator.dev/leader";
 /// Annotation on pods: the node version they were made for.
 pub const VERSION_ANNOTATION: &str = "chainlink-operator.dev/version";
 /// Annotation on pods: which lock they take, on which database Secret (`lease mainnet-database/url`).

@@ -30,6 +30,7 @@ pub struct Metrics {
     two_holders: Family<Whole, Gauge>,
     crd_outdated: Family<Whole, Gauge>,
     errors: Counter,
+    leading: Gauge,
 }
 
 impl Default for Metrics {
@@ -44,6 +45,7 @@ impl Default for Metrics {
         let two_holders = Family::default();
         let crd_outdated = Family::default();
         let errors = Counter::default();
+        let leading = Gauge::default();
         registry.register(
             "lock_moves",
             "Handovers and failovers that ended, by reason",
@@ -86,6 +88,11 @@ impl Default for Metrics {
             "Passes that ended with an error",
             errors.clone(),
         );
+        registry.register(
+            "leading",
+            "1 where this operator is the one that acts, 0 where it waits to",
+            leading.clone(),
+        );
         Self {
             registry,
             moves,
@@ -97,6 +104,7 @@ impl Default for Metrics {
             two_holders,
             crd_outdated,
             errors,
+            leading,
         }
     }
 }
@@ -228,6 +236,11 @@ impl Metrics {
         self.gap.remove(&labels);
         self.two_holders.remove(&labels);
         self.crd_outdated.remove(&labels);
+    }
+
+    /// Whether this operator is the one that acts.
+    pub fn leads(&self, leads: bool) {
+        self.leading.set(i64::from(leads));
     }
 
     /// Counts a pass that ended with an error.

@@ -23,6 +23,7 @@ mod crash;
 mod database;
 mod handover;
 mod hostile;
+mod leader;
 mod pods;
 mod refusals;
 mod rights;

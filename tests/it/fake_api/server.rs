@@ -262,6 +262,7 @@ impl Asked {
                 let dry = self.query("dryRun") == Some("All");
                 store.replace_status(kind, name, &self.body, dry)
             }
+            (&Method::PUT, _) => store.replace(kind, name, &self.body),
             (&Method::PATCH, _) => {
                 store.patch(&Place { kind, name, status }, self.patch, &self.body)
             }
