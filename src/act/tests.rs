@@ -15,7 +15,7 @@ use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
 use crate::leader::{Leadership, LeaseAt};
 use crate::plan::tests::world::{World, pair};
 
-fn node(status: ChainlinkNodeStatus) -> ChainlinkNode {
+fn node(status: &ChainlinkNodeStatus) -> ChainlinkNode {
     let manifest = serde_json::json!({
         "apiVersion": "chainlink-operator.dev/v1alpha1",
         "kind": "ChainlinkNode",
@@ -41,7 +41,7 @@ async fn an_operator_that_does_not_lead_sends_no_act() {
     });
     let client = Client::new(server, "default");
     let plan = World::with(1).plan();
-    let node = node(ChainlinkNodeStatus {
+    let node = node(&ChainlinkNodeStatus {
         operator: plan.memory.clone(),
         ..ChainlinkNodeStatus::default()
     });

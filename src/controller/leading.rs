@@ -3,7 +3,7 @@
 
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 use serde_json::json;
 
 use super::context::Context;
@@ -18,7 +18,7 @@ impl Context {
     pub(super) fn takes_over(&self) {
         self.metrics.leads(true);
         let stores = lock(&self.stores);
-        let nodes: Vec<_> = stores.iter().flat_map(|store| store.state()).collect();
+        let nodes: Vec<_> = stores.iter().flat_map(Store::state).collect();
         drop(stores);
         tracing::info!(resources = nodes.len(), "this operator leads from now on");
         for node in nodes.iter().filter(|node| may_move(node)) {
