@@ -58,10 +58,6 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
         context.watchdog.progress(namespace, Instant::now());
     };
     progress();
-    if !context.leadership.leads() {
-        // All are woken once it does.
-        return Ok(Action::await_change());
-    }
     let api: Api<ChainlinkNode> = Api::namespaced(
         context.client.clone(),
         &node.namespace().unwrap_or_default(),
@@ -70,6 +66,7 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
     // As good as a crash: the next pass goes on from what is written (rule S4).
     let result = tokio::select! {
         biased;
+        // Also where this operator has not begun to lead. All are woken once it does.
         () = context.leadership.lost() => return Ok(Action::await_change()),
         result = timeout(LONGEST_PASS, pass) => result.unwrap_or(Err(Error::Slow)),
     };
