@@ -26,6 +26,7 @@ mod hostile;
 mod pods;
 mod refusals;
 mod rights;
+mod short_pods;
 mod successor;
 mod turns;
 mod two_operators;
