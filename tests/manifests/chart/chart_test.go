@@ -126,7 +126,7 @@ func TestImagesAreNamedByWhatIsSet(t *testing.T) {
 func TestWhatNobodyAskedForIsNotThere(t *testing.T) {
 	for name := range defaults(t) {
 		kind, _, _ := strings.Cut(name, " ")
-		if slices.Contains([]string{"PodDisruptionBudget", "NetworkPolicy", "ServiceMonitor"}, kind) || strings.Contains(name, "on-call") {
+		if slices.Contains([]string{"NetworkPolicy", "ServiceMonitor"}, kind) || strings.Contains(name, "on-call") {
 			t.Errorf("%s is there", name)
 		}
 	}
@@ -291,9 +291,31 @@ func TestThePodIsPlacedAsSet(t *testing.T) {
 	expect(t, "the priority", at(spec, "priorityClassName"), "system-cluster-critical")
 	expect(t, "the spread", at(spec, "topologySpreadConstraints", 0, "topologyKey"), "topology.kubernetes.io/zone")
 	spec = at(defaults(t)["Deployment test-chainlink-operator"], "spec", "template", "spec")
-	expect(t, "the spread by default", at(spec, "topologySpreadConstraints"), nil)
+	expect(t, "the spread by default", at(spec, "topologySpreadConstraints", 0, "topologyKey"), "kubernetes.io/hostname")
 	if at(spec, "affinity", "podAntiAffinity") == nil {
 		t.Error("it does not keep away from node pods")
+	}
+}
+
+func TestTheOperatorsShareTheLeaseThatTheyMayChange(t *testing.T) {
+	for _, all := range []map[string]object{defaults(t), everything(t)} {
+		for name, one := range all {
+			if at(one, "kind") != "Deployment" {
+				continue
+			}
+			_, called, _ := strings.Cut(name, " ")
+			namespace := at(one, "metadata", "namespace").(string)
+			var lease any
+			for _, variable := range at(one, "spec", "template", "spec", "containers", 0, "env").([]any) {
+				if at(variable, "name") == "LEADER_LEASE" {
+					lease = at(variable, "value")
+				}
+			}
+			expect(t, "the Lease", lease, namespace+"/"+called)
+			role := all["Role "+called+"-lease"]
+			expect(t, "where it may be changed", at(role, "metadata", "namespace"), namespace)
+			expect(t, "which one may be changed", at(role, "rules", 1, "resourceNames"), any([]any{called}))
+		}
 	}
 }
 
@@ -351,7 +373,7 @@ func TestNotesTellWhatToDoNext(t *testing.T) {
 
 func TestValuesThatCanNotWorkAreRefused(t *testing.T) {
 	for _, wrong := range []string{
-		"replicas=2", "image.tagg=x", "image.repository=registry/name:tag", "image.registry=mirror:", "log.format=xml",
+		"replicas=0", "image.tagg=x", "image.repository=registry/name:tag", "image.registry=mirror:", "log.format=xml",
 		"deletionProtection=maybe", "machineMaintenance=yes", "databaseVerification.enabled=Auto", "databaseVerification.namespaces={A}", "sessionSecrets.generate=maybe",
 		`commonLabels.app\.kubernetes\.io/name=mine`, "podDisruptionBudget.maxUnavailable=2", "networkPolicy.apiServerPorts={}",
 		"networkPolicy.databasePorts={http}", "test.image.repository=", "extraObjects=none",
