@@ -93,6 +93,30 @@ fn scaling_back_clears_what_was_told_of_a_refused_pod() {
 }
 
 #[test]
+fn a_refusal_of_long_ago_is_not_held_against_a_spec_that_comes_back() {
+    let mut world = refused(alone());
+    assert_eq!(world.blocked(), blocked("PodRefused", true));
+    world.want_settled(&v1());
+    world.obey();
+    world.later(3600);
+    world.allows_pods_of(&v2());
+    world.want_settled(&v2());
+    assert_eq!(world.obey(), ["create 2.29.0"]);
+    assert_eq!(world.blocked(), None);
+
+    let mut checked = v2();
+    checked.validates = true;
+    let mut world = pair();
+    world.refuses_short_pods_of(&checked);
+    world.want_settled(&checked);
+    assert_eq!(world.moves(), ["validate in vain"]);
+    world.later(1);
+    assert_eq!(world.blocked(), blocked("PodRefused", true));
+    world.later(3600);
+    assert_eq!(world.blocked(), None);
+}
+
+#[test]
 fn a_pause_a_spec_that_is_invalid_or_a_closed_window_makes_no_pod_that_was_intended_before() {
     let intended = || {
         let mut world = alone();
@@ -234,6 +258,28 @@ fn what_may_still_be_made_is_waited_for_before_the_active_is_stopped_for_another
     world.later(40);
     assert_eq!(world.obey(), ["stop a"]);
     assert_eq!(world.memory.creating, None);
+}
+
+/// What is known not to have been made is not waited for; what the API server was too slow to say may be.
+#[test]
+fn a_creation_of_which_nobody_knows_may_come_yet_and_one_that_was_refused_may_not() {
+    for perhaps in [true, false] {
+        let mut world = pair();
+        world.want_settled(&v2());
+        world.remember();
+        let refused = RefusedCreation {
+            pod: world.memory.creating.clone().unwrap().pod,
+            message: String::new(),
+            lasting: false,
+            perhaps,
+            tries: 1,
+            again: world.now,
+        };
+        world.refused_creations.insert(v2().name, refused);
+        world.want(&v1());
+        world.ask("now", None);
+        assert_eq!(world.obey() == nothing(), perhaps);
+    }
 }
 
 /// Two operators at once would else overtake each other without an end.

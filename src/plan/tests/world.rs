@@ -608,6 +608,11 @@ impl World {
             })
     }
 
+    /// Somebody removes what is kept of this revision.
+    pub fn forgets(&mut self, revision: &Revision) {
+        self.revisions.remove(&revision.name);
+    }
+
     /// From now on the API server makes no pod of this revision.
     pub fn refuses_pods_of(&mut self, revision: &Revision) {
         self.refuses.insert(revision.name.clone());
