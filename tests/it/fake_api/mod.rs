@@ -27,6 +27,7 @@ mod kept;
 mod pods;
 mod refusals;
 mod rights;
+mod short_pods;
 mod successor;
 mod turns;
 mod two_operators;
