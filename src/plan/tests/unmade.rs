@@ -2,7 +2,7 @@
 //! name, and each plan decides anew what is made by it, and whether anything is.
 
 use super::world::{World, alone, blocked, nothing, pair, v1, v2, v3};
-use crate::domain::{HandoverPolicy, RefusedCreation};
+use crate::domain::{HandoverPolicy, Refused};
 use crate::plan::Step;
 
 /// The API server refuses the pods of the second version, and that was seen once.
@@ -267,7 +267,7 @@ fn a_creation_of_which_nobody_knows_may_come_yet_and_one_that_was_refused_may_no
         let mut world = pair();
         world.want_settled(&v2());
         world.remember();
-        let refused = RefusedCreation {
+        let refused = Refused {
             pod: world.memory.creating.clone().unwrap().pod,
             message: String::new(),
             lasting: false,
@@ -357,7 +357,7 @@ fn a_server_that_fails_for_a_moment_is_no_refusal_and_holds_no_move() {
     let pod = plan.memory.creating.unwrap().pod;
     world.refused_creations.insert(
         v2().name,
-        RefusedCreation {
+        Refused {
             pod,
             message: "the operator keeps failing to make a pod: 503".to_owned(),
             lasting: false,
