@@ -434,9 +434,13 @@ mod tests {
     #[test]
     fn what_another_key_has_made_is_compared_with_nothing() {
         let before = seen(Some(&seen(None, &data("old"))), &data("new"));
-        let spec = spec("Auto");
+        let mut spec = spec("Auto");
+        spec.handover = Some(Handover {
+            on_secret_change: Some(OnSecretChange::Rollout),
+            ..Handover::default()
+        });
         let look = SecretsLook {
-            at: Timestamp::UNIX_EPOCH,
+            at: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1),
             uid: "uid",
             spec: &spec,
             data: &data("newer"),

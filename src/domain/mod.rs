@@ -25,7 +25,7 @@ pub use intent::{Approved, HandoverPolicy, Intent, Preferred, Switchover};
 pub use lock::Lock;
 pub use machine::{Machine, reports};
 pub use move_reason::MoveReason;
-pub use observation::{Observation, RefusedCreation, RefusedStop};
+pub use observation::{Observation, Refused};
 pub use oneshot::{Checked, FOUND, Pull, Pulled, Validation};
 pub use place::Place;
 pub use pod::{Answered, Contact, Container, Exit, Pod, PodId, Took, Trouble};
