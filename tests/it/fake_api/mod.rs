@@ -23,6 +23,7 @@ mod crash;
 mod database;
 mod handover;
 mod hostile;
+mod kept;
 mod pods;
 mod refusals;
 mod rights;
