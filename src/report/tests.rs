@@ -14,10 +14,10 @@ use crate::api::{
     ChainlinkNode, ChainlinkNodeStatus, GoingBack, Handover, OnSecretChange, SecretsSeen,
     Verification,
 };
-use crate::domain::{Answered, Contact, Holder, Preferred, Reason, Says, Silence};
+use crate::domain::{Answered, Contact, Holder, Preferred, Reason, Revision, Says, Silence};
 use crate::node::ExitKind;
 use crate::node::database::SessionOf;
-use crate::plan::tests::world::{STANDBY_TIMEOUT, World, pair, v1, v2, version};
+use crate::plan::tests::world::{STANDBY_TIMEOUT, World, alone, configured, pair, v1, v2, version};
 use crate::plan::{Blocked, Plan, REFUSES};
 
 fn node() -> ChainlinkNode {
@@ -535,6 +535,34 @@ fn of_an_active_whose_end_nobody_saw_only_what_is_known_is_told() {
     told.look();
     assert_eq!(told.condition("Ready").1, "SuspectAnswers");
     assert_eq!(told.status.phase.as_deref(), Some("Waiting"));
+}
+
+/// An end in order is no proof that the lock was given back.
+#[test]
+fn a_handover_that_took_as_long_as_a_lease_is_explained() {
+    for (after, lease, explained) in [
+        (2, None, false),
+        (10, None, true),
+        (10, Some(Duration::from_secs(30)), false),
+        (30, Some(Duration::from_secs(30)), true),
+    ] {
+        let wanted = Revision {
+            lease,
+            ..configured("2.28.0", "changed")
+        };
+        let mut world = alone();
+        world.want_settled(&wanted);
+        let successor = world.carry_on_until_stop();
+        let mut told = Told::of(world);
+        told.world.gone("a");
+        told.look();
+        told.world.later(after);
+        told.world.takes(&successor);
+        let texts = told.texts("HandedOver");
+        assert_eq!(texts.len(), 1);
+        let said = texts[0].contains("without giving back its lease");
+        assert_eq!(said, explained, "{after}: {texts:?}");
+    }
 }
 
 /// It is cut off from the database: no end, and no gap that could be known.
