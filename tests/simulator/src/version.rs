@@ -22,6 +22,7 @@ pub(crate) enum Generation {
     V2_1 = 2,
     V2_15 = 3,
     V2_18 = 4,
+    V2_29 = 5,
 }
 
 #[derive(Clone, Debug)]
@@ -60,7 +61,8 @@ impl NodeVersion {
             (1, _) => Generation::V1_13,
             (2, 0..4) => Generation::V2_1,
             (2, 4..17) => Generation::V2_15,
-            _ => Generation::V2_18,
+            (2, 17..29) => Generation::V2_18,
+            _ => Generation::V2_29,
         }
     }
 
@@ -84,6 +86,11 @@ impl NodeVersion {
         } else {
             "advisorylock"
         }
+    }
+
+    /// `Exited all services`, which 2.29 says no more.
+    pub(crate) fn says_when_all_services_are_closed(&self) -> bool {
+        self.generation() < Generation::V2_29
     }
 
     /// The `version=` field; 1.11 has it in `logger=`, 2.1.1 nowhere.
