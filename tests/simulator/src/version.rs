@@ -206,6 +206,16 @@ impl NodeVersion {
         self.semver == Version::new(1, 11, 0)
     }
 
+    /// SIGTERM in the middle of a refresh that hangs: exit 0 at once, and the lease stays (measured on 2.23.0 and 2.29.0).
+    pub(crate) fn loses_the_release_in_a_refresh(&self) -> bool {
+        self.at_least(2, 23)
+    }
+
+    /// From 2.30 on it catches signals as a node only when it is one: what waits or migrates ends without a word (read).
+    pub(crate) fn tells_of_a_stop_while_it_waits(&self) -> bool {
+        !self.locks_before_starting()
+    }
+
     /// 207 for a failing service from 2.9 on; 200 always before.
     pub(crate) fn health_can_answer_207(&self) -> bool {
         self.at_least(2, 9)

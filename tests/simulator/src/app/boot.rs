@@ -20,7 +20,9 @@ impl Node {
                 if self.version.has_startup_health_report() && progress.current().is_some() {
                     self.log.log(&lines::report_done());
                 }
-                self.log.graceful_shutdown_time(self.stop.since_request().unwrap_or_default());
+                if let Some(took) = self.stop.since_request() {
+                    self.log.graceful_shutdown_time(took);
+                }
                 let before = self.version.before_the_database_was_prepared();
                 Err(Exit::failed(match progress.current() {
                     // Measured on 2.18.

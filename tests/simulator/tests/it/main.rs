@@ -10,5 +10,6 @@ mod support;
 mod configuration;
 mod duty;
 mod faults;
+mod newer;
 mod outages;
 mod transcripts;
