@@ -288,6 +288,18 @@ fn log_in(cluster: &Cluster, namespace: &str) -> String {
         .unwrap_or_else(|error| format!("{error:#}"))
 }
 
+/// The operator's metrics as Prometheus reads them, on its first port; nothing where no operator is ready.
+pub async fn metrics(client: &Client) -> Result<String> {
+    let ready = pods(client).await?.into_iter().find(is_ready);
+    let Some(pod) = ready else {
+        return Ok(String::new());
+    };
+    let name = pod.metadata.name.unwrap_or_default();
+    let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}/proxy/metrics");
+    let request = http::Request::get(path).body(Vec::new())?;
+    Ok(client.request_text(request).await?)
+}
+
 /// All pods of the operator, also those that are on their way out.
 pub async fn pods(client: &Client) -> Result<Vec<Pod>> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);

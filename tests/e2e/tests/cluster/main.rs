@@ -12,6 +12,7 @@ mod drift;
 mod examples;
 mod external;
 mod failures;
+mod https;
 mod input;
 mod limits;
 mod machines;
