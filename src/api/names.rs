@@ -63,6 +63,10 @@ pub const ACTIVE_CONDITION: &str = "chainlink-operator.dev/lock-taken";
 /// The name of the node's container. Meshes inject others: it is always looked up by name.
 pub const CONTAINER: &str = "node";
 
+/// Annotation on pods: the names of the sidecars that the user asks for, with commas between them. A mesh injects others, which
+/// nothing is asked of.
+pub const SIDECARS_ANNOTATION: &str = "chainlink-operator.dev/sidecars";
+
 /// The field manager of our server-side applies.
 pub const FIELD_MANAGER: &str = "chainlink-operator";
 

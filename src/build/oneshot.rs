@@ -8,13 +8,11 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-use super::container::resources;
+use super::container::{from_secret, resources};
 use super::content::Content;
 use super::objects::owner;
 use super::placement::{of_machines, tolerations};
-use super::pod::{
-    automounts_token, container, from_secret, pull_secrets, security_context, with_files,
-};
+use super::pod::{automounts_token, container, pull_secrets, security_context, with_files};
 use super::volumes::{some, volumes};
 use crate::api::names::{NODE_LABEL, PULL_LABEL, REVISION_LABEL, VALIDATION_LABEL, labels};
 use crate::api::{Amount, ChainlinkNode, RevisionName};
