@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
 
 use super::api_pod::{condition, container_status, terminated};
+use super::image::no_image;
 use super::preparation::preparation;
 use crate::domain::{Container, Exit, Trouble};
 use crate::node::{classify_exit, kept_lines, last_words};
@@ -22,7 +23,7 @@ pub(super) fn container(pod: &ApiPod, warning: Option<Trouble>) -> Container {
     }
     let Some(status) = status else {
         return Container::NotStarted {
-            trouble: unschedulable(pod).or(warning),
+            trouble: preparation(pod).or_else(|| unschedulable(pod)).or(warning),
         };
     };
     if let Some(running) = status
@@ -65,23 +66,6 @@ pub(super) fn container(pod: &ApiPod, warning: Option<Trouble>) -> Container {
             .or_else(|| preparation(pod))
             .or_else(|| unschedulable(pod))
             .or(warning),
-    }
-}
-
-/// The kubelet says by turns `ErrImagePull` with the registry's words, and `ImagePullBackOff` with or
-/// without them: to a person they are one.
-fn no_image(message: &str, warning: Option<&Trouble>) -> Trouble {
-    let words = match message.split_once(": ErrImagePull: ") {
-        Some((_, words)) => words,
-        None if message.starts_with("Back-off pulling image") => warning
-            .map(|warning| warning.message.as_str())
-            .filter(|message| message.starts_with("Failed to pull image"))
-            .unwrap_or(message),
-        None => message,
-    };
-    Trouble {
-        reason: "ImagePullBackOff".to_owned(),
-        message: words.to_owned(),
     }
 }
 

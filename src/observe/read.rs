@@ -10,6 +10,7 @@ use super::api_pod::{
 };
 use super::claim::{hides_its_lock_id, lock};
 use super::container::container;
+use super::preparation::sidecar;
 use super::record::record;
 use super::witness::{Facts, Moment};
 use crate::api::RevisionName;
@@ -92,6 +93,7 @@ pub(super) fn read(
         watched: facts.watched.map(wall),
         contradicting_version: named.filter(contradicts),
         stranded: false,
+        sidecar: sidecar(pod),
         lock_id_hidden: hides_its_lock_id(pod),
         container,
     }
