@@ -67,6 +67,9 @@ pub const CONTAINER: &str = "node";
 /// nothing is asked of.
 pub const SIDECARS_ANNOTATION: &str = "chainlink-operator.dev/sidecars";
 
+/// The name of the container of a short pod that tries what a start needs, beside the node's own check.
+pub const TRIES_CONTAINER: &str = "tries";
+
 /// The field manager of our server-side applies.
 pub const FIELD_MANAGER: &str = "chainlink-operator";
 

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::api::ChainlinkNode;
-use crate::domain::{Observation, Reason};
+use crate::domain::{Observation, Reason, Wanted};
 use crate::plan::{Blocked, Plan, Step};
 
 /// Everything that a report is made from.
@@ -35,13 +35,18 @@ impl Report<'_> {
     pub(super) fn blocked(&self) -> Option<Blocked> {
         let planned = self.plan.progress.blocked.clone();
         // Two nodes at work are worse than anything that the API server refuses.
-        if planned
+        let two_work = planned
             .as_ref()
-            .is_some_and(|blocked| blocked.reason == Reason::TwoHolders)
-        {
+            .is_some_and(|blocked| blocked.reason == Reason::TwoHolders);
+        if two_work || self.spec_is_refused() {
             return planned;
         }
         self.refusal.clone().or(planned)
+    }
+
+    /// A person has to mend the spec first: what the API server refuses of it may be the same mistake, in worse words.
+    fn spec_is_refused(&self) -> bool {
+        matches!(&self.seen.intent.wanted, Wanted::Unusable(problem) if !problem.missing)
     }
 
     /// The change that waits for a person or for its time, also where something else is still under way.

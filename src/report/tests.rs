@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod pending;
+mod refused;
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::domain::{Answered, Contact, Holder, NotReady, Preferred, Reason, Says
 use crate::node::ExitKind;
 use crate::node::database::SessionOf;
 use crate::plan::tests::world::{STANDBY_TIMEOUT, World, pair, v1, v2, version};
-use crate::plan::{Plan, REFUSES};
+use crate::plan::{Blocked, Plan, REFUSES};
 
 fn node() -> ChainlinkNode {
     serde_json::from_value(json!({
@@ -42,6 +43,8 @@ struct Told {
     warnings: Vec<String>,
     on_secret_change: Option<OnSecretChange>,
     backup_off: Option<&'static str>,
+    /// What the API server refuses.
+    refusal: Option<Blocked>,
 }
 
 impl Told {
@@ -53,6 +56,7 @@ impl Told {
             warnings: Vec::new(),
             on_secret_change: None,
             backup_off: Some("Database.Backup.Mode is none"),
+            refusal: None,
         };
         told.look();
         told
@@ -80,7 +84,7 @@ impl Told {
             plan,
             sharers: self.sharers.clone(),
             backup_off: self.backup_off,
-            refusal: None,
+            refusal: self.refusal.clone(),
             now: self.world.now,
         };
         let new = status(&report, &self.status);
