@@ -67,6 +67,9 @@ pub const CONTAINER: &str = "node";
 /// nothing is asked of.
 pub const SIDECARS_ANNOTATION: &str = "chainlink-operator.dev/sidecars";
 
+/// What a container of a short pod is to run that is there for its image alone. No image has it: nothing runs.
+pub const ONLY_PULLED: &str = "/only-pulled";
+
 /// The name of the container of a short pod that tries what a start needs, beside the node's own check.
 pub const TRIES_CONTAINER: &str = "tries";
 

@@ -13,7 +13,7 @@ use super::{pod_schema, schema};
 /// A container beside the node's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!(self.name in ['node', 'session-secret'])").message("node and session-secret are the operator's own containers: give yours another name").field_path(".name"))]
+#[x_kube(validation = Rule::new("!(self.name in ['node', 'session-secret', 'tries'])").message("node, session-secret and tries are the operator's own containers: give yours another name").field_path(".name"))]
 pub struct Sidecar {
     /// Name of the container, unique in the pod.
     #[schemars(

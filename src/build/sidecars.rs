@@ -14,6 +14,7 @@ use super::outcome::{ConfigMaps, Read, refused};
 use super::session;
 use super::variables::value;
 use super::volumes::{extra_name, some};
+use crate::api::names::ONLY_PULLED;
 use crate::api::{
     ChainlinkNodeSpec, PodOptions, PortProtocol, Resources, Sidecar, SidecarMount, SidecarPort,
     SidecarSecurity, Variable,
@@ -40,6 +41,33 @@ pub(super) fn of_the_user(content: &Content) -> Vec<Container> {
     });
     let others = options.init_containers.iter().map(container);
     sidecars.chain(others).collect()
+}
+
+/// The user's, where the node reads files that only they can have written: whoever looks at those files needs them, too.
+pub(super) fn that_hand_files_over(content: &Content) -> Vec<Container> {
+    let mut volumes = content.pod.volumes.iter();
+    if volumes.any(|volume| volume.empty_dir.is_some() && volume.mount_path.is_some()) {
+        of_the_user(content)
+    } else {
+        Vec::new()
+    }
+}
+
+/// A container for each image beside the node's that does nothing but need it.
+pub(super) fn pulled(content: &Content) -> Vec<Container> {
+    let mut known = BTreeSet::from([content.image.as_str()]);
+    let others = beside(&content.pod).map(|(_, one)| one);
+    let others = others.filter(|one| known.insert(one.image.as_str()));
+    others
+        .map(|one| Container {
+            name: one.name.clone(),
+            image: Some(one.image.clone()),
+            command: Some(vec![ONLY_PULLED.to_owned()]),
+            resources: one.resources.as_ref().map(amounts),
+            security_context: Some(security(one)),
+            ..Container::default()
+        })
+        .collect()
 }
 
 /// All that is started before the node, in its order.

@@ -188,6 +188,15 @@ impl Trouble {
         )
     }
 
+    /// The same, of the container of this name.
+    #[must_use]
+    pub fn about(self, name: &str) -> Self {
+        Self {
+            message: format!("{name}: {}", self.message),
+            ..self
+        }
+    }
+
     /// Whether it stays as long as nobody does anything about it, as far as can be told.
     pub fn lasts(&self) -> bool {
         self.of_a_wrong_image() || self.reason == Reason::SidecarsUnsupported.as_str()

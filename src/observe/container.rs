@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
 
 use super::api_pod::{condition, container_status, terminated};
-use super::image::no_image;
+use super::image::of_an_image;
 use super::preparation::preparation;
 use crate::domain::{Container, Exit, Trouble};
 use crate::node::{classify_exit, kept_lines, last_words};
@@ -55,11 +55,12 @@ pub(super) fn container(pod: &ApiPod, warning: Option<Trouble>) -> Container {
             .reason
             .clone()
             .filter(|reason| !matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))?;
-        let message = waiting.message.clone().unwrap_or_else(|| reason.clone());
-        Some(match reason.as_str() {
-            "ErrImagePull" | "ImagePullBackOff" => no_image(&message, warning.as_ref()),
-            _ => Trouble { reason, message },
-        })
+        let said = waiting.message.as_deref();
+        let of_an_image = of_an_image(&reason, said, warning.as_ref());
+        Some(of_an_image.unwrap_or_else(|| Trouble {
+            message: said.map_or_else(|| reason.clone(), str::to_owned),
+            reason,
+        }))
     });
     Container::NotStarted {
         trouble: trouble

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::api_pod::{annotation, condition, created};
-use super::image::no_image;
+use super::image;
 use crate::api::names::SIDECARS_ANNOTATION;
 use crate::domain::{NotReady, Reason, Trouble};
 use crate::node::last_line;
@@ -71,14 +71,13 @@ fn trouble(pod: &ApiPod, status: &ContainerStatus) -> Option<Trouble> {
         .and_then(|waiting| waiting.reason.clone())
         .filter(|reason| !matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"));
     let said = waiting.and_then(|waiting| waiting.message.clone());
+    let of_an_image = reason.as_deref();
+    let of_an_image =
+        of_an_image.and_then(|reason| image::of_an_image(reason, said.as_deref(), None));
+    if let Some(trouble) = of_an_image {
+        return Some(trouble.about(name));
+    }
     match (reason, words) {
-        (Some(reason), _) if is_of_the_image(&reason) => {
-            let said = no_image(said.as_deref().unwrap_or(&reason), None);
-            Some(Trouble {
-                message: format!("{name}: {}", said.message),
-                ..said
-            })
-        }
         (Some(reason), words) => Some(Trouble {
             message: words.unwrap_or_else(|| {
                 let said = said.unwrap_or_else(|| reason.clone());
@@ -114,10 +113,6 @@ fn how(name: &str, ended: &ContainerStateTerminated) -> String {
         reason.unwrap_or_default(),
         words.unwrap_or_default()
     )
-}
-
-fn is_of_the_image(reason: &str) -> bool {
-    matches!(reason, "ErrImagePull" | "ImagePullBackOff")
 }
 
 /// The sidecar that the user asks for and that is not ready, where there is one.

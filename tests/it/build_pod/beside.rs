@@ -1,11 +1,11 @@
 //! The containers beside the node's: sidecars and init containers.
 
-use chainlink_operator::api::names::SIDECARS_ANNOTATION;
+use chainlink_operator::api::names::{ONLY_PULLED, SIDECARS_ANNOTATION};
 use chainlink_operator::build;
 use k8s_openapi::api::core::v1::Container;
 use serde_json::{Value, json};
 
-use super::{container, node, pod, pod_spec, resolved, toml_node, with};
+use super::{check, container, node, pod, pod_spec, pull_pod, resolved, toml_node, with};
 
 fn before_the_node(spec: &Value) -> Vec<Container> {
     pod_spec(spec).init_containers.unwrap_or_default()
@@ -208,5 +208,69 @@ fn what_says_nothing_of_a_sidecar_makes_no_revision() {
     assert_eq!(
         resolved(&with(toml_node(), "pod", shared)).revision.name,
         untouched
+    );
+}
+
+/// The check looks at files that the vault writes, and neither asks the database nor needs a way to it.
+#[test]
+fn the_pod_that_checks_a_configuration_has_what_writes_the_nodes_files_and_nothing_else_beside_it()
+{
+    let spec = with_proxy_and_vault();
+    let pod = check(&spec);
+    let annotations = pod.metadata.annotations.unwrap();
+    assert_eq!(annotations[SIDECARS_ANNOTATION], "proxy");
+    let of_check = pod.spec.unwrap();
+    let of_node = pod_spec(&spec);
+    assert_eq!(of_check.init_containers, of_node.init_containers);
+    let volumes = of_check.volumes.unwrap();
+    for extra in ["extra-secrets", "extra-vault-role"] {
+        let of_node = of_node.volumes.iter().flatten();
+        let one = of_node.clone().find(|volume| volume.name == extra);
+        assert!(volumes.iter().any(|volume| Some(volume) == one), "{extra}");
+    }
+    let proxy = json!({"sidecars": [{"name": "proxy", "image": "proxy:1"}]});
+    let pod = check(&with(toml_node(), "pod", proxy));
+    assert_eq!(pod.metadata.annotations, None);
+    assert_eq!(pod.spec.unwrap().init_containers, None);
+}
+
+#[test]
+fn the_pod_that_pulls_pulls_each_image_and_runs_none_but_the_nodes() {
+    let mut spec = with_proxy_and_vault();
+    spec["pod"]["initContainers"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": "again", "image": "registry.example.com/vault:1"}));
+    let pod = pull_pod(&node(&spec).0, &resolved(&spec).content);
+    let spec = pod.spec.unwrap();
+    assert_eq!((spec.init_containers, spec.volumes), (None, None));
+    let others: Vec<_> = spec.containers[1..]
+        .iter()
+        .map(|one| {
+            (
+                one.name.as_str(),
+                one.image.as_deref(),
+                one.command.as_deref(),
+                &one.env,
+            )
+        })
+        .collect();
+    let nothing = [ONLY_PULLED.to_owned()];
+    assert_eq!(
+        others,
+        [
+            (
+                "proxy",
+                Some("registry.example.com/proxy:2"),
+                Some(&nothing[..]),
+                &None
+            ),
+            (
+                "vault",
+                Some("registry.example.com/vault:1"),
+                Some(&nothing[..]),
+                &None
+            ),
+        ]
     );
 }
