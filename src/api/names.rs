@@ -65,6 +65,13 @@ pub const ACTIVE_CONDITION: &str = "chainlink-operator.dev/lock-taken";
 /// The name of the node's container. Meshes inject others: it is always looked up by name.
 pub const CONTAINER: &str = "node";
 
+/// Annotation on pods: the names of the sidecars that the user asks for, with commas between them. A mesh injects others, which
+/// nothing is asked of.
+pub const SIDECARS_ANNOTATION: &str = "chainlink-operator.dev/sidecars";
+
+/// What a container of a short pod is to run that is there for its image alone. No image has it: nothing runs.
+pub const ONLY_PULLED: &str = "/only-pulled";
+
 /// The name of the container of a short pod that tries what a start needs, beside the node's own check.
 pub const TRIES_CONTAINER: &str = "tries";
 

@@ -28,7 +28,7 @@ pub use move_reason::MoveReason;
 pub use observation::{Observation, Refused};
 pub use oneshot::{Checked, FOUND, Pull, Pulled, Validation};
 pub use place::Place;
-pub use pod::{Answered, Contact, Container, Exit, Pod, PodId, Took, Trouble};
+pub use pod::{Answered, Contact, Container, Exit, NotReady, Pod, PodId, Took, Trouble};
 pub use reason::{Patience, Reason};
 pub use revision::{Problem, Revision, Wanted};
 pub use role::Role;

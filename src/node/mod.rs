@@ -24,7 +24,7 @@ pub use http::{Answer, Shows};
 pub use legacy::is_legacy_variable;
 pub use lock::LockMode;
 pub use log::{LogEvent, LogLine, LogReader, LogSummary, Milestone, TakeoverSign, WaitingFor};
-pub use log::{kept_lines, last_words, read_line, redact};
+pub use log::{kept_lines, last_line, last_words, read_line, redact};
 pub use settings::{Finding, OperatorSettings};
 pub use validation::{Verdict, read_validation};
 pub use version::{ConfigStyle, NodeVersion, VersionError};

@@ -112,7 +112,7 @@ fn every_walk_of_the_model_is_told() {
 }
 
 /// The pages whose resources stand in fenced blocks, each of which can be applied as it is.
-const WITH_RESOURCES: [&str; 1] = ["docs/your-setup.md"];
+const WITH_RESOURCES: [&str; 2] = ["docs/your-setup.md", "docs/sidecars.md"];
 
 /// The resources of the pages, each with the page that it stands in.
 fn resources() -> Vec<(&'static str, String)> {

@@ -28,6 +28,7 @@ mod restore;
 mod rollouts;
 mod scale;
 mod sessions;
+mod sidecars;
 mod stuck;
 mod trials;
 mod upgrades;
