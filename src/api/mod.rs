@@ -17,6 +17,7 @@ mod schema;
 mod service;
 mod spec;
 mod status;
+mod updates;
 
 pub use amount::Amount;
 pub use attempt::{Attempt, Migrated, Shown, Upgrade};
@@ -29,3 +30,4 @@ pub use schedule::{InvalidSchedule, OpenTime, Schedule};
 pub use service::*;
 pub use spec::*;
 pub use status::*;
+pub use updates::*;

@@ -20,6 +20,7 @@ use crate::act::{DigestKeyAt, digest_key};
 use crate::api::ChainlinkNode;
 use crate::build::DigestKey;
 use crate::mutex::lock;
+use crate::observe::registry::Registries;
 use crate::observe::{Machines, Witnesses};
 use crate::report::{Metrics, Note};
 
@@ -54,6 +55,7 @@ pub struct Context {
     pub(super) settings: Settings,
     pub(super) witnesses: Witnesses,
     pub(super) machines: Machines,
+    pub(super) registries: Registries,
     pub(super) slots: HandoverSlots,
     pub(super) wake: mpsc::UnboundedSender<ObjectRef<ChainlinkNode>>,
     pub(super) reporter: Reporter,
@@ -89,6 +91,7 @@ impl Context {
         let context = Self {
             witnesses: Witnesses::new(client.clone(), wake.clone()),
             machines: Machines::default(),
+            registries: Registries::new(client.clone(), wake.clone()),
             slots: HandoverSlots::new(settings.max_handovers),
             wake,
             reporter,

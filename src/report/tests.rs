@@ -4,6 +4,7 @@
 
 mod pending;
 mod refused;
+mod update;
 
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use serde_json::json;
 
 use super::{Note, Report, Sharer, notes, status};
 use crate::api::{
-    ChainlinkNode, ChainlinkNodeStatus, GoingBack, Handover, OnSecretChange, SecretsSeen,
+    ChainlinkNode, ChainlinkNodeStatus, GoingBack, Handover, OnSecretChange, SecretsSeen, Updates,
     Verification,
 };
-use crate::domain::{Answered, Contact, Holder, Preferred, Reason, Says, Silence};
+use crate::domain::{Answered, Contact, Holder, Preferred, Reason, Releases, Says, Silence};
 use crate::node::ExitKind;
 use crate::node::database::SessionOf;
 use crate::plan::tests::world::{STANDBY_TIMEOUT, World, pair, v1, v2, version};
@@ -45,6 +46,10 @@ struct Told {
     backup_off: Option<&'static str>,
     /// What the API server refuses.
     refusal: Option<Blocked>,
+    /// What the registry has said.
+    releases: Option<Releases>,
+    /// What the spec asks of it.
+    updates: Option<Updates>,
 }
 
 impl Told {
@@ -57,6 +62,8 @@ impl Told {
             on_secret_change: None,
             backup_off: Some("Database.Backup.Mode is none"),
             refusal: None,
+            releases: None,
+            updates: None,
         };
         told.look();
         told
@@ -78,6 +85,7 @@ impl Told {
             on_secret_change: Some(on_change),
             ..Handover::default()
         });
+        node.spec.updates = self.updates.clone();
         let report = Report {
             node: &node,
             seen: &self.world.look(),
@@ -85,6 +93,7 @@ impl Told {
             sharers: self.sharers.clone(),
             backup_off: self.backup_off,
             refusal: self.refusal.clone(),
+            releases: self.releases.clone(),
             now: self.world.now,
         };
         let new = status(&report, &self.status);
