@@ -12,6 +12,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 	automation "github.com/fluxcd/image-automation-controller/api/v1"
 	reflector "github.com/fluxcd/image-reflector-controller/api/v1"
+	"github.com/google/cel-go/cel"
 	"sigs.k8s.io/yaml"
 )
 
@@ -198,6 +199,87 @@ func TestTheSignaturePolicyNamesUpstreamsReleaseWorkflowAndNoOther(t *testing.T)
 	} {
 		if subject.MatchString(name) != signs {
 			t.Errorf("%s signs: %v", name, !signs)
+		}
+	}
+}
+
+// The rules of spec.updates in the CRD, in the API server's own language.
+func TestTheRulesOfUpdatesRefuseWhatCanNotBeMeant(t *testing.T) {
+	text, err := os.ReadFile("../../../crds/chainlinknodes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type schema struct {
+		Properties map[string]json.RawMessage
+		Rules      []struct{ Rule, Message string } `json:"x-kubernetes-validations"`
+	}
+	crd := struct {
+		Spec struct {
+			Versions []struct {
+				Schema struct {
+					OpenAPIV3Schema schema `json:"openAPIV3Schema"`
+				}
+			}
+		}
+	}{}
+	if err := yaml.Unmarshal(text, &crd); err != nil {
+		t.Fatal(err)
+	}
+	within := func(one schema, field string) (inner schema) {
+		if err := json.Unmarshal(one.Properties[field], &inner); err != nil {
+			t.Fatal(err)
+		}
+		return inner
+	}
+	updates := within(within(crd.Spec.Versions[0].Schema.OpenAPIV3Schema, "spec"), "updates")
+	if len(updates.Rules) != 4 {
+		t.Fatalf("%d rules", len(updates.Rules))
+	}
+	language, err := cel.NewEnv(cel.Variable("self", cel.MapType(cel.StringType, cel.StringType)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(field, value string) (messages []string) {
+		for _, rule := range updates.Rules {
+			read, issues := language.Compile(rule.Rule)
+			if issues.Err() != nil {
+				t.Fatal(issues.Err())
+			}
+			program, err := language.Program(read)
+			if err != nil {
+				t.Fatal(err)
+			}
+			is, _, err := program.Eval(map[string]any{"self": map[string]string{field: value}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if is.Value() != true {
+				messages = append(messages, rule.Message)
+			}
+		}
+		return messages
+	}
+	for _, good := range [][2]string{
+		{"range", ">=2.29.0 <3.0.0"}, {"range", "2.x"}, {"range", "~2.29 || ^3"}, {"range", ">=2.30.0-beta.1, !=2.30.1"},
+		{"interval", "5m"}, {"interval", "300s"}, {"interval", "1h"}, {"interval", "1h30m"}, {"interval", "4m60s"}, {"interval", "1000s"},
+		{"minimumAge", "72h"}, {"minimumAge", "0s"}, {"policy", "Tell"},
+	} {
+		if messages := refused(good[0], good[1]); messages != nil {
+			t.Errorf("%s: %v", good, messages)
+		}
+	}
+	for _, bad := range [][3]string{
+		{"range", "newer (stable)", "range is one of versions"},
+		{"range", "2.x; 3.x", "range is one of versions"},
+		{"interval", "60", "interval is a duration"},
+		{"interval", "often", "interval is a duration"},
+		{"interval", "299s", "interval is too short"}, {"interval", "4m", "interval is too short"},
+		{"interval", "4m59s", "interval is too short"}, {"interval", "0s", "interval is too short"},
+		{"minimumAge", "3 days", "minimumAge is a duration"},
+	} {
+		messages := refused(bad[0], bad[1])
+		if len(messages) != 1 || !strings.Contains(messages[0], bad[2]) {
+			t.Errorf("%s: %v", bad, messages)
 		}
 	}
 }
