@@ -101,6 +101,28 @@ async fn a_newer_release_is_told_with_its_digest_and_nothing_is_done_about_it() 
     operator.rest().await;
     assert_eq!(world.status()["update"], update);
 
+    // Another range is no change of any pod.
+    let pods = || world.with(|all| all.store.all("pods").len());
+    world.edit(|spec| spec["updates"] = json!({"range": "~2.28", "interval": "5m"}));
+    operator
+        .drive("the range is told", |world| {
+            condition(world, "UpdateAvailable") == json!(["False", "UpToDate"])
+        })
+        .await;
+    operator.rest().await;
+    assert_eq!(pods(), 2);
+    let kinds = world.deeds();
+    assert!(
+        kinds.iter().all(|deed| !deed.contains("revision 2")),
+        "{kinds:?}"
+    );
+    world.edit(|spec| spec["updates"] = json!({"range": "2.x"}));
+    operator
+        .drive("the release is told again", |world| {
+            condition(world, "UpdateAvailable") == json!(["True", "NewerRelease"])
+        })
+        .await;
+
     world.upgrade("2.29.0");
     operator
         .drive("the release is taken", |world| {
