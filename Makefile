@@ -37,8 +37,8 @@ postgres:
 model: ## The deep walks of the planner's model, for a change of the planner: about 11 minutes on 2 cores, without the build.
 	cargo test --locked --release -p chainlink-operator --lib plan::tests::model::deep::deep_ -- --ignored --show-output
 
-manifests: ## Argo CD's scripts, run in its Lua engine; what Helm and Flux make of a status; the release's workflow and parts.
-	cd tests/manifests && go test -count=1 ./argocd ./kstatus ./workflow
+manifests: ## Argo CD's scripts, run in its Lua engine; what Helm and Flux make of a status; what Flux and Renovate make of releases; the workflow of the release.
+	cd tests/manifests && go test -count=1 ./argocd ./kstatus ./updates ./workflow
 
 cluster: ## Bring up the real cluster (the first time builds Kubernetes: about 20 minutes).
 	$(CLUSTER) up >/dev/null

@@ -19,6 +19,7 @@ mod service;
 mod sidecar;
 mod spec;
 mod status;
+mod updates;
 
 pub use amount::Amount;
 pub use attempt::{Attempt, Migrated, Shown, Upgrade};
@@ -33,3 +34,4 @@ pub use service::*;
 pub use sidecar::*;
 pub use spec::*;
 pub use status::*;
+pub use updates::*;

@@ -27,7 +27,8 @@ use crate::node::settings::{
 };
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
-const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
+/// Where the image comes from if the spec does not say.
+pub const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
 
 /// Of a lease. So long nobody works after an active has died.
 const LONGEST_LEASE: Duration = Duration::from_secs(300);

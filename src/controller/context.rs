@@ -21,6 +21,7 @@ use crate::api::ChainlinkNode;
 use crate::build::DigestKey;
 use crate::leader::{Leadership, LeaseAt};
 use crate::mutex::lock;
+use crate::observe::registry::Registries;
 use crate::observe::{Machines, Witnesses};
 use crate::report::{Metrics, Note};
 
@@ -57,6 +58,7 @@ pub struct Context {
     pub(super) settings: Settings,
     pub(super) witnesses: Witnesses,
     pub(super) machines: Machines,
+    pub(super) registries: Registries,
     pub(super) slots: HandoverSlots,
     pub(super) wake: mpsc::UnboundedSender<ObjectRef<ChainlinkNode>>,
     pub(super) reporter: Reporter,
@@ -96,6 +98,7 @@ impl Context {
         let context = Self {
             witnesses: Witnesses::new(client.clone(), wake.clone()),
             machines: Machines::default(),
+            registries: Registries::new(client.clone(), wake.clone()),
             slots: HandoverSlots::new(settings.max_handovers),
             wake,
             reporter,

@@ -261,6 +261,26 @@ reasons! {
     /// A machine that is cordoned or drained is left by handover.
     ByHandover = "ByHandover", Told;
 
+    // What `UpdateAvailable` tells.
+    /// A newer release is there that `spec.updates` asks for.
+    NewerRelease = "NewerRelease", Told;
+    /// No newer release is there in its range.
+    UpToDate = "UpToDate", Told;
+    /// A newer release was not seen for `minimumAge` yet.
+    UpdateTooYoung = "UpdateTooYoung", Told;
+    /// `spec.updates` can't be used as it is.
+    UpdatesInvalid = "UpdatesInvalid", Told;
+    /// The registry was not asked yet.
+    RegistryNotAsked = "RegistryNotAsked", Told;
+    /// The registry can't be reached, or has not answered.
+    RegistryNotReached = "RegistryNotReached", Told;
+    /// The registry does not show the image to the operator.
+    RegistryDenied = "RegistryDenied", Told;
+    /// The registry was asked too often.
+    RegistryBusy = "RegistryBusy", Told;
+    /// The registry's answer can't be read, or contradicts itself.
+    RegistryUnusable = "RegistryUnusable", Told;
+
     // What only events tell.
     /// A short pod is about to be made that checks the wanted configuration.
     ValidatingConfiguration = "ValidatingConfiguration", Told;

@@ -11,6 +11,7 @@ mod machines;
 mod preparation;
 mod read;
 mod record;
+pub mod registry;
 mod secrets;
 mod warning;
 mod witness;

@@ -95,6 +95,14 @@ fn the_versions_that_are_known_are_told_as_the_code_knows_them() {
 }
 
 #[test]
+fn tools_look_for_the_versions_that_are_known() {
+    let range = format!("range: '{}'", chainlink_operator::node::supported::range());
+    for page in ["docs/updates.md", "examples/updates/flux.yaml"] {
+        assert!(text(page).contains(&range), "{page} has not: {range}");
+    }
+}
+
+#[test]
 fn every_walk_of_the_model_is_told() {
     let page = text("docs/safety.md");
     for file in ["walks.rs", "deep.rs"] {
@@ -112,7 +120,11 @@ fn every_walk_of_the_model_is_told() {
 }
 
 /// The pages whose resources stand in fenced blocks, each of which can be applied as it is.
-const WITH_RESOURCES: [&str; 2] = ["docs/your-setup.md", "docs/sidecars.md"];
+const WITH_RESOURCES: [&str; 3] = [
+    "docs/sidecars.md",
+    "docs/updates.md",
+    "docs/your-setup.md",
+];
 
 /// The resources of the pages, each with the page that it stands in.
 fn resources() -> Vec<(&'static str, String)> {

@@ -33,4 +33,5 @@ mod successor;
 mod turns;
 mod two_operators;
 mod unmade;
+mod updates;
 mod witness;
