@@ -102,5 +102,6 @@ dist: ## The chart for one image, as an archive and as install.yaml, and what th
 	@.github/sbom.py > $(DIST)/sbom.cdx.json
 	@cd $(DIST) && sha256sum -- * > SHA256SUMS && ls
 
-crds: ## Write the CRD again after a change of src/api.
+crds: ## Write the CRD, and the reference of its fields, again after a change of src/api.
 	cargo run --quiet --locked -- crd | tee crds/chainlinknodes.yaml > $(CHART)/files/chainlinknodes.yaml
+	cargo run --quiet --locked -- reference > docs/reference.md
