@@ -83,12 +83,13 @@ impl<'a> Actor<'a> {
         self.make_short(&pod, content).await
     }
 
-    /// Makes a pod that is no node. One that asks for less than the node may be refused for that alone.
+    /// Makes a pod that is no node. One that asks for less than the node, or for a container
+    /// more, may be refused for that alone.
     async fn make_short(&self, pod: &ApiPod, content: &Content) -> Result<Outcome, kube::Error> {
         let made = self.make(pod).await?;
-        let larger = build::as_large_as_the_node(pod, content);
-        if matches!(made, Outcome::Refused(_)) && larger != *pod {
-            return self.make(&larger).await;
+        let fitting = build::as_fitting_as_the_node(pod, content);
+        if matches!(made, Outcome::Refused(_)) && fitting != *pod {
+            return self.make(&fitting).await;
         }
         Ok(made)
     }

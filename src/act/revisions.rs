@@ -1,5 +1,6 @@
 //! The kept revisions and their files. What is of one name is of one content, so nothing is ever changed: it is made where it
-//! is missing, and removed where nothing needs it (rule L2).
+//! is missing, and removed where nothing needs it (rule L2). Files are found by their revision alone: it is made before them,
+//! and removed after them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -24,6 +25,8 @@ pub struct Revisions {
     /// Uids of the objects that were read.
     uids: BTreeMap<RevisionName, String>,
     newest: i64,
+    /// The one that the spec asks for, also while it can't be kept whole.
+    asked_for: Option<RevisionName>,
 }
 
 impl Revisions {
@@ -75,17 +78,76 @@ impl<'a> RevisionStore<'a> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Keeps a new revision: its files first, so that a kept revision always has them.
+    /// The revisions among these that are the resource's own, or are now: those of an earlier resource of this name are
+    /// taken over with their files, whether or not the spec asks for them. Pods may have been made from them, and else they
+    /// would stay for ever.
+    pub async fn own(&self, listed: Vec<ControllerRevision>) -> Vec<ControllerRevision> {
+        let mut own = Vec::new();
+        for object in listed {
+            let is_own = controls(self.node, &object);
+            if is_own || self.take_over(&object).await {
+                own.push(object);
+            }
+        }
+        own
+    }
+
+    /// Whether a revision is the resource's own now. What can't be read stays where it is: its files are not known. What
+    /// fails is tried again in the next pass.
+    async fn take_over(&self, object: &ControllerRevision) -> bool {
+        let taken = match build::content_of(object) {
+            Ok(content) => self.adopt_with_files(object, &content).await,
+            Err(_) => Ok(false),
+        };
+        taken.unwrap_or_else(|error| {
+            let revision = object.name_any();
+            tracing::warn!(revision, %error, "a revision that an earlier resource left could not be taken over");
+            false
+        })
+    }
+
+    /// The files first: a revision that is not the resource's own yet is found again after a crash between the two.
+    async fn adopt_with_files(
+        &self,
+        object: &ControllerRevision,
+        content: &Content,
+    ) -> Result<bool, kube::Error> {
+        if !may_adopt(self.client, self.node, object).await? {
+            return Ok(false);
+        }
+        let maps = self.config_maps();
+        for files in files_of(&RevisionName::new(object.name_any()), content) {
+            if let Some(there) = maps.get_metadata_opt(&files).await? {
+                self.claim(&maps, &there).await?;
+            }
+        }
+        self.adopt(&self.revisions(), object).await?;
+        Ok(true)
+    }
+
+    /// Keeps the revision that the spec asks for, and its files.
     pub async fn keep(
         &self,
         resolved: &Resolved,
         kept: &mut Revisions,
     ) -> Result<Kept, kube::Error> {
-        let files = self.keep_files(resolved).await?;
-        let name = &resolved.revision.name;
-        if files != Kept::Done || kept.revisions.contains_key(name) {
-            return Ok(files);
+        kept.asked_for = Some(resolved.revision.name.clone());
+        if !kept.revisions.contains_key(&resolved.revision.name) {
+            let made = self.keep_alone(resolved, kept).await?;
+            if made != Kept::Done {
+                return Ok(made);
+            }
         }
+        self.keep_files(resolved).await
+    }
+
+    /// Keeps a new revision, still without its files.
+    async fn keep_alone(
+        &self,
+        resolved: &Resolved,
+        kept: &mut Revisions,
+    ) -> Result<Kept, kube::Error> {
+        let name = &resolved.revision.name;
         let number = kept.newest + 1;
         let object =
             build::revision_object(self.node, resolved, number).map_err(kube::Error::SerdeError)?;
@@ -154,7 +216,7 @@ impl<'a> RevisionStore<'a> {
     }
 
     /// What is of one name is of one content: the name is made from it.
-    async fn adopt<K>(&self, api: &Api<K>, orphan: &PartialObjectMeta<K>) -> Result<(), kube::Error>
+    async fn adopt<K>(&self, api: &Api<K>, orphan: &impl ResourceExt) -> Result<(), kube::Error>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
@@ -171,21 +233,12 @@ impl<'a> RevisionStore<'a> {
         needed: &BTreeSet<RevisionName>,
         kept: &Revisions,
     ) -> Result<(), kube::Error> {
-        for (name, content) in kept
-            .contents
-            .iter()
-            .filter(|(name, _)| !needed.contains(*name))
-        {
+        let idle =
+            |name: &RevisionName| !needed.contains(name) && kept.asked_for.as_ref() != Some(name);
+        for (name, content) in kept.contents.iter().filter(|(name, _)| idle(name)) {
             // The files first: what is left by a crash between the two is found again by the revision.
-            let pinned = content
-                .files
-                .iter()
-                .any(|(_, source)| matches!(source, build::FileSource::Pinned(_)));
-            if pinned {
-                self.forget_files(name.as_str()).await?;
-            }
-            for copy in content.copies(name) {
-                self.forget_files(&copy).await?;
+            for files in files_of(name, content) {
+                self.forget_files(&files).await?;
             }
             // Without its uid it was made in this pass, and is needed.
             if let Some(uid) = kept.uids.get(name) {
@@ -204,6 +257,14 @@ impl<'a> RevisionStore<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// The names of the ConfigMaps of a revision.
+fn files_of(name: &RevisionName, content: &Content) -> Vec<String> {
+    let mut sources = content.files.iter().map(|(_, source)| source);
+    let pinned = sources.any(|source| matches!(source, build::FileSource::Pinned(_)));
+    let own = pinned.then(|| name.to_string());
+    own.into_iter().chain(content.copies(name)).collect()
 }
 
 /// Whether something could be kept.

@@ -63,6 +63,9 @@ pub const ACTIVE_CONDITION: &str = "chainlink-operator.dev/lock-taken";
 /// The name of the node's container. Meshes inject others: it is always looked up by name.
 pub const CONTAINER: &str = "node";
 
+/// The name of the container of a short pod that tries what a start needs, beside the node's own check.
+pub const TRIES_CONTAINER: &str = "tries";
+
 /// The field manager of our server-side applies.
 pub const FIELD_MANAGER: &str = "chainlink-operator";
 

@@ -16,6 +16,7 @@ mod resolve;
 mod secrets;
 mod services;
 mod session;
+mod tries;
 mod user_config;
 mod variables;
 mod volumes;
@@ -24,7 +25,7 @@ pub use content::{Content, FileSource, Resolved, Session, Style, TEMPLATE, Value
 pub use digest_key::DigestKey;
 pub use mounted::mounted_copies;
 pub use objects::{budgets, config_map, content_of, owner, revision_object};
-pub use oneshot::{as_large_as_the_node, pull_pod, validation_pod};
+pub use oneshot::{as_fitting_as_the_node, pull_pod, validation_pod};
 pub use outcome::ConfigMaps;
 pub use pod::pod;
 pub use resolve::{RevisionBefore, lock_mode, referenced_config_maps, resolve, resolve_after};

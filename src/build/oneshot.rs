@@ -1,7 +1,7 @@
 //! Short pods that are no nodes: they do something for a revision before a pod of it is made, and end. They never
 //! ask for the lock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -15,6 +15,7 @@ use super::placement::{of_machines, tolerations};
 use super::pod::{
     automounts_token, container, from_secret, pull_secrets, security_context, with_files,
 };
+use super::tries;
 use super::volumes::{some, volumes};
 use crate::api::names::{NODE_LABEL, PULL_LABEL, REVISION_LABEL, VALIDATION_LABEL, labels};
 use crate::api::{Amount, ChainlinkNode, RevisionName};
@@ -77,7 +78,7 @@ pub fn validation_pod(
     Pod {
         metadata: metadata(node, name, &revision.name, VALIDATION_LABEL, content),
         spec: Some(PodSpec {
-            containers: vec![whole],
+            containers: vec![whole, tries::container(content, beside(content))],
             volumes: Some(volumes),
             restart_policy: Some("OnFailure".to_owned()),
             node_selector: (!options.node_selector.is_empty())
@@ -163,12 +164,33 @@ fn amounts(node: &ChainlinkNode, content: &Content) -> Option<ResourceRequiremen
     })
 }
 
-/// The same pod with the node's own amounts: for an API server that refuses smaller ones (a `LimitRange` with a minimum or a
-/// ratio).
-pub fn as_large_as_the_node(pod: &Pod, content: &Content) -> Pod {
+/// Of a container beside the one that has the node's amounts: little of each that the node names.
+fn beside(content: &Content) -> Option<ResourceRequirements> {
+    let own = resources(content)?;
+    let little = |named: Option<BTreeMap<String, Quantity>>| {
+        let named = named.unwrap_or_default();
+        let kept = LITTLE.iter().filter(|(name, _)| named.contains_key(*name));
+        let kept: BTreeMap<_, _> = kept
+            .map(|(name, amount)| ((*name).to_owned(), Quantity((*amount).to_owned())))
+            .collect();
+        (!kept.is_empty()).then_some(kept)
+    };
+    Some(ResourceRequirements {
+        requests: little(own.requests),
+        limits: little(own.limits),
+        ..ResourceRequirements::default()
+    })
+}
+
+/// The same pod as whatever lets the node in lets it in: one container with the node's own amounts. For an API server that
+/// refuses smaller ones, or more of them (a `LimitRange` with a minimum or a ratio, a maximum of the pod, a quota).
+pub fn as_fitting_as_the_node(pod: &Pod, content: &Content) -> Pod {
     let mut pod = pod.clone();
-    for container in pod.spec.iter_mut().flat_map(|spec| &mut spec.containers) {
-        container.resources = resources(content);
+    if let Some(spec) = &mut pod.spec {
+        spec.containers.truncate(1);
+        for container in &mut spec.containers {
+            container.resources = resources(content);
+        }
     }
     pod
 }

@@ -26,7 +26,7 @@ pub use lock::Lock;
 pub use machine::{Machine, reports};
 pub use move_reason::MoveReason;
 pub use observation::{Observation, RefusedCreation, RefusedStop};
-pub use oneshot::{Checked, Pull, Pulled, Validation};
+pub use oneshot::{Checked, FOUND, Pull, Pulled, Validation};
 pub use place::Place;
 pub use pod::{Answered, Contact, Container, Exit, Pod, PodId, Took, Trouble};
 pub use reason::{Patience, Reason};

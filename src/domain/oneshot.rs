@@ -36,6 +36,10 @@ pub struct Validation {
     pub checked: Checked,
 }
 
+/// The exit code of the tries beside a check that found what a start would end with. Any other one says nothing: of a shell
+/// that is missing, for one.
+pub const FOUND: i32 = 78;
+
 /// How far the check of a configuration is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Checked {

@@ -23,12 +23,17 @@ pub(super) fn condition<'a>(pod: &'a ApiPod, kind: &str) -> Option<&'a PodCondit
 
 /// The node's container, by name: meshes inject others.
 pub(super) fn container_status(pod: &ApiPod) -> Option<&ContainerStatus> {
+    status_of(pod, CONTAINER)
+}
+
+/// A container that is to run as long as the pod, by name.
+pub(super) fn status_of<'a>(pod: &'a ApiPod, name: &str) -> Option<&'a ContainerStatus> {
     pod.status
         .as_ref()?
         .container_statuses
         .as_ref()?
         .iter()
-        .find(|status| status.name == CONTAINER)
+        .find(|status| status.name == name)
 }
 
 /// The running container, with the time it started.

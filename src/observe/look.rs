@@ -73,15 +73,10 @@ impl<'a> Looker<'a> {
         ListParams::default().labels(&format!("{NODE_LABEL}={}", self.node.name_any()))
     }
 
-    /// The revisions that are kept.
+    /// The revisions that carry the resource's label: its own, and those that an earlier one of its name has left.
     pub async fn revisions(&self) -> Result<Vec<ControllerRevision>, kube::Error> {
         let api: Api<ControllerRevision> = Api::namespaced(self.client.clone(), &self.namespace);
-        let list = api.list(&self.of_node()).await?;
-        Ok(list
-            .items
-            .into_iter()
-            .filter(|kept| controls(self.node, kept))
-            .collect())
+        Ok(api.list(&self.of_node()).await?.items)
     }
 
     /// The ConfigMaps that exist of those named.

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::Pod as ApiPod;
 
 use super::api_pod::{
-    address, annotation, condition, container_status, created, id, label, running, terminated,
+    address, annotation, condition, container_status, created, id, label, running, status_of,
+    terminated,
 };
 use super::claim::{hides_its_lock_id, lock};
 use super::container::container;
@@ -14,10 +15,10 @@ use super::record::record;
 use super::witness::{Facts, Moment};
 use crate::api::RevisionName;
 use crate::api::names::{
-    READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL, VERSION_ANNOTATION,
+    READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL, TRIES_CONTAINER, VERSION_ANNOTATION,
 };
-use crate::domain::{Checked, Container, Pod, Pull, Pulled, Revision, Trouble, Validation};
-use crate::node::{kept_lines, read_validation};
+use crate::domain::{Checked, Container, FOUND, Pod, Pull, Pulled, Revision, Trouble, Validation};
+use crate::node::{Verdict, kept_lines, read_validation};
 
 /// Addresses that several pods have: those of a machine that was lost may be given out again while its pods
 /// are still listed.
@@ -138,7 +139,7 @@ fn checked(pod: &ApiPod, log: Option<&str>, warning: Option<Trouble>) -> Checked
     if let Some(ended) = container_status(pod).and_then(terminated) {
         let kept = || kept_lines(ended.message.as_deref().unwrap_or_default()).join("\n");
         let output = log.map_or_else(kept, str::to_owned);
-        return Checked::Said(read_validation(ended.exit_code, &output));
+        return with_the_tries(pod, read_validation(ended.exit_code, &output));
     }
     match container(pod, warning) {
         Container::NotStarted { trouble } => Checked::NotYet(trouble),
@@ -147,13 +148,114 @@ fn checked(pod: &ApiPod, log: Option<&str>, warning: Option<Trouble>) -> Checked
     }
 }
 
+/// What was tried beside the node's check, with what that said. Only what the tries say themselves counts: a shell that is
+/// missing speaks for nothing and against nothing.
+fn with_the_tries(pod: &ApiPod, verdict: Verdict) -> Checked {
+    let status =
+        status_of(pod, TRIES_CONTAINER).filter(|_| !matches!(verdict, Verdict::Invalid(_)));
+    let Some(status) = status else {
+        return Checked::Said(verdict);
+    };
+    if let Some(ended) = terminated(status) {
+        let found = ended.message.as_deref().unwrap_or_default().trim();
+        let finds = ended.exit_code == FOUND && !found.is_empty();
+        return Checked::Said(if finds {
+            Verdict::Invalid(found.lines().collect::<Vec<_>>().join(" "))
+        } else {
+            verdict
+        });
+    }
+    let waiting = status
+        .state
+        .as_ref()
+        .and_then(|state| state.waiting.as_ref());
+    let reason = waiting.and_then(|waiting| waiting.reason.as_deref());
+    match reason {
+        None | Some("ContainerCreating" | "PodInitializing") if !has_ended(pod) => {
+            Checked::NotYet(None)
+        }
+        _ => Checked::Said(verdict),
+    }
+}
+
+fn has_ended(pod: &ApiPod) -> bool {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Failed" | "Succeeded"))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::api::names::LOCK_ANNOTATION;
+
+    /// What a check says whose own container ended with this code and these words, and whose tries are in this state.
+    fn tried(code: i32, said: &str, tries: &Value) -> Checked {
+        let status = |name: &str, state: &Value| {
+            json!({
+                "name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state,
+            })
+        };
+        let check = json!({"terminated": {"exitCode": code, "message": said}});
+        let mut statuses = vec![status("node", &check)];
+        if !tries.is_null() {
+            statuses.push(status(TRIES_CONTAINER, tries));
+        }
+        let pod = json!({"metadata": {"name": "a"}, "status": {"phase": "Running", "containerStatuses": statuses}});
+        validation(&serde_json::from_value(pod).unwrap(), None, None).checked
+    }
+
+    #[test]
+    fn a_check_passes_when_nothing_was_found_beside_it() {
+        let valid = |tries: &Value| tried(0, "Valid configuration.", tries);
+        let passed = Checked::Said(Verdict::Valid);
+        assert_eq!(
+            valid(&Value::Null),
+            passed,
+            "one of an older operator, or alone"
+        );
+        assert_eq!(valid(&json!({"terminated": {"exitCode": 0}})), passed);
+        for state in [
+            json!({"running": {}}),
+            json!({"waiting": {"reason": "ContainerCreating"}}),
+        ] {
+            assert_eq!(valid(&state), Checked::NotYet(None), "{state}");
+        }
+        let found =
+            json!({"terminated": {"exitCode": 78, "message": "the keystore password is empty\n"}});
+        let refused = Checked::Said(Verdict::Invalid(
+            "the keystore password is empty".to_owned(),
+        ));
+        assert_eq!(valid(&found), refused);
+        // The node's own words come first; those that say nothing do not.
+        let own = "Invalid configuration: EVM.0.Nodes: missing\n";
+        let own_words = Checked::Said(Verdict::Invalid("EVM.0.Nodes: missing".to_owned()));
+        assert_eq!(tried(1, own, &found), own_words);
+        let empty =
+            "Invalid configuration: invalid secrets: Password.Keystore: empty: must be provided\n";
+        assert_eq!(tried(1, empty, &found), refused);
+    }
+
+    /// An image without a shell, or a machine that was short of memory.
+    #[test]
+    fn tries_that_can_not_be_made_refuse_nothing_and_hold_nothing_up() {
+        for state in [
+            json!({"terminated": {"exitCode": 128, "reason": "StartError", "message": "exec: \"sh\": executable file not found"}}),
+            json!({"terminated": {"exitCode": 127, "reason": "Error", "message": "sh: not found"}}),
+            json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}}),
+            json!({"terminated": {"exitCode": 78, "message": ""}}),
+            json!({"waiting": {"reason": "RunContainerError", "message": "no such file"}}),
+            json!({"waiting": {"reason": "CrashLoopBackOff"}}),
+        ] {
+            let passed = Checked::Said(Verdict::Valid);
+            assert_eq!(tried(0, "Valid configuration.", &state), passed, "{state}");
+        }
+    }
 
     /// What speaks against a pod made for this version whose log names that one.
     fn contradicting(version: &str, named: &str) -> Option<String> {

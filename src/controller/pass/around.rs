@@ -92,15 +92,16 @@ impl Pass<'_> {
             .iter()
             .filter_map(|pod| pod.revision.as_ref().map(|revision| revision.name.clone()))
             .collect();
-        needed.extend(memory.wanted_name().cloned());
-        needed.extend(memory.last_worked.clone());
-        needed.extend(memory.trial.as_ref().map(|trial| trial.before.clone()));
-        needed.extend(
-            memory
-                .creating
-                .as_ref()
-                .map(|creating| creating.revision.clone()),
-        );
+        let stopping = memory.stopping.as_ref();
+        let named = [
+            memory.wanted_name(),
+            memory.last_worked.as_ref(),
+            memory.last_active.as_ref().map(|last| &last.revision),
+            memory.trial.as_ref().map(|trial| &trial.before),
+            memory.creating.as_ref().map(|creating| &creating.revision),
+            stopping.and_then(|stop| stop.to.as_ref()),
+        ];
+        needed.extend(named.into_iter().flatten().cloned());
         let removed = self.store.forget_all_but(&needed, &self.kept).await;
         // What may not be removed is in nobody's way: the next pass at rest tries again.
         if let Some(said) = removed.as_ref().err().and_then(refusal) {

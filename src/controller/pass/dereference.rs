@@ -11,7 +11,7 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::scene::Pass;
 use crate::act::{Kept, RevisionStore, Revisions};
-use crate::api::{ChainlinkNode, SecretsSeen};
+use crate::api::{ChainlinkNode, RevisionName, SecretsSeen};
 use crate::build::{self, Resolved, RevisionBefore, SecretsLook, referenced_secrets, secrets_seen};
 use crate::cluster::{refusal, sentence};
 use crate::controller::context::{Context, DatabaseAccess};
@@ -36,10 +36,12 @@ fn recorded<'a>(node: &'a ChainlinkNode, kept: &Revisions) -> Option<RevisionBef
 async fn keep(
     store: &RevisionStore<'_>,
     wanted: Resolved,
-    kept: &mut Revisions,
+    (kept, before): (&mut Revisions, Option<&RevisionName>),
     failures: &mut ApiFailures,
 ) -> Result<Resolved, Problem> {
-    let known = kept.revisions.contains_key(&wanted.revision.name);
+    let name = &wanted.revision.name;
+    // It was kept whole when it was first wanted.
+    let known = before == Some(name) && kept.revisions.contains_key(name);
     let (message, missing) = match store.keep(&wanted, kept).await {
         Ok(Kept::Done) => return Ok(wanted),
         // It may be an object of an earlier resource of this name, and soon gone.
@@ -84,7 +86,7 @@ impl<'a> Pass<'a> {
             .revisions()
             .await
             .doing("reading the kept revisions")?;
-        let mut kept = Revisions::read(&objects);
+        let mut kept = Revisions::read(&store.own(objects).await);
         let mut failures = ApiFailures::default();
         let reference = ObjectRef::from_obj(node);
         let secrets = look_at_secrets(context, &reference, node).await;
@@ -107,7 +109,11 @@ impl<'a> Pass<'a> {
             }),
         };
         let resolved = match resolved {
-            Ok(wanted) => keep(&store, wanted, &mut kept, &mut failures).await,
+            Ok(wanted) => {
+                let status = node.status.as_ref();
+                let before = status.and_then(|status| status.operator.wanted_name());
+                keep(&store, wanted, (&mut kept, before), &mut failures).await
+            }
             Err(problem) => Err(problem),
         };
         Ok(Self {

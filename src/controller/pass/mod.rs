@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use kube::api::Api;
 use kube::runtime::controller::Action;
 
-use pace::{is_busy, moves};
+use pace::{is_calm, moves};
 use record::{Written, outdated};
 use scene::{Pass, Seen};
 
@@ -113,7 +113,7 @@ impl Pass<'_> {
                 .await;
         }
         let again = self.again(&plan, failures)?;
-        if plan.acts.is_empty() && !is_busy(&plan) {
+        if plan.acts.is_empty() && is_calm(&plan) {
             self.tidy_revisions(&seen, &plan.memory).await?;
         }
         Ok(Action::requeue(again))

@@ -85,6 +85,12 @@ pub(super) fn is_busy(plan: &Plan) -> bool {
     !plan.progress.step.at_rest()
 }
 
+/// Whether nothing is under way that another pass would go on with at once. What nothing needs is tidied away then, also
+/// where a spec can't be followed, and the next one neither.
+pub(super) fn is_calm(plan: &Plan) -> bool {
+    !is_busy(plan) || plan.progress.step == Step::Holding && !moves(plan)
+}
+
 /// Whether the lock moves, or is about to.
 pub(super) fn moves(plan: &Plan) -> bool {
     plan.memory.stop_of_active().is_some() || plan.progress.step == Step::Booting

@@ -170,7 +170,128 @@ fn leads_to_tls<B>(answer: &Response<B>) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::body::Body;
+    use futures::stream;
+    use jiff::Timestamp;
+    use kube::Client;
+    use kube::runtime::reflector::ObjectRef;
+    use tokio::sync::watch::Sender;
+
     use super::*;
+    use crate::domain::Answered;
+    use crate::observe::witness::eyes::{ContainerKey, Shared, Waker};
+    use crate::observe::witness::facts::{Facts, FromBefore};
+
+    /// A container at whose address nothing listens, and one task's eyes on it.
+    fn refusing() -> (Subject, Eyes) {
+        let node = ObjectRef::new("cl");
+        let subject = Subject {
+            key: ContainerKey {
+                pod_uid: "p".to_owned(),
+                container_id: "c".to_owned(),
+            },
+            namespace: "a".to_owned(),
+            pod: "cl-1".to_owned(),
+            node: node.clone(),
+            address: Ipv4Addr::new(127, 9, 0, 1).into(),
+            address_is_shared: false,
+            started: Timestamp::UNIX_EPOCH,
+            recorded: FromBefore::default(),
+        };
+        let (wake, _) = tokio::sync::mpsc::unbounded_channel();
+        let eyes = Eyes {
+            facts: Arc::new(Mutex::new(Facts::begin(subject.recorded, Instant::now()))),
+            shared: Arc::new(Shared {
+                alert: Sender::new(false),
+                http: Mutex::default(),
+            }),
+            address_is_shared: Arc::new(AtomicBool::new(false)),
+            wake: Waker { wake, node },
+        };
+        (subject, eyes)
+    }
+
+    /// The pods of an API server whose kubelets hand out logs that stay open, or do not answer.
+    fn pods(kubelet: Kubelet) -> Api<Pod> {
+        let serve = move || async move {
+            match kubelet {
+                Kubelet::Runs => {
+                    let stays_open = stream::pending::<std::io::Result<Bytes>>();
+                    Response::new(Body::from_stream(stays_open))
+                }
+                Kubelet::Ended => Response::new(Body::empty()),
+                Kubelet::Silent => {
+                    let mut answer = Response::new(Body::from("no answer of the kubelet"));
+                    *answer.status_mut() = hyper::StatusCode::BAD_GATEWAY;
+                    answer
+                }
+            }
+        };
+        let client = Client::new(Router::new().fallback(serve), "a");
+        Api::namespaced(client, "a")
+    }
+
+    fn heard(eyes: &Eyes) -> Option<Answered> {
+        lock(&eyes.facts).contact.map(|contact| contact.answer)
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_a_sign_of_life_only_where_a_node_answered_by_http_within_an_hour() {
+        let (subject, eyes) = refusing();
+        let unproven = (Shows::Nothing, Noted::Silence);
+        assert_eq!(look(&subject, &eyes).await, unproven);
+        let long_ago = Instant::now().checked_sub(Duration::from_mins(61));
+        if long_ago.is_some() {
+            *lock(&eyes.shared.http) = long_ago;
+            assert_eq!(look(&subject, &eyes).await, unproven);
+        }
+        assert_eq!(heard(&eyes), None);
+        *lock(&eyes.shared.http) = Instant::now().checked_sub(Duration::from_mins(1));
+        assert_eq!(look(&subject, &eyes).await, (Shows::Nobody, Noted::News));
+        assert_eq!(heard(&eyes), Some(Answered::Refused));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_no_sign_of_life_from_when_its_kubelet_is_silent_until_it_answers() {
+        let (subject, eyes) = refusing();
+        eyes.shared.heard_http();
+        look(&subject, &eyes).await;
+        ask(&pods(Kubelet::Silent), &subject, &eyes).await;
+        assert_eq!(heard(&eyes), None);
+        look(&subject, &eyes).await;
+        assert_eq!(heard(&eyes), None);
+        ask(&pods(Kubelet::Runs), &subject, &eyes).await;
+        look(&subject, &eyes).await;
+        assert_eq!(heard(&eyes), Some(Answered::Refused));
+    }
+
+    #[tokio::test]
+    async fn the_kubelet_is_the_witness_where_the_port_is_none_and_stands_behind_it_elsewhere() {
+        let (subject, eyes) = refusing();
+        ask(&pods(Kubelet::Runs), &subject, &eyes).await;
+        assert_eq!(heard(&eyes), Some(Answered::Kubelet));
+        eyes.shared.heard_http();
+        ask(&pods(Kubelet::Runs), &subject, &eyes).await;
+        assert_eq!(heard(&eyes), Some(Answered::Refused));
+        assert!(lock(&eyes.facts).log_ended.is_none());
+        ask(&pods(Kubelet::Ended), &subject, &eyes).await;
+        assert!(lock(&eyes.facts).log_ended.is_some());
+    }
+
+    /// What the watch of a port sees, and not a question of the second look.
+    #[tokio::test]
+    async fn a_watched_port_that_refuses_and_a_silent_kubelet_are_no_sign_of_life() {
+        let (subject, eyes) = refusing();
+        let watched = watch(pods(Kubelet::Silent), subject, eyes.clone());
+        assert!(timeout(Duration::from_millis(300), watched).await.is_err());
+        assert_eq!(heard(&eyes), None);
+        assert!(lock(&eyes.facts).kubelet_silent);
+    }
 
     #[test]
     fn only_the_way_to_the_same_path_by_https_is_the_nodes_own() {

@@ -7,6 +7,7 @@ mod ports;
 mod security;
 mod sessions;
 mod short_pods;
+mod tries;
 mod volumes;
 
 use chainlink_operator::api::{ChainlinkNode, RevisionName};

@@ -151,8 +151,8 @@ fn where_there_is_no_room_the_pods_that_are_no_nodes_ask_for_little_and_for_more
     spec["pod"] = json!({"resources": own});
     let content = resolved(&spec).content;
     for pod in short_pods(&spec) {
-        let larger = build::as_large_as_the_node(&pod, &content);
-        assert_eq!(amounts(larger), own);
+        let fitting = build::as_fitting_as_the_node(&pod, &content);
+        assert_eq!(amounts(fitting), own);
         assert_eq!(
             amounts(pod),
             json!({

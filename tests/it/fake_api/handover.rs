@@ -5,13 +5,13 @@ use crate::fake_api::world::{HOME, World, two_replicas};
 
 /// What an operator makes and removes to bring up two pods of 2.28.0 and upgrade them to 2.29.0.
 pub const DEEDS: [&str; 13] = [
-    "make files of revision 1",
     "make revision 1",
+    "make files of revision 1",
     "make services mainnet",
     "make pod 1 (2.28.0)",
     "make pod 2 (2.28.0)",
-    "make files of revision 2",
     "make revision 2",
+    "make files of revision 2",
     "make pod 3 (2.29.0)",
     "remove pod 2",
     "make pod 4 (2.29.0)",

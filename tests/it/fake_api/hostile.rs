@@ -259,6 +259,6 @@ async fn a_plan_whose_intent_could_not_be_written_is_not_carried_out() {
         .await;
     assert_eq!(
         world.deeds()[before..],
-        ["make files of revision 2", "make revision 2"]
+        ["make revision 2", "make files of revision 2"]
     );
 }

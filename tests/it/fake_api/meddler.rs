@@ -19,6 +19,8 @@ pub struct Call {
     pub status: bool,
     /// The image of a node that is to be made.
     pub image: Option<String>,
+    /// The CPU that each container of a pod that is to be made requests.
+    pub cpu: Vec<Option<String>>,
 }
 
 impl Call {

@@ -241,6 +241,16 @@ impl Asked {
             image: self.body["spec"]["containers"][0]["image"]
                 .as_str()
                 .map(str::to_owned),
+            cpu: self.body["spec"]["containers"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|one| {
+                    one["resources"]["requests"]["cpu"]
+                        .as_str()
+                        .map(str::to_owned)
+                })
+                .collect(),
         }
     }
 

@@ -17,12 +17,12 @@ const AT_ONCE: usize = 24;
 
 /// What the upgrade of a single pod makes and removes.
 const DEEDS_OF_ONE: [&str; 10] = [
-    "make files of revision 1",
     "make revision 1",
+    "make files of revision 1",
     "make services mainnet",
     "make pod 1 (2.28.0)",
-    "make files of revision 2",
     "make revision 2",
+    "make files of revision 2",
     "make pod 2 (2.29.0)",
     "remove pod 1",
     "remove files of revision 1",

@@ -119,6 +119,7 @@ impl Node {
             }
         };
         self.recorder.record(Kind::Listening);
+        self.crash_from_here("crash-after-listening");
         tokio::select! {
             () = self.recorder.tick() => {}
             () = self.stop.requested() => {}

@@ -21,6 +21,8 @@ pub struct Budget {
     pub crashes: u8,
     /// Of the operator, that fail.
     pub calls: u8,
+    /// Passes of a second operator that is frozen in the middle.
+    pub others: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -298,3 +298,27 @@ fn deep_a_pod_that_is_deleted_while_it_is_down_and_its_machine_is_lost() {
         .faults(2, &[Fault::Die, Fault::Lose])
         .holds();
 }
+
+#[test]
+#[ignore = "deep"]
+fn deep_a_second_operator_with_a_fault_or_a_crash() {
+    from_rest("second operator and loss", 1)
+        .edits(1, &[NEW])
+        .faults(1, &[Fault::Lose, Fault::Kill])
+        .others(1)
+        .holds();
+    from_rest("second operator and crash", 2)
+        .edits(1, &[NEW])
+        .crashes(1)
+        .others(1)
+        .holds();
+    from_rest("second operator, twice", 1)
+        .edits(2, &[OLD, NEW])
+        .others(2)
+        .holds();
+    from_rest("second operator and scales", 2)
+        .edits(1, &[NEW])
+        .scales(&[0, 1, 3])
+        .others(1)
+        .holds();
+}

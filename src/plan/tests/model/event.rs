@@ -55,6 +55,8 @@ pub enum Event {
     OperatorDies(u8),
     /// The same, where this is one of the worlds in which it may look again before a stop.
     OperatorAfter(u16),
+    /// A second one was frozen in its pass, and this is what came of its acts.
+    Late(u16),
     /// In its pass a call fails.
     CallFails(Call),
     /// Before it has looked.

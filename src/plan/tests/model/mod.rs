@@ -22,6 +22,7 @@ mod look;
 mod mind;
 mod names;
 mod not_walked;
+mod other;
 mod pod;
 mod properties;
 mod refusal;
@@ -61,6 +62,7 @@ fn from_nothing(name: &'static str, replicas: u8) -> Walk {
         to_the_end: true,
         between: 1,
         looks_again: true,
+        unfenced: None,
         limit: 20_000_000,
     }
 }
@@ -120,6 +122,12 @@ impl Walk {
     /// So many calls of the operator fail.
     fn calls(mut self, calls: u8) -> Self {
         self.start.cluster.budget.calls = calls;
+        self
+    }
+
+    /// So often a second operator is frozen in the middle of a pass, and goes on later.
+    fn others(mut self, others: u8) -> Self {
+        self.start.cluster.budget.others = others;
         self
     }
 

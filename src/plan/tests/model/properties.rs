@@ -361,7 +361,7 @@ pub fn restart_is_calm(before: &Thought, after: &Thought) -> Judged {
 }
 
 /// S6, S7.
-fn creation_is_right(cluster: &Cluster, kind: u8) -> Judged {
+pub fn creation_is_right(cluster: &Cluster, kind: u8) -> Judged {
     let made = Pod::new(0, kind);
     let version = made.kind().version;
     // One that has had the lock and migrated nothing may still do so while a pod of it is there.
@@ -386,7 +386,7 @@ fn creation_is_right(cluster: &Cluster, kind: u8) -> Judged {
 }
 
 /// Never more pods than `replicas` and the surge, counting those that can be seen and stay.
-fn room_is_kept(cluster: &Cluster, surge: usize) -> Judged {
+pub fn room_is_kept(cluster: &Cluster, surge: usize) -> Judged {
     let counted = cluster
         .pods()
         .iter()

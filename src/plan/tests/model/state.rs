@@ -92,6 +92,13 @@ impl State {
 
     /// The state after the first `acts` of what was thought. Before a stop nothing happens that the second look would see.
     pub fn done(thought: &Thought, acts: usize) -> Self {
+        let mut state = Self::done_as_named(thought, acts);
+        state.simplify();
+        state
+    }
+
+    /// The same, with every pod under the number that it has.
+    pub fn done_as_named(thought: &Thought, acts: usize) -> Self {
         let mut state = Self::begun(thought, acts);
         if let Some(permit) = thought.stop().filter(|_| acts == thought.plan.acts.len()) {
             let (second, said) = state.confirms(thought, permit);
@@ -100,7 +107,6 @@ impl State {
                 state.stop(permit);
             }
         }
-        state.simplify();
         state
     }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::cluster::{Budget, ROOM};
 use super::event::{Event, Menu};
 use super::names;
+use super::other::Fence;
 use super::properties::{self, Broken};
 use super::state::{Prints, State};
 use crate::plan::{Act, Rules};
@@ -26,6 +27,8 @@ pub struct Walk {
     pub between: usize,
     /// Whether there is a second look.
     pub looks_again: bool,
+    /// Where an operator does not mind that somebody else has written the resource.
+    pub unfenced: Option<Fence>,
     /// States after which the walk gives up.
     pub limit: usize,
 }
@@ -99,6 +102,13 @@ impl Walk {
             for call in state.calls_that_fail(&thought) {
                 let after = state.after_a_failure(&thought, call);
                 visit(Event::CallFails(call), after, &mut trail);
+            }
+            for (event, world, late) in self.late(&thought) {
+                if let Some(broken) = late.broken {
+                    let story = self.story(&trail, place, &start);
+                    found = Some((broken, format!("{story}then {world}")));
+                }
+                visit(event, late.after, &mut trail);
             }
             if state.cluster.budget.crashes > 0 {
                 let dead = (0..=acts).map(|done| {
@@ -345,6 +355,12 @@ impl Walk {
                 Event::CallFails(call) => {
                     let _ = writeln!(story, "{call:?} fails in {:?}", thought.plan.acts);
                     state = state.after_a_failure(&thought, call);
+                }
+                Event::Late(nth) => {
+                    let (_, world, late) = &self.late(&thought)[usize::from(nth)];
+                    let acts = &thought.plan.acts;
+                    let _ = writeln!(story, "a second operator, {world}: {acts:?}");
+                    state = late.after;
                 }
                 Event::OperatorRestarts => {
                     let _ = writeln!(story, "operator restarts");

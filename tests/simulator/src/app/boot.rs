@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{BOOT, Node};
-use crate::database::{self, Progress};
+use crate::database::{self, Progress, Wishes};
 use crate::exit::Exit;
 use crate::http::{self, Server};
-use crate::log::lines;
+use crate::log::{Logger, lines};
 use crate::pg::{QUERY_TIMEOUT, Session};
 use crate::version::Generation;
 
@@ -36,7 +36,7 @@ impl Node {
     }
 
     async fn boot_steps(&self, locks_first: bool, progress: &Progress) -> Result<Server, Exit> {
-        self.crash_after_takeover();
+        self.crash_from_here("crash-after-takeover");
         let boot = self.settings.duration("boot", BOOT);
         let temporary = self.version.has_startup_health_report();
         let server = if temporary {
@@ -76,18 +76,26 @@ impl Node {
         Ok(self.listen())
     }
 
-    /// After a delay the process ends as if it had run into a panic: without releasing anything.
-    fn crash_after_takeover(&self) {
-        if let Some(delay) = self
-            .settings
-            .fault_duration("crash-after-takeover", Duration::ZERO)
-        {
+    /// After a delay from here on the process ends as if it had run into a panic.
+    pub(super) fn crash_from_here(&self, fault: &'static str) {
+        if let Some(delay) = self.settings.fault_duration(fault, Duration::ZERO) {
             let log = self.log.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(delay).await;
-                log.plain("panic: fault on request: crash-after-takeover");
-                std::process::exit(2);
+                panic_on_request(&log, fault);
             });
+        }
+    }
+
+    /// It is the number that counts, so that the end is the same however slow the machine is.
+    fn crash_at_migration(&self, reached: u32) {
+        let fault = "crash-at-migration";
+        let number = self
+            .settings
+            .fault(fault)
+            .and_then(|text| text.parse().ok());
+        if number.is_some_and(|number: u32| reached >= number) {
+            panic_on_request(&self.log, fault);
         }
     }
 
@@ -121,7 +129,11 @@ impl Node {
                     .settings
                     .fault_duration("slow-migration", Duration::from_secs(20))
                     .unwrap_or_default();
-            database::migrate(&session, &self.version, &self.log, extra, progress)
+            let wishes = Wishes {
+                extra,
+                reached: &|number| self.crash_at_migration(number),
+            };
+            database::migrate(&session, &self.version, &self.log, &wishes, progress)
                 .await
                 .map_err(|error| format!("initializeORM#Migrate: {error}"))?;
         }
@@ -199,4 +211,10 @@ impl Node {
             _ => self.log.log(&lines::runs_pruned()),
         }
     }
+}
+
+/// As a panic ends the real one: nothing is released.
+fn panic_on_request(log: &Logger, fault: &str) -> ! {
+    log.plain(&format!("panic: fault on request: {fault}"));
+    std::process::exit(2)
 }

@@ -26,12 +26,20 @@ impl Progress {
     }
 }
 
-/// Applies what is missing, taking `extra` in all if anything is.
+/// What a test asked of the migrations.
+pub(crate) struct Wishes<'a> {
+    /// How long all that are missing take together.
+    pub(crate) extra: Duration,
+    /// Told of each number that the database has: the newest one at first, then each that was applied.
+    pub(crate) reached: &'a dyn Fn(u32),
+}
+
+/// Applies what is missing.
 pub(crate) async fn migrate(
     session: &Session,
     version: &NodeVersion,
     log: &Logger,
-    extra: Duration,
+    wishes: &Wishes<'_>,
     progress: &Progress,
 ) -> Result<(), DbError> {
     let timeout = Some(QUERY_TIMEOUT);
@@ -44,15 +52,18 @@ pub(crate) async fn migrate(
         )
         .await?;
     let applied: i64 = rows.first().map_or(0, |row| row.get(0));
-    let first = u32::try_from(applied).unwrap_or(0) + 1;
+    let applied = u32::try_from(applied).unwrap_or(0);
+    (wishes.reached)(applied);
+    let first = applied + 1;
     let last = version.migrations();
     let pending = (last + 1).saturating_sub(first);
     for number in first..=last {
         progress.0.set(Some(number));
-        tokio::time::sleep(extra / pending.max(1)).await;
+        tokio::time::sleep(wishes.extra / pending.max(1)).await;
         session
             .execute(APPLY, &[&i64::from(number)], timeout)
             .await?;
+        (wishes.reached)(number);
         if version.logs_migrations() {
             log.migration(&format!("OK    {}", file_name(number)));
         }

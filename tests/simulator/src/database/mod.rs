@@ -6,4 +6,4 @@ mod migrations;
 
 pub(crate) use accounts::{keys, user};
 pub(crate) use guard::{check_version, note_version};
-pub(crate) use migrations::{Progress, migrate};
+pub(crate) use migrations::{Progress, Wishes, migrate};

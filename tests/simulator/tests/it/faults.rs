@@ -29,6 +29,53 @@ fn a_crash_after_takeover_by_version() {
     );
 }
 
+/// The end is tied to the state of the database: it comes with the named migration, and again at each start after it.
+#[test]
+fn a_crash_at_a_migration() {
+    let database = Database::shared();
+    let setup = Setup::new("2.18.0", &database);
+    let mut old = setup.start();
+    old.listens().signal("TERM");
+    assert_eq!(old.exits(), 0);
+    let migrated = || database.sql("SELECT max(version_id) FROM goose_migrations");
+    assert_eq!(migrated(), "256");
+
+    database.set("fault:crash-at-migration:2.19.0", "257");
+    let newer = Setup {
+        version: "2.19.0".to_owned(),
+        ..setup.again()
+    };
+    for _ in 0..2 {
+        database.sql("DELETE FROM lease_lock");
+        let mut newer = newer.again().start();
+        assert_eq!(newer.exits(), 2);
+        assert!(newer.has("crash-at-migration"));
+        assert!(!newer.has("Listening"));
+        assert_eq!(migrated(), "257", "of 257, 258 and 259");
+    }
+    database.set("fault:crash-at-migration:2.19.0", "off");
+    database.sql("DELETE FROM lease_lock");
+    newer.start().listens();
+    assert_eq!(migrated(), "259");
+}
+
+/// The delay counts from `Listening`, however long the boot has taken.
+#[test]
+fn a_crash_after_listening() {
+    let database = Database::shared();
+    let mut node = Setup::new("2.18.0", &database)
+        .with_env("SIMULATOR_FAULTS", "crash-after-listening=300ms")
+        .start();
+    assert_eq!(node.exits(), 2);
+    assert!(node.has("Listening and serving HTTP"));
+    assert!(node.last_line().contains("crash-after-listening"));
+    assert_eq!(
+        database.sql("SELECT expires_at > now() FROM lease_lock"),
+        "t",
+        "a crash releases nothing"
+    );
+}
+
 fn has_a_session(database: &Database) {
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'Chainlink%'";
     eventually("its session", || {
