@@ -3,6 +3,7 @@ package chart
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +68,24 @@ func TestWithoutClusterWideRightsNothingIsClusterWide(t *testing.T) {
 		if err == nil || !strings.Contains(said, words) {
 			t.Errorf("with %s it says: %s", set, said)
 		}
+	}
+}
+
+// `helm upgrade --reuse-values` brings the values of the earlier chart, and none that it did not know.
+func TestValuesOfTheChartBeforeStillDo(t *testing.T) {
+	without := []string{"--set", "clusterWideRights=null,nodeNetworkPolicy=null,nodeLimits=null"}
+	names := func(all map[string]object) []string { return slices.Sorted(maps.Keys(all)) }
+	expect(t, "what is rendered", names(defaults(t, without...)), names(defaults(t)))
+	confined := append(without, "--values", folder+"/ci/two-namespaces.yaml", "--set", "crds.install=true")
+	if defaults(t, confined...)["CustomResourceDefinition chainlinknodes.chainlink-operator.dev"] == nil {
+		t.Error("the CRD is left out")
+	}
+	said, err := helm(t, "install", append([]string{"--dry-run=client", "--values", folder + "/ci/defaults.yaml"}, without...)...)
+	if strings.Contains(said, "Kubernetes cluster unreachable") {
+		t.Skip("Helm 3 shows the notes of what it would install only beside a cluster")
+	}
+	if err != nil || strings.Contains(said, "clusterWideRights") {
+		t.Error(said)
 	}
 }
 
