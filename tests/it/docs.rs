@@ -306,7 +306,7 @@ const VERBS: [(&str, &[&str]); 4] = [
             "upgrade",
         ],
     ),
-    ("docker", &["build", "cp", "push", "stop"]),
+    ("docker", &["build", "cp", "push", "run", "stop"]),
     ("kind", &["create", "delete", "load"]),
 ];
 
@@ -363,7 +363,7 @@ fn wrong(command: &[String], schema: &Value, values: &Value) -> Vec<String> {
         } else {
             inline
         };
-        if let Some(patch) = patch {
+        if let Some(patch) = patch.filter(|_| program == "kubectl") {
             let patch: Value = serde_json::from_str(&patch.replace('\\', "")).unwrap_or_default();
             if patch.get("spec").is_none() {
                 found.push(format!("{word} is no patch of a spec"));
