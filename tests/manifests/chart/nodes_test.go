@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/ext"
 )
 
 func TestEachNamespaceOfNodesHasItsNetworkPolicy(t *testing.T) {
@@ -97,7 +98,7 @@ type policy struct {
 
 func policyOf(t *testing.T, all map[string]object, name string) policy {
 	t.Helper()
-	environment, err := cel.NewEnv(cel.OptionalTypes(), cel.Variable("object", cel.DynType), cel.Variable("oldObject", cel.DynType), cel.Variable("variables", cel.DynType))
+	environment, err := cel.NewEnv(cel.OptionalTypes(), ext.Strings(), cel.Variable("object", cel.DynType), cel.Variable("oldObject", cel.DynType), cel.Variable("variables", cel.DynType))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ func TestNodesAreLimitedToWhatThePlatformAllows(t *testing.T) {
 	limits := policyOf(t, defaults(t, "--set", "nodeLimits.enabled=true"), name)
 	wider := policyOf(t, defaults(t, "--set", "nodeLimits.enabled=true,nodeLimits.serviceAccountTokens=true",
 		"--set", "nodeLimits.imageRepositories={mirror.example.com:5000/chainlink,smartcontract/chainlink}",
-		"--set", "nodeLimits.serviceAccounts={default,vault}", "--set", "nodeLimits.users={0,14933}", "--set", "nodeLimits.groups={0,2147483647,14933}"), name)
+		"--set", "nodeLimits.sidecarRepositories={proxy,gcr.io/a.b/proxy}", "--set", "nodeLimits.serviceAccounts={default,vault}", "--set", "nodeLimits.users={0,14933}", "--set", "nodeLimits.groups={0,2147483647,14933}"), name)
 	for spec, words := range map[string]string{
 		`{"replicas":2}`: "",
 		`{"pod":{"serviceAccountName":"default","volumes":[{"name":"ca","secretName":"ca"}]}}`:                              "",
@@ -167,7 +168,9 @@ func TestNodesAreLimitedToWhatThePlatformAllows(t *testing.T) {
 		`{"pod":{"serviceAccountName":"vault"}}`:                                                                            "spec.pod.serviceAccountName may not be vault here: use one of default",
 		`{"pod":{"automountServiceAccountToken":true}}`:                                                                     "no token of a service account",
 		`{"pod":{"volumes":[{"name":"all","projected":{"sources":[{"secret":{}},{"serviceAccountToken":{"path":"t"}}]}}]}}`: "no token of a service account",
-		`{"pod":{"securityContext":{"runAsUser":0}}}`:                                                                       "runAsUser may not be that number here; use one of 14933",
+		`{"pod":{"sidecars":[{"name":"p","image":"gcr.io/a.b/proxy:2.14.1@sha256:0"}]}}`:                                    "there may be no spec.pod.sidecars",
+		`{"pod":{"initContainers":[{"name":"p","image":"proxy:1"}]}}`:                                                       "there may be no spec.pod.sidecars",
+		`{"pod":{"securityContext":{"runAsUser":0}}}`:                                                                       "may not be that number here; use one of 14933",
 		`{"pod":{"securityContext":{"runAsGroup":0}}}`:                                                                      "may not be that number here; use one of 14933",
 		`{"pod":{"securityContext":{"fsGroup":2147483647}}}`:                                                                "may not be that number here; use one of 14933",
 	} {
@@ -190,6 +193,27 @@ func TestNodesAreLimitedToWhatThePlatformAllows(t *testing.T) {
 		}
 		if said := wider.against(t, nil, wanted); said != "" {
 			t.Errorf("wider limits say of %s: %s", spec, said)
+		}
+	}
+}
+
+func TestImagesBesideTheNodeAreOfTheRepositoriesThatAreNamed(t *testing.T) {
+	limits := policyOf(t, defaults(t, "--set", "nodeLimits.enabled=true,nodeLimits.sidecarRepositories={proxy,gcr.io/a.b/proxy}"), "operators-test-chainlink-operator-node-limits")
+	for image, taken := range map[string]bool{
+		"proxy": true, "proxy:1": true, "proxy@sha256:0": true, "gcr.io/a.b/proxy:2.14.1@sha256:0": true,
+		"proxy:5000/evil": false, "proxy/evil": false, "proxy-evil": false, "gcr.io/a.b/proxy/evil:1": false, "gcr.io/aXb/proxy": false,
+		"evil.example.com/proxy": false, "proxy:1@evil/proxy": false,
+	} {
+		for _, field := range []string{"sidecars", "initContainers"} {
+			one := map[string]any{"name": "p", "image": image}
+			said := limits.against(t, nil, map[string]any{"pod": map[string]any{field: []any{one}}})
+			if (said == "") != taken || !taken && !strings.Contains(said, "of one of these repositories here: proxy, gcr.io/a.b/proxy") {
+				t.Errorf("of %s in %s it says: %q", image, field, said)
+			}
+			one["securityContext"] = map[string]any{"runAsUser": int64(0)}
+			if said := limits.against(t, nil, map[string]any{"pod": map[string]any{field: []any{one}}}); said == "" {
+				t.Errorf("%s may run as root in %s", image, field)
+			}
 		}
 	}
 }

@@ -81,7 +81,7 @@ async fn the_platform_limits_images_accounts_and_users_of_nodes() -> Result<()> 
             (json!({"automountServiceAccountToken": true}), "no token"),
             (
                 json!({"securityContext": {"runAsUser": 0}}),
-                "runAsUser may not be",
+                "runAsUser of a securityContext",
             ),
             (
                 json!({"securityContext": {"fsGroup": 0}}),
