@@ -26,6 +26,8 @@ enum Command {
     Run(Run),
     /// Print the `CustomResourceDefinition` as YAML.
     Crd,
+    /// Print every field of a `ChainlinkNode`, as Markdown.
+    Reference,
 }
 
 #[derive(clap::Args)]
@@ -86,6 +88,10 @@ async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run(arguments).await,
         Command::Crd => print_crd(),
+        Command::Reference => {
+            print!("{}", chainlink_operator::api::reference());
+            Ok(())
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

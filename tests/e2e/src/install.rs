@@ -123,9 +123,7 @@ impl<'a> Confined<'a> {
         enforced_namespace(&cluster.client().await?, &confined.namespace).await?;
         let watched = format!("watchNamespaces={{{nodes}}}");
         let settings = [
-            "crds.install=false",
-            "deletionProtection=false",
-            "rbac.aggregateToDefaultRoles=false",
+            "clusterWideRights=false",
             "databaseVerification.enabled=false",
             &watched,
         ];

@@ -22,6 +22,7 @@ mod on_call;
 mod operator;
 mod p2p;
 mod phases;
+mod platform;
 mod pooler;
 mod refusals;
 mod restore;
