@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
+use super::update::found;
 use crate::api::{ChainlinkNodeStatus, LastHandover, Request, RequestState};
 use crate::domain::{Exit, MoveReason, Pod, Reason, Wanted};
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
@@ -59,6 +60,8 @@ pub fn notes(
     notes.extend(stalled(old, new));
     notes.extend(shared(old, new));
     notes.extend(secret_changed(old, new));
+    let release = found(report, old, new);
+    notes.extend(release.map(|text| note(false, Reason::NewerRelease, "Look", text)));
     notes.extend(without_backup(report, old, new));
     notes.extend(dump_too_old(report, old, new));
     notes.extend(exits(report, old));

@@ -45,7 +45,7 @@ pub async fn ready() -> Result<Cluster> {
         remove_leftovers(&cluster.client().await?).await?;
         let image = images::load(&cluster)?;
         install::install(&cluster, &image).await?;
-        install::ready_pod(&cluster.client().await?).await?;
+        install::leader(&cluster.client().await?).await?;
         anyhow::Ok(cluster)
     });
     cluster.await.cloned()
