@@ -67,3 +67,45 @@ fn unless_refused(kept: Result<DigestKey, kube::Error>) -> Result<Option<DigestK
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use axum::Router;
+    use axum::extract::Request;
+    use axum::http::{Method, StatusCode};
+    use axum::response::IntoResponse;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// A Secret without a key yet, into which another operator puts its own first.
+    async fn overtaken(request: Request) -> impl IntoResponse {
+        if request.method() == Method::GET {
+            let secret = json!({"metadata": {"name": "key", "resourceVersion": "1"}});
+            return (StatusCode::OK, secret.to_string());
+        }
+        let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+        let patch: Value = serde_json::from_slice(&body.unwrap()).unwrap();
+        if patch["metadata"]["resourceVersion"] == "1" {
+            let conflict =
+                json!({"code": 409, "reason": "Conflict", "status": "Failure", "message": ""});
+            return (StatusCode::CONFLICT, conflict.to_string());
+        }
+        (
+            StatusCode::OK,
+            json!({"metadata": {"name": "key"}}).to_string(),
+        )
+    }
+
+    #[tokio::test]
+    async fn of_two_operators_only_one_puts_its_key_there() {
+        let client = Client::new(Router::new().fallback(overtaken), "a");
+        let at = DigestKeyAt {
+            namespace: "a".to_owned(),
+            name: "key".to_owned(),
+        };
+        let key = digest_key(&client, Some(&at)).await;
+        assert!(key.is_err(), "the next try finds the key of the other");
+    }
+}

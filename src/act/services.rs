@@ -204,3 +204,35 @@ fn owns_no_more(there: &ApiService, wanted: &ApiService) -> bool {
         })
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A Service as the API server keeps it, of which this manager has set this label by this operation.
+    fn set_by(manager: &str, operation: &str, label: &str) -> ApiService {
+        let fields = json!({"f:metadata": {"f:labels": {format!("f:{label}"): {}}}});
+        let service = json!({"metadata": {
+            "name": "cl",
+            "managedFields": [
+                {"manager": manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields},
+            ],
+        }});
+        serde_json::from_value(service).unwrap()
+    }
+
+    /// Rule L2: what others have set could be applied away for ever.
+    #[test]
+    fn only_what_the_operator_itself_applied_and_wants_no_more_is_too_much() {
+        let wanted = json!({"metadata": {"name": "cl", "labels": {"wanted": "1"}}});
+        let wanted: ApiService = serde_json::from_value(wanted).unwrap();
+        let too_much = |there: &ApiService| !owns_no_more(there, &wanted);
+        assert!(too_much(&set_by(FIELD_MANAGER, "Apply", "before")));
+        assert!(!too_much(&set_by(FIELD_MANAGER, "Apply", "wanted")));
+        assert!(!too_much(&set_by("kubectl", "Apply", "theirs")));
+        assert!(!too_much(&set_by(FIELD_MANAGER, "Update", "before")));
+    }
+}

@@ -16,6 +16,7 @@ mod resolve;
 mod secrets;
 mod services;
 mod session;
+mod sidecars;
 mod tries;
 mod user_config;
 mod variables;

@@ -9,7 +9,7 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::failures::ApiFailures;
 use crate::api::{ChainlinkNode, KeyRef, RevisionName};
-use crate::domain::{DatabaseAnswer, RefusedCreation, RefusedStop, Says, Silence};
+use crate::domain::{DatabaseAnswer, Refused, Says, Silence};
 use crate::node::LockMode;
 use crate::observe::Moment;
 use crate::observe::database::Target;
@@ -26,12 +26,14 @@ pub(super) struct Local {
     pub(super) failures: ApiFailures,
     /// When its Secrets were looked at, for which generation of the spec.
     pub(super) secrets_at: Option<(Option<i64>, Instant)>,
+    /// The term of this operator in which what an earlier one has sent was made void.
+    pub(super) fenced: u64,
     /// The stop that the API server did not do when it was last tried.
-    pub(super) refused_stop: Option<RefusedStop>,
+    pub(super) refused_stop: Option<Refused>,
     /// Pods that the API server did not make when that was last tried, by their revision.
-    pub(super) refused_creations: BTreeMap<RevisionName, RefusedCreation>,
+    pub(super) refused_creations: BTreeMap<RevisionName, Refused>,
     /// The same of pods that are no nodes, by their names.
-    pub(super) refused_oneshots: BTreeMap<String, RefusedCreation>,
+    pub(super) refused_oneshots: BTreeMap<String, Refused>,
     /// Since when its passes end early, if the last one did.
     pub(super) failing: Option<Failing>,
 }

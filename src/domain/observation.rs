@@ -30,11 +30,11 @@ pub struct Observation {
     /// A name under which a pod was to be made, and which is somebody else's pod.
     pub taken: Option<String>,
     /// A stop that the API server did not do.
-    pub refused_stop: Option<RefusedStop>,
+    pub refused_stop: Option<Refused>,
     /// Pods that the API server did not make when that was last tried, by their revision.
-    pub refused_creations: BTreeMap<RevisionName, RefusedCreation>,
+    pub refused_creations: BTreeMap<RevisionName, Refused>,
     /// Pods that are no nodes and that the API server did not make when that was last tried, by their name.
-    pub refused_oneshots: BTreeMap<String, RefusedCreation>,
+    pub refused_oneshots: BTreeMap<String, Refused>,
     /// What the database itself says of the lock.
     pub database: DatabaseView,
     /// Every machine of the cluster by name; `None` where they may not be read.
@@ -43,32 +43,16 @@ pub struct Observation {
     pub claims: Vec<Claim>,
 }
 
-/// A stop that the API server did not do when it was last tried.
+/// What the API server did not do when it was last tried: the stop of a pod, or its creation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedStop {
-    /// Uid of the pod.
+pub struct Refused {
+    /// Of a stop the uid of the pod; of a creation the name that it was to have.
     pub pod: String,
     pub message: String,
     /// Whether a person has to do something, as far as can be told.
     pub lasting: bool,
-    /// Whether the API server may do it yet: it did not answer in time, or not with a refusal. No other pod is stopped
-    /// before that has shown (rule S2).
-    pub perhaps: bool,
-    /// How often it was tried.
-    pub tries: u32,
-    /// When it is tried again.
-    pub again: Timestamp,
-}
-
-/// A pod that the API server did not make when that was last tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedCreation {
-    /// The name that it was to have.
-    pub pod: String,
-    pub message: String,
-    /// Whether a person has to do something, as far as can be told.
-    pub lasting: bool,
-    /// Whether the API server may make it yet: it did not answer in time, or not with a refusal.
+    /// Whether the API server may do it yet: it did not answer in time, or not with a refusal. After such a stop no other
+    /// pod is stopped before that has shown (rule S2).
     pub perhaps: bool,
     /// How often it was tried.
     pub tries: u32,

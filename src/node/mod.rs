@@ -25,7 +25,7 @@ pub use http::{Answer, Shows};
 pub use legacy::is_legacy_variable;
 pub use lock::LockMode;
 pub use log::{LogEvent, LogLine, LogReader, LogSummary, Milestone, TakeoverSign, WaitingFor};
-pub use log::{kept_lines, last_words, read_line, redact};
+pub use log::{kept_lines, last_line, last_words, read_line, redact};
 pub use range::{InvalidRange, Range};
 pub use settings::{Finding, OperatorSettings};
 pub use validation::{Verdict, read_validation};

@@ -5,6 +5,7 @@ mod api_pod;
 mod claim;
 mod container;
 pub mod database;
+mod image;
 mod look;
 mod machines;
 mod preparation;

@@ -8,7 +8,7 @@ use super::rules::{
 };
 use super::step::{Blocked, Progress, Step};
 use super::view::View;
-use crate::domain::{Reason, RefusedStop};
+use crate::domain::{Reason, Refused};
 
 /// The first of these that decides anything is followed. Each line says what the rule is for, and why it stands before those
 /// below. The second to the fourth exclude each other.
@@ -95,7 +95,7 @@ fn refused_stop(decided: &mut Decision, view: &View<'_>) {
         Move::Wait | Move::Create(_) => None,
     };
     let refused = view.seen.refused_stop.as_ref();
-    let matters = |refused: &&RefusedStop| match planned {
+    let matters = |refused: &&Refused| match planned {
         Some(pod) => *pod == refused.pod || (refused.perhaps && view.now < refused.again),
         None => false,
     };

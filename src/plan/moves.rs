@@ -10,7 +10,7 @@ use super::guard::{self, Goal};
 use super::limits::{DATABASE_DOUBT, before};
 use super::step::{Blocked, Progress, Step};
 use super::view::View;
-use crate::domain::{Patience, Pod, PodId, Reason, RefusedCreation, Revision};
+use crate::domain::{Patience, Pod, PodId, Reason, Refused, Revision};
 
 /// A pod of the revision, or why none is made now.
 pub fn make(view: &View<'_>, revision: &Revision, step: Step) -> Decision {
@@ -61,7 +61,7 @@ fn new_pod(view: &View<'_>, revision: &Revision) -> NewPod {
 }
 
 /// A pod that the API server did not make, for people.
-pub fn not_made(refused: &RefusedCreation) -> Blocked {
+pub fn not_made(refused: &Refused) -> Blocked {
     Blocked {
         reason: Reason::PodRefused,
         message: refused.message.clone(),
@@ -126,7 +126,7 @@ pub fn held(view: &View<'_>, denied: Denied) -> Decision {
     let idle_for = |wait| view.last_progress() <= before(view.now, wait);
     let stalled = match denied.reason.patience() {
         Patience::None | Patience::Told => true,
-        Patience::UntilProgress => idle_for(view.seen.intent.standby_timeout),
+        Patience::UntilProgress | Patience::OfItsPod => idle_for(view.seen.intent.standby_timeout),
         Patience::UntilTheTakerShows => view.took_lately().is_none(),
         Patience::DatabaseDoubt | Patience::DatabaseSilence => idle_for(DATABASE_DOUBT),
     };

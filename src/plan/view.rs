@@ -11,7 +11,7 @@ use super::roles::Roles;
 use super::safety::{Rule, Rules};
 use super::standing::Failure;
 use crate::api::{Creation, Memory, Stop};
-use crate::domain::{Answered, Observation, Pod, RefusedCreation, Revision, Wanted};
+use crate::domain::{Answered, Observation, Pod, Refused, Revision, Wanted};
 
 /// One look whose pods are sorted, before the memory is brought up to date by it.
 #[derive(Clone, Copy)]
@@ -36,13 +36,13 @@ impl<'a> Look<'a> {
     }
 
     /// What the API server said when a pod of this revision was to be made last, where it made none.
-    pub fn refused(&self, revision: &Revision) -> Option<&'a RefusedCreation> {
+    pub fn refused(&self, revision: &Revision) -> Option<&'a Refused> {
         let refused = self.seen.refused_creations.get(&revision.name)?;
         (refused.again > before(self.now, REFUSAL)).then_some(refused)
     }
 
     /// The same for a pod that is no node, by its name.
-    pub fn refused_oneshot(&self, pod: &str) -> Option<&'a RefusedCreation> {
+    pub fn refused_oneshot(&self, pod: &str) -> Option<&'a Refused> {
         let refused = self.seen.refused_oneshots.get(pod)?;
         (refused.again > before(self.now, REFUSAL)).then_some(refused)
     }

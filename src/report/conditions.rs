@@ -14,7 +14,7 @@ use super::update::{UPDATE_AVAILABLE, update_available};
 use crate::api::Update;
 use crate::domain::{Answered, Pod, Reason};
 use crate::node::LockMode;
-use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE, not_taken};
+use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE, has_its_sidecars, not_taken};
 
 /// All conditions that a resource can have. Some are there only where they have something to say.
 pub(super) const CONDITIONS: [&str; 14] = [
@@ -168,7 +168,7 @@ fn available(
             ),
         ),
         Some(active) if step == Step::Booting && !serves(active) => boots(active),
-        Some(active) => active_available(active, roles, old, now),
+        Some(active) => with_its_sidecars(active, active_available(active, roles, old, now)),
         None if step == Step::External && contradicted.is_some() => unknown(
             "Available",
             Reason::DatabaseContradicts,
@@ -224,6 +224,19 @@ fn boots(active: &Pod) -> Said {
             active.id.name
         ),
     )
+}
+
+/// A Service leads to no pod with a container that is not ready.
+fn with_its_sidecars(active: &Pod, told: Said) -> Said {
+    match has_its_sidecars(active) {
+        Err(denied) if told.status == "True" => said(
+            "Available",
+            false,
+            denied.reason,
+            format!("no Service leads to {}: {}", active.id.name, denied.message),
+        ),
+        _ => told,
+    }
 }
 
 /// An active counts as available by its own HTTP alone.

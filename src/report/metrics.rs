@@ -31,6 +31,7 @@ pub struct Metrics {
     update: Family<Whole, Gauge>,
     crd_outdated: Family<Whole, Gauge>,
     errors: Counter,
+    leading: Gauge,
 }
 
 impl Default for Metrics {
@@ -46,6 +47,7 @@ impl Default for Metrics {
         let update = Family::default();
         let crd_outdated = Family::default();
         let errors = Counter::default();
+        let leading = Gauge::default();
         registry.register(
             "lock_moves",
             "Handovers and failovers that ended, by reason",
@@ -94,6 +96,11 @@ impl Default for Metrics {
             "Passes that ended with an error",
             errors.clone(),
         );
+        registry.register(
+            "leading",
+            "1 where this operator is the one that acts, 0 where it waits to",
+            leading.clone(),
+        );
         Self {
             registry,
             moves,
@@ -106,6 +113,7 @@ impl Default for Metrics {
             update,
             crd_outdated,
             errors,
+            leading,
         }
     }
 }
@@ -247,6 +255,11 @@ impl Metrics {
         self.two_holders.remove(&labels);
         self.update.remove(&labels);
         self.crd_outdated.remove(&labels);
+    }
+
+    /// Whether this operator is the one that acts.
+    pub fn leads(&self, leads: bool) {
+        self.leading.set(i64::from(leads));
     }
 
     /// Counts a pass that ended with an error.

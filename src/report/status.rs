@@ -12,7 +12,7 @@ use super::update::update;
 use crate::api::names::NODE_LABEL;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus, Request};
 use crate::domain::{Container, Exit, MoveReason, Pod, Revision, Role, Wanted};
-use crate::plan::{Blocked, Roles, Step};
+use crate::plan::{Blocked, Roles, Step, has_its_sidecars};
 
 /// How long the last words of a container that works again are shown.
 const TOLD: Duration = Duration::from_mins(10);
@@ -138,6 +138,9 @@ fn pod_message(pod: &Pod, roles: &Roles<'_>, now: Timestamp) -> Option<String> {
             Some(format!("started again after: {}", exit.said()))
         }
         (Some(exit), Container::Down { .. } | Container::Ended { .. }) => Some(exit.said()),
+        _ if roles.is_active(pod) && pod.sidecar.is_some() => {
+            has_its_sidecars(pod).err().map(|denied| denied.message)
+        }
         _ if pod.waits() => roles.against(pod).err().map(|denied| denied.message),
         _ => pod.doubt.clone(),
     }

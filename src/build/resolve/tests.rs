@@ -1,7 +1,7 @@
 //! Which template a spec is rendered by, and what is part of a revision.
 
 use super::*;
-use crate::build::content::Value;
+use crate::build::content::{Style, Value};
 
 fn spec(version: &str) -> ChainlinkNodeSpec {
     serde_json::from_value(serde_json::json!({
@@ -265,4 +265,29 @@ fn s8_a_newer_operator_keeps_the_recorded_template_until_the_user_changes_someth
     let changed = upgraded(&before, &spec("2.29.0"));
     assert_eq!(changed.content.template, TEMPLATE + 1);
     assert_eq!(upgraded(&changed, &spec("2.29.0")), changed);
+}
+
+#[test]
+fn a_node_of_version_1_is_configured_by_files_where_the_spec_names_any() {
+    let style = |config: serde_json::Value| {
+        let mut spec = spec("1.13.3");
+        spec.config = serde_json::from_value(config).unwrap();
+        let resolved = render("node", &spec, &ConfigMaps::new(), None, TEMPLATE).unwrap();
+        resolved.content.style
+    };
+    let secret = serde_json::json!({"name": "rpc", "key": "toml"});
+    let named = serde_json::json!([{"name": "a.toml", "secretKeyRef": secret}]);
+    let alone = serde_json::json!({"secretKeyRef": secret});
+    assert_eq!(style(serde_json::json!({})), Style::Environment);
+    for (field, files) in [
+        ("files", &named),
+        ("secretsFiles", &named),
+        ("secretsToml", &alone),
+    ] {
+        assert_eq!(
+            style(serde_json::json!({field: files})),
+            Style::Toml,
+            "{field}"
+        );
+    }
 }

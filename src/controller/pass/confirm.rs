@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
-use kube::ResourceExt;
 use tokio::time::timeout;
 
+use super::record::{ANSWER, Stands};
 use super::scene::Pass;
-use super::tried::Tried;
+use super::tried::Failed;
 use crate::act::{Actor, Outcome, Recorded, RoleKeeper};
 use crate::cluster::{refusal, sentence};
 use crate::controller::error::{Doing, Error, LONGEST_PASS};
 use crate::controller::failures::ApiFailures;
-use crate::domain::{Observation, PodId, Reason, RefusedStop};
+use crate::domain::{Observation, PodId, Reason};
 use crate::plan::{Pending, Permit, Purpose, SecondLook, Unconfirmed, confirm, plan};
 
 /// What came of a stop.
@@ -73,12 +73,13 @@ impl Pass<'_> {
         let ages = confirmed.good_for() < Duration::MAX;
         let limit = if ages { ANSWER } else { LONGEST_PASS };
         let left = confirmed.good_for().min(limit);
-        let Ok(version) = timeout(left, self.version_now()).await else {
-            self.came_too_late(permit);
-            return Ok(Stopped::No);
-        };
-        if version?.as_deref() != Some(recorded.version()) {
-            return Ok(Stopped::No);
+        match self.stands(recorded, left).await? {
+            Stands::Yes => {}
+            Stands::No => return Ok(Stopped::No),
+            Stands::NotSaid => {
+                self.came_too_late(permit);
+                return Ok(Stopped::No);
+            }
         }
         match timeout(limit, actor.stop(&confirmed, looked)).await {
             Ok(Ok(Outcome::Done)) => {}
@@ -110,12 +111,6 @@ impl Pass<'_> {
         Ok(())
     }
 
-    pub(super) async fn version_now(&self) -> Result<Option<String>, Error> {
-        let fresh = self.api.get_opt(&self.node.name_any()).await;
-        let fresh = fresh.doing("reading the resource")?;
-        Ok(fresh.and_then(|node| node.resource_version()))
-    }
-
     /// The Service follows now: neither the operator nor kube-proxy is to stand between the lock and the first
     /// request.
     async fn lead_to_successor(
@@ -126,9 +121,10 @@ impl Pass<'_> {
     ) {
         let find = |id: &PodId| seen.pods.iter().find(|pod| pod.id == *id);
         if let Some(successor) = permit.successor().and_then(find)
-            && let Err(error) = RoleKeeper::new(&self.context.client, self.node)
-                .label(successor, true)
-                .await
+            && let Err(error) =
+                RoleKeeper::new(&self.context.client, self.node, &self.context.leadership)
+                    .label(successor, true)
+                    .await
         {
             failures.fail(Reason::PodNotUpdated, "label the successor", &error);
         }
@@ -163,26 +159,19 @@ impl Pass<'_> {
             pod.name,
             permit.cause()
         );
-        let now = Timestamp::now();
+        let failed = Failed {
+            pod: pod.uid.clone(),
+            said: message,
+            refused,
+            perhaps: stopped == Stopped::Perhaps,
+        };
         self.know(|known| {
             let before = known.refused_stop.take();
-            let before = before.filter(|before| before.pod == pod.uid);
-            let tried = Tried::after(before.map(|before| (before.tries, before.again)), now);
-            known.refused_stop = Some(RefusedStop {
-                pod: pod.uid.clone(),
-                message,
-                lasting: refused || tried.is_no_moment(),
-                perhaps: stopped == Stopped::Perhaps,
-                tries: tried.tries,
-                again: tried.again,
-            });
+            let before = before.filter(|before| before.pod == failed.pod);
+            known.refused_stop = Some(failed.after(before, Timestamp::now()));
         });
     }
 }
-
-/// How long the API server may take with the last question and with the delete. A delete that it is slow to accept is one
-/// whose reasons grow old meanwhile.
-pub(super) const ANSWER: Duration = Duration::from_secs(2);
 
 /// Says in the log why a planned stop is not carried out.
 pub(super) fn not_stopped(planned: &Permit, why: &Unconfirmed) {

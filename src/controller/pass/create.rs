@@ -4,17 +4,16 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
-use tokio::time::timeout;
 
-use super::confirm::ANSWER;
+use super::record::{ANSWER, Stands};
 use super::scene::Pass;
-use super::tried::Tried;
+use super::tried::{Failed, counts};
 use crate::act::{Actor, Kept, Outcome, Recorded, session_secret};
 use crate::api::RevisionName;
 use crate::build::{Content, Session};
-use crate::cluster::{refusal, says_the_same, sentence};
+use crate::cluster::{refusal, sentence};
 use crate::controller::error::Error;
-use crate::domain::{Place, RefusedCreation, Revision};
+use crate::domain::{Place, Refused, Revision};
 
 /// What came of making a pod.
 enum Created {
@@ -48,9 +47,8 @@ impl From<Result<Outcome, kube::Error>> for Created {
 }
 
 impl Created {
-    /// What the planner is to know of it. The API server did not make it: that is told, and tried again ever later, as each
-    /// try writes its intent.
-    fn noted(self, pod: &str, before: Option<RefusedCreation>) -> Option<RefusedCreation> {
+    /// What the planner is to know of it, after what it knew before.
+    fn noted(self, pod: &str, before: Option<Refused>) -> Option<Refused> {
         let (said, refused, perhaps) = match self {
             Self::Yes => return None,
             Self::No => return before,
@@ -71,18 +69,13 @@ impl Created {
             }
         };
         tracing::warn!(pod, said, "a pod could not be made");
-        let due = before.as_ref().map(|before| (before.tries, before.again));
-        let tried = Tried::after(due, Timestamp::now());
-        // Times, ports and counts in it are no news: each would be written into the status anew.
-        let same = before.filter(|before| says_the_same(&before.message, &said));
-        Some(RefusedCreation {
+        let failed = Failed {
             pod: pod.to_owned(),
-            message: same.map_or(said, |before| before.message),
-            lasting: refused || tried.is_no_moment(),
+            said,
+            refused,
             perhaps,
-            tries: tried.tries,
-            again: tried.again,
-        })
+        };
+        Some(failed.after(before, Timestamp::now()))
     }
 }
 
@@ -141,11 +134,10 @@ impl Pass<'_> {
         (pod, revision, content, place): (&str, &Revision, &Content, &Place),
     ) -> Result<Created, Error> {
         let until = Instant::now() + ANSWER;
-        let Ok(version) = timeout(ANSWER, self.version_now()).await else {
-            return Ok(Created::TooSlow);
-        };
-        if version?.as_deref() != Some(recorded.version()) {
-            return Ok(Created::No);
+        match self.stands(recorded, ANSWER).await? {
+            Stands::Yes => {}
+            Stands::No => return Ok(Created::No),
+            Stands::NotSaid => return Ok(Created::TooSlow),
         }
         let made = actor.create(pod, revision, content, place, until).await;
         if let Ok(Outcome::Taken) = &made {
@@ -173,8 +165,8 @@ impl Pass<'_> {
         self.know(|known| {
             let all = &mut known.refused_oneshots;
             let before = all.remove(pod);
-            let lately = |refused: &RefusedCreation| Tried::was_due_lately(refused.again);
-            all.retain(|_, refused| lately(refused));
+            let now = Timestamp::now();
+            all.retain(|_, refused| counts(refused, now));
             let refused = Created::from(made).noted(pod, before);
             all.extend(refused.map(|refused| (pod.to_owned(), refused)));
         });

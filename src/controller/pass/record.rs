@@ -1,9 +1,12 @@
 //! The status is written before anything is done: it holds the intent (rule S4). What comes back has to be what was
-//! sent, as an older CRD drops fields without a word.
+//! sent, as an older CRD drops fields without a word; and right before an act it is asked whether it still stands.
+
+use std::time::Duration;
 
 use kube::ResourceExt;
 use kube::api::{Api, PostParams};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::scene::Pass;
 use crate::act::Recorded;
@@ -16,6 +19,20 @@ use crate::plan::{Blocked, Plan};
 const OUTDATED: Reason = Reason::CrdOutdated;
 /// Where the intent of a plan stands.
 const MEMORY: &str = "status.operator";
+
+/// How long the API server may take to say whether a plan still stands, and with the delete that follows. A delete that it is
+/// slow to accept is one whose reasons grow old meanwhile.
+pub(super) const ANSWER: Duration = Duration::from_secs(2);
+
+/// Whether a plan that was recorded still stands: the resource is as it was written with its intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stands {
+    Yes,
+    /// The spec, or another operator its memory, was written since.
+    No,
+    /// The API server did not say so in time.
+    NotSaid,
+}
 
 /// What came of writing a status.
 #[derive(Clone, Debug)]
@@ -64,6 +81,26 @@ impl Pass<'_> {
                 },
             },
         )
+    }
+
+    /// Asks right before an act, and waits for the answer no longer than `within`: an operator may have been frozen since it
+    /// wrote its intent.
+    pub(super) async fn stands(
+        &self,
+        recorded: &Recorded<'_>,
+        within: Duration,
+    ) -> Result<Stands, Error> {
+        let name = self.node.name_any();
+        let Ok(now) = timeout(within, self.api.get_opt(&name)).await else {
+            return Ok(Stands::NotSaid);
+        };
+        let now = now.doing("reading the resource")?;
+        let version = now.and_then(|node| node.resource_version());
+        Ok(if version.as_deref() == Some(recorded.version()) {
+            Stands::Yes
+        } else {
+            Stands::No
+        })
     }
 
     /// Writes a status whatever becomes of it: the last word before a person has to act.

@@ -2,39 +2,46 @@
 
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
+use crate::cluster::says_the_same;
+use crate::domain::Refused;
+
 /// After so long without a try, another one begins to count anew.
 const FORGOTTEN: SignedDuration = SignedDuration::from_mins(10);
 
 /// So many tries may fail for a moment.
 const A_FEW: u32 = 3;
 
-/// The try that has just failed.
-pub(super) struct Tried {
-    /// Which one it was, from 1.
-    pub(super) tries: u32,
-    /// When the next one is due.
-    pub(super) again: Timestamp,
+/// What the API server has just not done.
+pub(super) struct Failed {
+    pub(super) pod: String,
+    pub(super) said: String,
+    /// It would be refused again, as far as can be told.
+    pub(super) refused: bool,
+    /// It may be done yet.
+    pub(super) perhaps: bool,
 }
 
-impl Tried {
-    /// The next after one of before, of which is known which it was and when this one was due.
-    pub(super) fn after(before: Option<(u32, Timestamp)>, now: Timestamp) -> Self {
-        let before = before.filter(|(_, due)| now.duration_since(*due) < FORGOTTEN);
-        let tries = before.map_or(1, |(tries, _)| tries.saturating_add(1));
-        Self {
+impl Failed {
+    /// What the planner is to know of it, after what it knew of the same before. That is told, and tried again ever later.
+    pub(super) fn after(self, before: Option<Refused>, now: Timestamp) -> Refused {
+        let known = before.as_ref().filter(|before| counts(before, now));
+        let tries = known.map_or(1, |before| before.tries.saturating_add(1));
+        // Times, ports and counts in it are no news: each would be written into the status anew.
+        let same = before.filter(|before| says_the_same(&before.message, &self.said));
+        Refused {
+            pod: self.pod,
+            message: same.map_or(self.said, |before| before.message),
+            lasting: self.refused || tries > A_FEW,
+            perhaps: self.perhaps,
             tries,
             again: later(now, tries),
         }
     }
+}
 
-    /// Whether what is due since then still counts.
-    pub(super) fn was_due_lately(due: Timestamp) -> bool {
-        Timestamp::now().duration_since(due) < FORGOTTEN
-    }
-
-    pub(super) fn is_no_moment(&self) -> bool {
-        self.tries > A_FEW
-    }
+/// Whether what failed before still counts.
+pub(super) fn counts(before: &Refused, now: Timestamp) -> bool {
+    now.duration_since(before.again) < FORGOTTEN
 }
 
 /// 2 s, 4 s, … a minute.
@@ -51,15 +58,28 @@ mod tests {
     #[test]
     fn tries_come_ever_later_and_after_a_while_without_any_they_begin_anew() {
         let mut now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
-        let (mut known, mut pauses) = (None, Vec::new());
+        let fails = |before: Option<Refused>, now| {
+            let failed = Failed {
+                pod: "a".to_owned(),
+                said: format!("no answer at {now}"),
+                refused: false,
+                perhaps: true,
+            };
+            failed.after(before, now)
+        };
+        let first = fails(None, now);
+        let (mut known, mut pauses, mut lasting) = (None, Vec::new(), Vec::new());
         for _ in 0..8 {
-            let tried = Tried::after(known, now);
-            pauses.push(tried.again.duration_since(now).as_secs());
-            now = tried.again;
-            known = Some((tried.tries, tried.again));
+            let refused = fails(known, now);
+            assert_eq!(refused.message, first.message, "a time in it is no news");
+            pauses.push(refused.again.duration_since(now).as_secs());
+            lasting.push(refused.lasting);
+            now = refused.again;
+            known = Some(refused);
         }
         assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(lasting.iter().position(|lasting| *lasting), Some(3));
         let long_after = now + FORGOTTEN;
-        assert_eq!(Tried::after(known, long_after).tries, 1);
+        assert_eq!(fails(known, long_after).tries, 1);
     }
 }

@@ -72,6 +72,11 @@ fn an_upgrade_may_be_approved_by_its_version_and_no_other_change() {
     let mut world = for_approval();
     by_version(&mut world);
     world.want_settled(&v2());
+    // Also while nobody works, it is an upgrade of what worked last.
+    let mut ended = world.clone();
+    ended.gone("a");
+    ended.obey();
+    assert_ne!(ended.blocked(), blocked("ApprovalRequired", false));
     world.carry_on();
     assert_eq!(world.versions(), ["2.29.0", "2.29.0"]);
     // The word still stands there, and another change of the same version has come.
@@ -236,6 +241,31 @@ fn checked() -> World {
     world.obey();
     assert_eq!(world.blocked(), blocked("ApprovalRequired", false));
     world
+}
+
+/// What worked can't be read any more, so that nothing can be made in place of what is lost.
+#[test]
+fn beside_too_few_pods_a_change_that_waits_is_not_at_rest() {
+    let mut world = checked();
+    assert_eq!(world.plan().progress.step, Step::Pending);
+    world.forgets(&v1());
+    world.gone("b");
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.plan().progress.step, Step::Holding);
+}
+
+#[test]
+fn while_nobody_works_a_change_that_waits_is_not_at_rest() {
+    let mut world = checked();
+    world.gone("a");
+    world.obey();
+    let made = world.newest();
+    world.waits(&made);
+    for _ in 0..60 {
+        world.obey();
+        assert!(!world.plan().progress.step.at_rest());
+        world.later(1);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use jiff::ToSpan;
 use super::failback::at_home_in_zone_b;
 use super::relocation::machine;
 use super::world::{World, alone, blocked, nothing, pair, v1, v2};
-use crate::domain::RefusedStop;
+use crate::domain::Refused;
 use crate::plan::Step;
 
 #[test]
@@ -223,7 +223,7 @@ fn a_resource_that_wakes_with_a_new_version_starts_with_it() {
 fn s2_nobody_else_is_stopped_while_an_earlier_delete_may_come_through() {
     let mut world = pair();
     world.intent.replicas = 1;
-    let mut unanswered = RefusedStop {
+    let mut unanswered = Refused {
         pod: "another".to_owned(),
         message: "it did not answer".to_owned(),
         lasting: false,

@@ -2,7 +2,7 @@
 //! name, and each plan decides anew what is made by it, and whether anything is.
 
 use super::world::{World, alone, blocked, nothing, pair, v1, v2, v3};
-use crate::domain::{HandoverPolicy, RefusedCreation};
+use crate::domain::{HandoverPolicy, Refused};
 use crate::plan::Step;
 
 /// The API server refuses the pods of the second version, and that was seen once.
@@ -90,6 +90,30 @@ fn scaling_back_clears_what_was_told_of_a_refused_pod() {
     }
     assert_eq!(world.plan().progress.step, Step::Steady);
     assert_eq!(world.memory.creating, None);
+}
+
+#[test]
+fn a_refusal_of_long_ago_is_not_held_against_a_spec_that_comes_back() {
+    let mut world = refused(alone());
+    assert_eq!(world.blocked(), blocked("PodRefused", true));
+    world.want_settled(&v1());
+    world.obey();
+    world.later(3600);
+    world.allows_pods_of(&v2());
+    world.want_settled(&v2());
+    assert_eq!(world.obey(), ["create 2.29.0"]);
+    assert_eq!(world.blocked(), None);
+
+    let mut checked = v2();
+    checked.validates = true;
+    let mut world = pair();
+    world.refuses_short_pods_of(&checked);
+    world.want_settled(&checked);
+    assert_eq!(world.moves(), ["validate in vain"]);
+    world.later(1);
+    assert_eq!(world.blocked(), blocked("PodRefused", true));
+    world.later(3600);
+    assert_eq!(world.blocked(), None);
 }
 
 #[test]
@@ -236,6 +260,28 @@ fn what_may_still_be_made_is_waited_for_before_the_active_is_stopped_for_another
     assert_eq!(world.memory.creating, None);
 }
 
+/// What is known not to have been made is not waited for; what the API server was too slow to say may be.
+#[test]
+fn a_creation_of_which_nobody_knows_may_come_yet_and_one_that_was_refused_may_not() {
+    for perhaps in [true, false] {
+        let mut world = pair();
+        world.want_settled(&v2());
+        world.remember();
+        let refused = Refused {
+            pod: world.memory.creating.clone().unwrap().pod,
+            message: String::new(),
+            lasting: false,
+            perhaps,
+            tries: 1,
+            again: world.now,
+        };
+        world.refused_creations.insert(v2().name, refused);
+        world.want(&v1());
+        world.ask("now", None);
+        assert_eq!(world.obey() == nothing(), perhaps);
+    }
+}
+
 /// Two operators at once would else overtake each other without an end.
 #[test]
 fn an_intent_that_stands_is_not_written_again_at_once() {
@@ -311,7 +357,7 @@ fn a_server_that_fails_for_a_moment_is_no_refusal_and_holds_no_move() {
     let pod = plan.memory.creating.unwrap().pod;
     world.refused_creations.insert(
         v2().name,
-        RefusedCreation {
+        Refused {
             pod,
             message: "the operator keeps failing to make a pod: 503".to_owned(),
             lasting: false,

@@ -9,7 +9,7 @@ use crate::api::{Memory, RevisionName};
 use crate::domain::{
     Answered, Checked, Claim, Contact, Container, DatabaseAnswer, DatabaseView, Exit,
     HandoverPolicy, Intent, Lock, Machine, Observation, Pod, PodId, Problem, Pull, Pulled, Reason,
-    RefusedCreation, RefusedStop, Revision, Says, Silence, Took, Trouble, Validation, Wanted,
+    Refused, Revision, Says, Silence, Took, Trouble, Validation, Wanted,
 };
 use crate::node::ExitKind;
 use crate::plan::{Act, Cause, Plan, Progress, plan};
@@ -68,11 +68,11 @@ pub struct World {
     unseen: BTreeSet<String>,
     /// A name that turned out to be somebody else's.
     pub taken: Option<String>,
-    pub refused_stop: Option<RefusedStop>,
+    pub refused_stop: Option<Refused>,
     /// Pods that the API server did not make when that was last tried.
-    pub refused_creations: BTreeMap<RevisionName, RefusedCreation>,
+    pub refused_creations: BTreeMap<RevisionName, Refused>,
     /// The same of pods that are no nodes, by their names.
-    pub refused_oneshots: BTreeMap<String, RefusedCreation>,
+    pub refused_oneshots: BTreeMap<String, Refused>,
     /// Revisions of which the API server makes no pod.
     refuses: BTreeSet<RevisionName>,
     /// And none that is no node.
@@ -540,9 +540,9 @@ impl World {
             .insert(revision.name.clone(), refused);
     }
 
-    fn refusal(&self, pod: &str, known: Option<&RefusedCreation>) -> RefusedCreation {
+    fn refusal(&self, pod: &str, known: Option<&Refused>) -> Refused {
         let tries = known.map_or(1, |known| known.tries + 1);
-        RefusedCreation {
+        Refused {
             pod: pod.to_owned(),
             message: "the API server refuses to make a pod: image policy".to_owned(),
             lasting: true,
@@ -606,6 +606,11 @@ impl World {
             || before.iter().zip(&self.pods).any(|(was, is)| {
                 (was.waiting, was.took, &was.container) != (is.waiting, is.took, &is.container)
             })
+    }
+
+    /// Somebody removes what is kept of this revision.
+    pub fn forgets(&mut self, revision: &Revision) {
+        self.revisions.remove(&revision.name);
     }
 
     /// From now on the API server makes no pod of this revision.
@@ -696,6 +701,7 @@ fn new_pod(name: &str, of: &Revision, created: Timestamp) -> Pod {
         http_at: None,
         contradicting_version: None,
         stranded: false,
+        sidecar: None,
         worked_at: None,
         lost_lease_at: None,
         serving_since: None,

@@ -205,6 +205,10 @@ fn a_node_reads_all_of_its_secrets_files_in_order() {
         volume.next().unwrap()["secret"],
         json!({"secretName": "team-a", "items": [{"key": "toml", "path": "01-a.toml"}]})
     );
+    let containers = serde_json::to_value(pod_spec(&spec).containers).unwrap();
+    let mounts = containers[0]["volumeMounts"].as_array().unwrap().iter();
+    let mut mount = mounts.filter(|mount| mount["name"] == "secrets-file-1");
+    assert_eq!(mount.next().unwrap()["readOnly"], true);
     let uses = build::referenced_secrets(&node(&spec).0.spec);
     let mut uses = uses.iter().map(|one| one.name.as_str());
     assert!(uses.any(|name| name == "team-a"), "a change of it is seen");

@@ -222,14 +222,20 @@ fn password(world: &World, password: &str) {
     world.with(|all| all.store.create("secrets", secret).unwrap());
 }
 
+/// A resource whose pods read a Secret, and an installation that keeps the key of its digests.
+fn with_a_secret(spec: &serde_json::Value) -> World {
+    let world = World::new(spec);
+    world.keep_a_digest_key();
+    password(&world, "old");
+    world
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_that_was_deleted_and_made_again_rolls_where_its_content_changed_and_only_there() {
     let mut spec = two_replicas();
     spec["database"]["verification"] = json!("Never");
     spec["handover"]["onSecretChange"] = json!("Rollout");
-    let world = World::new(&spec);
-    world.keep_a_digest_key();
-    password(&world, "old");
+    let world = with_a_secret(&spec);
     Operator::that_asks(&world).rest().await;
     let deeds = world.deeds();
     // An operator that has just started looks at Secrets at once.
@@ -262,9 +268,7 @@ async fn a_secret_that_changes_is_told_and_stops_no_pod_until_a_rollout_takes_it
     let mut spec = two_replicas();
     // The time of a container's start has whole seconds.
     spec["handover"]["settle"] = json!("1s");
-    let world = World::new(&spec);
-    world.keep_a_digest_key();
-    password(&world, "old");
+    let world = with_a_secret(&spec);
     Operator::that_asks(&world).rest().await;
     let deeds = world.deeds();
     world.with(|all| all.store.remove("secrets", "mainnet"));
@@ -304,9 +308,7 @@ fn secrets_seen(world: &World) -> serde_json::Value {
 async fn a_key_is_made_once_for_what_is_told_of_secrets_and_one_that_is_lost_rolls_nothing() {
     let mut spec = two_replicas();
     spec["handover"]["onSecretChange"] = json!("Rollout");
-    let world = World::new(&spec);
-    world.keep_a_digest_key();
-    password(&world, "old");
+    let world = with_a_secret(&spec);
     Operator::that_asks(&world).rest().await;
     let (deeds, first) = (world.deeds(), secrets_seen(&world));
     let kept = || world.with(|all| all.store.get("secrets", DIGEST_KEY));
@@ -332,9 +334,7 @@ async fn an_operator_that_comes_by_the_right_to_read_secrets_makes_and_stops_no_
     for on_change in ["Tell", "Rollout"] {
         let mut spec = two_replicas();
         spec["handover"]["onSecretChange"] = json!(on_change);
-        let world = World::new(&spec);
-        world.keep_a_digest_key();
-        password(&world, "old");
+        let world = with_a_secret(&spec);
         Operator::start(&world).rest().await;
         let deeds = world.deeds();
         world.with(|all| all.store.remove("secrets", "mainnet"));

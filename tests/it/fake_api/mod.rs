@@ -24,6 +24,7 @@ mod database;
 mod handover;
 mod hostile;
 mod kept;
+mod leader;
 mod pods;
 mod refusals;
 mod rights;

@@ -1,6 +1,7 @@
 //! Calls of the operator that fail, or are done and answered with a failure.
 
 use super::mind::{self, Mind};
+use super::names;
 use super::state::{State, Thought};
 use crate::plan::Act;
 
@@ -58,6 +59,10 @@ impl State {
         if call != Call::Overtaken {
             mind::remember_ends(&mut state.cluster, &thought.plan.memory);
             state.mind = Mind::of(&thought.plan.memory);
+        }
+        if let (Call::Stop, Some(permit)) = (call, thought.stop()) {
+            let refused = names::number(&permit.pod().name);
+            state.cluster.policy.refuses_stop(refused);
         }
         state.cluster.budget.calls -= 1;
         state.simplify();

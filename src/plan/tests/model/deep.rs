@@ -202,15 +202,22 @@ fn deep_what_is_too_long_of_the_walks_of_every_run() {
     from_rest("give out", 2)
         .edits(1, &[NEW_CRASHES_SERVING, NEW_ANSWERS_AND_CRASHES])
         .holds();
-    from_rest("check and loss", 2)
-        .edits(1, &[NEW_CHECKED, NEW_REFUSED])
-        .faults(1, &[Fault::Lose, Fault::Kill, Fault::Crash])
+    from_rest("gives out", 1)
+        .edits(1, &[CONFIG_CRASHES_SERVING])
         .holds();
-    from_outside("outside and loss", 2)
-        .edits(1, &[NEW])
-        .faults(1, &[Fault::Lose, Fault::Kill])
+    from_rest("lock modes and faults", 1)
+        .edits(1, &[BOTH_LOCKS])
+        .faults(1, &ALL_FAULTS)
         .holds();
     for replicas in 1..=2 {
+        from_rest("check and loss", replicas)
+            .edits(1, &[NEW_CHECKED, NEW_REFUSED])
+            .faults(1, &[Fault::Lose, Fault::Kill, Fault::Crash])
+            .holds();
+        from_outside("outside and loss", replicas)
+            .edits(1, &[NEW])
+            .faults(1, &[Fault::Lose, Fault::Kill])
+            .holds();
         from_rest("answers early", replicas)
             .edits(1, &[NEW_ANSWERS_EARLY])
             .faults(1, &[Fault::Crash])

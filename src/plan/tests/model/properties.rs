@@ -49,6 +49,12 @@ pub fn judge(thought: &Thought) -> Judged {
     }
     for permit in stops {
         stop_is_permitted(thought, permit)?;
+        if cluster
+            .policy
+            .is_too_early_to_stop(names::number(&permit.pod().name))
+        {
+            return broken("pace", "a stop that was refused is asked for again at once");
+        }
         let intent = plan.memory.stopping.as_ref().map(|stop| &stop.uid);
         if intent != Some(&permit.pod().uid) {
             return broken("S4", "a stop without its intent in the memory");

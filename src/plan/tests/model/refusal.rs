@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::event::Event;
 use super::kind::KINDS;
-use super::names::{Ago, NOW, kind_of, name, revision};
+use super::names::{Ago, NOW, kind_of, name, revision, uid};
 use super::state::State;
 use super::{Fault, NEW, NEW_NO_IMAGE, from_rest};
 use crate::api::RevisionName;
-use crate::domain::RefusedCreation;
+use crate::domain::Refused;
 use crate::plan::Act;
 
 /// A bit for each revision.
@@ -20,6 +20,8 @@ pub struct Policy {
     known: u32,
     /// Of which it is to be tried again.
     due: u32,
+    /// The pod of which the operator knows that its stop was refused, and whether it is to be tried again.
+    stop: Option<(u8, bool)>,
 }
 
 impl Policy {
@@ -45,36 +47,76 @@ impl Policy {
 
     pub fn time_passes(&mut self) {
         self.due = self.known;
+        if let Some((_, due)) = &mut self.stop {
+            *due = true;
+        }
+    }
+
+    pub fn refuses_stop(&mut self, no: u8) {
+        self.stop = Some((no, false));
+    }
+
+    pub fn stops(&mut self) {
+        self.stop = None;
+    }
+
+    /// Whether it is too early to ask for the stop of this pod again.
+    pub fn is_too_early_to_stop(&self, no: u8) -> bool {
+        self.stop == Some((no, false))
+    }
+
+    /// What the operator knows of the stop that was refused.
+    pub fn stop_seen(&self) -> Option<Refused> {
+        let (no, due) = self.stop?;
+        Some(Refused {
+            pod: uid(no),
+            ..refused(due)
+        })
+    }
+
+    /// Pods get other numbers; what is gone is no pod.
+    pub fn renumber(&mut self, new: impl Fn(u8) -> u8) {
+        let numbered = self.stop.map(|(no, due)| (new(no), due));
+        self.stop = numbered.filter(|(no, _)| *no > 0);
     }
 
     /// An operator that starts knows of no refusal.
     pub fn is_forgotten(&mut self) {
         self.known = 0;
         self.due = 0;
+        self.stop = None;
     }
 
     /// What the operator knows of it, with the name that it has reserved.
-    pub fn seen(&self, reserved: Option<u8>) -> BTreeMap<RevisionName, RefusedCreation> {
+    pub fn seen(&self, reserved: Option<u8>) -> BTreeMap<RevisionName, Refused> {
         let kinds = (0..).zip(&KINDS).map(|(kind, _)| kind);
         let known = kinds.filter(|kind: &u8| self.known & (1 << kind) != 0);
         known
             .map(|kind| {
                 let due = self.due & (1 << kind) != 0;
-                let refused = RefusedCreation {
+                let refused = Refused {
                     pod: name(reserved.unwrap_or(0)).to_owned(),
-                    message: String::new(),
-                    lasting: true,
-                    perhaps: false,
-                    tries: 1,
-                    again: if due {
-                        Ago::Moment.at()
-                    } else {
-                        *NOW + std::time::Duration::from_secs(2)
-                    },
+                    ..refused(due)
                 };
                 (revision(kind).name.clone(), refused)
             })
             .collect()
+    }
+}
+
+/// What was refused and may be asked for again, or not yet.
+fn refused(due: bool) -> Refused {
+    Refused {
+        pod: String::new(),
+        message: String::new(),
+        lasting: true,
+        perhaps: false,
+        tries: 1,
+        again: if due {
+            Ago::Moment.at()
+        } else {
+            *NOW + std::time::Duration::from_secs(2)
+        },
     }
 }
 

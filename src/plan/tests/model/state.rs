@@ -70,6 +70,7 @@ impl State {
         let mut seen = look::look(&cluster, surge);
         let reserved = self.mind.creating.map(|(no, ..)| no);
         seen.refused_creations = cluster.policy.seen(reserved);
+        seen.refused_stop = cluster.policy.stop_seen();
         look::answered_lately(&mut seen, &lost_lately);
         let made = cluster.pods().iter().map(|pod| pod.no).max().unwrap_or(0);
         let made = made.max(self.mind.creating.map_or(0, |(no, ..)| no));
@@ -161,6 +162,7 @@ impl State {
     /// The API server accepts the delete.
     pub fn stop(&mut self, permit: &Permit) {
         let cluster = &mut self.cluster;
+        cluster.policy.stops();
         if permit.active() {
             // Of the others the memory knows.
             cluster.exits_were_before(|pod| !pod.seen() && pod.changed);
@@ -247,6 +249,7 @@ impl State {
                 pod.contact = count(pod.contact);
             }
         }
+        self.cluster.policy.renumber(new);
         self.mind.renumber(new);
     }
 

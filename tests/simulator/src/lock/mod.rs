@@ -116,6 +116,7 @@ struct Surroundings {
     log: Logger,
     recorder: Rc<Recorder>,
     logs_swallowed_errors: bool,
+    loses_the_release: bool,
 }
 
 /// The locks that this node holds. Released in the reverse order of taking.
@@ -137,6 +138,8 @@ pub(crate) struct Taker<'a> {
     pub(crate) recorder: &'a Rc<Recorder>,
     pub(crate) app_id: &'a str,
     pub(crate) logs_swallowed_errors: bool,
+    /// Whether a stop in the middle of a refresh closes the connection that would have given the lease back.
+    pub(crate) loses_the_release: bool,
 }
 
 impl Taker<'_> {
@@ -152,6 +155,7 @@ impl Taker<'_> {
             log: self.log.clone(),
             recorder: self.recorder.clone(),
             logs_swallowed_errors: self.logs_swallowed_errors,
+            loses_the_release: self.loses_the_release,
         };
         let mut held = Held {
             holders: Vec::new(),
@@ -257,8 +261,11 @@ async fn wait(
 fn hold(protocol: Protocol, session: Session, around: Surroundings) -> Holder {
     let (release, released) = oneshot::channel();
     let task = tokio::task::spawn_local(async move {
-        let session = keep(&protocol, session, &around, released).await;
-        let released = protocol.release(&session).await;
+        let kept = keep(&protocol, session, &around, released).await;
+        let released = match &kept {
+            Some(session) => protocol.release(session).await,
+            None => Err(DbError::Bad),
+        };
         if let Err(error) = &released {
             around
                 .log
@@ -269,30 +276,40 @@ fn hold(protocol: Protocol, session: Session, around: Surroundings) -> Holder {
     Holder { release, task }
 }
 
-/// Refreshes until told to release. Ends the process when another node took the lock.
+/// Refreshes until told to release, and gives back the connection to do that on, unless it was lost with a refresh. Ends the
+/// process when another node took the lock.
 async fn keep(
     protocol: &Protocol,
     mut session: Session,
     around: &Surroundings,
     mut released: oneshot::Receiver<()>,
-) -> Session {
+) -> Option<Session> {
     let lines = protocol.lines();
+    let loses_the_release = around.loses_the_release && matches!(protocol, Protocol::Lease { .. });
     // A Go ticker holds one missed tick and drops the rest.
     let mut ticks = tokio::time::interval(protocol.interval());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks.tick().await;
     loop {
         tokio::select! {
-            _ = &mut released => return session,
+            _ = &mut released => return Some(session),
             _ = ticks.tick() => {}
         }
-        let held = match protocol.hold(&session).await {
+        let refreshed = tokio::select! {
+            refreshed = protocol.hold(&session) => refreshed,
+            _ = &mut released, if loses_the_release => {
+                let error = protocol.error(&DbError::Bad);
+                around.log.log(&lines.refresh_failed(&error));
+                return None;
+            }
+        };
+        let held = match refreshed {
             Err(DbError::Done) => {
                 around
                     .log
                     .log(&lines.closed(&protocol.error(&DbError::Done)));
                 let renewed = tokio::select! {
-                    _ = &mut released => return session,
+                    _ = &mut released => return Some(session),
                     renewed = renew(protocol, around, &lines) => renewed,
                 };
                 renewed.map(|(new_session, held)| {

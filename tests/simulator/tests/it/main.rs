@@ -10,5 +10,7 @@ mod support;
 mod configuration;
 mod duty;
 mod faults;
+mod https;
+mod newer;
 mod outages;
 mod transcripts;
