@@ -8,12 +8,13 @@
 //! | [`api`] | what users write and read: the resource, its bounds and rules | |
 //! | [`node`] | what a Chainlink node does: versions, locks, log lines, exits, SQL | |
 //! | `mutex` | locks within the process | |
+//! | [`leader`] | which of several operators acts | |
 //! | [`domain`] | the words that all rooms above share: one look, one pod, one revision, an intent. Data only | `api`, `node` |
 //! | [`cluster`] | what all calls of the API server share: ownership, refusals, scopes | `api` |
 //! | [`observe`] | from the cluster to one observation | `mutex`, `cluster`, `domain`, `node`, `api` |
 //! | [`plan`] | what to do next: pure, and the only place that can permit a stop | `domain`, `node`, `api` |
 //! | [`build`] | from a spec to objects; pure | `domain`, `node`, `api` |
-//! | [`act`] | from a plan to calls of the API server | `plan`, `build`, `cluster`, `domain`, `node`, `api` |
+//! | [`act`] | from a plan to calls of the API server | `leader`, `plan`, `build`, `cluster`, `domain`, `node`, `api` |
 //! | [`report`] | from a look and a plan to status, events and metrics; pure | `plan`, `domain`, `node`, `api` |
 //! | [`controller`] | the loop that strings them together | all |
 //!
@@ -43,6 +44,7 @@ pub mod build;
 pub mod cluster;
 pub mod controller;
 pub mod domain;
+pub mod leader;
 mod mutex;
 pub mod node;
 pub mod observe;

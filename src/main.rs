@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use chainlink_operator::act::DigestKeyAt;
 use chainlink_operator::controller::{self, Context, DatabaseAccess, Settings};
+use chainlink_operator::leader::LeaseAt;
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod server;
@@ -25,6 +26,8 @@ enum Command {
     Run(Run),
     /// Print the `CustomResourceDefinition` as YAML.
     Crd,
+    /// Print every field of a `ChainlinkNode`, as Markdown.
+    Reference,
 }
 
 #[derive(clap::Args)]
@@ -52,6 +55,16 @@ struct Run {
     /// there; the operator puts a key into it.
     #[arg(long, env = "DIGEST_KEY_SECRET", value_parser = namespaced)]
     digest_key_secret: Option<DigestKeyAt>,
+    /// The Lease, as NAMESPACE/NAME, that decides which of several operators acts. Without one this has to be the only one.
+    #[arg(long, env = "LEADER_LEASE", value_parser = lease, requires = "pod_name")]
+    leader_lease: Option<(String, String)>,
+    /// The name of this operator's pod, by which it holds the Lease.
+    #[arg(long, env = "POD_NAME")]
+    pod_name: Option<String>,
+}
+
+fn lease(text: &str) -> Result<(String, String), String> {
+    namespaced(text).map(|at| (at.namespace, at.name))
 }
 
 fn namespaced(text: &str) -> Result<DigestKeyAt, String> {
@@ -75,6 +88,10 @@ async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run(arguments).await,
         Command::Crd => print_crd(),
+        Command::Reference => {
+            print!("{}", chainlink_operator::api::reference());
+            Ok(())
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -135,6 +152,14 @@ async fn run(arguments: Run) -> Result<(), String> {
             DatabaseAccess::No
         },
         digest_key: arguments.digest_key_secret,
+        lease: arguments
+            .leader_lease
+            .zip(arguments.pod_name)
+            .map(|((namespace, name), pod)| LeaseAt {
+                namespace,
+                name,
+                pod,
+            }),
     };
     let (context, woken) = Context::new(client.clone(), settings);
     let server = tokio::spawn(server::serve(arguments.http_address, Arc::clone(&context)));

@@ -9,6 +9,8 @@ mod revisions;
 mod roles;
 mod services;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use digest_key::{DigestKeyAt, digest_key};
 pub use pods::{Actor, Outcome};

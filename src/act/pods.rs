@@ -12,6 +12,7 @@ use crate::api::{ChainlinkNode, RevisionName};
 use crate::build::{self, Content};
 use crate::cluster::{controls, only, refusal};
 use crate::domain::{Place, Pod, PodId, Revision};
+use crate::leader::Leadership;
 use crate::plan::Confirmed;
 
 /// What came of an act.
@@ -24,7 +25,7 @@ pub enum Outcome {
     Refused(String),
     /// The name of the pod to be made is that of somebody else's.
     Taken,
-    /// What permitted it is too long ago: nothing was done.
+    /// What permitted it is too long ago, or this operator does not lead any more: nothing was done.
     Late,
 }
 
@@ -32,14 +33,21 @@ pub enum Outcome {
 pub struct Actor<'a> {
     node: &'a ChainlinkNode,
     pods: Api<ApiPod>,
+    leadership: &'a Leadership,
 }
 
 impl<'a> Actor<'a> {
-    pub fn new(client: &Client, node: &'a ChainlinkNode, _: &Recorded<'_>) -> Self {
+    pub fn new(
+        client: &Client,
+        node: &'a ChainlinkNode,
+        leadership: &'a Leadership,
+        _: &Recorded<'_>,
+    ) -> Self {
         let namespace = node.namespace().unwrap_or_default();
         Self {
             node,
             pods: Api::namespaced(client.clone(), &namespace),
+            leadership,
         }
     }
 
@@ -94,12 +102,15 @@ impl<'a> Actor<'a> {
         Ok(made)
     }
 
-    async fn make(&self, pod: &ApiPod) -> Result<Outcome, kube::Error> {
+    pub(super) async fn make(&self, pod: &ApiPod) -> Result<Outcome, kube::Error> {
         let name = &pod.name_any();
         let parameters = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
+        if !self.leadership.leads() {
+            return Ok(Outcome::Late);
+        }
         match self.pods.create(&parameters, pod).await {
             Ok(_) => Ok(Outcome::Done),
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
@@ -123,22 +134,26 @@ impl<'a> Actor<'a> {
             return Ok(Outcome::Late);
         }
         let permit = confirmed.permit();
-        self.delete(permit.pod(), permit.resource_version()).await
+        self.delete(permit.pod(), Some(permit.resource_version()))
+            .await
     }
 
     /// Removes a pod that can't run again.
     pub async fn tidy(&self, pod: &Pod) -> Result<Outcome, kube::Error> {
-        self.delete(&pod.id, &pod.resource_version).await
+        self.delete(&pod.id, Some(&pod.resource_version)).await
     }
 
     /// Removes a pod that is no node.
     pub async fn end_oneshot(&self, pod: &PodId) -> Result<Outcome, kube::Error> {
-        let parameters = only(&pod.uid, None);
-        overtaken(self.pods.delete(&pod.name, &parameters).await.map(drop))
+        self.delete(pod, None).await
     }
 
-    async fn delete(&self, pod: &PodId, version: &str) -> Result<Outcome, kube::Error> {
-        let parameters = only(&pod.uid, Some(version));
+    /// The last question before the call is whether this operator leads: it may have been cut off, or frozen, since.
+    async fn delete(&self, pod: &PodId, version: Option<&str>) -> Result<Outcome, kube::Error> {
+        let parameters = only(&pod.uid, version);
+        if !self.leadership.leads() {
+            return Ok(Outcome::Late);
+        }
         overtaken(self.pods.delete(&pod.name, &parameters).await.map(drop))
     }
 }
@@ -212,7 +227,8 @@ mod tests {
         let plan = World::with(1).plan();
         let node = node(&plan);
         let recorded = Recorded::of(&plan, &node).unwrap();
-        let actor = Actor::new(&client, &node, &recorded);
+        let alone = Leadership::new(None);
+        let actor = Actor::new(&client, &node, &alone, &recorded);
         let made = build::resolve("cl", &node.spec, &ConfigMaps::new()).unwrap();
         let (revision, content, place) = (&made.revision, &made.content, Place::default());
         let late = actor.create("cl-1", revision, content, &place, ago(1));
@@ -246,7 +262,8 @@ mod tests {
             now: world.now,
         };
         let confirmed = confirm(&pending(permits.unwrap(), true).unwrap(), &look).unwrap();
-        let actor = Actor::new(&client, &node, &recorded);
+        let alone = Leadership::new(None);
+        let actor = Actor::new(&client, &node, &alone, &recorded);
         let late = actor.stop(&confirmed, ago(3)).await;
         assert_eq!(late.unwrap(), Outcome::Late);
         assert_eq!(calls.load(Ordering::SeqCst), 0);

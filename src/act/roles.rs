@@ -12,17 +12,20 @@ use super::pods::{Outcome, overtaken};
 use crate::api::ChainlinkNode;
 use crate::api::names::{READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
 use crate::domain::{Pod, PodId};
+use crate::leader::Leadership;
 
 /// Sets the roles of the pods of one resource.
-pub struct RoleKeeper {
+pub struct RoleKeeper<'a> {
     pods: Api<ApiPod>,
+    leadership: &'a Leadership,
 }
 
-impl RoleKeeper {
-    pub fn new(client: &Client, node: &ChainlinkNode) -> Self {
+impl<'a> RoleKeeper<'a> {
+    pub fn new(client: &Client, node: &ChainlinkNode, leadership: &'a Leadership) -> Self {
         let namespace = node.namespace().unwrap_or_default();
         Self {
             pods: Api::namespaced(client.clone(), &namespace),
+            leadership,
         }
     }
 
@@ -34,6 +37,9 @@ impl RoleKeeper {
             "resourceVersion": pod.resource_version,
             "labels": {ROLE_LABEL: role},
         }});
+        if !self.leadership.leads() {
+            return Ok(Outcome::Late);
+        }
         let patched = self
             .pods
             .patch(&pod.id.name, &PatchParams::default(), &Patch::Merge(patch))
@@ -55,6 +61,9 @@ impl RoleKeeper {
                 "reason": if ready { "ActiveOrWaiting" } else { "NeitherActiveNorWaiting" },
             }]},
         });
+        if !self.leadership.leads() {
+            return Ok(Outcome::Late);
+        }
         let patched = self
             .pods
             .patch_status(&pod.name, &PatchParams::default(), &Patch::Strategic(patch))

@@ -11,6 +11,7 @@ use super::schema::tidy;
 use super::service::ServiceOptions;
 use super::spec::{Config, Credentials, Database, Drill, Failover, Handover, Image};
 use super::status::ChainlinkNodeStatus;
+use super::updates::Updates;
 
 fn default_replicas() -> i32 {
     2
@@ -87,6 +88,9 @@ pub struct ChainlinkNodeSpec {
     /// Rehearse the handover on a schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,
+    /// Newer releases are looked for in the registry of the image, and told. Default: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updates: Option<Updates>,
     /// Nothing planned is done: no rollout, switchover, maintenance or drill, no scaling down. Status, the
     /// Service and the repair of lost pods go on. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

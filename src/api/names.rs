@@ -25,6 +25,8 @@ pub const PULL_LABEL: &str = "chainlink-operator.dev/pull";
 /// do not carry [`NODE_LABEL`].
 pub const VALIDATION_LABEL: &str = "chainlink-operator.dev/validation";
 
+/// Annotation on pods: the operator that has made an earlier one's stop of this pod void.
+pub const LEADER_ANNOTATION: &str = "chainlink-operator.dev/leader";
 /// Annotation on pods: the node version they were made for.
 pub const VERSION_ANNOTATION: &str = "chainlink-operator.dev/version";
 /// Annotation on pods: which lock they take, on which database Secret (`lease mainnet-database/url`).
@@ -62,6 +64,13 @@ pub const ACTIVE_CONDITION: &str = "chainlink-operator.dev/lock-taken";
 
 /// The name of the node's container. Meshes inject others: it is always looked up by name.
 pub const CONTAINER: &str = "node";
+
+/// Annotation on pods: the names of the sidecars that the user asks for, with commas between them. A mesh injects others, which
+/// nothing is asked of.
+pub const SIDECARS_ANNOTATION: &str = "chainlink-operator.dev/sidecars";
+
+/// What a container of a short pod is to run that is there for its image alone. No image has it: nothing runs.
+pub const ONLY_PULLED: &str = "/only-pulled";
 
 /// The name of the container of a short pod that tries what a start needs, beside the node's own check.
 pub const TRIES_CONTAINER: &str = "tries";

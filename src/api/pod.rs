@@ -11,23 +11,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::resources::Resources;
+use super::sidecar::{Scratch, Sidecar};
 use super::{Amount, pod_schema, schema};
-
-/// CPU and memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("!has(self.requests) || self.requests.all(k, type(self.requests[k]) == int || isQuantity(self.requests[k]))").message("an amount can't be read: write a number with a unit that Kubernetes knows, such as 500m or 2 for cpu, 4Gi or 512Mi for memory").field_path(".requests"))]
-#[x_kube(validation = Rule::new("!has(self.limits) || self.limits.all(k, type(self.limits[k]) == int || isQuantity(self.limits[k]))").message("an amount can't be read: write a number with a unit that Kubernetes knows, such as 500m or 2 for cpu, 4Gi or 512Mi for memory").field_path(".limits"))]
-pub struct Resources {
-    /// What is set aside for it, for example `{cpu: 2, memory: 4Gi}`. Without it: the limits, or what the namespace gives.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::amounts")]
-    pub requests: BTreeMap<String, Amount>,
-    /// What it never gets more of: `cpu` in cores (`500m` is half of one), `memory` in bytes (`4Gi`). Without it: what the
-    /// namespace gives, else no limit.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::amounts")]
-    pub limits: BTreeMap<String, Amount>,
-}
 
 /// How pods are spread over machines and zones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -75,12 +61,12 @@ pub struct Claim {
     pub read_only: Option<bool>,
 }
 
-/// What is mounted read-only, for example a CA certificate.
+/// What the node sees read-only, for example a CA certificate, and what a container beside it may see.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.secretName), has(self.configMapName), has(self.csi), has(self.projected), has(self.persistentVolumeClaim)].filter(given, given).size() == 1").message("give exactly one of secretName, configMapName, csi, projected and persistentVolumeClaim"))]
+#[x_kube(validation = Rule::new("[has(self.secretName), has(self.configMapName), has(self.csi), has(self.projected), has(self.persistentVolumeClaim), has(self.emptyDir)].filter(given, given).size() == 1").message("give exactly one of secretName, configMapName, csi, projected, persistentVolumeClaim and emptyDir"))]
 #[x_kube(validation = Rule::new("!has(self.csi) || !has(self.csi.readOnly) || self.csi.readOnly").message("the node sees its volumes read-only: leave readOnly out, or write true").field_path(".csi.readOnly"))]
-#[x_kube(validation = Rule::new("!self.mountPath.matches('^/+(etc|tmp|chainlink(/.*)?|etc/+chainlink(/.*)?)?/*$')").message("/chainlink, /etc/chainlink, /tmp and what holds them are the operator's: mount it elsewhere, such as /certificates").field_path(".mountPath"))]
+#[x_kube(validation = Rule::new("!has(self.mountPath) || !self.mountPath.matches('^/+(etc|tmp|chainlink(/.*)?|etc/+chainlink(/.*)?)?/*$')").message("/chainlink, /etc/chainlink, /tmp and what holds them are the operator's: mount it elsewhere, such as /certificates").field_path(".mountPath"))]
 pub struct ExtraVolume {
     /// Name of the volume, unique in the list.
     #[schemars(
@@ -88,9 +74,11 @@ pub struct ExtraVolume {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub name: String,
-    /// The folder under which the node sees it.
+    /// The folder under which the node sees it, read-only. Without it: the node does not, and a container of `sidecars` or
+    /// `initContainers` mounts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 253), regex(pattern = r"^/[^:]*$"))]
-    pub mount_path: String,
+    pub mount_path: Option<String>,
     /// All keys of this Secret, as files. Exactly one of the kinds of volume is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
@@ -117,6 +105,9 @@ pub struct ExtraVolume {
     /// A volume that is there already, by its claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistent_volume_claim: Option<Claim>,
+    /// A folder that is empty at first: what a container of `sidecars` or `initContainers` writes there, the node reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty_dir: Option<Scratch>,
 }
 
 /// Who the node runs as. The default passes the restricted Pod Security profile.
@@ -145,8 +136,12 @@ pub struct PodSecurity {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.labels) || self.labels.all(k, !k.startsWith('chainlink-operator.dev/'))").message("labels that begin with chainlink-operator.dev/ are the operator's: give yours a prefix of your own, such as example.com/").field_path(".labels"))]
 #[x_kube(validation = Rule::new("!has(self.annotations) || self.annotations.all(k, !k.startsWith('chainlink-operator.dev/'))").message("annotations that begin with chainlink-operator.dev/ are the operator's: give yours a prefix of your own, such as example.com/").field_path(".annotations"))]
-#[x_kube(validation = Rule::new("!has(self.volumes) || self.volumes.all(v, self.volumes.exists_one(w, w.mountPath == v.mountPath))").message("two volumes are mounted at the same mountPath: give each a folder of its own").field_path(".volumes"))]
+#[x_kube(validation = Rule::new("!has(self.volumes) || self.volumes.all(v, !has(v.mountPath) || self.volumes.exists_one(w, has(w.mountPath) && w.mountPath == v.mountPath))").message("two volumes are mounted at the same mountPath: give each a folder of its own").field_path(".volumes"))]
 #[x_kube(validation = Rule::new("!has(self.security)").message("security is called securityContext, as in a pod: write the same fields there").field_path(".security"))]
+#[x_kube(validation = Rule::new("!has(self.initContainers) || self.initContainers.all(one, !has(one.startupProbe) && !has(one.readinessProbe) && !has(one.livenessProbe))").message("an init container is waited for until it ends: leave its probes out, or move it to sidecars").field_path(".initContainers"))]
+#[x_kube(validation = Rule::new("!has(self.initContainers) || !has(self.sidecars) || self.initContainers.all(one, !self.sidecars.exists(other, other.name == one.name))").message("two containers have the same name: give each a name of its own").field_path(".initContainers"))]
+#[x_kube(validation = Rule::new("!has(self.shareProcessNamespace) || !self.shareProcessNamespace").message("another container could look into the node and end it: leave shareProcessNamespace out; what sidecars share with the node is an emptyDir of volumes").field_path(".shareProcessNamespace"))]
+#[x_kube(validation = Rule::new("!has(self.hostNetwork) || !self.hostNetwork").message("a pod is known by an address of its own, at which the node answers or waits: leave hostNetwork out").field_path(".hostNetwork"))]
 pub struct PodOptions {
     /// CPU and memory of the node. Without it: what the namespace gives, else what is free on the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -234,4 +229,19 @@ pub struct PodOptions {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "pod_schema::host_aliases")]
     pub host_aliases: Vec<HostAlias>,
+    /// Containers that run beside the node, from before its start to after its end, such as a proxy to its database. They are
+    /// started in their order, before `initContainers`. They need Kubernetes 1.29 or later. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub sidecars: Vec<Sidecar>,
+    /// Containers that run to their end before the node is started, one after the other. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub init_containers: Vec<Sidecar>,
+    /// Never allowed, but for false: another container could look into the node, and end it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_process_namespace: Option<bool>,
+    /// Never allowed, but for false: a pod is known by an address of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_network: Option<bool>,
 }

@@ -318,3 +318,67 @@ pub(super) fn projected(_: &mut SchemaGenerator) -> Schema {
         }),
     ))
 }
+
+/// Of a container beside the node's.
+pub(super) fn probe(_: &mut SchemaGenerator) -> Schema {
+    let port = |about: &str| {
+        json!({
+            "x-kubernetes-int-or-string": true, "maxLength": 15, "minimum": 1, "maximum": 65535,
+            "description": about,
+        })
+    };
+    let header = object(
+        &["name", "value"],
+        "One header.",
+        &json!({"name": text(253, "Its name."), "value": text(1024, "Its value.")}),
+    );
+    let http = object(
+        &["port"],
+        "A GET is answered with 200 to 399.",
+        &json!({
+            "path": text(1024, "The path. Default: /."),
+            "port": port("Its number, or its name in ports."),
+            "scheme": one_of(&["HTTP", "HTTPS"], "HTTP or HTTPS. Default: HTTP."),
+            "httpHeaders": list(8, &header, "Headers of the request. Default: none."),
+        }),
+    );
+    let exec = object(
+        &["command"],
+        "A command in the container ends with 0.",
+        &json!({"command": texts(64, 16384, "The command, word by word.")}),
+    );
+    let tcp = object(
+        &["port"],
+        "A connection is taken.",
+        &json!({"port": port("Its number, or its name in ports.")}),
+    );
+    let grpc = object(
+        &["port"],
+        "gRPC's health check says that it serves.",
+        &json!({
+            "port": number(1, 65535, "Its number."),
+            "service": text(253, "Which service is asked for. Default: the server as a whole."),
+        }),
+    );
+    let seconds = |least: i64, about: &str| {
+        json!({
+            "type": "integer", "format": "int32", "minimum": least, "maximum": 3600,
+            "description": about,
+        })
+    };
+    schema(object(
+        &[],
+        "",
+        &json!({
+            "exec": exec,
+            "httpGet": http,
+            "tcpSocket": tcp,
+            "grpc": grpc,
+            "initialDelaySeconds": seconds(0, "Seconds before the first try. Default: 0."),
+            "periodSeconds": seconds(1, "Seconds from one try to the next. Default: 10."),
+            "timeoutSeconds": seconds(1, "Seconds that a try may take. Default: 1."),
+            "successThreshold": seconds(1, "So many tries in a row have to succeed. Default: 1."),
+            "failureThreshold": seconds(1, "So many tries in a row have to fail. Default: 3."),
+        }),
+    ))
+}

@@ -33,6 +33,24 @@ pub(super) fn networks(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A command, word by word.
+pub(super) fn command(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 64,
+        "items": {"type": "string", "maxLength": 16384},
+    })
+}
+
+/// What a container may do beyond a plain process.
+pub(super) fn capabilities(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 8,
+        "items": {"type": "string", "maxLength": 63},
+    })
+}
+
 /// CPU, memory and what else a machine has to give.
 pub(super) fn amounts(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({

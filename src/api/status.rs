@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::memory::{Memory, Request};
+use super::updates::Update;
 
 fn never_observed() -> i64 {
     -1
@@ -61,6 +62,9 @@ pub struct ChainlinkNodeStatus {
     /// The last drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<Request>,
+    /// The newer release that `spec.updates` asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<Update>,
     /// The operator's memory.
     #[serde(default)]
     pub operator: Memory,
@@ -84,6 +88,7 @@ impl Default for ChainlinkNodeStatus {
             last_handover: None,
             switchover: None,
             drill: None,
+            update: None,
             operator: Memory::default(),
         }
     }

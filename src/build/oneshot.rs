@@ -2,27 +2,28 @@
 //! ask for the lock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-use super::container::resources;
+use super::container::{from_secret, resources};
 use super::content::Content;
 use super::objects::owner;
 use super::placement::{of_machines, tolerations};
-use super::pod::{
-    automounts_token, container, from_secret, pull_secrets, security_context, with_files,
-};
-use super::tries;
+use super::pod::{automounts_token, container, pull_secrets, security_context, with_files};
 use super::volumes::{some, volumes};
-use crate::api::names::{NODE_LABEL, PULL_LABEL, REVISION_LABEL, VALIDATION_LABEL, labels};
+use super::{sidecars, tries};
+use crate::api::names::{
+    NODE_LABEL, PULL_LABEL, REVISION_LABEL, SIDECARS_ANNOTATION, VALIDATION_LABEL, labels,
+};
 use crate::api::{Amount, ChainlinkNode, RevisionName};
 use crate::domain::Revision;
 
-/// Makes a pod that only pulls the image of a revision on one machine: it asks the program for its
-/// version, and ends.
+/// Makes a pod that only pulls the images of a revision on one machine: it asks the program for its
+/// version, runs nothing else, and ends.
 pub fn pull_pod(
     node: &ChainlinkNode,
     name: &str,
@@ -31,18 +32,20 @@ pub fn pull_pod(
     content: &Content,
 ) -> Pod {
     let whole = container(content);
+    let version = Container {
+        args: Some(vec!["--version".to_owned()]),
+        resources: amounts(node, content),
+        name: whole.name,
+        image: whole.image,
+        image_pull_policy: whole.image_pull_policy,
+        security_context: whole.security_context,
+        ..Container::default()
+    };
+    let others = sidecars::pulled(content).into_iter();
     Pod {
         metadata: metadata(node, name, revision, PULL_LABEL, content),
         spec: Some(PodSpec {
-            containers: vec![Container {
-                args: Some(vec!["--version".to_owned()]),
-                resources: amounts(node, content),
-                name: whole.name,
-                image: whole.image,
-                image_pull_policy: whole.image_pull_policy,
-                security_context: whole.security_context,
-                ..Container::default()
-            }],
+            containers: iter::once(version).chain(others).collect(),
             // Not the scheduler's choice: the machine of the standby that is to be replaced.
             node_name: Some(machine.to_owned()),
             restart_policy: Some("Never".to_owned()),
@@ -69,15 +72,23 @@ pub fn validation_pod(
         "CL_PASSWORD_KEYSTORE",
         &content.keystore_password,
     ));
+    let before = sidecars::that_hand_files_over(content);
     // What only a start needs may not be there yet.
     let mut volumes = volumes(node, revision, content);
-    let mounts = whole.volume_mounts.iter().flatten();
+    let all = before.iter().chain([&whole]);
+    let mounts = all.flat_map(|one| one.volume_mounts.iter().flatten());
     let mounted: BTreeSet<&str> = mounts.map(|mount| mount.name.as_str()).collect();
     volumes.retain(|volume| mounted.contains(volume.name.as_str()));
     let options = &content.pod;
+    let mut metadata = metadata(node, name, &revision.name, VALIDATION_LABEL, content);
+    if let Some(names) = sidecars::names(content).filter(|_| !before.is_empty()) {
+        let annotations = metadata.annotations.get_or_insert_default();
+        annotations.insert(SIDECARS_ANNOTATION.to_owned(), names);
+    }
     Pod {
-        metadata: metadata(node, name, &revision.name, VALIDATION_LABEL, content),
+        metadata,
         spec: Some(PodSpec {
+            init_containers: some(before),
             containers: vec![whole, tries::container(content, beside(content))],
             volumes: Some(volumes),
             restart_policy: Some("OnFailure".to_owned()),

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use super::outcome::{Read, refused};
 use super::pod::{GRACE_SECONDS, OWN_ANNOTATIONS, UID};
+use super::sidecars::beside;
 use super::volumes::ROOT_SIZE;
 use crate::api::names::{GROUP, labels};
-use crate::api::{Amount, PodOptions, ServiceOptions, Spread};
+use crate::api::{Amount, PodOptions, Resources, ServiceOptions, Spread};
 use crate::domain::Reason;
 
 /// The options of a spec.
@@ -53,10 +54,10 @@ pub(super) fn service_labels(service: Option<&ServiceOptions>) -> Read<()> {
     let Some(service) = service else {
         return Ok(());
     };
-    keys("service.labels", &service.labels, Keys::OfLabels)?;
+    keys("service.labels", &service.outside.labels, Keys::OfLabels)?;
     let peers = service.p2p.as_ref();
     peers.map_or(Ok(()), |peers| {
-        keys("service.p2p.labels", &peers.labels, Keys::OfLabels)
+        keys("service.p2p.labels", &peers.outside.labels, Keys::OfLabels)
     })
 }
 
@@ -133,22 +134,34 @@ fn is_name(text: &str) -> bool {
         && end(text.chars().last())
 }
 
-fn amounts(options: &PodOptions) -> Read<()> {
-    let empty = BTreeMap::new();
-    let (requests, limits) = options
-        .resources
-        .as_ref()
-        .map_or((&empty, &empty), |all| (&all.requests, &all.limits));
-    let of = |field: &'static str, map: &BTreeMap<String, Amount>| {
+/// All amounts of `resources` in this place, each with its field.
+fn amounts_of(place: &str, resources: Option<&Resources>) -> Vec<(String, Amount)> {
+    let of = |field: &str, map: &BTreeMap<String, Amount>| {
         map.iter()
-            .map(|(name, amount)| (format!("spec.pod.resources.{field}.{name}"), amount.clone()))
+            .map(|(name, amount)| (format!("{place}.resources.{field}.{name}"), amount.clone()))
             .collect::<Vec<_>>()
     };
+    let both = resources.into_iter();
+    let both = both.map(|all| [of("requests", &all.requests), of("limits", &all.limits)]);
+    both.flatten().flatten().collect()
+}
+
+fn amounts(options: &PodOptions) -> Read<()> {
     let size = options.storage.iter().flat_map(|storage| &storage.size);
-    let all = of("requests", requests)
+    let scratch = options.volumes.iter().filter_map(|volume| {
+        let size = volume.empty_dir.as_ref()?.size_limit.as_ref()?;
+        let field = format!("spec.pod.volumes ({}).emptyDir.sizeLimit", volume.name);
+        Some((field, size.clone()))
+    });
+    let beside = beside(options).flat_map(|(field, one)| {
+        let place = format!("spec.pod.{field} ({})", one.name);
+        amounts_of(&place, one.resources.as_ref())
+    });
+    let all = amounts_of("spec.pod", options.resources.as_ref())
         .into_iter()
-        .chain(of("limits", limits))
-        .chain(size.map(|size| ("spec.pod.storage.size".to_owned(), size.clone())));
+        .chain(size.map(|size| ("spec.pod.storage.size".to_owned(), size.clone())))
+        .chain(scratch)
+        .chain(beside);
     for (field, amount) in all {
         if !amount.is_readable() {
             return refused(

@@ -2,27 +2,26 @@
 //! today: a pod made in the middle of a rollout is like its sisters.
 
 use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, EnvFromSource, EnvVar, EnvVarSource, LocalObjectReference,
-    ObjectFieldSelector, Pod, PodReadinessGate, PodSecurityContext, PodSpec, SeccompProfile,
-    SecretEnvSource, SecretKeySelector,
+    Container, ContainerPort, EnvFromSource, EnvVar, LocalObjectReference, Pod, PodReadinessGate,
+    PodSecurityContext, PodSpec, SeccompProfile, SecretEnvSource,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-use super::container::{resources, security};
-use super::content::{Content, FileSource, Style, Value};
+use super::container::{from_secret, resources, security, text, variable};
+use super::content::{Content, FileSource, Style};
 use super::objects::owner;
 use super::placement::{affinity, prefer, tolerations, topology_spread};
 use super::services::{HTTPS, P2P};
-use super::session;
+use super::sidecars::{before_the_node, names};
 use super::volumes::{
     CONFIG, CREDENTIALS, SECRET_CONFIG, SECRETS, SECRETS_FILES, mounts, some, volumes,
 };
 use crate::api::names::{
     CONTAINER, LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_LABEL, ROLE_STANDBY,
-    VERSION_ANNOTATION, labels,
+    SIDECARS_ANNOTATION, VERSION_ANNOTATION, labels,
 };
-use crate::api::{ChainlinkNode, KeyRef, PodOptions};
+use crate::api::{ChainlinkNode, PodOptions};
 use crate::domain::{Place, Revision};
 use crate::node::settings::{HTTP_PORT, HTTPS_PORT};
 
@@ -95,6 +94,7 @@ fn metadata(
         (SAFE_TO_EVICT.to_owned(), "true".to_owned()),
         (DEFAULT_CONTAINER.to_owned(), CONTAINER.to_owned()),
     ]);
+    annotations.extend(names(content).map(|names| (SIDECARS_ANNOTATION.to_owned(), names)));
     ObjectMeta {
         name: Some(name.to_owned()),
         namespace: node.namespace(),
@@ -108,7 +108,7 @@ fn metadata(
 fn spec(node: &ChainlinkNode, revision: &Revision, content: &Content) -> PodSpec {
     let options = &content.pod;
     PodSpec {
-        init_containers: session::container(content).map(|container| vec![container]),
+        init_containers: before_the_node(content),
         containers: vec![container(content)],
         volumes: Some(volumes(node, revision, content)),
         restart_policy: Some("Always".to_owned()),
@@ -231,54 +231,12 @@ pub(super) fn with_files(content: &Content, group: &str, command: &str) -> Vec<S
     arguments
 }
 
-pub(super) fn from_secret(name: &str, reference: &KeyRef) -> EnvVar {
-    EnvVar {
-        name: name.to_owned(),
-        value_from: Some(EnvVarSource {
-            secret_key_ref: Some(SecretKeySelector {
-                name: reference.name.clone(),
-                key: reference.key.clone(),
-                optional: None,
-            }),
-            ..EnvVarSource::default()
-        }),
-        ..EnvVar::default()
-    }
-}
-
-fn from_field(name: &str, path: &str) -> EnvVar {
-    EnvVar {
-        name: name.to_owned(),
-        value_from: Some(EnvVarSource {
-            field_ref: Some(ObjectFieldSelector {
-                field_path: path.to_owned(),
-                ..ObjectFieldSelector::default()
-            }),
-            ..EnvVarSource::default()
-        }),
-        ..EnvVar::default()
-    }
-}
-
-fn text(name: &str, value: &str) -> EnvVar {
-    EnvVar {
-        name: name.to_owned(),
-        // `$(NAME)` would be expanded by the kubelet; `$$` is a literal `$` to it.
-        value: Some(value.replace('$', "$$")),
-        ..EnvVar::default()
-    }
-}
-
 /// The user's variables and, after them, the operator's.
 fn environment(content: &Content) -> Vec<EnvVar> {
     let mut env: Vec<EnvVar> = content
         .env
         .iter()
-        .map(|(name, value)| match value {
-            Value::Text(value) => text(name, value),
-            Value::Secret(reference) => from_secret(name, reference),
-            Value::Field(path) => from_field(name, path),
-        })
+        .map(|(name, value)| variable(name, value))
         .collect();
     let url = match content.style {
         Style::Toml => "CL_DATABASE_URL",

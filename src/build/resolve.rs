@@ -13,6 +13,7 @@ use super::mounted::{copies, digest_of, mounted_names};
 use super::options::{pod_options, service_labels};
 use super::outcome::{ConfigMaps, Read, refused};
 use super::pod::GRACE_SECONDS;
+use super::sidecars;
 use super::user_config::{HOME, UserConfig};
 use crate::api::{
     ChainlinkNodeSpec, Config, KeyRef, LockModeName, PodOptions, RevisionName, SecretValue,
@@ -26,16 +27,25 @@ use crate::node::settings::{
 };
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
-const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
+/// Where the image comes from if the spec does not say.
+pub const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
 
 /// Of a lease. So long nobody works after an active has died.
 const LONGEST_LEASE: Duration = Duration::from_secs(300);
 
 /// Names of the ConfigMaps that a spec refers to.
 pub fn referenced_config_maps(spec: &ChainlinkNodeSpec) -> BTreeSet<String> {
-    let mounted = mounted_names(spec.pod.as_ref());
+    let pod = spec.pod.as_ref();
+    let mut of_pod = mounted_names(pod);
+    let beside = pod.into_iter().flat_map(sidecars::beside);
+    let beside = beside.flat_map(|(_, container)| &container.env);
+    of_pod.extend(
+        beside
+            .filter_map(|variable| variable.value_from.as_ref()?.config_map_key_ref.as_ref())
+            .map(|reference| reference.name.clone()),
+    );
     let Some(config) = &spec.config else {
-        return mounted;
+        return of_pod;
     };
     let files = config
         .files
@@ -53,7 +63,7 @@ pub fn referenced_config_maps(spec: &ChainlinkNodeSpec) -> BTreeSet<String> {
         .chain(variables)
         .map(|reference| reference.name.clone())
         .chain(whole.map(|reference| reference.name.clone()))
-        .chain(mounted)
+        .chain(of_pod)
         .collect()
 }
 
@@ -117,6 +127,7 @@ fn render(
     times(spec)?;
     service_labels(spec.service.as_ref())?;
     let mut pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
+    sidecars::fit(spec, &mut pod, maps)?;
     let mut user = UserConfig::read(config, maps, &version, style, &mut warnings)?;
     let template = with_named_https(&user, &pod, &version, template);
     let named_https = template >= WITH_NAMED_HTTPS;

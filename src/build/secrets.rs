@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::content::field;
 use super::digest_key::DigestKey;
+use super::sidecars::beside;
 use crate::api::{
     ChainlinkNodeSpec, ExtraVolume, KeyRef, OnSecretChange, SecretsSeen, Verification,
 };
@@ -29,6 +30,10 @@ pub fn referenced_secrets(spec: &ChainlinkNodeSpec) -> BTreeSet<SecretUse> {
     let files = config.into_iter().flat_map(|config| &config.files);
     let secrets_files = config.into_iter().flat_map(|config| &config.secrets_files);
     let variables = config.into_iter().flat_map(|config| &config.env);
+    let beside = spec.pod.iter().flat_map(beside);
+    let of_sidecars = beside
+        .flat_map(|(_, container)| &container.env)
+        .filter_map(|one| one.value_from.as_ref()?.secret_key_ref.as_ref());
     let session = spec.credentials.session_secret.as_ref();
     let keys = database
         .filter(|_| asked)
@@ -37,6 +42,7 @@ pub fn referenced_secrets(spec: &ChainlinkNodeSpec) -> BTreeSet<SecretUse> {
         .chain(config.and_then(|config| config.secrets_toml.as_ref()?.secret_key_ref.as_ref()))
         .chain(secrets_files.filter_map(|file| file.secret_key_ref.as_ref()))
         .chain(variables.filter_map(|one| one.value_from.as_ref()?.secret_key_ref.as_ref()))
+        .chain(of_sidecars)
         .chain(spec.credentials.keystore_password.secret_key_ref.as_ref())
         .chain(
             spec.credentials

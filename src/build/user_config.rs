@@ -132,7 +132,8 @@ impl UserConfig {
     /// Refuses a certificate that can't be where it is named, or a port that the Service does not have.
     pub(super) fn https_fits(&self, pod: &PodOptions, warnings: &mut Vec<String>) -> Read<()> {
         let volumes = pod.volumes.iter();
-        let mounts: Vec<&str> = volumes.map(|volume| volume.mount_path.as_str()).collect();
+        let mounts = volumes.filter_map(|volume| volume.mount_path.as_deref());
+        let mounts: Vec<&str> = mounts.collect();
         let findings = self.said(|settings| check_https(settings, &mounts));
         sort(findings, None, warnings)
     }

@@ -60,7 +60,7 @@ pub(super) fn variables(
         }
     }
     for variable in &config.env {
-        let value = value(variable, maps)?;
+        let value = value(variable, maps, "spec.config.env")?;
         set(
             &mut env,
             &variable.name,
@@ -138,7 +138,8 @@ pub(super) fn variables_keep_https(
     hidden || (given("TLS_CERT_PATH") && given("TLS_KEY_PATH"))
 }
 
-fn value(variable: &Variable, maps: &ConfigMaps) -> Read<Value> {
+/// The value of a variable of the spec, which stands in `place`.
+pub(super) fn value(variable: &Variable, maps: &ConfigMaps, place: &str) -> Read<Value> {
     let source = variable.value_from.as_ref();
     match (&variable.value, source) {
         (Some(text), None) => Ok(Value::Text(text.clone())),
@@ -150,13 +151,13 @@ fn value(variable: &Variable, maps: &ConfigMaps) -> Read<Value> {
             (Some(reference), None, None) => Ok(Value::Secret(reference.clone())),
             (None, None, Some(field)) => Ok(Value::Field(field.field_path.clone())),
             (None, Some(reference), None) => {
-                let field = format!("spec.config.env ({})", variable.name);
+                let field = format!("{place} ({})", variable.name);
                 lookup(maps, reference, &field).map(Value::Text)
             }
             _ => refused(
                 Reason::InvalidSpec,
                 format!(
-                    "spec.config.env: {} needs exactly one of secretKeyRef, configMapKeyRef and fieldRef",
+                    "{place}: {} needs exactly one of secretKeyRef, configMapKeyRef and fieldRef",
                     variable.name
                 ),
             ),
@@ -164,7 +165,7 @@ fn value(variable: &Variable, maps: &ConfigMaps) -> Read<Value> {
         _ => refused(
             Reason::InvalidSpec,
             format!(
-                "spec.config.env: {} needs exactly one of value and valueFrom",
+                "{place}: {} needs exactly one of value and valueFrom",
                 variable.name
             ),
         ),

@@ -14,7 +14,7 @@ use kube::ResourceExt;
 use super::container::mount;
 use super::content::{Content, FileSource};
 use super::session;
-use crate::api::{ChainlinkNode, ExtraVolume, KeyRef, PodOptions};
+use crate::api::{ChainlinkNode, ExtraVolume, KeyRef, PodOptions, Scratch, ScratchMedium};
 use crate::domain::Revision;
 use crate::node::settings::ROOT_MOUNT;
 
@@ -67,11 +67,8 @@ pub(super) fn mounts(content: &Content) -> Vec<VolumeMount> {
         ));
     }
     for volume in &content.pod.volumes {
-        mounts.push(mount(
-            &format!("extra-{}", volume.name),
-            volume.mount_path.clone(),
-            true,
-        ));
+        let path = volume.mount_path.as_ref();
+        mounts.extend(path.map(|path| mount(&extra_name(&volume.name), path.clone(), true)));
     }
     mounts
 }
@@ -148,12 +145,17 @@ pub(super) fn volumes(node: &ChainlinkNode, revision: &Revision, content: &Conte
     volumes
 }
 
+/// The name in the pod of a volume of the user's.
+pub(super) fn extra_name(name: &str) -> String {
+    format!("extra-{name}")
+}
+
 /// A volume of the user's. What can be told to be read-only is.
 fn extra(volume: &ExtraVolume, revision: &Revision, content: &Content) -> Volume {
     let config_map = volume.config_map_name.as_ref();
     let claim = volume.persistent_volume_claim.as_ref();
     Volume {
-        name: format!("extra-{}", volume.name),
+        name: extra_name(&volume.name),
         secret: volume.secret_name.clone().map(|name| SecretVolumeSource {
             secret_name: Some(name),
             ..SecretVolumeSource::default()
@@ -177,7 +179,16 @@ fn extra(volume: &ExtraVolume, revision: &Revision, content: &Content) -> Volume
             claim_name: claim.claim_name.clone(),
             read_only: Some(true),
         }),
+        empty_dir: volume.empty_dir.as_ref().map(scratch),
         ..Volume::default()
+    }
+}
+
+fn scratch(of: &Scratch) -> EmptyDirVolumeSource {
+    let size = of.size_limit.as_ref();
+    EmptyDirVolumeSource {
+        medium: of.medium.map(|ScratchMedium::Memory| "Memory".to_owned()),
+        size_limit: size.map(|size| Quantity(size.to_string())),
     }
 }
 

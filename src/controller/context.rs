@@ -19,7 +19,9 @@ use super::watchdog::Watchdog;
 use crate::act::{DigestKeyAt, digest_key};
 use crate::api::ChainlinkNode;
 use crate::build::DigestKey;
+use crate::leader::{Leadership, LeaseAt};
 use crate::mutex::lock;
+use crate::observe::registry::Registries;
 use crate::observe::{Machines, Witnesses};
 use crate::report::{Metrics, Note};
 
@@ -46,6 +48,8 @@ pub struct Settings {
     pub database: DatabaseAccess,
     /// Where the key of the digests of Secrets is kept.
     pub digest_key: Option<DigestKeyAt>,
+    /// The Lease that decides which of several operators acts; without one this is the only one.
+    pub lease: Option<LeaseAt>,
 }
 
 /// What passes share.
@@ -54,11 +58,13 @@ pub struct Context {
     pub(super) settings: Settings,
     pub(super) witnesses: Witnesses,
     pub(super) machines: Machines,
+    pub(super) registries: Registries,
     pub(super) slots: HandoverSlots,
     pub(super) wake: mpsc::UnboundedSender<ObjectRef<ChainlinkNode>>,
     pub(super) reporter: Reporter,
     pub(super) metrics: Metrics,
     pub(super) watchdog: Watchdog,
+    pub(super) leadership: Leadership,
     /// What is known of each resource, by its uid.
     pub(super) known: Mutex<HashMap<String, Local>>,
     /// What the database of a resource said last, by the resource's uid.
@@ -86,14 +92,19 @@ impl Context {
             controller: "chainlink-operator".to_owned(),
             instance: std::env::var("HOSTNAME").ok(),
         };
+        let metrics = Metrics::default();
+        let leadership = Leadership::new(settings.lease.clone());
+        metrics.leads(leadership.leads());
         let context = Self {
             witnesses: Witnesses::new(client.clone(), wake.clone()),
             machines: Machines::default(),
+            registries: Registries::new(client.clone(), wake.clone()),
             slots: HandoverSlots::new(settings.max_handovers),
             wake,
             reporter,
-            metrics: Metrics::default(),
+            metrics,
             watchdog: Watchdog::default(),
+            leadership,
             known: Mutex::default(),
             answers: Mutex::default(),
             reserved: Mutex::default(),
@@ -144,6 +155,11 @@ impl Context {
         &self.metrics
     }
 
+    /// Whether this operator is the one that acts.
+    pub fn leadership(&self) -> &Leadership {
+        &self.leadership
+    }
+
     /// Whether the loops turn.
     pub fn watchdog(&self) -> &Watchdog {
         &self.watchdog
@@ -162,6 +178,7 @@ impl Context {
             budgets: None,
             failures: ApiFailures::default(),
             secrets_at: None,
+            fenced: 0,
             refused_stop: None,
             refused_creations: BTreeMap::new(),
             refused_oneshots: BTreeMap::new(),

@@ -26,6 +26,8 @@ pub(super) struct Local {
     pub(super) failures: ApiFailures,
     /// When its Secrets were looked at, for which generation of the spec.
     pub(super) secrets_at: Option<(Option<i64>, Instant)>,
+    /// The term of this operator in which what an earlier one has sent was made void.
+    pub(super) fenced: u64,
     /// The stop that the API server did not do when it was last tried.
     pub(super) refused_stop: Option<Refused>,
     /// Pods that the API server did not make when that was last tried, by their revision.

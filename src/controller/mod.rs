@@ -6,11 +6,12 @@
 //!
 //! `run` says what wakes a resource, and [`reconcile`] makes one pass of it, within a time. `pass` is that pass, step by step.
 //! What outlives a pass is in `context`, with `local` (what this process knows of a resource), `slots` (who may move its lock
-//! now), `failures` (what the API server did not do) and `watchdog` (whether the loops turn).
+//! now), `leading` (what begins and ends with the lead of this operator), `failures` (what the API server did not do) and `watchdog` (whether the loops turn).
 
 mod context;
 mod error;
 mod failures;
+mod leading;
 mod local;
 mod pass;
 mod run;
@@ -63,10 +64,15 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
     );
     let pass = Box::pin(one_pass(&node, &context, &reference, &api));
     // As good as a crash: the next pass goes on from what is written (rule S4).
-    let result = timeout(LONGEST_PASS, pass).await;
-    let result = result.unwrap_or(Err(Error::Slow));
+    let result = tokio::select! {
+        biased;
+        // Also where this operator has not begun to lead. All are woken once it does.
+        () = context.leadership.lost() => return Ok(Action::await_change()),
+        result = timeout(LONGEST_PASS, pass) => result.unwrap_or(Err(Error::Slow)),
+    };
     match &result {
         Ok(_) => context.know(&reference, |known| known.failing = None),
+        Err(_) if !context.leadership.leads() => {}
         Err(error) => {
             let told = Box::pin(tell_failure(&context, error, &reference, &node, &api));
             if timeout(TOLD, told).await.is_err() {
@@ -93,5 +99,6 @@ async fn one_pass(
         context.forget(reference);
         return Ok(Action::await_change());
     };
+    context.fence(&node, reference).await?;
     pass::run(context, &node, api).await
 }

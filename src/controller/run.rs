@@ -70,14 +70,29 @@ pub async fn run(
     }
     let mut wakers = Vec::new();
     let mut controllers = Vec::new();
+    let mut stores = Vec::new();
     for namespace in namespaces {
         let (waker, receiver) = mpsc::unbounded_channel();
         context
             .watchdog
             .begins(namespace.as_deref(), Instant::now());
         wakers.push((namespace.clone(), waker));
-        controllers.push(control(client, namespace, Arc::clone(&context), receiver));
+        let (store, turning) = control(client, namespace, Arc::clone(&context), receiver);
+        controllers.push(turning);
+        stores.push(store);
     }
+    let leading = async {
+        // One that can't list the resources must not keep another from leading.
+        futures::future::join_all(stores.iter().map(Store::wait_until_ready)).await;
+        let changed = |leads| {
+            if leads {
+                context.takes_over();
+            } else {
+                context.steps_back();
+            }
+        };
+        context.leadership.campaign(client, changed).await;
+    };
     let route = async {
         while let Some(node) = woken.recv().await {
             let waker = wakers
@@ -93,20 +108,21 @@ pub async fn run(
         _ = futures::future::join_all(controllers) => {}
         () = route => {}
         () = watching => {}
+        () = leading => {}
     }
+    context.leadership.give_back(client).await;
 }
 
 /// Reconciles the resources of one namespace, or of all.
-async fn control(
+fn control(
     client: &Client,
     namespace: Option<String>,
     context: Arc<Context>,
     woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
-) {
-    let namespace = namespace.as_deref();
-    let nodes: Api<ChainlinkNode> = scoped(client, namespace);
-    let pods: Api<Pod> = scoped(client, namespace);
-    let maps: Api<Metadata> = scoped(client, namespace);
+) -> (Store<ChainlinkNode>, impl Future<Output = ()>) {
+    let nodes: Api<ChainlinkNode> = scoped(client, namespace.as_deref());
+    let pods: Api<Pod> = scoped(client, namespace.as_deref());
+    let maps: Api<Metadata> = scoped(client, namespace.as_deref());
     let woken = futures::stream::unfold(woken, |mut woken| async move {
         woken.recv().await.map(|node| (node, woken))
     });
@@ -114,17 +130,15 @@ async fn control(
     let store = controller.store();
     context.looks_into(store.clone());
     let known = store.clone();
-    let listed = async {
+    let idle = idle(store.clone(), Arc::clone(&context), namespace.clone());
+    let shared = Arc::clone(&context);
+    let ready = store.clone();
+    let listed = async move {
         // It only fails where the controller has ended.
-        if known.wait_until_ready().await.is_ok() {
-            context.watchdog.listed(namespace);
+        if ready.wait_until_ready().await.is_ok() {
+            shared.watchdog.listed(namespace.as_deref());
         }
     };
-    let idle = idle(
-        store.clone(),
-        Arc::clone(&context),
-        namespace.map(str::to_owned),
-    );
     let turning = controller
         .with_config(Config::default().concurrency(CONCURRENCY))
         .owns(pods, watcher::Config::default().labels(NODE_LABEL))
@@ -134,13 +148,16 @@ async fn control(
         .reconcile_on(woken)
         .reconcile_on(idle)
         .shutdown_on_signal()
-        .run(reconcile, retry, Arc::clone(&context))
+        .run(reconcile, retry, context)
         .for_each(|result| async move {
             if let Err(error) = result {
                 tracing::debug!(%error, "a pass ended early");
             }
         });
-    tokio::join!(turning, listed);
+    let turns = async {
+        tokio::join!(turning, listed);
+    };
+    (known, turns)
 }
 
 /// A clock within the loop: what is gone is forgotten; and where there is nothing to look at, its ticks are all the
@@ -156,7 +173,7 @@ fn idle(
     });
     ticks.filter_map(move |()| {
         sweep(&store, &context, namespace.as_deref());
-        if is_idle(&store) {
+        if is_idle(&store) || !context.leadership.leads() {
             context
                 .watchdog
                 .progress(namespace.as_deref(), Instant::now());

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::reason::Reason;
 use super::revision::Revision;
 use crate::node::NodeVersion;
 use crate::node::exit::ExitKind;
@@ -57,6 +58,8 @@ pub struct Pod {
     pub contradicting_version: Option<String>,
     /// Its machine does not report: it can't start there.
     pub stranded: bool,
+    /// A sidecar that the user asks for is not ready. Of those that a mesh injects nothing is asked.
+    pub sidecar: Option<NotReady>,
     /// Whether a Secret may give its node another `ADVISORY_LOCK_ID` than the node's own: the pod was made without an
     /// explicit one, and takes a whole Secret as variables.
     pub lock_id_hidden: bool,
@@ -127,6 +130,15 @@ pub enum Container {
     Ended { exit: Option<Exit> },
 }
 
+/// A container beside the node's that does not do its work.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NotReady {
+    /// Since when not all containers of the pod are ready.
+    pub since: Timestamp,
+    /// Which one it is, and why.
+    pub why: String,
+}
+
 /// How a container ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Exit {
@@ -174,6 +186,20 @@ impl Trouble {
             self.reason.as_str(),
             "ImagePullBackOff" | "InvalidImageName"
         )
+    }
+
+    /// The same, of the container of this name.
+    #[must_use]
+    pub fn about(self, name: &str) -> Self {
+        Self {
+            message: format!("{name}: {}", self.message),
+            ..self
+        }
+    }
+
+    /// Whether it stays as long as nobody does anything about it, as far as can be told.
+    pub fn lasts(&self) -> bool {
+        self.of_a_wrong_image() || self.reason == Reason::SidecarsUnsupported.as_str()
     }
 
     /// The message, and what to do about a Secret or ConfigMap that is missing: Kubernetes only says which.

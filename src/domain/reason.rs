@@ -11,6 +11,9 @@ pub enum Patience {
     /// It passes with the next progress; a person is called after `handover.standbyTimeout` without any. A standby that is
     /// only there to be seen waiting is not blamed for it.
     UntilProgress,
+    /// It passes when the pod itself comes to work. A person is called after `handover.standbyTimeout`, and a standby that is
+    /// only there to be seen waiting is blamed for it then.
+    OfItsPod,
     /// It passes when a pod shows that it has the lock; a person is called where no pod has taken a lock lately.
     UntilTheTakerShows,
     /// The database says otherwise. A session that was lost is soon there again: a person is called after a minute.
@@ -67,6 +70,8 @@ reasons! {
     NoSuccessor = "NoSuccessor", UntilProgress;
     /// The successor does not answer now.
     SuccessorNotSeen = "SuccessorNotSeen", UntilProgress;
+    /// A sidecar of a pod is not ready: no Service leads there, and its node may not do without it.
+    SidecarNotReady = "SidecarNotReady", OfItsPod;
     /// The port of the successor can't be reached while the active is silent: the operator may be cut off itself.
     SuccessorPortNotSeen = "SuccessorPortNotSeen", None;
     /// A pod of another revision could win the lock instead.
@@ -121,6 +126,8 @@ reasons! {
     RolloutGivenUp = "RolloutGivenUp", Told;
     /// The node ends again and again.
     CrashLoop = "CrashLoop", Told;
+    /// The cluster's API server is too old for sidecars, and makes of one a container that has to end first.
+    SidecarsUnsupported = "SidecarsUnsupported", Told;
     /// The pod has not come to wait in time.
     StandbyTimeout = "StandbyTimeout", Told;
     /// The image has not been pulled in time.
@@ -254,6 +261,26 @@ reasons! {
     /// A machine that is cordoned or drained is left by handover.
     ByHandover = "ByHandover", Told;
 
+    // What `UpdateAvailable` tells.
+    /// A newer release is there that `spec.updates` asks for.
+    NewerRelease = "NewerRelease", Told;
+    /// No newer release is there in its range.
+    UpToDate = "UpToDate", Told;
+    /// A newer release was not seen for `minimumAge` yet.
+    UpdateTooYoung = "UpdateTooYoung", Told;
+    /// `spec.updates` can't be used as it is.
+    UpdatesInvalid = "UpdatesInvalid", Told;
+    /// The registry was not asked yet.
+    RegistryNotAsked = "RegistryNotAsked", Told;
+    /// The registry can't be reached, or has not answered.
+    RegistryNotReached = "RegistryNotReached", Told;
+    /// The registry does not show the image to the operator.
+    RegistryDenied = "RegistryDenied", Told;
+    /// The registry was asked too often.
+    RegistryBusy = "RegistryBusy", Told;
+    /// The registry's answer can't be read, or contradicts itself.
+    RegistryUnusable = "RegistryUnusable", Told;
+
     // What only events tell.
     /// A short pod is about to be made that checks the wanted configuration.
     ValidatingConfiguration = "ValidatingConfiguration", Told;
@@ -312,6 +339,7 @@ impl Reason {
             Patience::DatabaseDoubt | Patience::DatabaseSilence => true,
             Patience::None
             | Patience::UntilProgress
+            | Patience::OfItsPod
             | Patience::UntilTheTakerShows
             | Patience::Told => false,
         }

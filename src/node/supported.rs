@@ -99,6 +99,15 @@ pub fn unknown(version: &NodeVersion) -> Option<String> {
     })
 }
 
+/// The versions of the newest major number that are known, as a range for tools that look for releases.
+#[must_use]
+pub fn range() -> String {
+    let (major, minor) = newest();
+    let mut lines = KNOWN.iter().map(|versions| versions.first);
+    let first = lines.find(|first| first.0 == major).unwrap_or(newest());
+    format!(">={}.0 <{major}.{}.0", text(first), minor + 1)
+}
+
 fn newest() -> (u64, u64) {
     KNOWN[KNOWN.len() - 1].last
 }
@@ -144,6 +153,7 @@ pub fn table() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::Range;
 
     fn version(text: &str) -> NodeVersion {
         text.parse().unwrap()
@@ -167,6 +177,20 @@ mod tests {
                     assert_eq!(known(&version(one)), Some(versions), "{one}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_range_for_tools_is_what_the_table_knows() {
+        let range: Range = range().parse().unwrap();
+        for (one, is) in [
+            ("2.0.0", true),
+            ("2.74.9", true),
+            ("2.75.0", false),
+            ("1.13.3", false),
+            ("2.74.1-beta.1", false),
+        ] {
+            assert_eq!(range.contains(&version(one)), is, "{one}");
         }
     }
 

@@ -227,6 +227,16 @@ impl NodeVersion {
         if self.at_least(2, 54) { 17 } else { 16 }
     }
 
+    pub(super) fn semver(&self) -> &Version {
+        &self.0
+    }
+
+    /// Whether it is a beta, a release candidate or the like.
+    #[must_use]
+    pub fn is_prerelease(&self) -> bool {
+        !self.0.pre.is_empty()
+    }
+
     /// The first two numbers.
     #[must_use]
     pub fn major_and_minor(&self) -> (u64, u64) {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
 
 use super::api_pod::{condition, container_status, terminated};
+use super::image::of_an_image;
 use super::preparation::preparation;
 use crate::domain::{Container, Exit, Trouble};
 use crate::node::{classify_exit, kept_lines, last_words};
@@ -22,7 +23,7 @@ pub(super) fn container(pod: &ApiPod, warning: Option<Trouble>) -> Container {
     }
     let Some(status) = status else {
         return Container::NotStarted {
-            trouble: unschedulable(pod).or(warning),
+            trouble: preparation(pod).or_else(|| unschedulable(pod)).or(warning),
         };
     };
     if let Some(running) = status
@@ -54,34 +55,18 @@ pub(super) fn container(pod: &ApiPod, warning: Option<Trouble>) -> Container {
             .reason
             .clone()
             .filter(|reason| !matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))?;
-        let message = waiting.message.clone().unwrap_or_else(|| reason.clone());
-        Some(match reason.as_str() {
-            "ErrImagePull" | "ImagePullBackOff" => no_image(&message, warning.as_ref()),
-            _ => Trouble { reason, message },
-        })
+        let said = waiting.message.as_deref();
+        let of_an_image = of_an_image(&reason, said, warning.as_ref());
+        Some(of_an_image.unwrap_or_else(|| Trouble {
+            message: said.map_or_else(|| reason.clone(), str::to_owned),
+            reason,
+        }))
     });
     Container::NotStarted {
         trouble: trouble
             .or_else(|| preparation(pod))
             .or_else(|| unschedulable(pod))
             .or(warning),
-    }
-}
-
-/// The kubelet says by turns `ErrImagePull` with the registry's words, and `ImagePullBackOff` with or
-/// without them: to a person they are one.
-fn no_image(message: &str, warning: Option<&Trouble>) -> Trouble {
-    let words = match message.split_once(": ErrImagePull: ") {
-        Some((_, words)) => words,
-        None if message.starts_with("Back-off pulling image") => warning
-            .map(|warning| warning.message.as_str())
-            .filter(|message| message.starts_with("Failed to pull image"))
-            .unwrap_or(message),
-        None => message,
-    };
-    Trouble {
-        reason: "ImagePullBackOff".to_owned(),
-        message: words.to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::Pod as ApiPod;
+use k8s_openapi::api::core::v1::{Container as ApiContainer, Pod as ApiPod};
 
 use super::api_pod::{
     address, annotation, condition, container_status, created, id, label, running, status_of,
@@ -11,11 +11,14 @@ use super::api_pod::{
 };
 use super::claim::{hides_its_lock_id, lock};
 use super::container::container;
+use super::image::of_an_image;
+use super::preparation::sidecar;
 use super::record::record;
 use super::witness::{Facts, Moment};
 use crate::api::RevisionName;
 use crate::api::names::{
-    READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL, TRIES_CONTAINER, VERSION_ANNOTATION,
+    ONLY_PULLED, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL, TRIES_CONTAINER,
+    VERSION_ANNOTATION,
 };
 use crate::domain::{Checked, Container, FOUND, Pod, Pull, Pulled, Revision, Trouble, Validation};
 use crate::node::{Verdict, kept_lines, read_validation};
@@ -93,6 +96,7 @@ pub(super) fn read(
         watched: facts.watched.map(wall),
         contradicting_version: named.filter(contradicts),
         stranded: false,
+        sidecar: sidecar(pod),
         lock_id_hidden: hides_its_lock_id(pod),
         container,
     }
@@ -113,7 +117,7 @@ pub(super) fn pull(pod: &ApiPod, warning: Option<Trouble>) -> Option<Pull> {
                 reason,
             })
         }
-        _ => Pulled::Yes,
+        _ => not_pulled(pod).map_or(Pulled::Yes, Pulled::NotYet),
     };
     Some(Pull {
         id: id(pod),
@@ -122,6 +126,30 @@ pub(super) fn pull(pod: &ApiPod, warning: Option<Trouble>) -> Option<Pull> {
         created: created(pod),
         deleted: pod.metadata.deletion_timestamp.is_some(),
         pulled,
+    })
+}
+
+/// The trouble, if any, with an image that the node does not run and that is not there yet. A container that was not started
+/// for anything else has its image.
+fn not_pulled(pod: &ApiPod) -> Option<Option<Trouble>> {
+    let only_pulled =
+        |one: &&ApiContainer| one.command.as_deref() == Some(&[ONLY_PULLED.to_owned()]);
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let mut names = containers.filter(only_pulled).map(|one| one.name.as_str());
+    names.find_map(|name| {
+        let state = status_of(pod, name).and_then(|status| status.state.as_ref());
+        let waiting = match state {
+            None => return (!has_ended(pod)).then_some(None),
+            Some(state) => state.waiting.as_ref()?,
+        };
+        let said = waiting.message.as_deref();
+        match waiting.reason.as_deref() {
+            None | Some("ContainerCreating" | "PodInitializing") => Some(None),
+            Some(reason) => {
+                let trouble = of_an_image(reason, said, None)?;
+                Some(Some(trouble.about(name)))
+            }
+        }
     })
 }
 
@@ -254,6 +282,55 @@ mod tests {
         ] {
             let passed = Checked::Said(Verdict::Valid);
             assert_eq!(tried(0, "Valid configuration.", &state), passed, "{state}");
+        }
+    }
+
+    /// What is known of the images of a pod that pulls two, where the node's is there.
+    fn pulled(proxy: &Value) -> Pulled {
+        let mut statuses = vec![json!({
+            "name": "node", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {"exitCode": 0}},
+        })];
+        if !proxy.is_null() {
+            statuses.push(json!({
+                "name": "proxy", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": proxy,
+            }));
+        }
+        let pod = json!({
+            "metadata": {"name": "a", "labels": {REVISION_LABEL: "one"}},
+            "spec": {"nodeName": "m", "containers": [
+                {"name": "node", "args": ["--version"]},
+                {"name": "proxy", "command": [ONLY_PULLED]},
+                {"name": "injected"},
+            ]},
+            "status": {"phase": "Running", "containerStatuses": statuses},
+        });
+        let pod = serde_json::from_value(pod).unwrap();
+        pull(&pod, None).unwrap().pulled
+    }
+
+    #[test]
+    fn the_image_of_a_sidecar_is_pulled_before_a_standby_makes_room_for_it() {
+        let waiting =
+            |reason: &str| json!({"waiting": {"reason": reason, "message": "no such image"}});
+        for state in [Value::Null, waiting("ContainerCreating")] {
+            assert_eq!(pulled(&state), Pulled::NotYet(None), "{state}");
+        }
+        for reason in ["ErrImagePull", "ImagePullBackOff"] {
+            let trouble = Trouble {
+                reason: "ImagePullBackOff".to_owned(),
+                message: "proxy: no such image".to_owned(),
+            };
+            assert_eq!(pulled(&waiting(reason)), Pulled::NotYet(Some(trouble)));
+        }
+        // Nothing of that name is in the image, which therefore is there.
+        let failed = json!({"terminated": {"exitCode": 128, "reason": "StartError"}});
+        for state in [
+            failed,
+            waiting("RunContainerError"),
+            waiting("CreateContainerError"),
+        ] {
+            assert_eq!(pulled(&state), Pulled::Yes, "{state}");
         }
     }
 

@@ -9,6 +9,7 @@ use crate::domain::{DatabaseView, Pod, Reason};
 pub fn against(database: &DatabaseView, active: Option<&Pod>, pod: &Pod) -> Result<(), Denied> {
     waiting_line_is_true(pod)?;
     is_the_version_it_should_be(pod)?;
+    has_its_sidecars(pod)?;
     match evidence::against_standby(database, active, pod) {
         Some(message) => deny(Reason::DatabaseContradicts, message),
         None => Ok(()),
@@ -23,6 +24,21 @@ pub fn waiting_line_is_true(pod: &Pod) -> Result<(), Denied> {
             format!(
                 "{} says that it waits, but could not win: {doubt}",
                 pod.id.name
+            ),
+        ),
+        None => Ok(()),
+    }
+}
+
+/// No Service leads to a pod with a container that is not ready, and its node may not do without that one: the way to the
+/// database, or to the chains.
+pub fn has_its_sidecars(pod: &Pod) -> Result<(), Denied> {
+    match &pod.sidecar {
+        Some(not_ready) => deny(
+            Reason::SidecarNotReady,
+            format!(
+                "a sidecar of {} is not ready: {}; see its log (kubectl logs {} -c NAME), and correct spec.pod.sidecars or what it depends on",
+                pod.id.name, not_ready.why, pod.id.name
             ),
         ),
         None => Ok(()),

@@ -51,6 +51,7 @@ pub use acts::{Act, Plan};
 pub use ask::{is_due, is_stale};
 pub use cause::{Cause, Denied, Purpose};
 pub use confirm::{Confirmed, Pending, SecondLook, Unconfirmed, confirm, pending};
+pub use doubts::has_its_sidecars;
 pub use evidence::{Evidence, of_active, of_standby, outside};
 pub use guard::Permit;
 pub use limits::{

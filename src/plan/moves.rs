@@ -126,7 +126,7 @@ pub fn held(view: &View<'_>, denied: Denied) -> Decision {
     let idle_for = |wait| view.last_progress() <= before(view.now, wait);
     let stalled = match denied.reason.patience() {
         Patience::None | Patience::Told => true,
-        Patience::UntilProgress => idle_for(view.seen.intent.standby_timeout),
+        Patience::UntilProgress | Patience::OfItsPod => idle_for(view.seen.intent.standby_timeout),
         Patience::UntilTheTakerShows => view.took_lately().is_none(),
         Patience::DatabaseDoubt | Patience::DatabaseSilence => idle_for(DATABASE_DOUBT),
     };

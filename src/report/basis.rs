@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::api::ChainlinkNode;
-use crate::domain::{Observation, Reason, Wanted};
+use crate::domain::{Observation, Reason, Releases, Wanted};
 use crate::plan::{Blocked, Plan, Step};
 
 /// Everything that a report is made from.
@@ -18,6 +18,8 @@ pub struct Report<'a> {
     pub backup_off: Option<&'static str>,
     /// What the API server refuses: a pod, or the Service.
     pub refusal: Option<Blocked>,
+    /// What is known of newer releases, where the spec asks for them.
+    pub releases: Option<Releases>,
     pub now: Timestamp,
 }
 

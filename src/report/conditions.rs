@@ -10,12 +10,14 @@ use super::lock_verified::{lock_verified, of_an_outage};
 use super::message::message;
 use super::said::{Said, said, unknown};
 use super::secrets_changed::{SECRETS_CHANGED, secrets_changed};
+use super::update::{UPDATE_AVAILABLE, update_available};
+use crate::api::Update;
 use crate::domain::{Answered, Pod, Reason};
 use crate::node::LockMode;
-use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE, not_taken};
+use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE, has_its_sidecars, not_taken};
 
 /// All conditions that a resource can have. Some are there only where they have something to say.
-pub(super) const CONDITIONS: [&str; 13] = [
+pub(super) const CONDITIONS: [&str; 14] = [
     "Ready",
     "Reconciling",
     "Stalled",
@@ -29,6 +31,7 @@ pub(super) const CONDITIONS: [&str; 13] = [
     SECRETS_CHANGED,
     "Preferred",
     "Drainable",
+    UPDATE_AVAILABLE,
 ];
 
 /// The condition that another resource is on the same database.
@@ -38,6 +41,7 @@ pub(super) const DATABASE_SHARED: &str = "DatabaseShared";
 pub(super) fn conditions(
     report: &Report<'_>,
     roles: &Roles<'_>,
+    update: Option<&Update>,
     old: &[Condition],
 ) -> Vec<Condition> {
     let step = report.plan.progress.step;
@@ -87,6 +91,7 @@ pub(super) fn conditions(
         .chain(secrets_changed(report))
         .chain(preferred(report, roles))
         .chain([drainable(report, roles)])
+        .chain(update_available(report, update, old))
         .map(|said| condition(said, generation, old, report.now))
         .collect()
 }
@@ -163,7 +168,7 @@ fn available(
             ),
         ),
         Some(active) if step == Step::Booting && !serves(active) => boots(active),
-        Some(active) => active_available(active, roles, old, now),
+        Some(active) => with_its_sidecars(active, active_available(active, roles, old, now)),
         None if step == Step::External && contradicted.is_some() => unknown(
             "Available",
             Reason::DatabaseContradicts,
@@ -219,6 +224,19 @@ fn boots(active: &Pod) -> Said {
             active.id.name
         ),
     )
+}
+
+/// A Service leads to no pod with a container that is not ready.
+fn with_its_sidecars(active: &Pod, told: Said) -> Said {
+    match has_its_sidecars(active) {
+        Err(denied) if told.status == "True" => said(
+            "Available",
+            false,
+            denied.reason,
+            format!("no Service leads to {}: {}", active.id.name, denied.message),
+        ),
+        _ => told,
+    }
 }
 
 /// An active counts as available by its own HTTP alone.

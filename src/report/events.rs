@@ -1,9 +1,13 @@
 //! Events: what is about to be done, before it is done, and what was seen to end.
 
+use std::time::Duration;
+
 use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
+use super::update::found;
 use crate::api::{ChainlinkNodeStatus, LastHandover, Request, RequestState};
 use crate::domain::{Exit, MoveReason, Pod, Reason, Wanted};
+use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::{ExitKind, NodeVersion, supported};
 use crate::plan::{Act, Cause, Permit};
 
@@ -56,10 +60,18 @@ pub fn notes(
     notes.extend(stalled(old, new));
     notes.extend(shared(old, new));
     notes.extend(secret_changed(old, new));
+    let release = found(report, old, new);
+    notes.extend(release.map(|text| note(false, Reason::NewerRelease, "Look", text)));
     notes.extend(without_backup(report, old, new));
     notes.extend(dump_too_old(report, old, new));
     notes.extend(exits(report, old));
-    notes.extend(report.plan.finished.as_ref().map(moved));
+    notes.extend(
+        report
+            .plan
+            .finished
+            .as_ref()
+            .map(|done| moved(report, done)),
+    );
     notes.extend(asked(
         "Switchover",
         [
@@ -87,7 +99,7 @@ pub fn notes(
 }
 
 /// The lock has moved. Only an end that was seen is told as one.
-fn moved(done: &LastHandover) -> Note {
+fn moved(report: &Report<'_>, done: &LastHandover) -> Note {
     let failover = MoveReason::of(&done.reason) == Some(MoveReason::Failover);
     let gap = done.gap.as_ref().map_or_else(String::new, |gap| {
         let bound = if done.gap_is_upper_bound {
@@ -97,6 +109,7 @@ fn moved(done: &LastHandover) -> Note {
         };
         format!(", {bound}{gap} without an active")
     });
+    let left_behind = left_behind(report, done).unwrap_or_default();
     let LastHandover { from, to, .. } = done;
     let seen = done.gap.is_some() || done.started_at < done.finished_at;
     let text = if done.gap_is_upper_bound {
@@ -105,7 +118,7 @@ fn moved(done: &LastHandover) -> Note {
     } else if failover && seen {
         format!("{to} took over after the end of {from}{gap}")
     } else {
-        format!("{to} took over from {from}{gap}")
+        format!("{to} took over from {from}{gap}{left_behind}")
     };
     let reason = if failover {
         Reason::FailedOver
@@ -113,6 +126,25 @@ fn moved(done: &LastHandover) -> Note {
         Reason::HandedOver
     };
     note(failover, reason, "Handover", text)
+}
+
+/// A handover whose gap is that of a node that was killed. Neither an end in order nor a failed start of 2.30 and later proves
+/// that the lease was given back, and what a node did with it nobody has seen: what may have taken the time is told.
+fn left_behind(report: &Report<'_>, done: &LastHandover) -> Option<String> {
+    let Wanted::Revision(wanted) = &report.seen.intent.wanted else {
+        return None;
+    };
+    let lease = wanted.lease.unwrap_or(LEASE_DURATION);
+    let gap = Duration::from_millis(u64::try_from(done.gap_ms?).ok()?);
+    let planned = MoveReason::of(&done.reason) != Some(MoveReason::Failover);
+    // It is as old as the last refresh when it is left behind.
+    let long = planned && gap + LEASE_REFRESH_INTERVAL >= lease;
+    long.then(|| {
+        format!(
+            ": where no backup and no migration took that time, a node ended without giving back its lease, which then stands for its whole length ({}s)",
+            lease.as_secs()
+        )
+    })
 }
 
 /// A version is wanted of which nothing is known: it runs all the same.

@@ -28,8 +28,10 @@ pub struct Metrics {
     pods: Family<Part, Gauge>,
     conditions: Family<Part, Gauge>,
     two_holders: Family<Whole, Gauge>,
+    update: Family<Whole, Gauge>,
     crd_outdated: Family<Whole, Gauge>,
     errors: Counter,
+    leading: Gauge,
 }
 
 impl Default for Metrics {
@@ -42,8 +44,10 @@ impl Default for Metrics {
         let pods = Family::default();
         let conditions = Family::default();
         let two_holders = Family::default();
+        let update = Family::default();
         let crd_outdated = Family::default();
         let errors = Counter::default();
+        let leading = Gauge::default();
         registry.register(
             "lock_moves",
             "Handovers and failovers that ended, by reason",
@@ -76,6 +80,12 @@ impl Default for Metrics {
             "1 where another node works on the database beside the active, by a lock that neither sees, else 0",
             two_holders.clone(),
         );
+        registry.register_with_unit(
+            "update_first_seen_timestamp",
+            "When the newer release that status.update proposes was seen first, where there is one",
+            Unit::Seconds,
+            update.clone(),
+        );
         registry.register(
             "crd_outdated",
             "1 where the cluster's CRD is older than the operator, which does nothing that it could not remember, else 0",
@@ -86,6 +96,11 @@ impl Default for Metrics {
             "Passes that ended with an error",
             errors.clone(),
         );
+        registry.register(
+            "leading",
+            "1 where this operator is the one that acts, 0 where it waits to",
+            leading.clone(),
+        );
         Self {
             registry,
             moves,
@@ -95,8 +110,10 @@ impl Default for Metrics {
             pods,
             conditions,
             two_holders,
+            update,
             crd_outdated,
             errors,
+            leading,
         }
     }
 }
@@ -155,6 +172,15 @@ impl Metrics {
         let outdated = all.any(|one| one.status == "True" && one.reason == Reason::CrdOutdated);
         let outdated = i64::from(outdated);
         self.crd_outdated.get_or_create(&labels).set(outdated);
+        let update = status.update.as_ref();
+        let update = update.filter(|update| update.proposed_at.is_some());
+        match update {
+            Some(update) => {
+                let seen = update.first_seen.as_second();
+                self.update.get_or_create(&labels).set(seen);
+            }
+            None => drop(self.update.remove(&labels)),
+        }
         // A counter that begins with its first event shows no increase by it.
         for result in RequestState::ends() {
             let labels = ended(namespace, node, result);
@@ -227,7 +253,13 @@ impl Metrics {
         let labels = whole(namespace, node);
         self.gap.remove(&labels);
         self.two_holders.remove(&labels);
+        self.update.remove(&labels);
         self.crd_outdated.remove(&labels);
+    }
+
+    /// Whether this operator is the one that acts.
+    pub fn leads(&self, leads: bool) {
+        self.leading.set(i64::from(leads));
     }
 
     /// Counts a pass that ended with an error.

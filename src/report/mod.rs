@@ -12,8 +12,10 @@ mod secrets_changed;
 mod status;
 #[cfg(test)]
 mod tests;
+mod update;
 
 pub use basis::{Report, Sharer};
 pub use events::{Note, notes, stalled};
 pub use metrics::Metrics;
 pub use status::{not_looked, status};
+pub use update::{Candidate, Wish};

@@ -8,10 +8,11 @@ use kube::ResourceExt;
 use super::basis::Report;
 use super::conditions::{conditions, stalled_by};
 use super::message::{message, phase};
+use super::update::update;
 use crate::api::names::NODE_LABEL;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus, Request};
 use crate::domain::{Container, Exit, MoveReason, Pod, Revision, Role, Wanted};
-use crate::plan::{Blocked, Roles, Step};
+use crate::plan::{Blocked, Roles, Step, has_its_sidecars};
 
 /// How long the last words of a container that works again are shown.
 const TOLD: Duration = Duration::from_mins(10);
@@ -30,11 +31,12 @@ pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeSt
         .map(|pod| pod_status(pod, &roles, report.now))
         .collect();
     let external = step == Step::External;
+    let update = update(report, old.update.as_ref());
     ChainlinkNodeStatus {
         observed_generation: report.node.metadata.generation.unwrap_or(-1),
         phase: Some(phase(report, &roles).to_owned()),
         message: Some(message(report, &roles)),
-        conditions: conditions(report, &roles, &old.conditions),
+        conditions: conditions(report, &roles, update.as_ref(), &old.conditions),
         active: active.map(|pod| pod.id.name.clone()),
         holder: active
             .map(|pod| pod.id.name.clone())
@@ -59,6 +61,7 @@ pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeSt
             .or_else(|| old.last_handover.clone()),
         switchover: report.plan.memory.switchover.clone(),
         drill: report.plan.memory.drill.clone(),
+        update,
         operator: report.plan.memory.clone(),
     }
 }
@@ -135,6 +138,9 @@ fn pod_message(pod: &Pod, roles: &Roles<'_>, now: Timestamp) -> Option<String> {
             Some(format!("started again after: {}", exit.said()))
         }
         (Some(exit), Container::Down { .. } | Container::Ended { .. }) => Some(exit.said()),
+        _ if roles.is_active(pod) && pod.sidecar.is_some() => {
+            has_its_sidecars(pod).err().map(|denied| denied.message)
+        }
         _ if pod.waits() => roles.against(pod).err().map(|denied| denied.message),
         _ => pod.doubt.clone(),
     }

@@ -8,6 +8,7 @@ mod pending;
 mod refused;
 mod secrets;
 mod standbys;
+mod update;
 mod verified;
 
 use std::time::Duration;
@@ -16,10 +17,10 @@ use serde_json::json;
 
 use super::{Note, Report, Sharer, notes, status};
 use crate::api::{
-    ChainlinkNode, ChainlinkNodeStatus, GoingBack, Handover, OnSecretChange, SecretsSeen,
+    ChainlinkNode, ChainlinkNodeStatus, GoingBack, Handover, OnSecretChange, SecretsSeen, Updates,
     Verification,
 };
-use crate::domain::{Answered, Contact, Holder, Preferred, Reason, Says, Silence};
+use crate::domain::{Answered, Contact, Holder, Preferred, Reason, Releases, Says, Silence};
 use crate::node::ExitKind;
 use crate::node::database::SessionOf;
 use crate::plan::tests::world::{World, pair, v1, v2, version};
@@ -50,6 +51,10 @@ struct Told {
     backup_off: Option<&'static str>,
     /// What the API server refuses.
     refusal: Option<Blocked>,
+    /// What the registry has said.
+    releases: Option<Releases>,
+    /// What the spec asks of it.
+    updates: Option<Updates>,
 }
 
 impl Told {
@@ -62,6 +67,8 @@ impl Told {
             on_secret_change: None,
             backup_off: Some("Database.Backup.Mode is none"),
             refusal: None,
+            releases: None,
+            updates: None,
         };
         told.look();
         told
@@ -83,6 +90,7 @@ impl Told {
             on_secret_change: Some(on_change),
             ..Handover::default()
         });
+        node.spec.updates = self.updates.clone();
         let report = Report {
             node: &node,
             seen: &self.world.look(),
@@ -90,6 +98,7 @@ impl Told {
             sharers: self.sharers.clone(),
             backup_off: self.backup_off,
             refusal: self.refusal.clone(),
+            releases: self.releases.clone(),
             now: self.world.now,
         };
         let new = status(&report, &self.status);

@@ -93,7 +93,11 @@ fn only_what_may_come_by_itself_is_waited_for() {
 
     assert_eq!(
         waited,
-        ["configmap-missing.yaml", "configmap-without-the-key.yaml"]
+        [
+            "configmap-missing.yaml",
+            "configmap-without-the-key.yaml",
+            "sidecar-variable-from-a-missing-configmap.yaml"
+        ]
     );
 }
 
@@ -147,6 +151,9 @@ fn what_the_schema_refuses_does_not_get_past_the_operator_where_it_matters_most(
         "memory-with-a-wrong-unit.yaml",
         "label-of-the-operator.yaml",
         "settle-without-unit.yaml",
+        "sidecar-on-the-nodes-own-port.yaml",
+        "processes-shared.yaml",
+        "network-of-the-machine.yaml",
     ] {
         let case = bad_input()
             .into_iter()

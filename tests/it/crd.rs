@@ -20,6 +20,26 @@ fn the_charts_copy_is_the_generated_one() {
     );
 }
 
+#[test]
+fn the_reference_is_made_from_the_crd() {
+    let page = chainlink_operator::api::reference();
+    let rows = page.replace("[]", "");
+    let told = |field: &str| rows.contains(&format!("`{field}`"));
+    let untold: Vec<String> = fields()
+        .into_iter()
+        .filter(|field| {
+            !field.is_refused() && !field.path.contains(".security.") && !told(&field.path)
+        })
+        .map(|field| field.path)
+        .collect();
+    assert_eq!(untold, [""; 0], "fields without a row");
+    golden::assert_golden(
+        "docs/reference.md",
+        &page,
+        "docs/reference.md is generated: run `make crds` and commit it",
+    );
+}
+
 /// A property of the spec, as `kubectl explain` shows it.
 struct Field {
     path: String,

@@ -89,8 +89,15 @@ fn every_step_is_explained() {
 fn the_versions_that_are_known_are_told_as_the_code_knows_them() {
     let table = chainlink_operator::node::supported::table();
     assert!(table.lines().count() > 6, "{table}");
-    for page in ["README.md", "docs/versions.md"] {
-        assert!(text(page).contains(&table), "{page} has not:\n{table}");
+    let page = text("docs/versions.md");
+    assert!(page.contains(&table), "docs/versions.md has not:\n{table}");
+}
+
+#[test]
+fn tools_look_for_the_versions_that_are_known() {
+    let range = format!("range: '{}'", chainlink_operator::node::supported::range());
+    for page in ["docs/updates.md", "examples/updates/flux.yaml"] {
+        assert!(text(page).contains(&range), "{page} has not: {range}");
     }
 }
 
@@ -111,19 +118,41 @@ fn every_walk_of_the_model_is_told() {
     }
 }
 
-/// The pages whose resources stand in fenced blocks, each of which can be applied as it is.
-const WITH_RESOURCES: [&str; 1] = ["docs/your-setup.md"];
+/// All pages for people, by their paths.
+fn pages() -> Vec<String> {
+    let docs = std::fs::read_dir(repository("docs")).unwrap();
+    let docs = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
+    let others = [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "charts/chainlink-operator/README.md",
+        "examples/argocd/README.md",
+    ];
+    let mut pages: Vec<String> = docs.chain(others.map(str::to_owned)).collect();
+    pages.sort();
+    assert!(pages.len() > 20, "the pages were not found");
+    pages
+}
 
-/// The resources of the pages, each with the page that it stands in.
-fn resources() -> Vec<(&'static str, String)> {
-    let blocks = |page: &'static str| {
-        let text = text(page);
-        let blocks = text.split("```yaml\n").skip(1);
-        let blocks = blocks.map(|block| block.split("```").next().unwrap().to_owned());
-        blocks.map(|block| (page, block)).collect::<Vec<_>>()
-    };
-    let found: Vec<_> = WITH_RESOURCES.into_iter().flat_map(blocks).collect();
-    assert!(found.len() >= 4, "the blocks were not found");
+/// The fenced blocks of a language, each with the page that it stands in. One may be a part of a list.
+fn blocks(language: &str) -> Vec<(String, String)> {
+    let fence = format!("```{language}");
+    let mut found = Vec::new();
+    for page in pages() {
+        let text = text(&page);
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            if line.trim_start() != fence {
+                continue;
+            }
+            let indent = line.len() - line.trim_start().len();
+            let block = lines.by_ref().take_while(|line| line.trim_start() != "```");
+            let block: Vec<&str> = block.map(|line| line.get(indent..).unwrap_or("")).collect();
+            found.push((page.clone(), block.join("\n") + "\n"));
+        }
+    }
     found
 }
 
@@ -166,28 +195,304 @@ fn unfit(path: &str, value: &Value, schema: &Value, found: &mut Vec<String>) {
     }
 }
 
-#[test]
-fn every_resource_that_a_page_shows_is_one() {
+/// What of a part of a spec the schema does not take: what is missing may stand elsewhere.
+fn unfit_part(value: &Value, schema: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    unfit("spec", value, schema, &mut found);
+    found.retain(|one| !one.contains(" lacks "));
+    found
+}
+
+fn schema_of_a_spec() -> Value {
     let crd: Value = serde_saphyr::from_str(&crd_yaml().unwrap()).unwrap();
-    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
-    for (page, block) in resources() {
-        for document in documents(&block) {
-            let mut found = Vec::new();
-            unfit("spec", &document["spec"], schema, &mut found);
-            assert_eq!(found, [""; 0], "{page}:\n{block}");
-        }
-        let (node, maps) = manifest(&block);
-        let made = build::resolve("shown", &node.spec, &maps);
-        let made = made.unwrap_or_else(|problem| panic!("{page}: {}\n{block}", problem.message));
-        assert_eq!(made.warnings, [""; 0], "{page}:\n{block}");
-    }
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].clone()
 }
 
 #[test]
-fn every_page_is_named_on_the_first_one() {
+fn every_resource_that_a_page_shows_is_one() {
+    let schema = schema_of_a_spec();
+    let (mut whole, mut parts) = (0, 0);
+    for (page, block) in blocks("yaml") {
+        for document in documents(&block) {
+            if document["kind"] == "ChainlinkNode" {
+                let mut found = Vec::new();
+                unfit("spec", &document["spec"], &schema, &mut found);
+                assert_eq!(found, [""; 0], "{page}:\n{block}");
+                let (node, maps) = manifest(&document.to_string());
+                let made = build::resolve("shown", &node.spec, &maps);
+                let made =
+                    made.unwrap_or_else(|problem| panic!("{page}: {}\n{block}", problem.message));
+                assert_eq!(made.warnings, [""; 0], "{page}:\n{block}");
+                whole += 1;
+            } else if document["kind"].is_null() {
+                let spec = document.get("spec").unwrap_or(&document);
+                assert_eq!(unfit_part(spec, &schema), [""; 0], "{page}:\n{block}");
+                parts += 1;
+            } else {
+                assert!(document["apiVersion"].is_string(), "{page}:\n{block}");
+            }
+        }
+    }
+    assert!(
+        whole > 6 && parts > 0,
+        "{whole}, {parts}: the blocks were not found"
+    );
+}
+
+/// The commands of a block: a line that ends with a backslash goes on, and one may hold several.
+fn commands(block: &str) -> Vec<Vec<String>> {
+    let joined = block.replace("\\\n", " ");
+    let lines = joined.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .flat_map(|line| {
+            let (mut commands, mut words, mut word) = (Vec::new(), Vec::new(), String::new());
+            let (mut quote, mut depth, mut before) = (None, 0, ' ');
+            for letter in line.chars() {
+                match (letter, quote) {
+                    ('(', _) if before == '$' => depth += 1,
+                    (')', _) if depth > 0 => depth -= 1,
+                    ('\'' | '"', None) if depth == 0 => quote = Some(letter),
+                    (_, Some(open)) if letter == open && before != '\\' && depth == 0 => {
+                        quote = None
+                    }
+                    (' ', None) if depth == 0 => words.push(std::mem::take(&mut word)),
+                    _ => word.push(letter),
+                }
+                before = letter;
+            }
+            assert!(quote.is_none() && depth == 0, "it does not end: {line}");
+            words.push(word);
+            words.retain(|word| !word.is_empty());
+            // What follows a mark on its own is a comment.
+            let comment = words.iter().position(|word| word == "#");
+            words.truncate(comment.unwrap_or(words.len()));
+            for command in words.split(|word| ["&&", "|", ";"].contains(&word.as_str())) {
+                commands.push(command.to_vec());
+            }
+            commands
+        })
+        .collect()
+}
+
+/// The verbs that pages use, of programs that others have written.
+const VERBS: [(&str, &[&str]); 4] = [
+    (
+        "kubectl",
+        &[
+            "annotate",
+            "apply",
+            "config",
+            "cordon",
+            "create",
+            "delete",
+            "describe",
+            "drain",
+            "events",
+            "exec",
+            "get",
+            "label",
+            "logs",
+            "patch",
+            "port-forward",
+            "rollout",
+            "scale",
+            "uncordon",
+            "wait",
+        ],
+    ),
+    (
+        "helm",
+        &[
+            "get",
+            "install",
+            "lint",
+            "rollback",
+            "template",
+            "test",
+            "uninstall",
+            "upgrade",
+        ],
+    ),
+    ("docker", &["build", "cp", "push", "run", "stop"]),
+    ("kind", &["create", "delete", "load"]),
+];
+
+/// Programs whose arguments say nothing of this project.
+const OTHERS: [&str; 4] = ["base64", "rm", "openssl", "cosign"];
+
+/// What is wrong with a command, as far as this project can tell.
+fn wrong(command: &[String], schema: &Value, values: &Value) -> Vec<String> {
+    let (program, arguments) = command.split_first().unwrap();
+    if program == "make" {
+        let targets = text("Makefile");
+        let unknown =
+            |name: &&String| !name.contains('=') && !targets.contains(&format!("\n{name}:"));
+        return arguments
+            .iter()
+            .filter(unknown)
+            .map(|name| format!("make {name}"))
+            .collect();
+    }
+    if OTHERS.contains(&program.as_str()) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let Some((_, verbs)) = VERBS.iter().find(|(known, _)| known == program) else {
+        return vec![format!("{program} is not known")];
+    };
+    // Options of the program itself come before the verb, each with its value.
+    let mut words = arguments.iter();
+    let mut verb = words.next();
+    while verb.is_some_and(|word| word.starts_with("--")) {
+        if verb.is_some_and(|word| !word.contains('=')) {
+            words.next();
+        }
+        verb = words.next();
+    }
+    if verb.is_none_or(|verb| !verbs.contains(&verb.as_str())) {
+        found.push(format!("{program} has no {verb:?}"));
+    }
+    for (index, word) in arguments.iter().enumerate() {
+        let before = index
+            .checked_sub(1)
+            .map_or("", |index| arguments[index].as_str());
+        if before == "--set" {
+            for (name, _) in word.split(',').filter_map(|pair| pair.split_once('=')) {
+                let value = name.split('.').fold(values, |value, key| &value[key]);
+                if value.is_null() && !name.ends_with("podAntiAffinity") {
+                    found.push(format!("the chart has no value {name}"));
+                }
+            }
+        }
+        let inline = word.strip_prefix("--patch=");
+        let patch = if before == "--patch" || before == "-p" {
+            Some(word.as_str())
+        } else {
+            inline
+        };
+        if let Some(patch) = patch.filter(|_| program == "kubectl") {
+            let patch: Value = serde_json::from_str(&patch.replace('\\', "")).unwrap_or_default();
+            if patch.get("spec").is_none() {
+                found.push(format!("{word} is no patch of a spec"));
+            }
+            found.extend(unfit_part(&patch["spec"], schema));
+        }
+        let key = word.split_once('=').map_or(word.as_str(), |(key, _)| key);
+        let ours = key.strip_prefix("chainlink-operator.dev/");
+        let api = text("src/api/names.rs")
+            + &text("charts/chainlink-operator/templates/deletion-protection.yaml");
+        if ours.is_some() && !api.contains(&format!("\"{key}\"")) {
+            found.push(format!("nothing is called {key}"));
+        }
+        if (before == "-f" || before == "--filename" || before == "--patch-file")
+            && word.contains('/')
+            && !word.contains("://")
+            && !repository(word).exists()
+        {
+            found.push(format!("there is no {word}"));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_command_that_a_page_shows_can_be_given() {
+    let schema = schema_of_a_spec();
+    let values = serde_saphyr::from_str(&text("charts/chainlink-operator/values.yaml")).unwrap();
+    let (mut seen, mut found) = (0, Vec::new());
+    for (page, block) in blocks("sh") {
+        for command in commands(&block) {
+            seen += 1;
+            let wrong = wrong(&command, &schema, &values).into_iter();
+            found.extend(wrong.map(|what| format!("{page}: {what}: {}", command.join(" "))));
+        }
+    }
+    assert!(seen > 40, "{seen}: the commands were not found");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_command_that_can_not_be_given_is_found() {
+    let schema = schema_of_a_spec();
+    let values = serde_saphyr::from_str(&text("charts/chainlink-operator/values.yaml")).unwrap();
+    for (line, what) in [
+        ("kubectl aply -f x.yaml", "has no"),
+        ("kubectl apply -f examples/nowhere.yaml", "there is no"),
+        (
+            "helm upgrade x charts/y --set nodeLimit.enabled=true",
+            "no value nodeLimit.enabled",
+        ),
+        (
+            "kubectl annotate cln x chainlink-operator.dev/switch=1",
+            "nothing is called",
+        ),
+        (
+            r#"kubectl patch cln x --type merge --patch '{"spec":{"verson":"2"}}'"#,
+            "verson is not known",
+        ),
+        ("make nothing", "make nothing"),
+        ("kubctl get pods | base64 -d", "kubctl is not known"),
+    ] {
+        let commands = commands(line);
+        let found: Vec<String> = commands
+            .iter()
+            .flat_map(|one| wrong(one, &schema, &values))
+            .collect();
+        assert!(found.concat().contains(what), "{line}: {found:?}");
+    }
+}
+
+/// The address of a headline, as GitHub makes it.
+fn anchor(headline: &str) -> String {
+    let text = headline.trim_start_matches('#').trim().to_lowercase();
+    let kept = text
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+    kept.collect::<String>().replace(' ', "-")
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut found = Vec::new();
+    for page in pages() {
+        let folder = Path::new(&page).parent().unwrap().to_owned();
+        let text_of_page = text(&page);
+        for link in text_of_page.split("](").skip(1) {
+            let link = link.split(')').next().unwrap();
+            if link.contains("://") || link.contains(' ') {
+                continue;
+            }
+            let (path, place) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() {
+                PathBuf::from(&page)
+            } else {
+                folder.join(path)
+            };
+            let there = repository(target.to_str().unwrap());
+            if !there.exists() {
+                found.push(format!("{page}: {link}"));
+            } else if !place.is_empty() {
+                let text = std::fs::read_to_string(&there).unwrap();
+                let mut headlines = text.lines().filter(|line| line.starts_with('#'));
+                if !headlines.any(|line| anchor(line) == place) {
+                    found.push(format!("{page}: {link}"));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn every_page_is_named_in_the_index() {
+    let index = text("docs/README.md");
     let first = text("README.md");
+    assert!(first.contains("(docs/README.md)"));
     for entry in std::fs::read_dir(repository("docs")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(first.contains(&format!("docs/{name}")), "{name}");
+        let named =
+            index.contains(&format!("({name})")) || first.contains(&format!("(docs/{name})"));
+        assert!(named, "docs/README.md does not name {name}");
     }
 }

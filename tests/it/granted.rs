@@ -35,7 +35,8 @@ pub fn of_rules(rules: &str) -> BTreeSet<String> {
     rights
 }
 
-/// What a part of the chart's `_rules.tpl` grants: `rules`, `sessionRules`, `databaseRules` or `digestKeyRules`.
+/// What a part of the chart's `_rules.tpl` grants: `rules`, `sessionRules`, `databaseRules`,
+/// `digestKeyRules` or `leaseRules`.
 pub fn part(name: &str) -> BTreeSet<String> {
     let template = include_str!("../../charts/chainlink-operator/templates/_rules.tpl");
     let begin = format!("{{{{- define \"chainlink-operator.{name}\" -}}}}");
@@ -47,6 +48,12 @@ pub fn part(name: &str) -> BTreeSet<String> {
 
 /// What the chart grants with every value that asks for rights on, but for machines.
 pub fn all() -> BTreeSet<String> {
-    let parts = ["rules", "sessionRules", "databaseRules", "digestKeyRules"];
+    let parts = [
+        "rules",
+        "sessionRules",
+        "databaseRules",
+        "digestKeyRules",
+        "leaseRules",
+    ];
     parts.into_iter().flat_map(part).collect()
 }

@@ -7,18 +7,21 @@ use std::path::{Path, PathBuf};
 use crate::golden::repository;
 
 /// Each room, and the rooms that it may import. What is not named here stands above all of them: `controller`, `main`.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("api", &[]),
     ("node", &[]),
     ("domain", &["api", "node"]),
     ("mutex", &[]),
+    ("leader", &[]),
     ("cluster", &["api"]),
     ("observe", &["mutex", "cluster", "domain", "node", "api"]),
     ("plan", &["domain", "node", "api"]),
     ("build", &["domain", "node", "api"]),
     (
         "act",
-        &["plan", "build", "cluster", "domain", "node", "api"],
+        &[
+            "leader", "plan", "build", "cluster", "domain", "node", "api",
+        ],
     ),
     ("report", &["plan", "domain", "node", "api"]),
 ];

@@ -18,5 +18,6 @@ mod fake_api;
 mod house;
 mod node_log;
 mod node_transcripts;
+mod registry;
 mod revisions;
 mod rights;

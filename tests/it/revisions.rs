@@ -175,6 +175,9 @@ fn what_pods_are_made_from_makes_a_new_revision() {
         "  pod: {dnsConfig: {searches: [example.com]}}",
         "  pod: {hostAliases: [{ip: 192.0.2.7, hostnames: [db]}]}",
         "  pod: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]}",
+        "  pod: {sidecars: [{name: vpn, image: 'vpn:1'}]}",
+        "  pod: {initContainers: [{name: vault, image: 'vault:1'}]}",
+        "  pod: {volumes: [{name: shared, mountPath: /shared, emptyDir: {}}]}",
         "  pod: {affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone}]}}}",
     ] {
         assert!(rolls_with(lines), "{lines}");
@@ -234,6 +237,7 @@ fn what_pods_are_not_made_from_makes_none() {
     for lines in [
         "  handover: {settle: 1m, standbyTimeout: 1h, surge: 0}",
         "  service: {type: NodePort, annotations: {team: oracles}}",
+        "  updates: {range: 2.x, interval: 5m, minimumAge: 72h, policy: Tell}",
     ] {
         assert!(!rolls_with(lines), "{lines}");
     }
@@ -247,6 +251,7 @@ fn a_default_that_is_written_out_makes_none() {
         "  image: {repository: smartcontract/chainlink, tag: 2.29.0, pullPolicy: IfNotPresent}",
         "  pod: {}",
         "  pod: {resources: {}, storage: {}, securityContext: {}}",
+        "  pod: {sidecars: [], initContainers: [], shareProcessNamespace: false, hostNetwork: false}",
         "  pod: {affinity: {}, topologySpreadConstraints: [], dnsConfig: {}, hostAliases: []}",
         "  pod: {resources: {requests: {}, limits: {}}, spread: Preferred}",
         "  pod: {storage: {size: 1Gi}, terminationGracePeriodSeconds: 30}",

@@ -74,10 +74,29 @@ beside a digest may be wrong.
 {{- end }}
 
 {{- /*
+"true" where the release may have objects of the whole cluster, else nothing; values of an earlier chart
+(--reuse-values) do not say it. What only they can give, and is asked for
+nevertheless, is refused: nobody is to believe that he has it.
+*/}}
+{{- define "chainlink-operator.clusterWide" -}}
+{{- if ne (toString .Values.clusterWideRights) "false" }}true
+{{- else if not .Values.watchNamespaces }}
+{{- fail "clusterWideRights=false needs watchNamespaces: the namespaces whose ChainlinkNodes this release runs, such as --set 'watchNamespaces={oracles}'" }}
+{{- else }}
+{{- range $value, $asked := dict "machineMaintenance=always" (eq .Values.machineMaintenance "always") "rbac.onCallRole=true" .Values.rbac.onCallRole "nodeLimits.enabled=true" (.Values.nodeLimits | default dict).enabled }}
+{{- if $asked }}
+{{- fail (printf "%s needs objects of the whole cluster, and clusterWideRights is false: take one of the two out" $value) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /*
 Whether the operator reads machines: "true" or "false".
 */}}
 {{- define "chainlink-operator.watchMachines" -}}
-{{- if eq .Values.machineMaintenance "auto" }}
+{{- if not (include "chainlink-operator.clusterWide" .) }}false
+{{- else if eq .Values.machineMaintenance "auto" }}
 {{- if .Values.watchNamespaces }}false{{ else }}true{{ end }}
 {{- else }}
 {{- if eq .Values.machineMaintenance "always" }}true{{ else }}false{{ end }}

@@ -65,6 +65,15 @@ sessionSecrets and databaseVerification add one right each, below.
   resourceNames:
     {{- list (include "chainlink-operator.digestKey" .) | toYaml | nindent 4 }}
 {{- end }}
+{{- /* The Lease that decides which of the operators acts: made once, and only this one. */}}
+{{- define "chainlink-operator.leaseRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, update]
+{{- end }}
 {{- /* What signs a node's sessions, made once for a resource that asks for it, and never read. */}}
 {{- define "chainlink-operator.sessionRules" -}}
 - apiGroups: [""]

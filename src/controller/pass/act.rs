@@ -19,7 +19,7 @@ impl Pass<'_> {
         plan: &Plan,
         failures: &mut ApiFailures,
     ) -> bool {
-        let roles = RoleKeeper::new(&self.context.client, self.node);
+        let roles = RoleKeeper::new(&self.context.client, self.node, &self.context.leadership);
         let mut in_place = true;
         for act in &plan.acts {
             match act {
@@ -62,7 +62,12 @@ impl Pass<'_> {
         labels_in_place: bool,
         failures: &mut ApiFailures,
     ) -> Result<Stopped, Error> {
-        let actor = Actor::new(&self.context.client, self.node, recorded);
+        let actor = Actor::new(
+            &self.context.client,
+            self.node,
+            &self.context.leadership,
+            recorded,
+        );
         let mut stopped = Stopped::No;
         for act in &recorded.plan().acts {
             tracing::info!(node = %self.reference, ?act, "acting");

@@ -121,9 +121,10 @@ impl Pass<'_> {
     ) {
         let find = |id: &PodId| seen.pods.iter().find(|pod| pod.id == *id);
         if let Some(successor) = permit.successor().and_then(find)
-            && let Err(error) = RoleKeeper::new(&self.context.client, self.node)
-                .label(successor, true)
-                .await
+            && let Err(error) =
+                RoleKeeper::new(&self.context.client, self.node, &self.context.leadership)
+                    .label(successor, true)
+                    .await
         {
             failures.fail(Reason::PodNotUpdated, "label the successor", &error);
         }

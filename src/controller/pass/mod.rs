@@ -20,6 +20,7 @@ mod scene;
 mod shared;
 mod tell;
 mod tried;
+mod updates;
 
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ use scene::{Pass, Seen};
 use super::context::Context;
 use super::error::Error;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory};
+use crate::domain::Releases;
 use crate::plan::{Act, Plan, plan};
 use crate::report::{self, Report};
 
@@ -73,6 +75,12 @@ impl Pass<'_> {
             sharers: self.sharers(),
             backup_off: self.resolved.as_ref().ok().and_then(|it| it.backup_off),
             refusal: self.told(&plan),
+            // While the lock moves nothing else is looked at.
+            releases: if moves(&plan) {
+                self.node.spec.updates.as_ref().map(|_| Releases::NotYet)
+            } else {
+                self.releases(&old, now)
+            },
             now,
         };
         let new = report::status(&report, &old);

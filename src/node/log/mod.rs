@@ -28,7 +28,7 @@ pub(super) use quoted::{in_one_line, is_of_a_quote};
 pub use read::read_line;
 pub use reader::{LogReader, LogSummary, Milestone};
 pub use redaction::redact;
-pub use words::{kept_lines, last_words};
+pub use words::{kept_lines, last_line, last_words};
 pub(super) use words::{outside_of_help, shortened};
 
 /// One line of a node's log.

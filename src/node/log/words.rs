@@ -53,6 +53,14 @@ pub fn kept_lines(text: &str) -> Vec<&str> {
     text.lines().skip(cut).collect()
 }
 
+/// The last line of what a program printed that is no node, without passwords.
+#[must_use]
+pub fn last_line(text: &str) -> Option<String> {
+    let lines = kept_lines(text).into_iter().map(without_colours);
+    let last = lines.filter(|line| !line.trim().is_empty()).next_back()?;
+    Some(shortened(redact(last.trim())))
+}
+
 /// The line a person needs after an exit, without passwords.
 ///
 /// That is the first plain text after the last line of the node's own log, printed with neither time

@@ -81,12 +81,13 @@ struct Candidate<'v> {
 }
 
 impl Candidate<'_> {
-    const CHECKS: [Check<Self>; 7] = [
+    const CHECKS: [Check<Self>; 8] = [
         Check::of(Rule::SuccessorWaits, waits),
         Check::of(Rule::SuccessorWaits, |candidate| {
             doubts::waiting_line_is_true(candidate.pod)
         }),
         Check::always(|candidate| doubts::is_the_version_it_should_be(candidate.pod)),
+        Check::always(|candidate| doubts::has_its_sidecars(candidate.pod)),
         Check::of(Rule::SuccessorAnswers, is_still_there),
         Check::of(Rule::SuccessorAnswers, answers),
         Check::always(is_in_sight),

@@ -31,10 +31,14 @@ pub fn named<'a>(seen: &Observation, takers: &[&'a Pod]) -> Option<&'a PodId> {
     known.then_some(&holder.id)
 }
 
-/// [`RESCUE`], or the longest lease of a pod, or of the last active, and as much beyond it.
+/// [`RESCUE`], or the longest lease of a pod, of the last active, or of a revision that may have failed with the lock, and as
+/// much beyond it: a lease outlives the pod that did not give it back.
 pub fn rescue(given: Given<'_>) -> Duration {
-    let last = given.memory.last_active.as_ref();
-    let gone = last.and_then(|last| given.seen.revisions.get(&last.revision)?.lease);
+    let memory = given.memory;
+    let last = memory.last_active.as_ref().map(|last| &last.revision);
+    let newer = memory.upgrade.as_ref().map(|upgrade| &upgrade.to);
+    let gone = [last, newer, memory.failed.as_ref()].into_iter().flatten();
+    let gone = gone.filter_map(|name| given.seen.revisions.get(name)?.lease);
     let leases = given
         .seen
         .pods

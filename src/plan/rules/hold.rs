@@ -53,7 +53,7 @@ fn patience(denied: &Denied, standby_timeout: Duration) -> Option<Duration> {
     match denied.reason.patience() {
         Patience::UntilProgress | Patience::UntilTheTakerShows => None,
         Patience::DatabaseDoubt => Some(DATABASE_DOUBT),
-        Patience::DatabaseSilence => Some(standby_timeout),
+        Patience::DatabaseSilence | Patience::OfItsPod => Some(standby_timeout),
         Patience::None | Patience::Told => Some(Duration::ZERO),
     }
 }

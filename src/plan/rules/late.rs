@@ -93,7 +93,7 @@ pub fn lateness(view: &View<'_>, pod: &Pod) -> Option<Blocked> {
         } => (
             Reason::of(&trouble.reason),
             format!("{name}: {}", trouble.message_and_advice()),
-            trouble.of_a_wrong_image(),
+            trouble.lasts(),
         ),
         Container::Down { exit, restarts } if !exit.kind.means_nothing() => (
             Reason::CrashLoop,

@@ -23,6 +23,9 @@ const LONGEST: usize = 64;
 /// A drill that could not begin for so long is skipped: nobody expects it any more.
 const MISSED: Duration = Duration::from_secs(3600);
 
+/// A text on a resource of which no status is known: of a file, or of a backup that was restored. It asked long ago, if ever.
+const STOOD_THERE: &str = "the annotation stood there before this resource was first looked at, as after a restore: set another text to ask for a switchover";
+
 /// Takes up what is asked for now, and notes how what was asked for before has ended.
 pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     // Its active was stopped, and the lock moves: how that ends is seen first.
@@ -93,7 +96,10 @@ fn take_up_switchover(known: &mut Option<Request>, memory: &mut Memory, look: &L
             if known.as_ref().is_none_or(|old| old.token != asked.token)
                 && !earlier.contains(&short(&asked.token)) =>
         {
-            let new = begin(asked.token.clone(), asked.to.clone(), look);
+            let mut new = begin(asked.token.clone(), asked.to.clone(), look);
+            if look.before.wanted.is_none() {
+                end(&mut new, RequestState::Refused, STOOD_THERE, look.now);
+            }
             if let Some(old) = known.replace(new) {
                 earlier.push(short(&old.token));
                 let too_many = earlier.len().saturating_sub(KEPT);

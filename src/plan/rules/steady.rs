@@ -65,6 +65,9 @@ fn as_it_is(view: &View<'_>) -> Decision {
     if let Some(denied) = view.roles.waiting.iter().find_map(|pod| unfit(pod)) {
         return moves::held(view, denied);
     }
+    if let Some(blocked) = lacks_a_sidecar(view) {
+        return Decision::nothing(Progress::at(Step::Holding).blocked(blocked));
+    }
     Decision::nothing(Progress::at(Step::Steady))
 }
 
@@ -91,6 +94,21 @@ fn unfit(standby: &Pod) -> Option<Denied> {
     let said = doubts::waiting_line_is_true(standby);
     said.and_then(|()| doubts::is_the_version_it_should_be(standby))
         .err()
+}
+
+/// A sidecar that is not ready. Nothing is stopped for it: the kubelet starts it again, and the active may do without it.
+fn lacks_a_sidecar(view: &View<'_>) -> Option<Blocked> {
+    let pods = view.active().into_iter();
+    let mut pods = pods.chain(view.roles.waiting.iter().copied());
+    pods.find_map(|pod| {
+        let since = pod.sidecar.as_ref()?.since;
+        let denied = doubts::has_its_sidecars(pod).err()?;
+        Some(Blocked {
+            reason: denied.reason,
+            message: denied.message,
+            stalled: since <= before(view.now, view.seen.intent.standby_timeout),
+        })
+    })
 }
 
 /// What is wrong with an active that holds the lock as far as is known, and does not answer; or is another version

@@ -20,6 +20,7 @@ mod relocation;
 mod rest;
 mod rollback;
 mod scale;
+mod sidecars;
 mod silent_port;
 mod trial;
 mod unasked;

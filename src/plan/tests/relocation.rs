@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::world::{World, alone, blocked, nothing, pair, surging, v1, v2};
-use crate::api::{Request, RequestState};
+use crate::api::{Memory, Request, RequestState};
 use crate::domain::{Machine, Switchover};
 use crate::plan::{Act, Step};
 
@@ -281,6 +281,26 @@ fn a_switchover_goes_to_a_standby_and_the_same_token_never_acts_twice() {
     world.ask("tuesday", None);
     world.carry_on();
     assert_eq!(world.handovers, 2, "and back");
+}
+
+/// A backup that is restored brings the annotation back, and not the status: what it asked for was made long ago.
+#[test]
+fn a_switchover_that_stood_there_before_the_resource_was_known_is_not_made() {
+    let mut world = pair();
+    world.memory = Memory::default();
+    world.ask("monday", None);
+    assert_eq!(world.obey(), nothing());
+    let (state, message) = world.asked();
+    assert_eq!(state, RequestState::Refused);
+    assert!(
+        message.contains("before this resource was first looked at"),
+        "{message}"
+    );
+    world.carry_on();
+    assert_eq!(world.handovers, 0);
+    world.ask("tuesday", None);
+    world.carry_on();
+    assert_eq!(world.handovers, 1, "another text asks");
 }
 
 #[test]

@@ -135,6 +135,43 @@ fn a_successor_that_ends_while_its_temporary_server_answers_is_rolled_back() {
     assert_eq!(world.blocked(), blocked("HandoverFailed", true));
 }
 
+/// From 2.30 on a start that fails keeps its lease for the whole length. The pod that is to work again waits for it as for any
+/// other, which is neither another failure nor a lock that nobody takes; and the gap tells all of that time.
+#[test]
+fn the_lease_that_a_failed_start_keeps_delays_the_way_back_and_is_part_of_the_gap() {
+    let old = version("2.30.0");
+    let mut world = World::with(1).active("a", &old).at_rest();
+    world.want_settled(&configured("2.30.0", "changed"));
+    let successor = world.carry_on_until_stop();
+    world.gone("a");
+    world.obey();
+    let stopped = world.now;
+    world.takes(&successor);
+    world.boots(&successor);
+    world.obey();
+    world.crashes(&successor, ExitKind::Configuration, "EVM.0.Nodes: missing");
+    assert_eq!(world.obey().last().unwrap(), "create 2.30.0");
+    let rescue = world.newest();
+    world.starts(&rescue);
+    world.waits(&rescue);
+    for second in 0..10 {
+        world.later(1);
+        let acts = world.obey();
+        assert!(
+            !acts.iter().any(|act| act.starts_with("create")),
+            "{second}: {acts:?}"
+        );
+        assert!(world.has(&rescue), "{second}");
+        assert_eq!(world.blocked(), blocked("HandoverFailed", true), "{second}");
+    }
+    world.takes(&rescue);
+    world.serves(&rescue);
+    let plan = world.remember();
+    let last = plan.finished.unwrap();
+    assert_eq!(last.started_at, stopped);
+    assert!(last.gap_ms.unwrap() >= 10_000, "{last:?}");
+}
+
 /// `a` was stopped for the first of two pods of the changed revision, 400 ms after a whole second, and is gone.
 fn stopped_for_the_first_of_two() -> (World, String, String) {
     let (mut world, first, second) = stopped_for_the_first_of_two_that_is_there();

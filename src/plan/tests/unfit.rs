@@ -3,7 +3,7 @@
 use super::relocation::told;
 use super::world::{STANDBY_TIMEOUT, World, blocked, nothing, pair, v1, v2, v3};
 use crate::api::{RequestState, Schedule, Verification};
-use crate::domain::{Answered, Contact, Holder, PodId, Pulled, Says};
+use crate::domain::{Answered, Contact, Holder, NotReady, PodId, Pulled, Says};
 use crate::node::database::SessionOf;
 
 fn trio() -> World {
@@ -17,10 +17,11 @@ fn trio() -> World {
 type Makes = fn(&mut World, &str);
 
 /// What may be known against a pod that waits, and how that is told.
-const BAD: [(Makes, &str); 3] = [
+const BAD: [(Makes, &str); 4] = [
     (is_another_version, "VersionDiffers"),
     (has_a_doubtful_line, "WaitingDoubtful"),
     (has_no_session, "DatabaseContradicts"),
+    (lacks_a_sidecar, "SidecarNotReady"),
 ];
 
 fn is_another_version(world: &mut World, pod: &str) {
@@ -29,6 +30,14 @@ fn is_another_version(world: &mut World, pod: &str) {
 
 fn has_a_doubtful_line(world: &mut World, pod: &str) {
     world.pod(pod).doubt = Some("permission denied for schema public".to_owned());
+}
+
+fn lacks_a_sidecar(world: &mut World, pod: &str) {
+    let since = world.now;
+    world.pod(pod).sidecar = Some(NotReady {
+        since,
+        why: "proxy ended with code 1".to_owned(),
+    });
 }
 
 /// The database shows the sessions of all pods but this one.
@@ -150,6 +159,7 @@ fn a_pod_that_could_not_take_over_is_not_called_ready_and_is_ready_once_it_could
         assert_eq!(world.obey(), ["unready b"], "{reason}");
         world.pod("b").contradicting_version = None;
         world.pod("b").doubt = None;
+        world.pod("b").sidecar = None;
         has_no_session(&mut world, "nobody");
         assert_eq!(world.obey(), ["ready b"], "{reason}");
     }
@@ -218,7 +228,12 @@ fn a_drain_goes_before_a_rollout_that_is_stuck_with_a_pod_that_waits() {
         let (mut world, new) = with_the_first_pod(1);
         world.waits(&new);
         is_bad(&mut world, &new);
-        world.later(61);
+        let patience = if reason == "SidecarNotReady" {
+            STANDBY_TIMEOUT
+        } else {
+            61
+        };
+        world.later(patience);
         world.emptied(&["a"]);
         let stopped = stops(&mut world);
         assert_eq!(stopped.last().unwrap(), "stop a", "{reason}: {stopped:?}");

@@ -701,6 +701,7 @@ fn new_pod(name: &str, of: &Revision, created: Timestamp) -> Pod {
         http_at: None,
         contradicting_version: None,
         stranded: false,
+        sidecar: None,
         worked_at: None,
         lost_lease_at: None,
         serving_since: None,

@@ -1,8 +1,9 @@
 //! What is told of the active, of its end, and of who comes after it.
 
 use super::*;
+use crate::domain::{NotReady, Revision};
 use crate::plan::REFUSES;
-use crate::plan::tests::world::STANDBY_TIMEOUT;
+use crate::plan::tests::world::{STANDBY_TIMEOUT, alone, configured};
 
 #[test]
 fn an_active_is_available_by_its_own_http_alone() {
@@ -136,6 +137,34 @@ fn of_an_active_whose_end_nobody_saw_only_what_is_known_is_told() {
     assert_eq!(told.status.phase.as_deref(), Some("Waiting"));
 }
 
+/// An end in order is no proof that the lock was given back.
+#[test]
+fn a_handover_that_took_as_long_as_a_lease_is_explained() {
+    for (after, lease, explained) in [
+        (2, None, false),
+        (10, None, true),
+        (10, Some(Duration::from_secs(30)), false),
+        (30, Some(Duration::from_secs(30)), true),
+    ] {
+        let wanted = Revision {
+            lease,
+            ..configured("2.28.0", "changed")
+        };
+        let mut world = alone();
+        world.want_settled(&wanted);
+        let successor = world.carry_on_until_stop();
+        let mut told = Told::of(world);
+        told.world.gone("a");
+        told.look();
+        told.world.later(after);
+        told.world.takes(&successor);
+        let texts = told.texts("HandedOver");
+        assert_eq!(texts.len(), 1);
+        let said = texts[0].contains("without giving back its lease");
+        assert_eq!(said, explained, "{after}: {texts:?}");
+    }
+}
+
 /// It is cut off from the database: no end, and no gap that could be known.
 #[test]
 fn of_an_active_that_answers_on_no_end_is_told() {
@@ -146,6 +175,31 @@ fn of_an_active_that_answers_on_no_end_is_told() {
     assert_eq!(texts, ["b (2.28.0) took over from a (2.28.0)"]);
     let last = told.status.last_handover.clone().unwrap();
     assert_eq!((last.gap_ms, last.gap_is_upper_bound), (None, false));
+}
+
+#[test]
+fn an_active_whose_sidecar_is_not_ready_is_not_called_available() {
+    let mut told = Told::of(pair());
+    let since = told.world.now;
+    told.world.pod("a").sidecar = Some(NotReady {
+        since,
+        why: "proxy ended with code 1".to_owned(),
+    });
+    told.look();
+    let not_ready = |status: &str| (status.to_owned(), "SidecarNotReady".to_owned());
+    assert_eq!(told.condition("Available"), not_ready("False"));
+    assert_eq!(told.condition("Ready"), not_ready("False"));
+    assert_eq!(told.condition("Redundant").0, "True");
+    let of_pod = told.status.pods.iter().find(|pod| pod.name == "a");
+    let message = of_pod.unwrap().message.clone().unwrap();
+    assert!(message.contains("proxy ended with code 1"), "{message}");
+    told.world.later(STANDBY_TIMEOUT);
+    told.look();
+    assert_eq!(told.condition("Stalled"), not_ready("True"));
+    told.world.pod("a").sidecar = None;
+    told.look();
+    assert_eq!(told.condition("Available").1, "ActiveServes");
+    assert_eq!(told.condition("Ready").0, "True");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, ResourceExt};
@@ -17,6 +18,8 @@ use crate::world::enforced_namespace;
 pub const NAMESPACE: &str = "chainlink-operator";
 /// The name of the release.
 pub const RELEASE: &str = "chainlink-operator";
+/// How many operators the chart starts as it comes.
+const REPLICAS: &str = "2";
 /// As whom it talks to the API server.
 pub const SERVICE_ACCOUNT: &str = "system:serviceaccount:chainlink-operator:chainlink-operator";
 
@@ -32,7 +35,7 @@ pub async fn install(cluster: &Cluster, image: &str) -> Result<()> {
 
 /// The image of the operator that is installed.
 pub async fn image(client: &Client) -> Result<String> {
-    let container = ready_pod(client).await?.spec;
+    let container = leader(client).await?.spec;
     let container = container.and_then(|spec| spec.containers.into_iter().next());
     container
         .and_then(|container| container.image)
@@ -50,7 +53,7 @@ impl<'a> Changed<'a> {
     pub async fn to(cluster: &'a Cluster, image: &str, setting: &str) -> Result<Self> {
         let settings = [SETTINGS.as_slice(), &[setting]].concat();
         helm_install(cluster, NAMESPACE, image, &settings)?;
-        ready_pod(&cluster.client().await?).await?;
+        leader(&cluster.client().await?).await?;
         let image = image.to_owned();
         Ok(Self { cluster, image })
     }
@@ -59,7 +62,7 @@ impl<'a> Changed<'a> {
     pub async fn back(self) -> Result<()> {
         let client = self.cluster.client().await?;
         drop(self);
-        ready_pod(&client).await.map(drop)
+        leader(&client).await.map(drop)
     }
 }
 
@@ -120,9 +123,7 @@ impl<'a> Confined<'a> {
         enforced_namespace(&cluster.client().await?, &confined.namespace).await?;
         let watched = format!("watchNamespaces={{{nodes}}}");
         let settings = [
-            "crds.install=false",
-            "deletionProtection=false",
-            "rbac.aggregateToDefaultRoles=false",
+            "clusterWideRights=false",
             "databaseVerification.enabled=false",
             &watched,
         ];
@@ -158,7 +159,7 @@ impl Drop for Confined<'_> {
     }
 }
 
-/// The operator of all namespaces without its pod; put back when dropped.
+/// The operator of all namespaces without its pods; put back when dropped.
 pub struct Absent<'a>(&'a Cluster);
 
 impl<'a> Absent<'a> {
@@ -193,35 +194,36 @@ impl<'a> Absent<'a> {
 
 impl Drop for Absent<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.scale("1") {
+        if let Err(error) = self.scale(REPLICAS) {
             eprintln!("the operator could not be started again: {error:#}");
         }
     }
 }
 
-/// The operator's pod, when exactly one is ready.
-pub async fn ready_pod(client: &Client) -> Result<Pod> {
-    until(
-        "the operator is ready",
-        Duration::from_mins(3),
-        async || one_ready(client).await,
-    )
+/// The operator's pod that leads, once it is ready.
+pub async fn leader(client: &Client) -> Result<Pod> {
+    until("an operator leads", Duration::from_mins(3), async || {
+        leads_now(client).await
+    })
     .await
 }
 
-async fn one_ready(client: &Client) -> Result<Pod> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
-    let ours = ListParams::default().labels("app.kubernetes.io/name=chainlink-operator");
-    let mut ready = pods.list(&ours).await?.items.into_iter().filter(is_ready);
-    let pod = ready.next().context("no pod of the operator is ready")?;
-    ensure!(ready.next().is_none(), "two pods of the operator are ready");
-    Ok(pod)
+async fn leads_now(client: &Client) -> Result<Pod> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
+    let lease = leases.get(RELEASE).await?.spec.unwrap_or_default();
+    let holder = lease.holder_identity.context("nobody leads")?;
+    let (name, _process) = holder.split_once('_').context("no pod's name")?;
+    let pods = pods(client).await?.into_iter();
+    let mut ready = pods.filter(is_ready);
+    ready
+        .find(|pod| pod.name_any() == name)
+        .with_context(|| format!("{name} led last, and is not ready"))
 }
 
-/// Kills the operator's process (SIGKILL) and removes its pod at once, so that the Deployment starts another without
-/// the kubelet's growing back-off. Returns when the next one is ready.
+/// Kills the process of the operator that leads (SIGKILL) and removes its pod at once, so that the Deployment starts another
+/// without the kubelet's growing back-off. Returns when another one leads.
 pub async fn kill(client: &Client) -> Result<()> {
-    let pod = ready_pod(client).await?.name_any();
+    let pod = leader(client).await?.name_any();
     machine::signal(&pod, "chainlink-operator", "KILL")?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
     let at_once = DeleteParams {
@@ -229,12 +231,42 @@ pub async fn kill(client: &Client) -> Result<()> {
         ..DeleteParams::default()
     };
     pods.delete(&pod, &at_once).await?;
-    until("the operator is back", Duration::from_mins(2), async || {
-        let next = one_ready(client).await?.name_any();
-        ensure!(next != pod, "the killed pod {pod} still passes for ready");
+    until_another_leads(client, &pod).await
+}
+
+/// Waits until an operator leads that is not this pod.
+pub async fn until_another_leads(client: &Client, pod: &str) -> Result<()> {
+    until("another one leads", Duration::from_mins(2), async || {
+        let next = leads_now(client).await?.name_any();
+        ensure!(next != pod, "{pod} still passes for the leader");
         Ok(())
     })
     .await
+}
+
+/// The operator that leads, and stands still (SIGSTOP) until this is dropped.
+pub struct Frozen(String);
+
+impl Frozen {
+    /// From now on.
+    pub async fn now(client: &Client) -> Result<Self> {
+        let pod = leader(client).await?.name_any();
+        machine::signal(&pod, "chainlink-operator", "STOP")?;
+        Ok(Self(pod))
+    }
+
+    /// Its pod.
+    pub fn pod(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        if let Err(error) = machine::signal(&self.0, "chainlink-operator", "CONT") {
+            eprintln!("{} could not go on: {error:#}", self.0);
+        }
+    }
 }
 
 /// The operator's log, for a person who looks for a fault.
@@ -248,10 +280,22 @@ fn log_in(cluster: &Cluster, namespace: &str) -> String {
             "logs",
             "--namespace",
             namespace,
-            "deployment/chainlink-operator",
+            "--selector=app.kubernetes.io/name=chainlink-operator",
             "--tail=-1",
         ])
         .unwrap_or_else(|error| format!("{error:#}"))
+}
+
+/// The operator's metrics as Prometheus reads them, on its first port; nothing where no operator is ready.
+pub async fn metrics(client: &Client) -> Result<String> {
+    let ready = pods(client).await?.into_iter().find(is_ready);
+    let Some(pod) = ready else {
+        return Ok(String::new());
+    };
+    let name = pod.metadata.name.unwrap_or_default();
+    let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}/proxy/metrics");
+    let request = http::Request::get(path).body(Vec::new())?;
+    Ok(client.request_text(request).await?)
 }
 
 /// All pods of the operator, also those that are on their way out.

@@ -41,9 +41,12 @@ fn process_of(pod: &str, program: &str) -> Result<u32> {
         let of_pod = environment
             .split(|byte| *byte == 0)
             .any(|variable| variable == wanted.as_bytes());
-        let first = command.split(|byte| *byte == 0).next().unwrap_or_default();
+        let mut words = command.split(|byte| *byte == 0);
+        let first = words.next().unwrap_or_default();
+        // A sidecar of the same program.
+        let proxy = words.next() == Some(b"proxy");
         let is_program = String::from_utf8_lossy(first).rsplit('/').next() == Some(program);
-        if of_pod && is_program {
+        if of_pod && is_program && !proxy {
             found.push(id);
         }
     }

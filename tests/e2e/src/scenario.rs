@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow};
 use futures::FutureExt;
 use tokio::sync::{OnceCell, RwLock};
 
+use crate::canary::nothing_is_shown;
 use crate::cluster::Cluster;
 use crate::duty::Gap;
 use crate::explain::explain;
@@ -44,7 +45,7 @@ pub async fn ready() -> Result<Cluster> {
         remove_leftovers(&cluster.client().await?).await?;
         let image = images::load(&cluster)?;
         install::install(&cluster, &image).await?;
-        install::ready_pod(&cluster.client().await?).await?;
+        install::leader(&cluster.client().await?).await?;
         anyhow::Ok(cluster)
     });
     cluster.await.cloned()
@@ -75,7 +76,8 @@ pub async fn scenario(
     });
     let judged = world.last_judged().await;
     tell_gaps(&world, &judged);
-    let outcome = outcome.and(judged.map(drop));
+    let shown = nothing_is_shown(&world).await;
+    let outcome = outcome.and(judged.map(drop)).and(shown);
     if let Err(error) = &outcome {
         say(&explain(&world, error));
         if std::env::var_os(KEEP).is_some() {

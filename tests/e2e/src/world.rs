@@ -1,7 +1,7 @@
 //! The world of one scenario: a namespace and a database of its own, the nodes in them, and the record of their duty.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::audit::Audit;
+use crate::canary::Canaries;
 use crate::cluster::{Cluster, connect};
 use crate::collector::Collector;
 use crate::duty::{Event, Gap, Kind, Record};
@@ -34,6 +35,8 @@ pub struct World {
     database: String,
     database_url: String,
     collector: Option<Collector>,
+    /// What no one is to be shown.
+    canaries: Mutex<Canaries>,
     /// The gaps until one was outlived.
     outlived: OnceLock<Vec<Gap>>,
     _watches: JoinSet<()>,
@@ -63,6 +66,7 @@ impl World {
             database,
             database_url,
             collector,
+            canaries: Mutex::default(),
             outlived: OnceLock::new(),
             _watches: watches,
         };
@@ -144,8 +148,19 @@ impl World {
         set(&connect(&self.database_url).await?, key, value).await
     }
 
+    /// What is secret in the Secrets that this scenario has made, also where it has changed them since.
+    pub fn canaries(&self) -> Canaries {
+        let canaries = self.canaries.lock();
+        canaries.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Makes or changes a Secret.
     pub async fn secret(&self, name: &str, data: &[(&str, &str)]) -> Result<()> {
+        for (key, text) in data {
+            let canaries = self.canaries.lock();
+            let mut canaries = canaries.unwrap_or_else(PoisonError::into_inner);
+            canaries.remember(name, key, text);
+        }
         let data: BTreeMap<&str, &str> = data.iter().copied().collect();
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);

@@ -1,5 +1,6 @@
 //! The pods of a revision, a file a subject.
 
+mod beside;
 mod configuration;
 mod life;
 mod place;

@@ -121,7 +121,11 @@ fn every_kind_of_pod_passes_the_restricted_profile() {
         {"name": "tls", "mountPath": "/tls", "secretName": "tls"},
         {"name": "vault", "mountPath": "/vault", "csi": {"driver": "secrets-store.csi.k8s.io"}},
         {"name": "plugins", "mountPath": "/plugins", "persistentVolumeClaim": {"claimName": "plugins"}},
-    ]});
+        {"name": "shared", "mountPath": "/shared", "emptyDir": {}},
+    ], "sidecars": [{
+        "name": "proxy", "image": "proxy:1", "ports": [{"containerPort": 7000}],
+        "volumeMounts": [{"name": "shared", "mountPath": "/out"}],
+    }], "initContainers": [{"name": "vault", "image": "vault:1"}]});
     let content = resolved(&spec).content;
     let pull = pull_pod(&node(&spec).0, &content);
 

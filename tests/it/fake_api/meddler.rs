@@ -61,6 +61,7 @@ pub struct Post {
     turns: Option<Arc<Turns>>,
     dead: watch::Sender<bool>,
     held: watch::Sender<Held>,
+    on_their_way: watch::Sender<i32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,7 @@ impl Post {
             turns,
             dead: watch::Sender::new(false),
             held: watch::Sender::new(Held::No),
+            on_their_way: watch::Sender::new(0),
         })
     }
 
@@ -125,6 +127,16 @@ impl Post {
         let holds = held.wait_for(|held| *held != Held::No);
         let waited = tokio::time::timeout(Duration::from_secs(20), holds).await;
         assert!(waited.is_ok(), "the call that was to be held never came");
+    }
+
+    pub fn on_its_way(&self, more: i32) {
+        self.on_their_way.send_modify(|calls| *calls += more);
+    }
+
+    /// Waits until all that was sent is done, also what nobody waits for any more.
+    pub async fn all_is_done(&self) {
+        let mut calls = self.on_their_way.subscribe();
+        calls.wait_for(|calls| *calls == 0).await.unwrap();
     }
 
     /// Lets held calls go on, and those to come.

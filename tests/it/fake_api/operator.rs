@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use chainlink_operator::act::DigestKeyAt;
 use chainlink_operator::api::ChainlinkNode;
 use chainlink_operator::controller::{Context, DatabaseAccess, Settings, reconcile};
+use chainlink_operator::leader::LeaseAt;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
 
 use crate::fake_api::meddler::{Fate, Post};
 use crate::fake_api::server::client;
@@ -17,6 +19,9 @@ use crate::fake_api::world::{DIGEST_KEY, NAME, World};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A pass begins at least this often, so that the tests need not wait for quiet times.
 const PACE: Duration = Duration::from_millis(200);
+
+/// What operators that share one hold.
+pub const LEASE: &str = "operators";
 
 const BURST: Duration = Duration::from_millis(30);
 
@@ -77,6 +82,28 @@ impl Operator {
             woken,
             post,
         }
+    }
+
+    /// An operator that shares a Lease with others, and campaigns for it from now on.
+    pub fn that_shares(world: &World, pod: &str, post: Arc<Post>) -> (Self, Candidate) {
+        let settings = Settings {
+            lease: Some(LeaseAt {
+                namespace: "default".to_owned(),
+                name: LEASE.to_owned(),
+                pod: pod.to_owned(),
+            }),
+            ..Settings::default()
+        };
+        let operator = Self::with_settings(world, post, settings);
+        let (context, way) = (
+            Arc::clone(&operator.context),
+            client(world, &Post::faithful()),
+        );
+        let campaigns = Arc::clone(&context);
+        let campaign = tokio::spawn(async move {
+            campaigns.leadership().campaign(&way, |_| {}).await;
+        });
+        (operator, Candidate { context, campaign })
     }
 
     /// One pass, and whether it went through. `None` when the operator died in it.
@@ -177,6 +204,28 @@ impl Operator {
         let start = Instant::now();
         self.drive("the end of a time", move |_| start.elapsed() >= time)
             .await
+    }
+}
+
+/// An operator's part in the choice of a leader.
+pub struct Candidate {
+    context: Arc<Context>,
+    campaign: JoinHandle<()>,
+}
+
+impl Candidate {
+    /// Waits until it leads, or until it does not.
+    pub async fn leads(&self, wanted: bool) {
+        let start = Instant::now();
+        while self.context.leadership().leads() != wanted {
+            assert!(start.elapsed() < PATIENCE, "never: leads is {wanted}");
+            tokio::time::sleep(BURST).await;
+        }
+    }
+
+    /// It tries no more.
+    pub fn gives_up(&self) {
+        self.campaign.abort();
     }
 }
 

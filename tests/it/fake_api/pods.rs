@@ -86,6 +86,44 @@ async fn what_an_earlier_resource_has_left_is_taken_over_and_works_on() {
     assert_eq!(world.wrongs(), [""; 0]);
 }
 
+/// The names of what is there of a kind.
+fn made(world: &World, kind: &str) -> Vec<String> {
+    world.with(|all| all.store.all(kind)).into_keys().collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_backup_brings_back_works_on_and_is_asked_for_nothing_anew() {
+    let (world, mut operator) = at_work().await;
+    world.with(|all| {
+        all.store.change("chainlinknodes", NAME, |node| {
+            let asked = json!({"chainlink-operator.dev/switchover": "long ago"});
+            node["metadata"]["annotations"] = asked;
+        });
+    });
+    operator.rest().await;
+    drop(operator);
+    let (deeds, before) = (world.deeds(), KINDS.map(|kind| made(&world, kind)));
+    world.restore(&KINDS);
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+
+    assert_eq!(world.deeds(), deeds, "{}", world.describe());
+    let uid = world.node()["metadata"]["uid"].clone();
+    for (kind, before) in KINDS.into_iter().zip(before) {
+        assert_eq!(made(&world, kind), before, "{kind}");
+        for (name, object) in world.with(|all| all.store.all(kind)) {
+            let owners = &object["metadata"]["ownerReferences"];
+            assert_eq!(owners[0]["uid"], uid, "{kind} {name}: {owners}");
+        }
+    }
+    assert_eq!(world.status()["switchover"]["state"], "Refused");
+    assert_eq!(world.wrongs(), [""; 0]);
+    world.upgrade("2.29.0");
+    operator.rest().await;
+    assert_eq!(world.status()["currentVersion"], "2.29.0");
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
 /// The garbage collector takes the owner references away, then the resource is gone: what got one back in between would be
 /// deleted with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

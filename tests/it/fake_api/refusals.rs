@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::fake_api::handover::DEEDS;
 use crate::fake_api::meddler::{Call, Fate};
 use crate::fake_api::operator::Operator;
-use crate::fake_api::world::{HOME, World, two_replicas};
+use crate::fake_api::world::{HOME, NAME, World, two_replicas};
 
 fn refusing(
     world: &World,
@@ -326,6 +326,26 @@ async fn an_older_crd_that_drops_what_is_to_be_remembered_is_told_and_nothing_is
     world.with(|all| all.store.unknown.clear());
     operator.rest().await;
     assert_eq!(world.deeds(), DEEDS);
+}
+
+/// Back to an older operator, whose status is a newer one's: what it does not know it neither follows nor stumbles over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_newer_crd_has_in_store_holds_an_older_operator_up_in_nothing() {
+    let world = World::new(&two_replicas());
+    Operator::start(&world).rest().await;
+    world.with(|all| {
+        all.store.change("chainlinknodes", NAME, |node| {
+            for part in ["/spec", "/status", "/status/operator"] {
+                node.pointer_mut(part).unwrap()["ofTomorrow"] = json!({"is": "not known yet"});
+            }
+        });
+    });
+    world.upgrade("2.29.0");
+    Operator::start(&world).rest().await;
+    assert_eq!(world.deeds(), DEEDS);
+    assert_eq!(world.status()["currentVersion"], "2.29.0");
+    assert_eq!(world.node()["spec"]["ofTomorrow"]["is"], "not known yet");
+    assert_eq!(world.wrongs(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::fake_api::meddler::{Call, Fate};
+use crate::fake_api::meddler::{Call, Fate, Post};
 use crate::fake_api::operator::Operator;
 use crate::fake_api::world::{NAME, World, two_replicas};
 use crate::granted;
@@ -107,6 +107,10 @@ async fn the_chart_grants_no_right_that_nothing_asks_for() {
 
     world.orphan(&["configmaps", "controllerrevisions"]);
     until_asked_for(&mut operator, "patch apps/controllerrevisions").await;
+
+    let (_, candidate) = Operator::that_shares(&world, "one", Post::faithful());
+    until_asked_for(&mut operator, "update coordination.k8s.io/leases").await;
+    candidate.gives_up();
 
     slow_pod(&world);
     until_asked_for(&mut operator, "list events").await;

@@ -48,7 +48,14 @@ struct Asked {
 
 /// What has arrived is carried out, also for a caller who does not wait for it any more.
 async fn serve(desk: State<Desk>, request: Request) -> Response {
-    let answer = tokio::spawn(carry(desk, request)).await;
+    let answer = tokio::spawn(async {
+        let post = Arc::clone(&desk.post);
+        post.on_its_way(1);
+        let answer = carry(desk, request).await;
+        post.on_its_way(-1);
+        answer
+    });
+    let answer = answer.await;
     answer.expect("the API server answers")
 }
 
@@ -272,6 +279,7 @@ impl Asked {
                 let dry = self.query("dryRun") == Some("All");
                 store.replace_status(kind, name, &self.body, dry)
             }
+            (&Method::PUT, _) => store.replace(kind, name, &self.body),
             (&Method::PATCH, _) => {
                 store.patch(&Place { kind, name, status }, self.patch, &self.body)
             }

@@ -117,6 +117,13 @@ impl Store {
         Ok(if dry { new } else { self.put(kind, name, new) })
     }
 
+    /// Replaces a whole object.
+    pub fn replace(&mut self, kind: &str, name: &str, sent: &Value) -> Answer {
+        let there = self.get(kind, name)?;
+        check(&there, &sent["metadata"], kind, name)?;
+        Ok(self.put(kind, name, sent.clone()))
+    }
+
     pub fn patch(&mut self, to: &Place<'_>, how: PatchKind, sent: &Value) -> Answer {
         let Place { kind, name, status } = *to;
         let there = match self.get(kind, name) {

@@ -69,7 +69,8 @@ pub(crate) async fn run(cli: &Cli, start: &StartFiles, version: &NodeVersion) ->
     let app_id = uuid::Uuid::new_v4().to_string();
     let number = version.semver.to_string();
     let recorder = Rc::new(Recorder::new(&database, settings.clone(), &app_id, &number));
-    let stop = signals.listen(log.clone(), settings.clone());
+    let tells = version.tells_of_a_stop_while_it_waits();
+    let stop = signals.listen(log.clone(), settings.clone(), tells);
     let node = Node {
         database: database.named(&format!("Chainlink {number} |App|{app_id}")),
         version: version.clone(),
@@ -138,6 +139,7 @@ impl Node {
     }
 
     fn announce(&self) {
+        self.stop.tell();
         for complaint in &self.config.complaints {
             self.log.log(&lines::complaint(complaint));
         }
@@ -203,6 +205,7 @@ impl Node {
             recorder: &self.recorder,
             app_id: &self.app_id,
             logs_swallowed_errors: self.version.logs_swallowed_errors(),
+            loses_the_release: self.version.loses_the_release_in_a_refresh(),
         };
         taker.take(mode, session, &self.stop).await
     }

@@ -13,6 +13,11 @@ pub(crate) struct StartFiles {
 pub(crate) enum Command {
     Start(StartFiles),
     Validate,
+    /// None of a node's: see `proxy`.
+    Proxy {
+        port: String,
+        to: String,
+    },
     Version,
     Unknown(String),
 }
@@ -57,6 +62,10 @@ impl Cli {
             _ if version => Command::Version,
             ["node" | "local", "start" | "node" | "n" | "run"] => Command::Start(files),
             ["node" | "local" | "config", "validate"] => Command::Validate,
+            ["proxy", port, to] => Command::Proxy {
+                port: (*port).to_owned(),
+                to: (*to).to_owned(),
+            },
             other => Command::Unknown(other.join(" ")),
         };
         Self {

@@ -12,6 +12,7 @@ mod lock;
 mod log;
 mod password;
 mod pg;
+mod proxy;
 mod settings;
 mod signals;
 mod version;
@@ -52,6 +53,7 @@ async fn run() -> u8 {
             Ok(0)
         }
         cli::Command::Validate => Ok(config::validate_command(&cli, &version)),
+        cli::Command::Proxy { port, to } => proxy::run(port, to).await,
         cli::Command::Start(files) => app::run(&cli, files, &version).await,
         cli::Command::Unknown(words) => {
             Err(exit::Exit::failed(format!("No help topic for '{words}'")))

@@ -2,6 +2,7 @@
 //! node has none for the first moments: Go's runtime then sends itself the signal again, in vain, and exits with 2.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,7 +27,11 @@ pub(crate) struct Signals {
 
 /// Tells whether the node was asked to stop.
 #[derive(Clone)]
-pub(crate) struct Stop(watch::Receiver<Option<Instant>>);
+pub(crate) struct Stop {
+    asked: watch::Receiver<Option<Instant>>,
+    /// Whether the node says so when it is asked to.
+    tells: Arc<AtomicBool>,
+}
 
 impl Signals {
     pub(crate) fn catch(started: Instant) -> Result<Self, std::io::Error> {
@@ -44,9 +49,11 @@ impl Signals {
         })
     }
 
-    /// Logs the request when it comes.
-    pub(crate) fn listen(mut self, log: Logger, settings: Arc<Settings>) -> Stop {
+    /// Logs the request when it comes, where the node `tells` of it by then.
+    pub(crate) fn listen(mut self, log: Logger, settings: Arc<Settings>, tells: bool) -> Stop {
         self.uncaught.abort();
+        let tells = Arc::new(AtomicBool::new(tells));
+        let tells_now = tells.clone();
         let (sender, receiver) = watch::channel(None);
         tokio::spawn(async move {
             let name = loop {
@@ -59,26 +66,38 @@ impl Signals {
                     _ = self.interrupt.recv() => break "interrupt",
                 }
             };
-            log.log(&lines::shutting_down(name));
+            if tells_now.load(Ordering::Relaxed) {
+                log.log(&lines::shutting_down(name));
+            }
             // Nobody listens any more: the node is about to end anyway.
             let _ = sender.send(Some(Instant::now()));
             // Keeps the handlers: a second signal must not kill a node that is stopping.
             std::future::pending::<()>().await;
         });
-        Stop(receiver)
+        Stop {
+            asked: receiver,
+            tells,
+        }
     }
 }
 
 impl Stop {
     /// Returns when a stop was requested.
     pub(crate) async fn requested(&self) {
-        if self.0.clone().wait_for(Option::is_some).await.is_err() {
+        if self.asked.clone().wait_for(Option::is_some).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// How long ago a stop was requested, if it was.
+    /// From now on the node says so when it is asked to stop.
+    pub(crate) fn tell(&self) {
+        self.tells.store(true, Ordering::Relaxed);
+    }
+
+    /// How long ago a stop was requested, if it was and the node tells of it.
     pub(crate) fn since_request(&self) -> Option<Duration> {
-        self.0.borrow().as_ref().map(Instant::elapsed)
+        let tells = self.tells.load(Ordering::Relaxed);
+        let asked = self.asked.borrow();
+        asked.as_ref().filter(|_| tells).map(Instant::elapsed)
     }
 }

@@ -22,6 +22,7 @@ pub(crate) enum Generation {
     V2_1 = 2,
     V2_15 = 3,
     V2_18 = 4,
+    V2_29 = 5,
 }
 
 #[derive(Clone, Debug)]
@@ -60,7 +61,8 @@ impl NodeVersion {
             (1, _) => Generation::V1_13,
             (2, 0..4) => Generation::V2_1,
             (2, 4..17) => Generation::V2_15,
-            _ => Generation::V2_18,
+            (2, 17..29) => Generation::V2_18,
+            _ => Generation::V2_29,
         }
     }
 
@@ -84,6 +86,11 @@ impl NodeVersion {
         } else {
             "advisorylock"
         }
+    }
+
+    /// `Exited all services`, which 2.29 says no more.
+    pub(crate) fn says_when_all_services_are_closed(&self) -> bool {
+        self.generation() < Generation::V2_29
     }
 
     /// The `version=` field; 1.11 has it in `logger=`, 2.1.1 nowhere.
@@ -197,6 +204,16 @@ impl NodeVersion {
     /// `config validate` of 1.11.0 reports semantic errors and exits 0.
     pub(crate) fn validate_exits_zero(&self) -> bool {
         self.semver == Version::new(1, 11, 0)
+    }
+
+    /// SIGTERM in the middle of a refresh that hangs: exit 0 at once, and the lease stays (measured on 2.23.0 and 2.29.0).
+    pub(crate) fn loses_the_release_in_a_refresh(&self) -> bool {
+        self.at_least(2, 23)
+    }
+
+    /// From 2.30 on it catches signals as a node only when it is one: what waits or migrates ends without a word (read).
+    pub(crate) fn tells_of_a_stop_while_it_waits(&self) -> bool {
+        !self.locks_before_starting()
     }
 
     /// 207 for a failing service from 2.9 on; 200 always before.

@@ -256,7 +256,7 @@ fn keeps_from_answering(view: &View<'_>, pod: &domain::Validation) -> Option<Blo
         Some(trouble) => (
             Reason::of(&trouble.reason),
             format!("{}: {}", pod.id.name, trouble.message_and_advice()),
-            trouble.of_a_wrong_image(),
+            trouble.lasts(),
         ),
         None if late => (
             Reason::ValidationTimeout,

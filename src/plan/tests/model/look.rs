@@ -262,6 +262,7 @@ fn seen(pod: &Pod, cluster: &Cluster) -> domain::Pod {
         http_at: None,
         contradicting_version: None,
         stranded: false,
+        sidecar: None,
         worked_at: None,
         lost_lease_at: None,
         serving_since: None,

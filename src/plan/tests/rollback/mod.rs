@@ -5,9 +5,11 @@ mod chance;
 mod correction;
 mod lost;
 
+use std::time::Duration;
+
 use super::world::*;
 use crate::api::{Creation, FailedHow, Migrated, Verification};
-use crate::domain::{Container, Holder, PodId, Reason, Says, Silence};
+use crate::domain::{Container, Holder, PodId, Reason, Revision, Says, Silence};
 use crate::node::ExitKind;
 use crate::plan::is_due;
 
@@ -43,12 +45,20 @@ fn silence() -> Silence {
 
 /// `a` was active and is stopped for a pod of the newer version, right after the database has said this.
 fn handed_over(replicas: usize, said: &Result<Says, Silence>) -> (World, String) {
+    handed_over_to(&v2(), replicas, said)
+}
+
+fn handed_over_to(
+    newer: &Revision,
+    replicas: usize,
+    said: &Result<Says, Silence>,
+) -> (World, String) {
     let mut world = World::with(replicas).active("a", &v1());
     for name in ["b", "c"].into_iter().take(replicas - 1) {
         world = world.standby(name, &v1());
     }
     let mut world = world.at_rest();
-    world.want_settled(&v2());
+    world.want_settled(newer);
     for _ in 0..60 {
         world.hears(said.clone());
         if world.obey().contains(&"stop a".to_owned()) {
@@ -341,6 +351,27 @@ fn a_lease_that_was_left_behind_is_waited_for() {
     assert_eq!(acts, nothing());
     let acts = goes_on(&mut world, 2, &free());
     assert!(makes_older(&acts), "{acts:?}");
+}
+
+/// From 2.30 on a start that fails keeps its lease for the whole length, whatever that is, and the way back waits for it: the
+/// lock is not given back, and that it is not free is no sign of a migration.
+#[test]
+fn the_lease_that_a_failed_start_keeps_is_waited_for_to_its_end() {
+    for (length, of_newer) in [(10, None), (60, Some(Duration::from_secs(60)))] {
+        let newer = Revision {
+            lease: of_newer,
+            ..v3()
+        };
+        let (mut world, successor) = handed_over_to(&newer, 1, &said());
+        ends_with_the_lock(&mut world, &successor);
+        let left_behind = Ok(says(Holder::Unseen));
+        let acts = goes_on(&mut world, length, &left_behind);
+        assert_eq!(acts, [format!("stop {successor}")], "{length} s");
+        let acts = goes_on(&mut world, 2, &free());
+        assert!(makes_older(&acts), "{length} s: {acts:?}");
+        assert_eq!(world.blocked(), blocked("HandoverFailed", true));
+        assert_eq!(world.memory.upgrade, None, "it has left nothing");
+    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ async fn main() -> Result<()> {
             async || {
                 install::install(&cluster, &image).await?;
                 let client = cluster.client().await?;
-                install::ready_pod(&client).await.map(drop)
+                install::leader(&client).await.map(drop)
             },
         )
         .await?;

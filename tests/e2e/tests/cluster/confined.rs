@@ -87,7 +87,7 @@ async fn an_operator_of_one_namespace_upgrades_there_with_no_right_to_the_cluste
         })
         .await?;
         drop(absent);
-        install::ready_pod(&world.client).await?;
+        install::leader(&world.client).await?;
         world.until_running("node", "2.19.0", 2).await?;
         ensure!(
             world.active("node").await? == active,

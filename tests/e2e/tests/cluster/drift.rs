@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use chainlink_operator::api::ChainlinkNode;
-use e2e::{Company, World, scenario};
+use e2e::world::PATIENCE;
+use e2e::{Company, World, scenario, until};
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -101,17 +102,23 @@ async fn a_tool_that_applies_from_git_sees_no_drift_after_an_upgrade_and_a_failo
 }
 
 /// A file for kubectl, which goes with this.
-struct Manifest(PathBuf);
+pub struct Manifest(PathBuf);
 
 impl Manifest {
-    fn of(world: &World, node: &Value) -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("{}.json", world.namespace));
-        std::fs::write(&path, serde_json::to_vec(node)?)?;
+    /// One object, or a list of them.
+    pub fn of(world: &World, node: &Value) -> Result<Self> {
+        Self::text(world, &node.to_string())
+    }
+
+    /// YAML, of which JSON is a part.
+    pub fn text(world: &World, text: &str) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("{}.yaml", world.namespace));
+        std::fs::write(&path, text)?;
         Ok(Self(path))
     }
 
     /// A verb of kubectl with this file.
-    fn kubectl(&self, world: &World, verb: &str) -> Result<String> {
+    pub fn kubectl(&self, world: &World, verb: &str) -> Result<String> {
         let file = self.0.to_string_lossy();
         let arguments = [verb, "--namespace", &world.namespace, "--filename", &file];
         world.cluster.kubectl(&arguments)
@@ -160,6 +167,106 @@ async fn every_verb_of_kubectl_ends_well() -> Result<()> {
             record.versions()
         );
         Ok(())
+    })
+    .await
+}
+
+/// What a backup tool takes along of a resource, in the order in which it brings it back.
+const BACKED_UP: &str =
+    "configmaps,controllerrevisions.apps,services,poddisruptionbudgets,pods,chainlinknodes";
+
+/// As Velero does it: by name, with labels and annotations, and without uids, owners, machines and status.
+fn as_brought_back(mut backup: Value) -> Value {
+    for object in backup["items"].as_array_mut().into_iter().flatten() {
+        let kept = ["name", "namespace", "labels", "annotations"];
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.retain(|field, _| kept.contains(&field.as_str()));
+        }
+        if let Some(object) = object.as_object_mut() {
+            object.remove("status");
+        }
+        if object["kind"] == "Pod" {
+            object["spec"]["nodeName"] = Value::Null;
+        }
+        if object["kind"] == "Service" {
+            for own in ["clusterIP", "clusterIPs"] {
+                object["spec"][own] = Value::Null;
+            }
+        }
+    }
+    backup
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn what_a_backup_brings_back_works_on_with_the_same_pods() -> Result<()> {
+    scenario("brought-back", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        world.until_running("node", "2.18.0", 2).await?;
+        world
+            .annotate("node", "chainlink-operator.dev/switchover", "long ago")
+            .await?;
+        until("the switchover is made", PATIENCE, async || {
+            let status = world.until_running("node", "2.18.0", 2).await?;
+            ensure!(status.last_handover.is_some(), "not yet");
+            Ok(())
+        })
+        .await?;
+        let ours = "chainlink-operator.dev/node=node";
+        let kinds = [
+            "get",
+            BACKED_UP,
+            "--namespace",
+            &world.namespace,
+            "--output",
+            "json",
+        ];
+        let owned = world
+            .cluster
+            .kubectl(&[kinds.as_slice(), &["--selector", ours]].concat())?;
+        let mut backup: Value = serde_json::from_str(&owned)?;
+        let node = world.cluster.kubectl(&[
+            "get",
+            "cln",
+            "node",
+            "--namespace",
+            &world.namespace,
+            "--output",
+            "json",
+        ])?;
+        backup["items"]
+            .as_array_mut()
+            .context("a list")?
+            .push(serde_json::from_str(&node)?);
+        let names = |pods: Vec<k8s_openapi::api::core::v1::Pod>| {
+            let mut names: Vec<String> = pods.iter().map(ResourceExt::name_any).collect();
+            names.sort();
+            names
+        };
+        let selected = kube::api::ListParams::default().labels(ours);
+        let before = names(world.pods().list(&selected).await?.items);
+
+        world.delete("node").await?;
+        until("all of it is gone", PATIENCE, async || {
+            let left = world.pods().list(&selected).await?.items.len();
+            let maps = world.config_maps().list(&selected).await?.items.len();
+            ensure!(left + maps == 0, "{left} pods, {maps} ConfigMaps are left");
+            Ok(())
+        })
+        .await?;
+        Manifest::of(world, &as_brought_back(backup))?.kubectl(world, "create")?;
+        let status = world.until_running("node", "2.18.0", 2).await?;
+
+        let after = names(world.pods().list(&selected).await?.items);
+        ensure!(after == before, "{before:?} became {after:?}");
+        ensure!(
+            status.last_handover.is_none(),
+            "the switchover was made again"
+        );
+        // It is looked after like any other.
+        world.change("node", json!({"version": "2.19.0"})).await?;
+        world.until_running("node", "2.19.0", 2).await?;
+        world.judged().await.map(drop)
     })
     .await
 }

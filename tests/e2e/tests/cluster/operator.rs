@@ -107,7 +107,37 @@ async fn a_deleted_resource_is_cleaned_up_without_the_operator() -> Result<()> {
         )
         .await?;
         drop(absent);
-        install::ready_pod(&world.client).await?;
+        install::leader(&world.client).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// As where its machine is suspended, or swaps: it goes on where it was, while another has taken over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_leader_that_stood_still_in_an_upgrade_does_nothing_when_it_goes_on() -> Result<()> {
+    scenario("operator-frozen", Company::Alone, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        let before = world.until_running("node", "2.18.0", 2).await?;
+        let audit = world.audit()?;
+        world.change("node", json!({"version": "2.19.0"})).await?;
+        until("a pod of the new version is made", PATIENCE, async || {
+            let writes = audit.writes(&world.namespace)?;
+            ensure!(writes.iter().any(e2e::audit::Write::makes_pod), "none yet");
+            Ok(())
+        })
+        .await?;
+        let frozen = install::Frozen::now(&world.client).await?;
+        install::until_another_leads(&world.client, frozen.pod()).await?;
+        drop(frozen);
+        world.until_running("node", "2.19.0", 2).await?;
+        let stops = audit.stops(&world.namespace)?;
+        let old: BTreeSet<String> = before.pods.into_iter().map(|pod| pod.name).collect();
+        ensure!(
+            stops.len() == old.len() && stops.iter().cloned().collect::<BTreeSet<_>>() == old,
+            "{old:?} were to be stopped once each, not {stops:?}"
+        );
         Ok(())
     })
     .await
@@ -120,7 +150,7 @@ async fn the_operator_is_upgraded_in_the_middle_of_an_upgrade() -> Result<()> {
     scenario("operator-upgraded", Company::Alone, async |world| {
         world.apply(&world.node("node", "2.18.0", 2)).await?;
         let before = world.until_running("node", "2.18.0", 2).await?;
-        let first = install::ready_pod(&world.client).await?.name_any();
+        let first = install::leader(&world.client).await?.name_any();
         let audit = world.audit()?;
         world.change("node", json!({"version": "2.19.0"})).await?;
         until("a pod of the new version is made", PATIENCE, async || {
@@ -131,7 +161,7 @@ async fn the_operator_is_upgraded_in_the_middle_of_an_upgrade() -> Result<()> {
         .await?;
         let image = install::image(&world.client).await?;
         let changed = install::Changed::to(&world.cluster, &image, "log.format=json").await?;
-        let second = install::ready_pod(&world.client).await?.name_any();
+        let second = install::leader(&world.client).await?.name_any();
         ensure!(first != second, "the operator was not replaced");
         world.until_running("node", "2.19.0", 2).await?;
         let stops = audit.stops(&world.namespace)?;

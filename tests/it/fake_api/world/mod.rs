@@ -225,6 +225,31 @@ impl World {
         });
     }
 
+    /// As Velero brings objects back, of these kinds and the resource: by name, with labels and annotations, and with what was
+    /// asked for. Uids are others, owners are not named, and status is gone. Pods start anew.
+    pub fn restore(&self, kinds: &[&str]) {
+        self.with(|all| {
+            for kind in kinds.iter().chain(&["chainlinknodes"]) {
+                for (name, object) in all.store.all(kind) {
+                    let mut object = (*object).clone();
+                    let uid = object["metadata"]["uid"].as_str().unwrap().to_owned();
+                    all.processes.remove(&uid);
+                    all.free_locks_of(&uid);
+                    all.store.remove(kind, &name);
+                    object.as_object_mut().unwrap().remove("status");
+                    let kept = ["name", "namespace", "labels", "annotations"];
+                    let metadata = object["metadata"].as_object_mut().unwrap();
+                    metadata.retain(|field, _| kept.contains(&field.as_str()));
+                    if *kind == "pods" {
+                        object["spec"]["nodeName"] = Value::Null;
+                    }
+                    all.store.create(kind, object).unwrap();
+                }
+            }
+            all.noise += 1;
+        });
+    }
+
     pub fn node(&self) -> Value {
         self.with(|all| (*all.store.get("chainlinknodes", NAME).unwrap()).clone())
     }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{BOOT, Node};
-use crate::database::{self, Progress, Wishes};
+use crate::database::{self, Keys, Progress, Wishes};
 use crate::exit::Exit;
 use crate::http::{self, Server};
-use crate::log::{Logger, lines};
+use crate::log::{Logger, lines, v2_29};
 use crate::pg::{QUERY_TIMEOUT, Session};
 use crate::version::Generation;
 
@@ -20,7 +20,9 @@ impl Node {
                 if self.version.has_startup_health_report() && progress.current().is_some() {
                     self.log.log(&lines::report_done());
                 }
-                self.log.graceful_shutdown_time(self.stop.since_request().unwrap_or_default());
+                if let Some(took) = self.stop.since_request() {
+                    self.log.graceful_shutdown_time(took);
+                }
                 let before = self.version.before_the_database_was_prepared();
                 Err(Exit::failed(match progress.current() {
                     // Measured on 2.18.
@@ -57,11 +59,6 @@ impl Node {
         if locks_first {
             self.announce();
             self.config.validate(&self.version, &self.password)?;
-        }
-        self.log.log(&lines::nurse_disabled());
-        if self.config.backup_on_upgrade.is_none() {
-            self.log
-                .log(&lines::backups_disabled(self.config.from_toml));
         }
         let slow = self
             .settings
@@ -161,7 +158,19 @@ impl Node {
         Ok(())
     }
 
+    fn tell_what_is_off(&self) {
+        self.log.log(&lines::nurse_disabled());
+        if self.config.backup_on_upgrade.is_none() {
+            self.log
+                .log(&lines::backups_disabled(self.config.from_toml));
+        }
+    }
+
     async fn unlock(&self, session: &Session, pause: Duration) -> Result<(), Exit> {
+        let newest = self.version.generation() == Generation::V2_29;
+        if !newest {
+            self.tell_what_is_off();
+        }
         let keys = database::keys(session, &self.password).await;
         let keys = keys.map_err(|why| {
             Exit::failed(if self.version.unlocks_in_the_factory() {
@@ -170,15 +179,10 @@ impl Node {
                 why
             })
         })?;
-        if keys.created {
-            self.log.log(&lines::created_p2p_key(&keys.p2p));
-        }
-        tokio::time::sleep(pause).await;
-        if keys.created {
-            self.log.log(&lines::created_csa_key(&keys.csa));
+        if newest {
+            self.tell_keys_as_2_29(&keys, pause).await;
         } else {
-            self.log.log(&lines::unlocked_csa_key(&keys.csa));
-            self.log.log(&lines::unlocked_p2p_key(&keys.p2p));
+            self.tell_keys(&keys, pause).await;
         }
         let user = database::user(session, self.credentials.as_deref())
             .await
@@ -191,6 +195,36 @@ impl Node {
         }
         self.log.log(&lines::api_exposed(&user.email));
         Ok(())
+    }
+
+    async fn tell_keys(&self, keys: &Keys, pause: Duration) {
+        if keys.created {
+            self.log.log(&lines::created_p2p_key(&keys.p2p));
+        }
+        tokio::time::sleep(pause).await;
+        if keys.created {
+            self.log.log(&lines::created_csa_key(&keys.csa));
+        } else {
+            self.log.log(&lines::unlocked_csa_key(&keys.csa));
+            self.log.log(&lines::unlocked_p2p_key(&keys.p2p));
+        }
+    }
+
+    /// One key before the application, the others in it.
+    async fn tell_keys_as_2_29(&self, keys: &Keys, pause: Duration) {
+        if keys.created {
+            self.log.log(&v2_29::created_key("CSA", &keys.csa));
+        }
+        tokio::time::sleep(pause / 2).await;
+        for line in v2_29::billing() {
+            self.log.log(&line);
+        }
+        self.tell_what_is_off();
+        if keys.created {
+            self.log.log(&v2_29::created_key("P2P", &keys.p2p));
+            self.log.log(&v2_29::created_key("Workflow", &keys.csa));
+        }
+        tokio::time::sleep(pause / 2).await;
     }
 
     fn start_services(&self) {
@@ -206,6 +240,9 @@ impl Node {
         match generation {
             Generation::V1_11 => {}
             Generation::V2_18 => lines::services_started()
+                .iter()
+                .for_each(|line| self.log.log(line)),
+            Generation::V2_29 => v2_29::services_started()
                 .iter()
                 .for_each(|line| self.log.log(line)),
             _ => self.log.log(&lines::runs_pruned()),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Node;
 use crate::lock::Held;
-use crate::log::lines;
+use crate::log::{lines, v2_29};
 use crate::version::Generation;
 
 /// Real nodes without jobs need 2 to 15 ms.
@@ -27,10 +27,14 @@ impl Node {
         if exceeded {
             self.log.log(&lines::grace_exceeded(grace));
         } else {
-            if self.version.generation() == Generation::V2_18 {
-                lines::services_closed().for_each(|line| self.log.log(&line));
+            match self.version.generation() {
+                Generation::V2_18 => lines::services_closed().for_each(|line| self.log.log(&line)),
+                Generation::V2_29 => v2_29::services_closed().for_each(|line| self.log.log(&line)),
+                _ => {}
             }
-            self.log.log(&lines::exited());
+            if self.version.says_when_all_services_are_closed() {
+                self.log.log(&lines::exited());
+            }
         }
         let mut release = std::pin::pin!(held.release());
         if !exceeded {

@@ -83,7 +83,9 @@ pub(super) fn read(
         log_json: on("JSON_CONSOLE"),
         http_port: port("CHAINLINK_PORT", defaults.http_port)?,
         https_port: port("CHAINLINK_TLS_PORT", defaults.https_port)?,
-        has_certificate: get("TLS_CERT_PATH").is_some(),
+        certificate: get("TLS_CERT_PATH")
+            .zip(get("TLS_KEY_PATH"))
+            .map(|(certificate, key)| (certificate.to_owned(), key.to_owned())),
         advisory_id: get("ADVISORY_LOCK_ID")
             .and_then(|id| id.parse().ok())
             .unwrap_or(defaults.advisory_id),

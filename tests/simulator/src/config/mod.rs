@@ -83,7 +83,8 @@ pub(crate) struct Config {
     pub(crate) log_json: bool,
     pub(crate) http_port: u16,
     pub(crate) https_port: u16,
-    pub(crate) has_certificate: bool,
+    /// The files of the certificate and its key, where both are named.
+    pub(crate) certificate: Option<(String, String)>,
     pub(crate) lock_mode: LockMode,
     pub(crate) lease_duration: Duration,
     pub(crate) lease_refresh: Duration,
@@ -115,7 +116,7 @@ impl Default for Config {
             log_json: false,
             http_port: 6688,
             https_port: 6689,
-            has_certificate: false,
+            certificate: None,
             lock_mode: LockMode::Lease,
             lease_duration: Duration::from_secs(10),
             lease_refresh: Duration::from_secs(1),

@@ -105,7 +105,9 @@ pub(super) fn read(
         https_port: from("WebServer.TLS.HTTPSPort")
             .port()?
             .unwrap_or(defaults.https_port),
-        has_certificate: from("WebServer.TLS.CertPath").string()?.is_some(),
+        certificate: from("WebServer.TLS.CertPath")
+            .string()?
+            .zip(from("WebServer.TLS.KeyPath").string()?),
         lock_mode: if enabled {
             LockMode::Lease
         } else {

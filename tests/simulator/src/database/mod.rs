@@ -4,6 +4,6 @@ mod accounts;
 mod guard;
 mod migrations;
 
-pub(crate) use accounts::{keys, user};
+pub(crate) use accounts::{Keys, keys, user};
 pub(crate) use guard::{check_version, note_version};
 pub(crate) use migrations::{Progress, Wishes, migrate};

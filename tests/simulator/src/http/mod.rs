@@ -2,8 +2,9 @@
 
 mod limit;
 mod pages;
+mod tls;
 
-use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,23 +14,26 @@ use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::log::{Logger, lines};
 use crate::settings::Settings;
 use crate::version::NodeVersion;
 use limit::Limit;
+use tls::{Client, TlsListener};
 
 /// Measured: a web port that is taken is tried again every 15 s.
 const RETRY: Duration = Duration::from_secs(15);
 
-/// Ends when dropped: the port refuses at once.
-pub(crate) struct Server(JoinHandle<()>);
+/// Ends when dropped: its ports refuse at once.
+pub(crate) struct Server(#[expect(dead_code, reason = "kept until it is dropped")] JoinSet<()>);
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.0.abort();
+impl Server {
+    fn of(task: impl Future<Output = ()> + Send + 'static) -> Self {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(task);
+        Self(tasks)
     }
 }
 
@@ -44,9 +48,9 @@ pub(crate) async fn temporary(port: u16) -> Option<Server> {
         // The server ends soon, and nobody is to be left talking to it over an open connection.
         ([(CONNECTION, "close")], answer).into_response()
     });
-    Some(Server(tokio::spawn(async move {
+    Some(Server::of(async move {
         let _ = axum::serve(listener, app).await;
-    })))
+    }))
 }
 
 fn not_found() -> Response {
@@ -79,19 +83,23 @@ pub(crate) fn serve(
         pages: Limit::new(20),
         api: Limit::new(1000),
     });
-    Server(tokio::spawn(async move {
+    Server::of(async move {
         let port = node.config.http_port;
         loop {
             let refused = node.settings.fault("refuse-http").is_some();
             match TcpListener::bind(("0.0.0.0", port)).await {
                 Ok(listener) if !refused => {
-                    node.warn_about_tls();
                     let app = Router::new().fallback(answer).with_state(node.clone());
-                    let _ = axum::serve(
-                        listener,
-                        app.into_make_service_with_connect_info::<SocketAddr>(),
-                    )
-                    .await;
+                    let app = app.into_make_service_with_connect_info::<Client>();
+                    let plain = async { axum::serve(listener, app.clone()).await };
+                    let secured = node.listen_with_tls().await;
+                    let secured = async {
+                        match secured {
+                            Some(listener) => axum::serve(listener, app.clone()).await,
+                            None => Ok(()),
+                        }
+                    };
+                    let _ = tokio::join!(plain, secured);
                     return;
                 }
                 _ => {
@@ -101,22 +109,33 @@ pub(crate) fn serve(
                 }
             }
         }
-    }))
+    })
 }
 
 impl Node {
     /// The default HTTPS port without a certificate costs log lines only.
-    fn warn_about_tls(&self) {
-        if self.config.https_port != 0 && !self.config.has_certificate {
-            let error = "open : no such file or directory";
-            self.log.log(&lines::server_failed("TLS ", error));
+    async fn listen_with_tls(&self) -> Option<TlsListener> {
+        let port = self.config.https_port;
+        if port == 0 {
+            return None;
         }
+        let listener = match &self.config.certificate {
+            Some((certificate, key)) => {
+                TlsListener::bind(port, Path::new(certificate), Path::new(key)).await
+            }
+            None => Err("open : no such file or directory".to_owned()),
+        };
+        match &listener {
+            Ok(_) => self.log.log(&lines::listening_with_tls(port)),
+            Err(error) => self.log.log(&lines::server_failed("TLS ", error)),
+        }
+        listener.ok()
     }
 }
 
 async fn answer(
     State(node): State<Arc<Node>>,
-    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    ConnectInfo(Client(client)): ConnectInfo<Client>,
     headers: HeaderMap,
     request: Request,
 ) -> Response {

@@ -41,7 +41,7 @@ fn checks(generation: Generation) -> &'static [&'static str] {
             "Mercury.WSRPCPool",
             "PipelineRunner",
         ],
-        Generation::V2_18 => &[
+        Generation::V2_18 | Generation::V2_29 => &[
             "HeadReporter",
             "JobSpawner",
             "Mailbox.Monitor",

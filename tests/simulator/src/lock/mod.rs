@@ -78,6 +78,15 @@ impl Protocol {
         }
     }
 
+    /// Sets a new connection up for the lock (`setInitialTimeouts`, read). A pooler lets a client in while its server is away:
+    /// here a node finds that out.
+    async fn set_up(&self, session: &Session, timeout: Duration) -> Result<(), DbError> {
+        match self {
+            Self::Lease { duration, .. } => lease::set_up(session, *duration, timeout).await,
+            Self::Advisory { .. } => Ok(()),
+        }
+    }
+
     /// One try to take the lock. `initial` creates what the lock needs.
     async fn take(
         &self,
@@ -116,6 +125,7 @@ struct Surroundings {
     log: Logger,
     recorder: Rc<Recorder>,
     logs_swallowed_errors: bool,
+    loses_the_release: bool,
 }
 
 /// The locks that this node holds. Released in the reverse order of taking.
@@ -137,6 +147,8 @@ pub(crate) struct Taker<'a> {
     pub(crate) recorder: &'a Rc<Recorder>,
     pub(crate) app_id: &'a str,
     pub(crate) logs_swallowed_errors: bool,
+    /// Whether a stop in the middle of a refresh closes the connection that would have given the lease back.
+    pub(crate) loses_the_release: bool,
 }
 
 impl Taker<'_> {
@@ -152,6 +164,7 @@ impl Taker<'_> {
             log: self.log.clone(),
             recorder: self.recorder.clone(),
             logs_swallowed_errors: self.logs_swallowed_errors,
+            loses_the_release: self.loses_the_release,
         };
         let mut held = Held {
             holders: Vec::new(),
@@ -215,21 +228,25 @@ async fn wait(
     around.log.log(&lines.taking());
     let mut session = session;
     let mut initial = true;
+    let mut is_new = true;
     let mut tries: u64 = 0;
+    let failed = |error: String| {
+        let context = protocol.checkout_context();
+        format!("failed to get lock: {context}: {error}")
+    };
     loop {
         let current = match session.take() {
             Some(session) => session,
-            None => around
-                .database
-                .connect(QUERY_TIMEOUT)
-                .await
-                .map_err(|error| {
-                    format!(
-                        "failed to get lock: {}: {error}",
-                        protocol.checkout_context()
-                    )
-                })?,
+            None => {
+                is_new = true;
+                let connected = around.database.connect(QUERY_TIMEOUT).await;
+                connected.map_err(|error| failed(error.to_string()))?
+            }
         };
+        if std::mem::take(&mut is_new) {
+            let set_up = protocol.set_up(&current, QUERY_TIMEOUT).await;
+            set_up.map_err(|error| failed(format!("failed to set initial timeouts: {error}")))?;
+        }
         match protocol.take(&current, initial, Some(QUERY_TIMEOUT)).await {
             Ok(true) => return Ok(current),
             Err(DbError::Done) => around
@@ -257,8 +274,11 @@ async fn wait(
 fn hold(protocol: Protocol, session: Session, around: Surroundings) -> Holder {
     let (release, released) = oneshot::channel();
     let task = tokio::task::spawn_local(async move {
-        let session = keep(&protocol, session, &around, released).await;
-        let released = protocol.release(&session).await;
+        let kept = keep(&protocol, session, &around, released).await;
+        let released = match &kept {
+            Some(session) => protocol.release(session).await,
+            None => Err(DbError::Bad),
+        };
         if let Err(error) = &released {
             around
                 .log
@@ -269,30 +289,40 @@ fn hold(protocol: Protocol, session: Session, around: Surroundings) -> Holder {
     Holder { release, task }
 }
 
-/// Refreshes until told to release. Ends the process when another node took the lock.
+/// Refreshes until told to release, and gives back the connection to do that on, unless it was lost with a refresh. Ends the
+/// process when another node took the lock.
 async fn keep(
     protocol: &Protocol,
     mut session: Session,
     around: &Surroundings,
     mut released: oneshot::Receiver<()>,
-) -> Session {
+) -> Option<Session> {
     let lines = protocol.lines();
+    let loses_the_release = around.loses_the_release && matches!(protocol, Protocol::Lease { .. });
     // A Go ticker holds one missed tick and drops the rest.
     let mut ticks = tokio::time::interval(protocol.interval());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks.tick().await;
     loop {
         tokio::select! {
-            _ = &mut released => return session,
+            _ = &mut released => return Some(session),
             _ = ticks.tick() => {}
         }
-        let held = match protocol.hold(&session).await {
+        let refreshed = tokio::select! {
+            refreshed = protocol.hold(&session) => refreshed,
+            _ = &mut released, if loses_the_release => {
+                let error = protocol.error(&DbError::Bad);
+                around.log.log(&lines.refresh_failed(&error));
+                return None;
+            }
+        };
+        let held = match refreshed {
             Err(DbError::Done) => {
                 around
                     .log
                     .log(&lines.closed(&protocol.error(&DbError::Done)));
                 let renewed = tokio::select! {
-                    _ = &mut released => return session,
+                    _ = &mut released => return Some(session),
                     renewed = renew(protocol, around, &lines) => renewed,
                 };
                 renewed.map(|(new_session, held)| {
@@ -329,10 +359,18 @@ async fn renew(
                 around.log.log(&lines.checkout_failed(&error.to_string()));
                 return Err(DbError::Done);
             }
-            Ok(Ok(session)) => match protocol.take(&session, false, Some(patience)).await {
-                Ok(held) => return Ok((session, held)),
+            Ok(Ok(session)) => match protocol.set_up(&session, patience).await {
+                Ok(()) => match protocol.take(&session, false, Some(patience)).await {
+                    Ok(held) => return Ok((session, held)),
+                    Err(DbError::Timeout) => {}
+                    Err(error) => return Err(error),
+                },
                 Err(DbError::Timeout) => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let error = format!("failed to set initial timeouts: {error}");
+                    around.log.log(&lines.checkout_failed(&error));
+                    return Err(DbError::Done);
+                }
             },
         }
     }

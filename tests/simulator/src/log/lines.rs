@@ -211,6 +211,14 @@ pub(crate) fn listening(version: &NodeVersion, port: u16) -> Line {
     }
 }
 
+/// Read (`cmd/shell.go`), in no transcript.
+pub(crate) fn listening_with_tls(port: u16) -> Line {
+    let text = format!("Listening and serving HTTPS on 0.0.0.0:{port}");
+    Line::info(&LISTENING, text)
+        .with("ip", "0.0.0.0")
+        .with("port", port)
+}
+
 pub(crate) fn server_failed(kind: &str, error: &str) -> Line {
     Line::new(
         Level::Crit,

@@ -4,6 +4,7 @@ mod format;
 pub(crate) mod lines;
 mod lock_lines;
 mod sites;
+pub(crate) mod v2_29;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -60,7 +61,7 @@ impl Logger {
         }
         let context = format::Context {
             time: format!("{:.3}", Timestamp::now()),
-            caller: line.site.callers[self.generation as usize],
+            caller: line.site.caller(self.generation),
             logger: self.logger_name(line.site.logger),
             version: self.has_version_field.then_some(self.version.as_str()),
         };

@@ -1,10 +1,21 @@
 //! Where the real node prints its lines from: source file and line by generation, as the transcripts have them, and the
 //! logger's name.
 
+use crate::version::Generation;
+
 /// The place in the node's source, one per generation (1.11, 1.13, 2.1, 2.15, 2.18), and the logger's name.
 pub(crate) struct Site {
     pub(crate) logger: &'static str,
     pub(crate) callers: [&'static str; 5],
+}
+
+impl Site {
+    pub(super) fn caller(&self, generation: Generation) -> &'static str {
+        match generation {
+            Generation::V2_29 => super::v2_29::caller(self.callers[Generation::V2_18 as usize]),
+            earlier => self.callers[earlier as usize],
+        }
+    }
 }
 
 const fn site(logger: &'static str, callers: [&'static str; 5]) -> Site {

@@ -10,5 +10,8 @@ mod support;
 mod configuration;
 mod duty;
 mod faults;
+mod https;
+mod newer;
 mod outages;
+mod pooler;
 mod transcripts;

@@ -60,6 +60,8 @@ const NOISE: [&str; 3] = [
 #[derive(Default)]
 pub struct Recorded {
     pub lines: Vec<String>,
+    /// Every line, also those that are not compared of other versions.
+    pub every_line: Vec<String>,
     /// The answers of `/health` and `/readyz`, without repetitions.
     pub http: [Vec<String>; 2],
     pub exits: Vec<i32>,
@@ -119,7 +121,9 @@ pub fn read(name: &str) -> BTreeMap<String, Recorded> {
         }
     }
     for (node, lines) in raw {
-        nodes.entry(node).or_default().lines = significant(&lines);
+        let node = nodes.entry(node).or_default();
+        node.every_line = every(&lines);
+        node.lines = significant(&lines);
     }
     nodes
 }
@@ -127,13 +131,22 @@ pub fn read(name: &str) -> BTreeMap<String, Recorded> {
 /// The lines that count, in a form in which two runs are equal: without times, ids, ports, line numbers of source files
 /// and padding; repeated ones once.
 pub fn significant(lines: &[String]) -> Vec<String> {
+    of_those(lines, |line| {
+        SIGNIFICANT.iter().any(|text| line.contains(text))
+            && !NOISE.iter().any(|text| line.contains(text))
+    })
+}
+
+/// All lines, in that form. The address that a node was told to listen on is none of its own.
+pub fn every(lines: &[String]) -> Vec<String> {
+    let of_any = |line: &String| line.replace("127.0.0.1", "0.0.0.0");
+    let lines: Vec<String> = lines.iter().map(of_any).collect();
+    of_those(&lines, |_| true)
+}
+
+fn of_those(lines: &[String], wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
-    for line in lines {
-        let wanted = SIGNIFICANT.iter().any(|text| line.contains(text))
-            && !NOISE.iter().any(|text| line.contains(text));
-        if !wanted {
-            continue;
-        }
+    for line in lines.iter().filter(|line| wanted(line)) {
         let end = ENDLESS
             .iter()
             .filter_map(|field| line.find(field))
