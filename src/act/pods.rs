@@ -168,3 +168,107 @@ pub(super) fn overtaken(result: Result<(), kube::Error>) -> Result<Outcome, kube
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use axum::Router;
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::ChainlinkNodeStatus;
+    use crate::build::ConfigMaps;
+    use crate::plan::tests::world::{World, pair};
+    use crate::plan::{Act, Plan, SecondLook, confirm, pending, plan};
+
+    /// A resource whose status holds the intent of this plan.
+    fn node(plan: &Plan) -> ChainlinkNode {
+        let manifest = json!({
+            "apiVersion": "chainlink-operator.dev/v1alpha1", "kind": "ChainlinkNode",
+            "metadata": {"name": "cl", "uid": "7", "resourceVersion": "7"},
+            "spec": {
+                "version": "2.28.0",
+                "database": {"url": {"secretKeyRef": {"name": "db", "key": "url"}}},
+                "credentials": {"keystorePassword": {"secretKeyRef": {"name": "keys", "key": "password"}}},
+            },
+        });
+        let mut node: ChainlinkNode = serde_json::from_value(manifest).unwrap();
+        node.status = Some(ChainlinkNodeStatus {
+            operator: plan.memory.clone(),
+            ..ChainlinkNodeStatus::default()
+        });
+        node
+    }
+
+    /// An API server that does what it is asked to, and how often it was.
+    fn server() -> (Client, Arc<AtomicUsize>) {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&calls);
+        let serve = move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            async { json!({"metadata": {"name": "cl-1"}}).to_string() }
+        };
+        (Client::new(Router::new().fallback(serve), "a"), calls)
+    }
+
+    fn ago(seconds: u64) -> Instant {
+        let ago = Instant::now().checked_sub(Duration::from_secs(seconds));
+        ago.unwrap()
+    }
+
+    /// An operator that was frozen between its last question and the call: what the answer told is worth nothing any more.
+    #[tokio::test]
+    async fn a_pod_is_asked_for_no_later_than_it_was_known_to_be_planned() {
+        let (client, calls) = server();
+        let plan = World::with(1).plan();
+        let node = node(&plan);
+        let recorded = Recorded::of(&plan, &node).unwrap();
+        let alone = Leadership::new(None);
+        let actor = Actor::new(&client, &node, &alone, &recorded);
+        let made = build::resolve("cl", &node.spec, &ConfigMaps::new()).unwrap();
+        let (revision, content, place) = (&made.revision, &made.content, Place::default());
+        let late = actor.create("cl-1", revision, content, &place, ago(1));
+        assert_eq!(late.await.unwrap(), Outcome::Late);
+        assert_eq!(calls.load(Ordering::SeqCst), 0);
+        let soon = Instant::now() + Duration::from_secs(60);
+        let made = actor.create("cl-1", revision, content, &place, soon);
+        assert_eq!(made.await.unwrap(), Outcome::Done);
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+    }
+
+    /// The same between its second look and the call (rule S5).
+    #[tokio::test]
+    async fn a_pod_is_not_stopped_once_the_answers_that_permit_it_are_old() {
+        let (client, calls) = server();
+        let mut world = pair();
+        world.intent.replicas = 1;
+        let first = world.plan();
+        let node = node(&first);
+        let recorded = Recorded::of(&first, &node).unwrap();
+        let permits = first.acts.iter().find_map(|act| match act {
+            Act::Stop(permit) => Some(permit),
+            _ => None,
+        });
+        let seen = world.look();
+        let look = SecondLook {
+            written: &first.memory,
+            seen: &seen,
+            plan: &plan(&seen, &first.memory, world.now),
+            asked: world.now,
+            now: world.now,
+        };
+        let confirmed = confirm(&pending(permits.unwrap(), true).unwrap(), &look).unwrap();
+        let alone = Leadership::new(None);
+        let actor = Actor::new(&client, &node, &alone, &recorded);
+        let late = actor.stop(&confirmed, ago(3)).await;
+        assert_eq!(late.unwrap(), Outcome::Late);
+        assert_eq!(calls.load(Ordering::SeqCst), 0);
+        let stopped = actor.stop(&confirmed, Instant::now()).await;
+        assert_eq!(stopped.unwrap(), Outcome::Done);
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+    }
+}

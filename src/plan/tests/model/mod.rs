@@ -55,7 +55,7 @@ const ALL_FAULTS: [Fault; 7] = [
 fn from_nothing(name: &'static str, replicas: u8) -> Walk {
     Walk {
         name,
-        start: State::new(Cluster::new(replicas, OLD, Budget::default())),
+        start: State::new(&Cluster::new(replicas, OLD, Budget::default())),
         menu: Menu::default(),
         surge: 1,
         rules: Rules::all(),

@@ -164,7 +164,7 @@ impl Walk {
                 }
                 Act::Tidy { pod } if !state.is_as_in(planned, names::number(&pod.name)) => {}
                 Act::Stop(permit) => {
-                    let late = self.stops_late(planned, permit, state, in_place && may_act);
+                    let late = self.stops_late(planned, permit, &state, in_place && may_act);
                     return Late {
                         broken: broken.or(late.broken),
                         ..late
@@ -177,8 +177,8 @@ impl Walk {
     }
 
     /// The second look is one at the world as it is now, with the memory that this operator has written.
-    fn stops_late(&self, planned: &Thought, permit: &Permit, state: State, may: bool) -> Late {
-        let mut as_written = state;
+    fn stops_late(&self, planned: &Thought, permit: &Permit, state: &State, may: bool) -> Late {
+        let mut as_written = *state;
         as_written.remembers(planned);
         let (second, said) = as_written.confirms(planned, permit);
         let mut after = state.looked(&second);

@@ -32,9 +32,9 @@ pub struct Thought {
 }
 
 impl State {
-    pub fn new(cluster: Cluster) -> Self {
+    pub fn new(cluster: &Cluster) -> Self {
         Self {
-            cluster,
+            cluster: *cluster,
             mind: Mind::default(),
         }
     }

@@ -10,7 +10,7 @@ use super::event::{Event, Menu};
 use super::names;
 use super::other::Fence;
 use super::properties::{self, Broken};
-use super::state::{Prints, State};
+use super::state::{Prints, State, Thought};
 use crate::plan::{Act, Rules};
 
 /// Where a walk begins, and what may happen on it.
@@ -110,22 +110,12 @@ impl Walk {
                 }
                 visit(event, late.after, &mut trail);
             }
-            if state.cluster.budget.crashes > 0 {
-                let dead = (0..=acts).map(|done| {
-                    let event = Event::OperatorDies(u8::try_from(done).unwrap());
-                    (event, State::done(&thought, done))
-                });
-                let dead = dead.chain([(Event::OperatorRestarts, state)]);
-                for (event, before) in dead {
-                    let thought = before.think(self.surge, self.rules);
-                    let anew = before.looked(&thought).restarted();
-                    let anew = anew.think(self.surge, self.rules);
-                    if let Err(broken) = properties::restart_is_calm(&thought, &anew) {
-                        let story = self.story(&trail, place, &start);
-                        found = Some((broken, format!("{story}then {event:?}")));
-                    }
-                    visit(event, before.restarted(), &mut trail);
+            for (event, before) in deaths(&state, &thought) {
+                if let Err(broken) = self.restarts_calmly(&before) {
+                    let story = self.story(&trail, place, &start);
+                    found = Some((broken, format!("{story}then {event:?}")));
                 }
+                visit(event, before.restarted(), &mut trail);
             }
             for event in &events {
                 visit(*event, state.after(*event), &mut trail);
@@ -155,6 +145,13 @@ impl Walk {
             broken: found,
             complete,
         }
+    }
+
+    /// S8: what the operator that starts there would do.
+    fn restarts_calmly(&self, before: &State) -> Result<(), Broken> {
+        let thought = before.think(self.surge, self.rules);
+        let anew = before.looked(&thought).restarted();
+        properties::restart_is_calm(&thought, &anew.think(self.surge, self.rules))
     }
 
     /// The state in which the start comes to rest.
@@ -382,4 +379,16 @@ impl Walk {
         );
         story
     }
+}
+
+/// The states in which the operator may die: after so many of its acts, or before it has looked.
+fn deaths(state: &State, thought: &Thought) -> Vec<(Event, State)> {
+    if state.cluster.budget.crashes == 0 {
+        return Vec::new();
+    }
+    let dead = (0..=thought.plan.acts.len()).map(|done| {
+        let event = Event::OperatorDies(u8::try_from(done).unwrap());
+        (event, State::done(thought, done))
+    });
+    dead.chain([(Event::OperatorRestarts, *state)]).collect()
 }
