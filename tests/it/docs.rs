@@ -254,7 +254,7 @@ fn commands(block: &str) -> Vec<Vec<String>> {
                     (')', _) if depth > 0 => depth -= 1,
                     ('\'' | '"', None) if depth == 0 => quote = Some(letter),
                     (_, Some(open)) if letter == open && before != '\\' && depth == 0 => {
-                        quote = None
+                        quote = None;
                     }
                     (' ', None) if depth == 0 => words.push(std::mem::take(&mut word)),
                     _ => word.push(letter),
