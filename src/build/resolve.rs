@@ -170,12 +170,7 @@ fn render(
         template,
         image: image(spec, &version),
         pull_policy: pull_policy(spec).to_owned(),
-        pull_secrets: spec
-            .image
-            .iter()
-            .flat_map(|image| &image.pull_secrets)
-            .map(|secret| secret.name.clone())
-            .collect(),
+        pull_secrets: pull_secrets(spec),
         style: style.into(),
         lock,
         database_url: secret(&spec.database.url, "spec.database.url")?,
@@ -312,6 +307,12 @@ fn pull_policy(spec: &ChainlinkNodeSpec) -> &'static str {
     image
         .and_then(|image| image.pull_policy)
         .map_or("IfNotPresent", crate::api::PullPolicy::as_str)
+}
+
+fn pull_secrets(spec: &ChainlinkNodeSpec) -> Vec<String> {
+    let image = spec.image.iter();
+    let secrets = image.flat_map(|image| &image.pull_secrets);
+    secrets.map(|secret| secret.name.clone()).collect()
 }
 
 /// TOML where there are files; the environment for a 1.x node without any.

@@ -209,7 +209,7 @@ impl Trouble {
         if self.of_a_reference() && missing {
             let message = self.message.trim_end_matches('.');
             format!(
-                "{message}; create it, or correct spec.database, spec.credentials, spec.config or spec.pod.volumes, whichever names it; it is waited for"
+                "{message}; create it, or correct spec.database, spec.credentials, spec.config or spec.pod, whichever names it; it is waited for"
             )
         } else {
             self.message.clone()

@@ -117,7 +117,7 @@ pub(super) fn pull(pod: &ApiPod, warning: Option<Trouble>) -> Option<Pull> {
                 reason,
             })
         }
-        _ => not_pulled(pod).map_or(Pulled::Yes, Pulled::NotYet),
+        _ => others_pulled(pod),
     };
     Some(Pull {
         id: id(pod),
@@ -129,28 +129,36 @@ pub(super) fn pull(pod: &ApiPod, warning: Option<Trouble>) -> Option<Pull> {
     })
 }
 
-/// The trouble, if any, with an image that the node does not run and that is not there yet. A container that was not started
-/// for anything else has its image.
-fn not_pulled(pod: &ApiPod) -> Option<Option<Trouble>> {
+/// What is known of the images that the node does not run. A container that was not started for anything else has its image.
+fn others_pulled(pod: &ApiPod) -> Pulled {
     let only_pulled =
         |one: &&ApiContainer| one.command.as_deref() == Some(&[ONLY_PULLED.to_owned()]);
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let mut names = containers.filter(only_pulled).map(|one| one.name.as_str());
-    names.find_map(|name| {
-        let state = status_of(pod, name).and_then(|status| status.state.as_ref());
-        let waiting = match state {
-            None => return (!has_ended(pod)).then_some(None),
-            Some(state) => state.waiting.as_ref()?,
+    let names = containers.filter(only_pulled).map(|one| one.name.as_str());
+    let mut pulled = names.map(|name| other_pulled(pod, name));
+    let missing = pulled.find(|pulled| *pulled != Pulled::Yes);
+    missing.unwrap_or(Pulled::Yes)
+}
+
+fn other_pulled(pod: &ApiPod, name: &str) -> Pulled {
+    let state = status_of(pod, name).and_then(|status| status.state.as_ref());
+    let Some(state) = state else {
+        return if has_ended(pod) {
+            Pulled::Yes
+        } else {
+            Pulled::NotYet(None)
         };
-        let said = waiting.message.as_deref();
-        match waiting.reason.as_deref() {
-            None | Some("ContainerCreating" | "PodInitializing") => Some(None),
-            Some(reason) => {
-                let trouble = of_an_image(reason, said, None)?;
-                Some(Some(trouble.about(name)))
-            }
-        }
-    })
+    };
+    let Some(waiting) = &state.waiting else {
+        return Pulled::Yes;
+    };
+    match waiting.reason.as_deref() {
+        None | Some("ContainerCreating" | "PodInitializing") => Pulled::NotYet(None),
+        Some(reason) => match of_an_image(reason, waiting.message.as_deref(), None) {
+            Some(trouble) => Pulled::NotYet(Some(trouble.about(name))),
+            None => Pulled::Yes,
+        },
+    }
 }
 
 /// A pod that checks a configuration. `log` is what it printed, where that was read.

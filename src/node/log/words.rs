@@ -56,8 +56,8 @@ pub fn kept_lines(text: &str) -> Vec<&str> {
 /// The last line of what a program printed that is no node, without passwords.
 #[must_use]
 pub fn last_line(text: &str) -> Option<String> {
-    let lines = kept_lines(text).into_iter().map(without_colours);
-    let last = lines.filter(|line| !line.trim().is_empty()).next_back()?;
+    let mut lines = kept_lines(text).into_iter().map(without_colours);
+    let last = lines.rfind(|line| !line.trim().is_empty())?;
     Some(shortened(redact(last.trim())))
 }
 

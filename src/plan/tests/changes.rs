@@ -405,7 +405,7 @@ fn a_missing_secret_is_waited_for_ten_minutes_where_a_standby_may_take_an_hour()
     let reason = "CreateContainerConfigError";
     let told = world.plan().progress.blocked.unwrap().message;
     assert!(
-        told.ends_with("secret \"credentials\" not found; create it, or correct spec.database, spec.credentials, spec.config or spec.pod.volumes, whichever names it; it is waited for"),
+        told.ends_with("secret \"credentials\" not found; create it, or correct spec.database, spec.credentials, spec.config or spec.pod, whichever names it; it is waited for"),
         "{told}"
     );
     world.later(590);

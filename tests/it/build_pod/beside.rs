@@ -228,7 +228,10 @@ fn the_pod_that_checks_a_configuration_has_what_writes_the_nodes_files_and_nothi
         let one = of_node.clone().find(|volume| volume.name == extra);
         assert!(volumes.iter().any(|volume| Some(volume) == one), "{extra}");
     }
-    let proxy = json!({"sidecars": [{"name": "proxy", "image": "proxy:1"}]});
+    let proxy = json!({
+        "sidecars": [{"name": "proxy", "image": "proxy:1"}],
+        "volumes": [{"name": "tls", "mountPath": "/tls", "secretName": "tls"}],
+    });
     let pod = check(&with(toml_node(), "pod", proxy));
     assert_eq!(pod.metadata.annotations, None);
     assert_eq!(pod.spec.unwrap().init_containers, None);
@@ -273,4 +276,25 @@ fn the_pod_that_pulls_pulls_each_image_and_runs_none_but_the_nodes() {
             ),
         ]
     );
+}
+
+#[test]
+fn amounts_beside_the_node_are_read_before_a_pod_is_made() {
+    let vpn = json!({"name": "vpn", "image": "v:1", "resources": {"requests": {"cpu": "1 core"}}});
+    let scratch =
+        json!({"name": "shared", "mountPath": "/shared", "emptyDir": {"sizeLimit": "64 MB"}});
+    for (pod, field) in [
+        (
+            json!({"sidecars": [vpn]}),
+            "spec.pod.sidecars (vpn).resources.requests.cpu",
+        ),
+        (
+            json!({"volumes": [scratch]}),
+            "spec.pod.volumes (shared).emptyDir.sizeLimit",
+        ),
+    ] {
+        let (node, maps) = node(&with(toml_node(), "pod", pod));
+        let problem = build::resolve("chainlink", &node.spec, &maps).unwrap_err();
+        assert!(problem.message.contains(field), "{}", problem.message);
+    }
 }

@@ -183,6 +183,18 @@ fn a_variable_may_be_a_field_of_the_pod() {
 }
 
 #[test]
+fn a_secrets_file_alone_makes_a_node_of_1_13_one_with_toml() {
+    let files = json!([{"name": "a.toml", "secretKeyRef": {"name": "a", "key": "toml"}}]);
+    let spec = with(environment_node(), "config", json!({"secretsFiles": files}));
+
+    let line = command_line(&spec);
+    assert!(
+        line.contains("-s /etc/chainlink/secrets-files/0/00-a.toml"),
+        "{line}"
+    );
+}
+
+#[test]
 fn a_node_reads_all_of_its_secrets_files_in_order() {
     let files = json!([
         {"name": "b.toml", "secretKeyRef": {"name": "team-b", "key": "toml"}},
