@@ -174,7 +174,6 @@ impl Comparator {
         let least = self.least();
         match self.operator {
             Operator::Equal if self.is_whole() => *version == least,
-            Operator::Equal => self.tilde(version, &least),
             Operator::NotEqual if self.is_whole() => *version != least,
             Operator::NotEqual => !self.agrees(version),
             Operator::Greater if self.is_whole() => *version > least,
@@ -183,7 +182,7 @@ impl Comparator {
             Operator::AtLeast => *version >= least,
             Operator::AtMost if self.is_whole() => *version <= least,
             Operator::AtMost => *version <= least || self.agrees(version),
-            Operator::Tilde => self.tilde(version, &least),
+            Operator::Equal | Operator::Tilde => self.tilde(version, &least),
             Operator::Caret => self.caret(version, &least),
         }
     }

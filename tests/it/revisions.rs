@@ -237,6 +237,7 @@ fn what_pods_are_not_made_from_makes_none() {
     for lines in [
         "  handover: {settle: 1m, standbyTimeout: 1h, surge: 0}",
         "  service: {type: NodePort, annotations: {team: oracles}}",
+        "  updates: {range: 2.x, interval: 5m, minimumAge: 72h, policy: Tell}",
     ] {
         assert!(!rolls_with(lines), "{lines}");
     }

@@ -51,7 +51,7 @@ impl Pass<'_> {
                     return Some(Releases::Known(Some(Box::new(update))));
                 }
                 Some(Err(trouble)) if trouble.missing && gone.len() < MOST_GONE => {
-                    gone.push(candidate.tag)
+                    gone.push(candidate.tag);
                 }
                 Some(Err(trouble)) => {
                     return Some(Releases::Unknown(

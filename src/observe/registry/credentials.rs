@@ -33,7 +33,8 @@ struct Auth {
     username: Option<String>,
     password: Option<String>,
     /// `name:password` in base64.
-    auth: Option<ByteString>,
+    #[serde(rename = "auth")]
+    both: Option<ByteString>,
 }
 
 impl Auth {
@@ -44,7 +45,7 @@ impl Auth {
                 password: self.password.unwrap_or_default(),
             });
         }
-        let text = String::from_utf8(self.auth?.0).ok()?;
+        let text = String::from_utf8(self.both?.0).ok()?;
         let (user, password) = text.split_once(':')?;
         (!user.is_empty()).then(|| Login {
             user: user.to_owned(),

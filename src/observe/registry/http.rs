@@ -62,7 +62,7 @@ impl Http {
         authorization: Option<&str>,
     ) -> Result<Answer, Trouble> {
         let host = at.authority().map_or("", |authority| authority.as_str());
-        let unusable = |_| {
+        let unusable = || {
             let message =
                 format!("{host} can't be asked: its address or its token is no text for HTTP");
             Trouble::new(Reason::RegistryUnusable, message)
@@ -73,16 +73,11 @@ impl Http {
             .header(USER_AGENT, "chainlink-operator")
             .header(ACCEPT, accept);
         if let Some(authorization) = authorization {
-            let mut value = HeaderValue::from_str(authorization)
-                .map_err(|_| ())
-                .map_err(unusable)?;
+            let mut value = HeaderValue::from_str(authorization).map_err(|_| unusable())?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        let request = request
-            .body(Empty::new())
-            .map_err(|_| ())
-            .map_err(unusable)?;
+        let request = request.body(Empty::new()).map_err(|_| unusable())?;
         let response = self.send(host, request).await?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, LARGEST).collect().await.map_err(|_| {

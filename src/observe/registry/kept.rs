@@ -27,6 +27,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 const AT_ONCE: usize = 4;
 /// Images that are known at the same time. A resource more than that waits until another is gone.
 const MOST: usize = 256;
+/// Tags of one image that are kept: those of the newest releases.
+const MOST_TAGS: usize = 2000;
 /// Tags of one image whose digests are known. Resources with different ranges ask for different ones.
 const MOST_DIGESTS: usize = 64;
 /// One that no resource asks for any more is forgotten after this.
@@ -198,13 +200,13 @@ impl Registries {
         if !look.digests.contains_key(tag) && look.digests.len() >= MOST_DIGESTS {
             return None;
         }
-        let asked = look.digests.entry(tag.to_owned()).or_default();
-        let known = asked.answer.clone();
-        if asked.is_due(every, now)
+        let question = look.digests.entry(tag.to_owned()).or_default();
+        let known = question.answer.clone();
+        if question.is_due(every, now)
             && self.begin(source, Question::Digest(tag.to_owned()), every, asker)
         {
-            asked.under_way = true;
-            asked.at = Some(now);
+            question.under_way = true;
+            question.at = Some(now);
         }
         known
     }
@@ -237,6 +239,17 @@ impl Registries {
     }
 }
 
+/// The tags that name a release, the newest first. There may be thousands of others, and a registry may make up any number.
+fn newest(tags: Vec<String>) -> Vec<String> {
+    let named = tags
+        .into_iter()
+        .filter_map(|tag| Some((NodeVersion::parse_tag(&tag)?, tag)));
+    let mut named: Vec<_> = named.collect();
+    named.sort_by(|one, other| other.cmp(one));
+    named.truncate(MOST_TAGS);
+    named.into_iter().map(|(_, tag)| tag).collect()
+}
+
 /// Forgets what nobody asks for any more; says whether one more has room.
 fn make_room(looks: &mut HashMap<Source, Look>, now: Instant) -> bool {
     looks.retain(|_, look| now.duration_since(look.wanted) < UNUSED);
@@ -260,11 +273,7 @@ impl Inner {
                         .await
                 });
                 let answer = answer.await.unwrap_or_else(|_| Err(slow()));
-                // What names no release is of no use, and there may be thousands of it.
-                let answer = answer.map(|mut tags| {
-                    tags.retain(|tag| NodeVersion::parse_tag(tag).is_some());
-                    Arc::new(tags)
-                });
+                let answer = answer.map(|tags| Arc::new(newest(tags)));
                 self.keep(source, every, answer, |look| Some(&mut look.tags));
             }
             Question::Digest(tag) => {
@@ -346,9 +355,8 @@ mod tests {
             asked.take(refused(None), HOUR, now);
             assert_eq!(pause(&asked), HOUR * hours);
         }
-        let later = now + HOUR * 24;
-        assert!(!asked.is_due(HOUR, later - Duration::from_secs(1)));
-        assert!(asked.is_due(HOUR, later));
+        assert!(!asked.is_due(HOUR, now + HOUR * 23));
+        assert!(asked.is_due(HOUR, now + HOUR * 24));
         asked.take(Ok(()), HOUR, now);
         assert_eq!((asked.failures, asked.pause), (0, None));
         asked.take(refused(Some(HOUR * 6)), HOUR, now);
@@ -359,6 +367,16 @@ mod tests {
             HOUR * 24,
             "a registry silences nobody for ever"
         );
+    }
+
+    #[test]
+    fn the_newest_releases_are_kept_of_however_many_tags() {
+        let made_up = (0..MOST_TAGS + 10).map(|patch| format!("2.0.{patch}"));
+        let mut tags: Vec<String> = made_up.collect();
+        tags.extend(["latest", "2.30.0", "2.9.0", "2.30.0-root", "sha-1"].map(str::to_owned));
+        let kept = newest(tags);
+        assert_eq!(kept.len(), MOST_TAGS);
+        assert_eq!(kept[..4], ["2.30.0-root", "2.30.0", "2.9.0", "2.0.2009"]);
     }
 
     #[test]

@@ -178,11 +178,11 @@ async fn nothing_listens() {
     assert!(message.contains("may connect to it"), "{message}");
 }
 
-fn login() -> Option<Login> {
-    Some(Login {
+fn login() -> Login {
+    Login {
         user: "me".to_owned(),
         password: "pw".to_owned(),
-    })
+    }
 }
 
 fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
@@ -194,7 +194,7 @@ fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
 
 #[tokio::test]
 async fn a_token_is_had_from_where_the_registry_says_with_the_login_and_without() {
-    for (login, allowed) in [(login(), true), (None, false)] {
+    for (login, allowed) in [(Some(login()), true), (None, false)] {
         let host = registry(|request| {
             let token = header(request, "authorization");
             let host = header(request, "host").unwrap();
@@ -237,7 +237,7 @@ async fn a_login_goes_to_no_place_without_tls() {
         (StatusCode::UNAUTHORIZED, [("www-authenticate", challenge)])
     })
     .await;
-    let (reason, message) = refused(tags(&host, login()).await);
+    let (reason, message) = refused(tags(&host, Some(login())).await);
     assert_eq!(reason, Reason::RegistryUnusable);
     assert!(message.contains("no TLS"), "{message}");
 }
@@ -253,7 +253,7 @@ async fn a_registry_may_want_the_login_itself() {
             .into_response(),
     })
     .await;
-    assert_eq!(tags(&host, login()).await.unwrap(), ["2.29.0"]);
+    assert_eq!(tags(&host, Some(login())).await.unwrap(), ["2.29.0"]);
     assert_eq!(refused(tags(&host, None).await).0, Reason::RegistryDenied);
 }
 
@@ -449,8 +449,8 @@ async fn a_busy_registry_is_left_alone_for_all_of_its_images() {
 async fn sent_to_a_proxy(host: &str, no_proxy: &str) -> Option<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = format!("http://me:pw@{}", listener.local_addr().unwrap());
-    let matcher = Matcher::builder().https(proxy).no(no_proxy).build();
-    let hears = async {
+    let matcher = Matcher::builder().all(proxy).no(no_proxy).build();
+    let proxied = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut heard = vec![0; 1024];
         let length = stream.read(&mut heard).await.unwrap();
@@ -464,7 +464,7 @@ async fn sent_to_a_proxy(host: &str, no_proxy: &str) -> Option<String> {
     let repository = at(host);
     let mut talk = Talk::new(&http, &repository, None);
     tokio::select! {
-        heard = hears => Some(heard),
+        line = proxied => Some(line),
         told = talk.tags() => {
             assert_eq!(refused(told).0, Reason::RegistryNotReached);
             None

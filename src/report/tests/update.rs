@@ -202,15 +202,12 @@ fn update(version: &str, proposed: bool) -> Update {
     }
 }
 
-fn known(update: Option<Update>) -> Option<Releases> {
-    Some(Releases::Known(update.map(Box::new)))
+fn known(update: Option<Update>) -> Releases {
+    Releases::Known(update.map(Box::new))
 }
 
-fn away() -> Option<Releases> {
-    Some(Releases::Unknown(
-        Reason::RegistryNotReached,
-        "it is away".to_owned(),
-    ))
+fn away() -> Releases {
+    Releases::Unknown(Reason::RegistryNotReached, "it is away".to_owned())
 }
 
 #[test]
@@ -231,7 +228,7 @@ fn a_newer_release_is_told_once_and_keeps_through_a_registry_that_is_away() {
     told.releases = Some(Releases::NotYet);
     assert_eq!(told.texts("NewerRelease"), Vec::<String>::new());
     assert_eq!(condition(&told), is("Unknown", "RegistryNotAsked"));
-    told.releases = known(None);
+    told.releases = Some(known(None));
     told.look();
     assert_eq!(condition(&told), is("False", "UpToDate"));
     // A restart of the operator knows nothing yet.
@@ -239,10 +236,10 @@ fn a_newer_release_is_told_once_and_keeps_through_a_registry_that_is_away() {
     told.look();
     assert_eq!(condition(&told), is("False", "UpToDate"));
 
-    told.releases = known(Some(update("2.29.0", false)));
+    told.releases = Some(known(Some(update("2.29.0", false))));
     assert_eq!(told.texts("NewerRelease"), Vec::<String>::new());
     assert_eq!(condition(&told), is("False", "UpdateTooYoung"));
-    told.releases = known(Some(update("2.29.0", true)));
+    told.releases = Some(known(Some(update("2.29.0", true))));
     let events = told.texts("NewerRelease");
     assert!(
         events[0].contains("write spec.version: 2.29.0"),
@@ -258,14 +255,14 @@ fn a_newer_release_is_told_once_and_keeps_through_a_registry_that_is_away() {
 
     for releases in [
         away(),
-        Some(Releases::NotYet),
+        Releases::NotYet,
         known(Some(update("2.29.0", true))),
     ] {
-        told.releases = releases;
+        told.releases = Some(releases);
         assert_eq!(told.texts("NewerRelease"), Vec::<String>::new());
         assert_eq!(told.status.update.as_ref().unwrap().version, "2.29.0");
     }
-    told.releases = away();
+    told.releases = Some(away());
     told.look();
     assert_eq!(condition(&told), is("Unknown", "RegistryNotReached"));
     let text = message_of(&told);
@@ -273,7 +270,7 @@ fn a_newer_release_is_told_once_and_keeps_through_a_registry_that_is_away() {
         text.starts_with("it is away") && text.contains("2.29.0"),
         "{text}"
     );
-    told.releases = known(None);
+    told.releases = Some(known(None));
     told.look();
     assert_eq!(told.status.update, None);
     told.updates = None;
@@ -287,10 +284,10 @@ fn a_newer_release_is_told_once_and_keeps_through_a_registry_that_is_away() {
 fn what_the_spec_has_taken_is_no_update_any_more_also_while_the_registry_is_away() {
     let mut told = Told::of(pair());
     told.updates = Some(Updates::default());
-    told.releases = known(Some(update("2.28.0", true)));
+    told.releases = Some(known(Some(update("2.28.0", true))));
     told.look();
     // The spec says 2.28.0 now.
-    told.releases = away();
+    told.releases = Some(away());
     told.look();
     assert_eq!(told.status.update, None);
     let status = told.condition("UpdateAvailable");
