@@ -66,7 +66,9 @@ pub async fn scenario(
         .await?
         .with_secrets()
         .await?;
-    let outcome = AssertUnwindSafe(body(&world)).catch_unwind().await;
+    let outcome = AssertUnwindSafe(Box::pin(body(&world)))
+        .catch_unwind()
+        .await;
     let outcome = outcome.unwrap_or_else(|panic| {
         let words = panic
             .downcast_ref::<String>()
@@ -76,7 +78,7 @@ pub async fn scenario(
     });
     let judged = world.last_judged().await;
     tell_gaps(&world, &judged);
-    let shown = nothing_is_shown(&world).await;
+    let shown = Box::pin(nothing_is_shown(&world)).await;
     let outcome = outcome.and(judged.map(drop)).and(shown);
     if let Err(error) = &outcome {
         say(&explain(&world, error));

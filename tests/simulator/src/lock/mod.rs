@@ -235,13 +235,12 @@ async fn wait(
         format!("failed to get lock: {context}: {error}")
     };
     loop {
-        let current = match session.take() {
-            Some(session) => session,
-            None => {
-                is_new = true;
-                let connected = around.database.connect(QUERY_TIMEOUT).await;
-                connected.map_err(|error| failed(error.to_string()))?
-            }
+        let current = if let Some(session) = session.take() {
+            session
+        } else {
+            is_new = true;
+            let connected = around.database.connect(QUERY_TIMEOUT).await;
+            connected.map_err(|error| failed(error.to_string()))?
         };
         if std::mem::take(&mut is_new) {
             let set_up = protocol.set_up(&current, QUERY_TIMEOUT).await;
