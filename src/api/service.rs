@@ -17,37 +17,8 @@ use super::schema;
 #[x_kube(validation = Rule::new("!has(self.loadBalancerSourceRanges) || self.loadBalancerSourceRanges.all(range, isCIDR(range))").message("loadBalancerSourceRanges holds networks: write such as 203.0.113.0/24, or 203.0.113.7/32 for one address").field_path(".loadBalancerSourceRanges"))]
 #[x_kube(validation = Rule::new("!has(self.externalTrafficPolicy) || (has(self.type) && self.type in ['NodePort', 'LoadBalancer'])").message("externalTrafficPolicy needs type NodePort or LoadBalancer: set type, or leave externalTrafficPolicy out").field_path(".externalTrafficPolicy"))]
 pub struct ServiceOptions {
-    /// Kind of Service: `ClusterIP`, `NodePort` or `LoadBalancer`. Default: `ClusterIP`.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<ServiceType>,
-    /// Annotations of the Service. Default: none.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::annotations")]
-    pub annotations: BTreeMap<String, String>,
-    /// Labels of the Service, beside the operator's own. Default: none.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::labels")]
-    pub labels: BTreeMap<String, String>,
-    /// Who makes the load balancer, such as `service.k8s.aws/nlb`. Kubernetes lets it be set together with type `LoadBalancer`
-    /// only, and not changed. Default: the cluster's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 317),
-        regex(pattern = r"^([-a-z0-9.]+/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
-    )]
-    pub load_balancer_class: Option<String>,
-    /// Networks whose clients the load balancer lets in, such as `203.0.113.0/24`. Default: all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::networks")]
-    pub load_balancer_source_ranges: Vec<String>,
-    /// Which machines take clients from outside. `Cluster`: all of them. `Local`: the active's alone, so that it sees the
-    /// clients' own addresses; a load balancer has to notice a handover then. Default: `Cluster`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external_traffic_policy: Option<TrafficPolicy>,
-    /// Which kinds of address the Service has: `SingleStack`, one; `PreferDualStack`, IPv4 and IPv6 where the cluster has
-    /// both; `RequireDualStack`, both. Default: `SingleStack`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ip_family_policy: Option<FamilyPolicy>,
+    #[serde(flatten)]
+    pub outside: Outside,
     /// A Service `<name>-p2p` by which peers reach the active, and the addresses that the node
     /// listens on and announces. Without it: no such Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,13 +41,6 @@ pub struct PeerService {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1024, max = 65535))]
     pub port: Option<i32>,
-    /// Kind of Service: `ClusterIP`, `NodePort` or `LoadBalancer`. Default: `ClusterIP`.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<ServiceType>,
-    /// Annotations of the Service. Default: none.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "schema::annotations")]
-    pub annotations: BTreeMap<String, String>,
     /// The port on every machine. Default: Kubernetes chooses one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
@@ -86,6 +50,21 @@ pub struct PeerService {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 3, max = 262))]
     pub announce_address: Option<String>,
+    #[serde(flatten)]
+    pub outside: Outside,
+}
+
+/// How a Service looks from outside of the cluster. Where nothing is said, Kubernetes or the cloud chooses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Outside {
+    /// Kind of Service: `ClusterIP`, `NodePort` or `LoadBalancer`. Default: `ClusterIP`.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ServiceType>,
+    /// Annotations of the Service. Default: none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::annotations")]
+    pub annotations: BTreeMap<String, String>,
     /// Labels of the Service, beside the operator's own. Default: none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::labels")]

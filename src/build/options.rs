@@ -54,10 +54,10 @@ pub(super) fn service_labels(service: Option<&ServiceOptions>) -> Read<()> {
     let Some(service) = service else {
         return Ok(());
     };
-    keys("service.labels", &service.labels, Keys::OfLabels)?;
+    keys("service.labels", &service.outside.labels, Keys::OfLabels)?;
     let peers = service.p2p.as_ref();
     peers.map_or(Ok(()), |peers| {
-        keys("service.p2p.labels", &peers.labels, Keys::OfLabels)
+        keys("service.p2p.labels", &peers.outside.labels, Keys::OfLabels)
     })
 }
 

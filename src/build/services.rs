@@ -8,8 +8,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 
 use super::objects::metadata;
+use super::volumes::some;
 use crate::api::names::{NODE_LABEL, ROLE_ACTIVE, ROLE_LABEL};
-use crate::api::{ChainlinkNode, FamilyPolicy, ServiceType, TrafficPolicy};
+use crate::api::{ChainlinkNode, FamilyPolicy, Outside, ServiceType, TrafficPolicy};
 use crate::node::settings::{HTTP_PORT, HTTPS_PORT, P2P_PORT};
 
 /// The name of the port for peers, in pods and Services.
@@ -37,16 +38,8 @@ pub fn services(node: &ChainlinkNode, https: bool) -> [(String, Option<Service>)
 /// The Service that leads to the active pod.
 pub fn active_service(node: &ChainlinkNode) -> Service {
     let options = node.spec.service.clone().unwrap_or_default();
-    let outside = Outside {
-        kind: options.kind,
-        class: options.load_balancer_class,
-        ranges: options.load_balancer_source_ranges,
-        traffic: options.external_traffic_policy,
-        families: options.ip_family_policy,
-    };
     let name = node.name_any();
-    let metadata = labelled(node, name, options.labels, options.annotations);
-    to_active(node, metadata, port("http", HTTP_PORT), outside)
+    to_active(node, name, port("http", HTTP_PORT), options.outside)
 }
 
 /// A port of the node's own, under its own number.
@@ -72,16 +65,8 @@ pub fn peer_service(node: &ChainlinkNode) -> Option<Service> {
         protocol: Some("TCP".to_owned()),
         ..ServicePort::default()
     };
-    let outside = Outside {
-        kind: options.kind,
-        class: options.load_balancer_class,
-        ranges: options.load_balancer_source_ranges,
-        traffic: options.external_traffic_policy,
-        families: options.ip_family_policy,
-    };
     let name = format!("{}-{P2P}", node.name_any());
-    let metadata = labelled(node, name, options.labels, options.annotations);
-    Some(to_active(node, metadata, port, outside))
+    Some(to_active(node, name, port, options.outside))
 }
 
 /// The user's labels and annotations beside the operator's own labels, and never in their place.
@@ -100,36 +85,22 @@ fn labelled(
     metadata
 }
 
-/// How a Service looks from outside of the cluster. Where nothing is said, Kubernetes or the cloud chooses.
-struct Outside {
-    kind: Option<ServiceType>,
-    class: Option<String>,
-    ranges: Vec<String>,
-    traffic: Option<TrafficPolicy>,
-    families: Option<FamilyPolicy>,
-}
-
-fn to_active(
-    node: &ChainlinkNode,
-    metadata: ObjectMeta,
-    port: ServicePort,
-    outside: Outside,
-) -> Service {
+fn to_active(node: &ChainlinkNode, name: String, port: ServicePort, outside: Outside) -> Service {
     let selector = BTreeMap::from([
         (NODE_LABEL.to_owned(), node.name_any()),
         (ROLE_LABEL.to_owned(), ROLE_ACTIVE.to_owned()),
     ]);
     let kind = outside.kind.unwrap_or(ServiceType::ClusterIP);
-    let traffic = outside.traffic.map(TrafficPolicy::as_str);
-    let families = outside.families.map(FamilyPolicy::as_str);
+    let traffic = outside.external_traffic_policy.map(TrafficPolicy::as_str);
+    let families = outside.ip_family_policy.map(FamilyPolicy::as_str);
     Service {
-        metadata,
+        metadata: labelled(node, name, outside.labels, outside.annotations),
         spec: Some(ServiceSpec {
             type_: Some(kind.as_str().to_owned()),
             selector: Some(selector),
             ports: Some(vec![port]),
-            load_balancer_class: outside.class,
-            load_balancer_source_ranges: (!outside.ranges.is_empty()).then_some(outside.ranges),
+            load_balancer_class: outside.load_balancer_class,
+            load_balancer_source_ranges: some(outside.load_balancer_source_ranges),
             external_traffic_policy: traffic.map(str::to_owned),
             ip_family_policy: families.map(str::to_owned),
             ..ServiceSpec::default()

@@ -17,8 +17,10 @@ pub enum ExitKind {
     /// The database was out of reach or took no connections. Says nothing about the node.
     DatabaseAway,
     /// The database or its pooler answered and refused the node, or the node can't use the URL that it was given:
-    /// password, database name, rights, TLS, a pooler in transaction mode.
+    /// password, database name, rights, TLS.
     DatabaseRefused,
+    /// Its session is not its own: a pooler in transaction mode hands the server's sessions from client to client.
+    SessionShared,
     /// The server is older than the node starts on.
     PostgresTooOld,
     /// Another node took the lock from it. Says nothing about the node.
@@ -161,6 +163,10 @@ fn by_words(words: &str) -> ExitKind {
         ExitKind::Configuration
     } else {
         match trouble(words) {
+            // Of its own statements (SQLSTATE 42P05 and 26000, and 08P01 where the pooler itself counts them).
+            Some(Trouble::Refuses) if lower.contains("prepared statement") => {
+                ExitKind::SessionShared
+            }
             Some(Trouble::Refuses) => ExitKind::DatabaseRefused,
             Some(Trouble::Away) => ExitKind::DatabaseAway,
             None if says(&STOPPED_STARTING) => ExitKind::StoppedStarting,
@@ -206,6 +212,7 @@ impl ExitKind {
             | Self::DatabaseAway
             | Self::Deposed => true,
             Self::DatabaseRefused
+            | Self::SessionShared
             | Self::PostgresTooOld
             | Self::VersionOlderThanDatabase { .. }
             | Self::Configuration
@@ -258,7 +265,12 @@ impl ExitKind {
             ),
             Self::DatabaseRefused => Some(
                 "Check user, password, database name, rights and TLS of the URL in the Secret \
-                 that spec.database.url names, and that a pooler runs in session mode.",
+                 that spec.database.url names.",
+            ),
+            Self::SessionShared => Some(
+                "Set the pooler to session mode for this database and user (PgBouncer: pool_mode = session), or have \
+                 the URL in the Secret that spec.database.url names lead to the server itself: in transaction mode another \
+                 client has the node's prepared statements and its advisory lock.",
             ),
             Self::PostgresTooOld => Some(
                 "Upgrade the PostgreSQL server first, or set spec.version back; SKIP_PG_VERSION_CHECK=true in \
@@ -395,8 +407,16 @@ mod tests {
             "../../tests/fixtures/exits/database-refused.txt"
         )) {
             let kind = kind(words);
-            assert_eq!(kind, ExitKind::DatabaseRefused, "{words}");
-            assert!(kind.is_its_own(), "{words}");
+            let shared = words.contains("prepared statement");
+            let expected = if shared {
+                ExitKind::SessionShared
+            } else {
+                ExitKind::DatabaseRefused
+            };
+            assert_eq!(kind, expected, "{words}");
+            assert!(kind.is_its_own() && !kind.means_nothing(), "{words}");
+            let advice = kind.advice().unwrap();
+            assert_eq!(advice.contains("pool_mode = session"), shared, "{words}");
         }
     }
 
@@ -419,7 +439,6 @@ mod tests {
             "FATAL: database \"cl\" does not exist (SQLSTATE 3D000)",
             "FATAL: no pg_hba.conf entry for host \"10.1.2.3\", user \"cl\" (SQLSTATE 28000)",
             "ERROR: permission denied for schema public (SQLSTATE 42501)",
-            "ERROR: prepared statement \"stmtcache_1\" already exists (SQLSTATE 42P05)",
             "tls error: server refused TLS connection",
             "tls error: x509: certificate signed by unknown authority",
         ] {

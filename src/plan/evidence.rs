@@ -283,6 +283,10 @@ fn holds(said: &Says, active: &Pod) -> Evidence {
     unseen.unwrap_or(Evidence::Agrees)
 }
 
+/// A client of such a pooler has a session of the server's for the time of a transaction only. What it says of its waiting is
+/// worth nothing there: every error of a try, but for a connection that is closed, prints the same line.
+const OR_POOLED: &str = ", or a pooler in transaction mode is between, behind which no node works: set it to session mode (PgBouncer: pool_mode = session)";
+
 /// Whether a pod that waits has its session where the active has its own.
 fn of_session(database: &DatabaseView, active: &Pod, standby: &Pod) -> Evidence {
     weigh(database, standby.waiting, |said| {
@@ -293,7 +297,7 @@ fn of_session(database: &DatabaseView, active: &Pod, standby: &Pod) -> Evidence 
             said.sessions.contains_key(&active.id),
             || {
                 format!(
-                    "{waits} says that it waits, but has no session in the database in which {works} holds the lock: it sits on another server or database"
+                    "{waits} says that it waits, but has no session in the database in which {works} holds the lock: it sits on another server or database{OR_POOLED}"
                 )
             },
         )
@@ -331,7 +335,7 @@ pub fn of_session_beside(database: &DatabaseView, standby: &Pod) -> Evidence {
     weigh(database, standby.waiting, |said| {
         has_session(said, standby, !said.sessions.is_empty(), || {
             format!(
-                "{} says that it waits, but has no session in the database that the URL leads to: it sits on another server or database",
+                "{} says that it waits, but has no session in the database that the URL leads to: it sits on another server or database{OR_POOLED}",
                 standby.id.name
             )
         })

@@ -21,10 +21,15 @@ pub struct Wish<'a> {
 
 /// A move of place, or why none is made while a rollout goes on or a pause lasts.
 pub fn decide(view: &View<'_>) -> Option<Decision> {
+    let (refused, due) = (requests::refuse_all(view), due(view));
+    // What the rollout would do next is worked out only where that makes a difference.
+    if refused.is_none() && due.is_none() {
+        return None;
+    }
     if rollout::keeps_moves_waiting(view) {
-        requests::refuse_all(view)
+        refused
     } else {
-        due(view)
+        due
     }
 }
 

@@ -101,8 +101,8 @@ fn a_refusal_of_long_ago_is_not_held_against_a_spec_that_comes_back() {
     world.later(3600);
     world.allows_pods_of(&v2());
     world.want_settled(&v2());
-    assert_eq!(world.obey(), ["create 2.29.0"]);
     assert_eq!(world.blocked(), None);
+    assert_eq!(world.obey(), ["create 2.29.0"]);
 
     let mut checked = v2();
     checked.validates = true;

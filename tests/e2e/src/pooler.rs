@@ -5,24 +5,44 @@ use anyhow::{Context, Result};
 use crate::cluster::Cluster;
 use crate::world::World;
 
+/// Whose a session of the server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A client's, for as long as it is connected: the only mode that a node can live with.
+    Session,
+    /// A client's for the time of one transaction.
+    Transaction,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Transaction => "transaction",
+        }
+    }
+}
+
 /// A pooler that runs.
 pub struct Pooler {
     cluster: Cluster,
+    mode: Mode,
 }
 
 impl Pooler {
-    /// In session mode, the only one that a node can live with.
-    pub fn start(cluster: &Cluster) -> Result<Self> {
+    /// Starts it, in this mode.
+    pub fn start(cluster: &Cluster, mode: Mode) -> Result<Self> {
         let pooler = Self {
             cluster: cluster.clone(),
+            mode,
         };
-        cluster.command(&["pooler", "start", "session"])?;
+        cluster.command(&["pooler", "start", mode.name()])?;
         Ok(pooler)
     }
 
     /// Ends it at once, with all connections through it, and starts it again.
     pub fn restart(&self) -> Result<()> {
-        let restart = ["pooler", "restart", "session"];
+        let restart = ["pooler", "restart", self.mode.name()];
         self.cluster.command(&restart).map(drop)
     }
 

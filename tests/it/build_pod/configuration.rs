@@ -205,10 +205,10 @@ fn a_node_reads_all_of_its_secrets_files_in_order() {
         volume.next().unwrap()["secret"],
         json!({"secretName": "team-a", "items": [{"key": "toml", "path": "01-a.toml"}]})
     );
-    let containers = serde_json::to_value(pod_spec(&spec).containers).unwrap();
-    let mounts = containers[0]["volumeMounts"].as_array().unwrap().iter();
-    let mut mount = mounts.filter(|mount| mount["name"] == "secrets-file-1");
-    assert_eq!(mount.next().unwrap()["readOnly"], true);
+    let mounts = serde_json::to_value(container(&spec).volume_mounts).unwrap();
+    let folder = "/etc/chainlink/secrets-files/1";
+    let mounted = json!({"name": "secrets-file-1", "mountPath": folder, "readOnly": true});
+    assert!(mounts.as_array().unwrap().contains(&mounted), "{mounts}");
     let uses = build::referenced_secrets(&node(&spec).0.spec);
     let mut uses = uses.iter().map(|one| one.name.as_str());
     assert!(uses.any(|name| name == "team-a"), "a change of it is seen");

@@ -134,6 +134,26 @@ fn what_the_user_says_of_places_stands_beside_what_the_operator_says() {
 }
 
 #[test]
+fn a_term_without_a_selector_means_the_pods_of_this_resource_wherever_it_stands() {
+    let terms = json!({
+        "requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "rack"}],
+        "preferredDuringSchedulingIgnoredDuringExecution": [
+            {"weight": 1, "podAffinityTerm": {"topologyKey": "rack"}},
+        ],
+    });
+    let affinity = json!({"podAffinity": terms, "podAntiAffinity": terms});
+    let spec = with(toml_node(), "pod", json!({"spread": "None", "affinity": affinity}));
+    let made = json_of(&spec, "affinity");
+    let own = json!({"matchLabels": {"chainlink-operator.dev/node": "chainlink"}});
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        let hard = &made[kind]["requiredDuringSchedulingIgnoredDuringExecution"][0];
+        let soft = &made[kind]["preferredDuringSchedulingIgnoredDuringExecution"][0];
+        assert_eq!(hard["labelSelector"], own, "{kind}");
+        assert_eq!(soft["podAffinityTerm"]["labelSelector"], own, "{kind}");
+    }
+}
+
+#[test]
 fn what_pods_are_spread_by_counts_those_of_this_resource() {
     let evenly = json!([{
         "maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone",

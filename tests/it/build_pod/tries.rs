@@ -158,5 +158,5 @@ fn the_tries_are_made_as_the_node_would_start_and_ask_for_little() {
     );
     // Where that is refused the check is made alone.
     let alone = build::as_fitting_as_the_node(&pod, &resolved(&spec).content);
-    assert_eq!(alone.spec.unwrap().containers, [node.clone()]);
+    assert_eq!(alone.spec.unwrap().containers, std::slice::from_ref(node));
 }

@@ -160,7 +160,8 @@ impl Cluster {
         self.checks_seen_again(into);
         self.database_recovers(into);
         into.push(Event::Seconds);
-        if !self.deaf {
+        // The API server is told within some seconds.
+        if !self.deaf && !self.pods().iter().any(|pod| pod.untold) {
             into.push(Event::HalfMinute);
         }
         if self.is_quiet(into) {
@@ -218,7 +219,10 @@ impl Cluster {
                 }
                 _ => {}
             }
-            if pod.seen() && pod.waited && !pod.line && Pod::runs(pod.does) {
+            if pod.untold {
+                into.push(Event::IsTold(no));
+            }
+            if pod.is_told() && pod.waited && !pod.line && Pod::runs(pod.does) {
                 into.push(Event::SaysLine(no));
             }
             if pod.seen() && pod.deleted {
@@ -293,6 +297,11 @@ impl Cluster {
             Event::Serves(no) => self.serves(no),
             Event::GivesOut(no) => self.goes_down(no, Does::Down),
             Event::SaysLine(no) => self.change(no, |pod| pod.line = true),
+            Event::IsTold(no) => {
+                // It looks as if it had ended now.
+                self.note_fall(no);
+                self.change(no, Pod::is_shown);
+            }
             Event::Goes(no) => self.leaves(no),
             Event::IsDeposed(no) => self.goes_down(no, Does::DownByDatabase),
             Event::RegainsLock(no) => self.change(no, |pod| pod.does = Does::Serve),
@@ -472,15 +481,7 @@ impl Cluster {
         self.change(no, |pod| {
             pod.sight = Sight::Seen;
             pod.contact = 0;
-            pod.shown = Does::NotStarted;
-            if pod.changed {
-                pod.changed = false;
-                pod.long_up = false;
-                pod.line = false;
-                pod.took = 0;
-                pod.took_waited = false;
-                pod.took_long_ago = false;
-            }
+            pod.is_shown();
             if pod.does == Does::Dead {
                 pod.does = Does::Down;
             }

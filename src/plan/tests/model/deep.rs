@@ -202,6 +202,10 @@ fn deep_what_is_too_long_of_the_walks_of_every_run() {
     from_rest("give out", 2)
         .edits(1, &[NEW_CRASHES_SERVING, NEW_ANSWERS_AND_CRASHES])
         .holds();
+    from_rest("untold", 2)
+        .edits(1, &[NEW])
+        .faults(1, &[Fault::Untold])
+        .holds();
     from_rest("gives out", 1)
         .edits(1, &[CONFIG_CRASHES_SERVING])
         .holds();

@@ -18,6 +18,8 @@ pub enum Event {
     GivesOut(u8),
     SaysLine(u8),
     Restarts(u8),
+    /// The API server is told what the container of a pod does.
+    IsTold(u8),
     Goes(u8),
     IsDeposed(u8),
     RegainsLock(u8),
@@ -32,6 +34,8 @@ pub enum Event {
     TenMinutes,
     // What goes wrong.
     Crashes(u8),
+    /// The same, and the API server is not told of it for some seconds.
+    CrashesUntold(u8),
     LosesDatabase(u8),
     IsKilled(u8),
     Fails(u8),
@@ -81,6 +85,7 @@ impl Event {
             | Self::GivesOut(no)
             | Self::SaysLine(no)
             | Self::Restarts(no)
+            | Self::IsTold(no)
             | Self::Goes(no)
             | Self::IsDeposed(no)
             | Self::RegainsLock(no) => Some(no),

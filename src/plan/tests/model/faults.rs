@@ -7,6 +7,8 @@ use super::pod::{Does, NEVER, Pod, Sight};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Crash,
+    /// The same, before the API server is told of it.
+    Untold,
     LoseDatabase,
     Kill,
     Fail,
@@ -41,6 +43,8 @@ impl Cluster {
                 runs && pod.does != Does::Boot,
                 Event::Crashes(no),
             );
+            let told = pod.is_told() && !pod.deleted && pod.does != Does::Boot;
+            push(Fault::Untold, runs && told, Event::CrashesUntold(no));
             push(
                 Fault::LoseDatabase,
                 pod.does == Does::Wait,
@@ -79,6 +83,15 @@ impl Cluster {
             Event::Crashes(no) => {
                 self.spend();
                 self.note_deception(no);
+                self.goes_down(no, Does::Down);
+            }
+            Event::CrashesUntold(no) => {
+                self.spend();
+                self.note_deception(no);
+                self.change(no, |pod| {
+                    pod.shown = pod.does;
+                    pod.untold = true;
+                });
                 self.goes_down(no, Does::Down);
             }
             Event::LosesDatabase(no) => {
@@ -146,7 +159,8 @@ impl Cluster {
     fn lose(&mut self, no: u8) {
         let known = self.ranks();
         self.change(no, |pod| {
-            pod.shown = pod.does;
+            pod.shown = pod.status();
+            pod.untold = false;
             pod.sight = Sight::Dim;
             pod.contact = if Pod::runs(pod.does) { known } else { NEVER };
         });

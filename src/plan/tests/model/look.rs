@@ -83,6 +83,14 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
     }
 }
 
+/// The kubelets were asked: they know which containers have ended, whatever the API server shows.
+pub fn asked_kubelets(seen: &mut Observation, cluster: &Cluster) {
+    for pod in &mut seen.pods {
+        let truth = cluster.pod(names::number(&pod.id.name));
+        pod.log_ended = truth.is_some_and(|pod| pod.untold && !Pod::runs(pod.does));
+    }
+}
+
 /// Some that can't be seen have answered a moment ago, for the last time.
 pub fn answered_lately(seen: &mut Observation, lost: &[u8]) {
     for pod in &mut seen.pods {
@@ -209,7 +217,9 @@ fn seen(pod: &Pod, cluster: &Cluster) -> domain::Pod {
     let moments = Moments::of(cluster);
     let status = pod.status();
     let runs = Pod::runs(status);
-    let answer = match status {
+    // Its port tells of the container that runs now.
+    let now = if pod.seen() { pod.does } else { status };
+    let answer = match now {
         Does::Serve | Does::Zombie => Answered::Serving,
         Does::Migrate => Answered::Starting,
         _ => Answered::Refused,
@@ -263,7 +273,11 @@ fn seen(pod: &Pod, cluster: &Cluster) -> domain::Pod {
 
 /// How often the API server says that a pod's container has ended: which end is the last is known by [`Known`].
 pub fn ends_shown(cluster: &Cluster, pod: &Pod) -> i32 {
-    if cluster.fails_for_good(pod) { 5 } else { 2 }
+    match (pod.untold, cluster.fails_for_good(pod)) {
+        (true, _) => 1,
+        (false, true) => 5,
+        (false, false) => 2,
+    }
 }
 
 fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
@@ -283,7 +297,7 @@ fn container(pod: &Pod, status: Does, cluster: &Cluster) -> Container {
         words: None,
     };
     // What exited with a reason of its own; the API server knows no more than it is told.
-    let told = pod.exit.filter(|_| pod.seen() || !pod.changed);
+    let told = pod.exit.filter(|_| pod.is_told() || !pod.changed);
     let last = told.map(|ago| Exit {
         // Exits are told in whole seconds: one that was before is so by more than one.
         at: Some(ago.at() - Duration::from_secs(if pod.exited_before { 4 } else { 0 })),

@@ -527,7 +527,8 @@ pub fn ends_known(cluster: &Cluster, no: u8, known: impl Fn(&Pod) -> bool) -> i3
 /// Which ends of containers the memory knows.
 pub fn remember_ends(cluster: &mut Cluster, memory: &Memory) {
     let before = *cluster;
-    for pod in cluster.pods_mut() {
+    // Of what nobody was told nothing is known.
+    for pod in cluster.pods_mut().iter_mut().filter(|pod| !pod.untold) {
         let shown = ends_shown(&before, pod);
         let uid = uid(pod.no);
         let attempt = memory.attempt.as_ref();

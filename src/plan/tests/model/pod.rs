@@ -57,10 +57,12 @@ pub struct Pod {
     pub no: u8,
     pub kind: u8,
     pub does: Does,
-    /// What the API server shows while the pod can't be seen.
+    /// What the API server shows while the pod can't be seen, or it has not been told.
     pub shown: Does,
     pub sight: Sight,
-    /// Its container changed while it could not be seen.
+    /// Its container has ended, and the API server has not been told of it yet.
+    pub untold: bool,
+    /// Its container changed while it could not be seen, or untold.
     pub changed: bool,
     pub deleted: bool,
     /// Deleted by the operator.
@@ -108,6 +110,7 @@ impl Pod {
             does: Does::NotStarted,
             shown: Does::NotStarted,
             sight: Sight::Seen,
+            untold: false,
             changed: false,
             deleted: false,
             stopped: false,
@@ -142,7 +145,16 @@ impl Pod {
 
     /// What the API server shows.
     pub fn status(&self) -> Does {
-        if self.seen() { self.does } else { self.shown }
+        if self.is_told() {
+            self.does
+        } else {
+            self.shown
+        }
+    }
+
+    /// Whether the API server knows what the container does.
+    pub fn is_told(&self) -> bool {
+        self.seen() && !self.untold
     }
 
     pub fn runs(does: Does) -> bool {
@@ -184,14 +196,29 @@ impl Pod {
     pub fn forget(&mut self) {
         self.waited = false;
         self.long_down = false;
-        if self.seen() {
-            self.long_up = false;
-            self.line = false;
-            self.took = 0;
-            self.took_waited = false;
-            self.took_long_ago = false;
+        if self.is_told() {
+            self.forget_records();
         } else {
             self.changed = true;
+        }
+    }
+
+    /// What is recorded is of another container.
+    fn forget_records(&mut self) {
+        self.long_up = false;
+        self.line = false;
+        self.took = 0;
+        self.took_waited = false;
+        self.took_long_ago = false;
+    }
+
+    /// The API server shows what the container does now.
+    pub fn is_shown(&mut self) {
+        self.untold = false;
+        self.shown = Does::NotStarted;
+        if self.changed {
+            self.changed = false;
+            self.forget_records();
         }
     }
 
@@ -219,6 +246,7 @@ impl fmt::Display for Pod {
             write!(out, " ({:?}, shown {:?})", self.sight, self.shown)?;
         }
         let words = [
+            (self.untold, "untold"),
             (self.deleted, "deleted"),
             (self.stopped, "stopped"),
             (self.line, "line"),

@@ -47,8 +47,12 @@ pub fn judge(thought: &Thought) -> Judged {
     if stops.len() > 1 || (stops.len() == 1 && !matches!(plan.acts.last(), Some(Act::Stop(_)))) {
         return broken("S2", "more than one stop in a plan, or not the last act");
     }
+    // What nobody is told is known to the kubelets alone, which are asked before the second look.
+    let untold = cluster.pods().iter().any(|pod| pod.untold);
     for permit in stops {
-        stop_is_permitted(thought, permit)?;
+        if !untold {
+            stop_is_permitted(thought, permit)?;
+        }
         if cluster
             .policy
             .is_too_early_to_stop(names::number(&permit.pod().name))
@@ -208,7 +212,7 @@ fn stop_is_right(cluster: &Cluster, permit: &Permit) -> Judged {
         let covered = cluster.pods().iter().any(|pod| {
             let stays = pod.no != no && pod.seen() && !pod.deleted;
             let works = pod.holds() || matches!(pod.does, Does::Zombie | Does::Wait);
-            stays && works
+            stays && (works || restarted_untold(pod))
         });
         let restarted = !victim.seen() && victim.does == Does::Boot;
         if !covered && !restarted {
@@ -252,6 +256,11 @@ fn misled(cluster: &Cluster, permit: &Permit, victim: &Pod) -> bool {
     })
 }
 
+/// One that has started again before anybody was told of its end looks as it did before: nobody can know.
+fn restarted_untold(pod: &Pod) -> bool {
+    pod.untold && Pod::runs(pod.does)
+}
+
 /// Whether an active of ours is seen at work on our database.
 fn works(cluster: &Cluster) -> bool {
     cluster.pods().iter().any(|pod| {
@@ -277,11 +286,11 @@ fn handover_is_right(thought: &Thought, permit: &Permit, successor: &str) -> Jud
     }
     // What the operator knows to have the lock is not interrupted before it serves.
     let boots = |pod: &Pod| matches!(pod.does, Does::Take | Does::Migrate | Does::Hush);
-    if let Some(victim) = victim_pod.filter(|victim| victim.seen() && boots(victim)) {
+    if let Some(victim) = victim_pod.filter(|victim| victim.is_told() && boots(victim)) {
         return broken("boots", format!("{victim} is stopped before it serves"));
     }
     // One that has already taken over from an active that was cut off is as good.
-    let ready = to.holds() || to.does == Does::Wait;
+    let ready = to.holds() || to.does == Does::Wait || restarted_untold(to);
     if !ready || to.deleted || to.kind().nature.lies() {
         return broken("S1", format!("the successor {to} does not wait"));
     }
@@ -397,7 +406,8 @@ pub fn room_is_kept(cluster: &Cluster, surge: usize) -> Judged {
         .pods()
         .iter()
         .filter(|pod| pod.seen() && !pod.deleted && pod.does != Does::Ended)
-        .filter(|pod| pod.does != Does::Zombie && !pod.elsewhere)
+        // One that was taken over from is a suspect, whether it was cut off or its end is not told yet.
+        .filter(|pod| pod.does != Does::Zombie && !pod.elsewhere && !pod.untold)
         .count();
     if counted >= usize::from(cluster.replicas) + surge {
         return broken(

@@ -42,17 +42,18 @@ impl State {
     /// The operator looks and plans. A takeover is recorded at first sight; those of one look bear the
     /// same time.
     pub fn think(&self, surge: usize, rules: Rules) -> Thought {
-        self.think_of(surge, rules, Vec::new())
+        self.think_of(surge, rules, None)
     }
 
     /// The same, a moment after another look.
     pub fn think_after(&self, first: &Thought) -> Thought {
         let lost = |pod: &&Pod| !pod.seen() && first.cluster.pod(pod.no).is_some_and(Pod::seen);
         let lost = self.cluster.pods().iter().filter(lost).map(|pod| pod.no);
-        self.think_of(first.seen.intent.surge, first.rules, lost.collect())
+        self.think_of(first.seen.intent.surge, first.rules, Some(lost.collect()))
     }
 
-    fn think_of(&self, surge: usize, rules: Rules, lost_lately: Vec<u8>) -> Thought {
+    /// `asked` where the pods have just been asked: who can't be seen any more, and answered a moment before.
+    fn think_of(&self, surge: usize, rules: Rules, asked: Option<Vec<u8>>) -> Thought {
         let mut cluster = self.cluster;
         let next = cluster.ranks() + 1;
         let (deaf, mut burnt) = (cluster.deaf, 0);
@@ -60,9 +61,10 @@ impl State {
             let answers = matches!(pod.does, Does::Serve | Does::Zombie | Does::Migrate);
             if pod.seen() && !deaf && answers && pod.took == 0 {
                 pod.took = next;
-                pod.took_waited = pod.waited;
+                // It is taken for the container that is shown.
+                pod.took_waited = if pod.untold { pod.line } else { pod.waited };
             }
-            if pod.seen() && pod.burnt {
+            if pod.is_told() && pod.burnt {
                 burnt |= 1 << pod.kind;
             }
         }
@@ -71,6 +73,10 @@ impl State {
         let reserved = self.mind.creating.map(|(no, ..)| no);
         seen.refused_creations = cluster.policy.seen(reserved);
         seen.refused_stop = cluster.policy.stop_seen();
+        if asked.is_some() {
+            look::asked_kubelets(&mut seen, &cluster);
+        }
+        let lost_lately = asked.unwrap_or_default();
         look::answered_lately(&mut seen, &lost_lately);
         let made = cluster.pods().iter().map(|pod| pod.no).max().unwrap_or(0);
         let made = made.max(self.mind.creating.map_or(0, |(no, ..)| no));

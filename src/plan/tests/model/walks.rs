@@ -442,3 +442,11 @@ fn without_a_second_look_s5_is_broken() {
     let found = walk.walk().broken.map(|(broken, _)| broken.rule);
     assert_eq!(found, Some("S5"));
 }
+
+#[test]
+fn an_end_of_which_the_api_server_is_not_told_yet_keeps_every_rule() {
+    from_rest("untold", 1)
+        .edits(1, &[NEW])
+        .faults(1, &[Fault::Untold])
+        .holds();
+}

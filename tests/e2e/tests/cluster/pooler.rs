@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use chainlink_operator::api::ChainlinkNodeStatus;
-use e2e::pooler::Pooler;
+use e2e::pooler::{Mode, Pooler};
 use e2e::world::pods_with_role;
 use e2e::{Company, World, scenario};
 use k8s_openapi::api::events::v1::Event;
@@ -40,7 +40,7 @@ fn all_wait(status: &ChainlinkNodeStatus) -> bool {
 #[ignore = "needs the cluster: make e2e"]
 async fn a_restart_of_a_pooler_is_outlived_without_an_alarm() -> Result<()> {
     scenario("pooler", Company::Welcome, async |world| {
-        let pooler = Pooler::start(&world.cluster)?;
+        let pooler = Pooler::start(&world.cluster, Mode::Session)?;
         world
             .secret("pooled", &[("url", &pooler.url(world)?)])
             .await?;
@@ -68,6 +68,51 @@ async fn a_restart_of_a_pooler_is_outlived_without_an_alarm() -> Result<()> {
             .change("node", serde_json::json!({"version": "2.19.0"}))
             .await?;
         world.until_running("node", "2.19.0", 3).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// A node that came up on the server itself is to be led through a pooler in transaction mode: nobody works there, so the one
+/// that works is not stopped for it, and the mode is named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn a_pooler_in_transaction_mode_gets_no_active_stopped_and_is_named() -> Result<()> {
+    scenario("pooler-transactions", Company::Alone, async |world| {
+        let mut node = world.node("node", "2.18.0", 1);
+        node["spec"]["database"]["verification"] = "Required".into();
+        world.apply(&node).await?;
+        let before = world.until_running("node", "2.18.0", 1).await?;
+        let audit = world.audit()?;
+
+        let pooler = Pooler::start(&world.cluster, Mode::Transaction)?;
+        world
+            .secret("pooled", &[("url", &pooler.url(world)?)])
+            .await?;
+        let through =
+            serde_json::json!({"url": {"secretKeyRef": {"name": "pooled", "key": "url"}}});
+        world
+            .change("node", serde_json::json!({"database": through}))
+            .await?;
+        let status = world
+            .until_status("node", "the mode is named", |status| {
+                let conditions = status.conditions.iter().map(|one| one.message.as_str());
+                let mut said = status.message.as_deref().into_iter().chain(conditions);
+                said.any(|message| message.contains("pool_mode = session"))
+            })
+            .await?;
+        ensure!(status.active == before.active, "another is active");
+        let stops = audit.stops(&world.namespace)?;
+        let active = before.active.unwrap_or_default();
+        ensure!(!stops.contains(&active), "the operator stopped {stops:?}");
+
+        let direct =
+            serde_json::json!({"url": {"secretKeyRef": {"name": "database", "key": "url"}}});
+        world
+            .change("node", serde_json::json!({"database": direct}))
+            .await?;
+        world.until_running("node", "2.18.0", 1).await?;
+        ensure!(world.gaps().await?.is_empty(), "there was a gap");
         Ok(())
     })
     .await

@@ -14,6 +14,20 @@ const TAKE: &str = "INSERT INTO lease_lock (client_id, expires_at)
     WHERE lease_lock.client_id = $1::text::uuid OR lease_lock.expires_at < NOW()";
 const RELEASE: &str = "UPDATE lease_lock SET expires_at = NOW() WHERE client_id = $1::text::uuid AND expires_at > NOW()";
 
+/// What blocks the lock's own statements is not waited for longer than the lease lasts.
+pub(super) async fn set_up(
+    session: &Session,
+    duration: Duration,
+    timeout: Duration,
+) -> Result<(), DbError> {
+    let length = duration.as_millis();
+    for name in ["lock_timeout", "idle_in_transaction_session_timeout"] {
+        let sql = format!("SET SESSION {name} = {length}");
+        session.batch(&sql, Some(timeout)).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn take(
     session: &Session,
     app_id: &str,

@@ -78,6 +78,15 @@ impl Protocol {
         }
     }
 
+    /// Sets a new connection up for the lock (`setInitialTimeouts`, read). A pooler lets a client in while its server is away:
+    /// here a node finds that out.
+    async fn set_up(&self, session: &Session, timeout: Duration) -> Result<(), DbError> {
+        match self {
+            Self::Lease { duration, .. } => lease::set_up(session, *duration, timeout).await,
+            Self::Advisory { .. } => Ok(()),
+        }
+    }
+
     /// One try to take the lock. `initial` creates what the lock needs.
     async fn take(
         &self,
@@ -219,21 +228,25 @@ async fn wait(
     around.log.log(&lines.taking());
     let mut session = session;
     let mut initial = true;
+    let mut is_new = true;
     let mut tries: u64 = 0;
+    let failed = |error: String| {
+        let context = protocol.checkout_context();
+        format!("failed to get lock: {context}: {error}")
+    };
     loop {
         let current = match session.take() {
             Some(session) => session,
-            None => around
-                .database
-                .connect(QUERY_TIMEOUT)
-                .await
-                .map_err(|error| {
-                    format!(
-                        "failed to get lock: {}: {error}",
-                        protocol.checkout_context()
-                    )
-                })?,
+            None => {
+                is_new = true;
+                let connected = around.database.connect(QUERY_TIMEOUT).await;
+                connected.map_err(|error| failed(error.to_string()))?
+            }
         };
+        if std::mem::take(&mut is_new) {
+            let set_up = protocol.set_up(&current, QUERY_TIMEOUT).await;
+            set_up.map_err(|error| failed(format!("failed to set initial timeouts: {error}")))?;
+        }
         match protocol.take(&current, initial, Some(QUERY_TIMEOUT)).await {
             Ok(true) => return Ok(current),
             Err(DbError::Done) => around
@@ -346,10 +359,18 @@ async fn renew(
                 around.log.log(&lines.checkout_failed(&error.to_string()));
                 return Err(DbError::Done);
             }
-            Ok(Ok(session)) => match protocol.take(&session, false, Some(patience)).await {
-                Ok(held) => return Ok((session, held)),
+            Ok(Ok(session)) => match protocol.set_up(&session, patience).await {
+                Ok(()) => match protocol.take(&session, false, Some(patience)).await {
+                    Ok(held) => return Ok((session, held)),
+                    Err(DbError::Timeout) => {}
+                    Err(error) => return Err(error),
+                },
                 Err(DbError::Timeout) => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let error = format!("failed to set initial timeouts: {error}");
+                    around.log.log(&lines.checkout_failed(&error));
+                    return Err(DbError::Done);
+                }
             },
         }
     }

@@ -13,4 +13,5 @@ mod faults;
 mod https;
 mod newer;
 mod outages;
+mod pooler;
 mod transcripts;

@@ -347,7 +347,7 @@ fn odd_shutdowns() {
     let setup = Setup::new("2.18.0", &database);
     // No refresh may be under way when the table is locked.
     let mut unhurried = setup.again();
-    (unhurried.lease, unhurried.refresh) = ("60s", "30s");
+    (unhurried.lease, unhurried.refresh) = ("10s", "5s");
     let mut a = unhurried.start();
     a.listens();
     let mut locker = database
