@@ -142,7 +142,11 @@ fn a_term_without_a_selector_means_the_pods_of_this_resource_wherever_it_stands(
         ],
     });
     let affinity = json!({"podAffinity": terms, "podAntiAffinity": terms});
-    let spec = with(toml_node(), "pod", json!({"spread": "None", "affinity": affinity}));
+    let spec = with(
+        toml_node(),
+        "pod",
+        json!({"spread": "None", "affinity": affinity}),
+    );
     let made = json_of(&spec, "affinity");
     let own = json!({"matchLabels": {"chainlink-operator.dev/node": "chainlink"}});
     for kind in ["podAffinity", "podAntiAffinity"] {
