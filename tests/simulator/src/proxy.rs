@@ -47,14 +47,14 @@ mod tests {
         let at = proxy.local_addr().unwrap();
         tokio::spawn(async move { pass_on(proxy, &to).await });
         let mut client = TcpStream::connect(at).await.unwrap();
-        let (mut served, _) = server.accept().await.unwrap();
+        let (mut connection, _) = server.accept().await.unwrap();
         client.write_all(b"ask").await.unwrap();
-        let mut asked = [0; 3];
-        served.read_exact(&mut asked).await.unwrap();
-        served.write_all(b"answer").await.unwrap();
-        drop(served);
+        let mut question = [0; 3];
+        connection.read_exact(&mut question).await.unwrap();
+        connection.write_all(b"answer").await.unwrap();
+        drop(connection);
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
-        assert_eq!((&asked[..], answer.as_str()), (&b"ask"[..], "answer"));
+        assert_eq!((&question[..], answer.as_str()), (&b"ask"[..], "answer"));
     }
 }
