@@ -38,7 +38,9 @@ impl Canaries {
         };
         for value in values {
             let value = password_of(value).unwrap_or(value).trim();
-            if value.len() >= SHORTEST && !value.contains("@example.com") {
+            // Where a node listens itself is no secret.
+            let own = value.starts_with("http://localhost:");
+            if value.len() >= SHORTEST && !own && !value.contains("@example.com") {
                 self.0
                     .insert(value.to_owned(), format!("{key} of Secret {secret}"));
             }
@@ -227,6 +229,7 @@ mod tests {
             "a@example.com\nof-the-api\n",
         );
         canaries.remember("more", "secrets.toml", "[Database]\nURL = 'postgresql://u:in-the-toml@host/db'\n[Mercury]\nX = \"of-mercury\"\n");
+        canaries.remember("environment", "ALLOW_ORIGINS", "http://localhost:6688");
         canaries.remember("tls", "tls.crt", "-----BEGIN CERTIFICATE-----");
         canaries
     }
@@ -285,8 +288,7 @@ mod tests {
 
     #[test]
     fn what_is_no_secret_is_not_looked_for() {
-        let text =
-            "postgresql://u:xxxxx@host/db a@example.com [Database] -----BEGIN CERTIFICATE-----";
+        let text = "postgresql://u:xxxxx@host/db a@example.com http://localhost:6688 [Database] -----BEGIN CERTIFICATE-----";
         assert_eq!(canaries().found_in(text), [""; 0]);
     }
 }
