@@ -315,7 +315,9 @@ fn partition_of_the_active() {
     let play = Play::of("2.18.0-toml-default-console-info-12-partition-active");
     let database = Database::shared();
     let proxy = Proxy::to(database.postgres.port());
-    let setup = Setup::new("2.18.0", &database);
+    // Slow enough for a busy machine: the second has to try four times more before the lease runs out.
+    let mut setup = Setup::new("2.18.0", &database);
+    (setup.lease, setup.refresh) = ("5s", "500ms");
     let mut cut_off = setup.again();
     cut_off.url = database.url_through(proxy.port);
 
