@@ -39,24 +39,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::act::tests::node;
     use crate::api::ChainlinkNodeStatus;
     use crate::plan::tests::world::World;
-
-    fn node(status: Option<ChainlinkNodeStatus>) -> ChainlinkNode {
-        let manifest = serde_json::json!({
-            "apiVersion": "chainlink-operator.dev/v1alpha1",
-            "kind": "ChainlinkNode",
-            "metadata": {"name": "cl", "resourceVersion": "7"},
-            "spec": {
-                "version": "2.28.0",
-                "database": {"url": {"secretKeyRef": {"name": "db", "key": "url"}}},
-                "credentials": {"keystorePassword": {"secretKeyRef": {"name": "keys", "key": "password"}}},
-            },
-        });
-        let mut node: ChainlinkNode = serde_json::from_value(manifest).unwrap();
-        node.status = status;
-        node
-    }
 
     #[test]
     fn only_a_status_that_holds_the_memory_of_a_plan_records_it() {
@@ -65,12 +50,12 @@ mod tests {
             operator: plan.memory.clone(),
             ..ChainlinkNodeStatus::default()
         };
-        let recorded = Recorded::of(&plan, &node(Some(status.clone()))).unwrap();
+        let recorded = Recorded::of(&plan, &node(Some(&status))).unwrap();
         assert_eq!(recorded.version(), "7");
 
         status.operator.creating = None;
         assert!(plan.memory.creating.is_some(), "a pod is to be made");
-        assert!(Recorded::of(&plan, &node(Some(status))).is_none());
+        assert!(Recorded::of(&plan, &node(Some(&status))).is_none());
         assert!(Recorded::of(&plan, &node(None)).is_none());
     }
 }

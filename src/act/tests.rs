@@ -15,7 +15,8 @@ use crate::api::{ChainlinkNode, ChainlinkNodeStatus};
 use crate::leader::{Leadership, LeaseAt};
 use crate::plan::tests::world::{World, pair};
 
-fn node(status: &ChainlinkNodeStatus) -> ChainlinkNode {
+/// A resource with this status.
+pub(super) fn node(status: Option<&ChainlinkNodeStatus>) -> ChainlinkNode {
     let manifest = serde_json::json!({
         "apiVersion": "chainlink-operator.dev/v1alpha1",
         "kind": "ChainlinkNode",
@@ -41,10 +42,10 @@ async fn an_operator_that_does_not_lead_sends_no_act() {
     });
     let client = Client::new(server, "default");
     let plan = World::with(1).plan();
-    let node = node(&ChainlinkNodeStatus {
+    let node = node(Some(&ChainlinkNodeStatus {
         operator: plan.memory.clone(),
         ..ChainlinkNodeStatus::default()
-    });
+    }));
     let recorded = Recorded::of(&plan, &node).unwrap();
     let pod = pair().pod("a").clone();
     let acts = async |leadership: &Leadership| {

@@ -2,14 +2,18 @@
 //! objects that it writes. Secrets themselves are read at the end, and those that a scenario has changed are remembered.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{Debug, Write};
 
 use anyhow::{Result, ensure};
+use chainlink_operator::api::ChainlinkNode;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
-use kube::{Api, ResourceExt};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::install;
@@ -150,50 +154,17 @@ async fn places(world: &World) -> Result<Vec<(String, String)>> {
         // An operator that just comes up, or goes.
         Err(error) => eprintln!("the operator's metrics were not read: {error:#}"),
     }
-    let mut add = |kind: &str, objects: Value| places.push((kind.to_owned(), objects.to_string()));
-    let all = ListParams::default();
-    add(
-        "an event",
-        json!(
-            Api::<Event>::namespaced(client.clone(), namespace)
-                .list(&all)
-                .await?
-                .items
-        ),
-    );
-    add(
-        "a ChainlinkNode",
-        json!(world.nodes().list(&all).await?.items),
-    );
-    add(
-        "a ConfigMap",
-        json!(
-            Api::<ConfigMap>::namespaced(client.clone(), namespace)
-                .list(&all)
-                .await?
-                .items
-        ),
-    );
-    add(
-        "a ControllerRevision",
-        json!(
-            Api::<ControllerRevision>::namespaced(client.clone(), namespace)
-                .list(&all)
-                .await?
-                .items
-        ),
-    );
-    add(
-        "a Service",
-        json!(
-            Api::<Service>::namespaced(client.clone(), namespace)
-                .list(&all)
-                .await?
-                .items
-        ),
-    );
+    places.push(("an event".to_owned(), all::<Event>(world).await?));
+    places.push((
+        "a ChainlinkNode".to_owned(),
+        all::<ChainlinkNode>(world).await?,
+    ));
+    places.push(("a ConfigMap".to_owned(), all::<ConfigMap>(world).await?));
+    let revisions = all::<ControllerRevision>(world).await?;
+    places.push(("a ControllerRevision".to_owned(), revisions));
+    places.push(("a Service".to_owned(), all::<Service>(world).await?));
     let pods = Api::<Pod>::namespaced(client.clone(), namespace)
-        .list(&all)
+        .list(&ListParams::default())
         .await?;
     // The end of a node's own log is the kubelet's word.
     let written = pods.items.iter().map(|pod| {
@@ -203,8 +174,21 @@ async fn places(world: &World) -> Result<Vec<(String, String)>> {
             .and_then(|status| status.conditions.as_ref());
         json!([pod.metadata, pod.spec, conditions])
     });
-    add("a pod", written.collect());
+    let written: Value = written.collect();
+    places.push(("a pod".to_owned(), written.to_string()));
     Ok(places)
+}
+
+/// All objects of a kind in the world's namespace, as text.
+async fn all<K>(world: &World) -> Result<String>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + Debug + DeserializeOwned + Serialize,
+{
+    let api: Api<K> = Api::namespaced(world.client.clone(), &world.namespace);
+    Ok(serde_json::to_string(
+        &api.list(&ListParams::default()).await?.items,
+    )?)
 }
 
 #[cfg(test)]

@@ -4,31 +4,52 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use e2e::audit::{Audit, Write};
 use e2e::world::PATIENCE;
-use e2e::{Company, install, scenario, until};
+use e2e::{Company, World, install, scenario, until};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::json;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the cluster: make e2e"]
-async fn an_operator_killed_twice_in_an_upgrade_ends_it_and_stops_nothing_twice() -> Result<()> {
-    scenario("operator-killed", Company::Alone, async |world| {
+/// An upgrade of two pods that has begun: one of the new version is made.
+struct Begun {
+    audit: Audit,
+    old: BTreeSet<String>,
+}
+
+impl Begun {
+    async fn on(world: &World) -> Result<Self> {
         world.apply(&world.node("node", "2.18.0", 2)).await?;
         let before = world.until_running("node", "2.18.0", 2).await?;
         let audit = world.audit()?;
         world.change("node", json!({"version": "2.19.0"})).await?;
         until("a pod of the new version is made", PATIENCE, async || {
-            ensure!(
-                audit
-                    .writes(&world.namespace)?
-                    .iter()
-                    .any(e2e::audit::Write::makes_pod),
-                "none yet"
-            );
+            let writes = audit.writes(&world.namespace)?;
+            ensure!(writes.iter().any(Write::makes_pod), "none yet");
             Ok(())
         })
         .await?;
+        let old = before.pods.into_iter().map(|pod| pod.name).collect();
+        Ok(Self { audit, old })
+    }
+
+    /// Each old pod was stopped once, and no other.
+    fn stopped_each_once(&self, world: &World) -> Result<()> {
+        let (stops, old) = (self.audit.stops(&world.namespace)?, &self.old);
+        ensure!(
+            stops.len() == old.len() && stops.iter().cloned().collect::<BTreeSet<_>>() == *old,
+            "{old:?} were to be stopped once each, not {stops:?}"
+        );
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn an_operator_killed_twice_in_an_upgrade_ends_it_and_stops_nothing_twice() -> Result<()> {
+    scenario("operator-killed", Company::Alone, async |world| {
+        let begun = Begun::on(world).await?;
+        let audit = &begun.audit;
         install::kill(&world.client).await?;
         until("the first old pod is stopped", PATIENCE, async || {
             ensure!(!audit.stops(&world.namespace)?.is_empty(), "none yet");
@@ -38,16 +59,7 @@ async fn an_operator_killed_twice_in_an_upgrade_ends_it_and_stops_nothing_twice(
         install::kill(&world.client).await?;
         world.until_running("node", "2.19.0", 2).await?;
 
-        let stops = audit.stops(&world.namespace)?;
-        let old: BTreeSet<String> = before.pods.into_iter().map(|pod| pod.name).collect();
-        ensure!(
-            stops.iter().cloned().collect::<BTreeSet<_>>() == old,
-            "{old:?} were to be stopped, not {stops:?}"
-        );
-        ensure!(
-            stops.len() == old.len(),
-            "a pod was stopped twice: {stops:?}"
-        );
+        begun.stopped_each_once(world)?;
         let made = audit
             .writes(&world.namespace)?
             .iter()
@@ -118,26 +130,12 @@ async fn a_deleted_resource_is_cleaned_up_without_the_operator() -> Result<()> {
 #[ignore = "needs the cluster: make e2e"]
 async fn a_leader_that_stood_still_in_an_upgrade_does_nothing_when_it_goes_on() -> Result<()> {
     scenario("operator-frozen", Company::Alone, async |world| {
-        world.apply(&world.node("node", "2.18.0", 2)).await?;
-        let before = world.until_running("node", "2.18.0", 2).await?;
-        let audit = world.audit()?;
-        world.change("node", json!({"version": "2.19.0"})).await?;
-        until("a pod of the new version is made", PATIENCE, async || {
-            let writes = audit.writes(&world.namespace)?;
-            ensure!(writes.iter().any(e2e::audit::Write::makes_pod), "none yet");
-            Ok(())
-        })
-        .await?;
+        let begun = Begun::on(world).await?;
         let frozen = install::Frozen::now(&world.client).await?;
         install::until_another_leads(&world.client, frozen.pod()).await?;
         drop(frozen);
         world.until_running("node", "2.19.0", 2).await?;
-        let stops = audit.stops(&world.namespace)?;
-        let old: BTreeSet<String> = before.pods.into_iter().map(|pod| pod.name).collect();
-        ensure!(
-            stops.len() == old.len() && stops.iter().cloned().collect::<BTreeSet<_>>() == old,
-            "{old:?} were to be stopped once each, not {stops:?}"
-        );
+        begun.stopped_each_once(world)?;
         Ok(())
     })
     .await
@@ -148,28 +146,14 @@ async fn a_leader_that_stood_still_in_an_upgrade_does_nothing_when_it_goes_on() 
 #[ignore = "needs the cluster: make e2e"]
 async fn the_operator_is_upgraded_in_the_middle_of_an_upgrade() -> Result<()> {
     scenario("operator-upgraded", Company::Alone, async |world| {
-        world.apply(&world.node("node", "2.18.0", 2)).await?;
-        let before = world.until_running("node", "2.18.0", 2).await?;
+        let begun = Begun::on(world).await?;
         let first = install::leader(&world.client).await?.name_any();
-        let audit = world.audit()?;
-        world.change("node", json!({"version": "2.19.0"})).await?;
-        until("a pod of the new version is made", PATIENCE, async || {
-            let writes = audit.writes(&world.namespace)?;
-            ensure!(writes.iter().any(e2e::audit::Write::makes_pod), "none yet");
-            Ok(())
-        })
-        .await?;
         let image = install::image(&world.client).await?;
         let changed = install::Changed::to(&world.cluster, &image, "log.format=json").await?;
         let second = install::leader(&world.client).await?.name_any();
         ensure!(first != second, "the operator was not replaced");
         world.until_running("node", "2.19.0", 2).await?;
-        let stops = audit.stops(&world.namespace)?;
-        let old: BTreeSet<String> = before.pods.into_iter().map(|pod| pod.name).collect();
-        ensure!(
-            stops.len() == old.len() && stops.iter().cloned().collect::<BTreeSet<_>>() == old,
-            "{old:?} were to be stopped once each, not {stops:?}"
-        );
+        begun.stopped_each_once(world)?;
         let active = world.active("node").await?;
         changed.back().await?;
         world.until_running("node", "2.19.0", 2).await?;
@@ -177,10 +161,7 @@ async fn the_operator_is_upgraded_in_the_middle_of_an_upgrade() -> Result<()> {
             world.active("node").await? == active,
             "the change of the operator alone moved the active"
         );
-        ensure!(
-            audit.stops(&world.namespace)?.len() == old.len(),
-            "a pod was stopped"
-        );
+        begun.stopped_each_once(world)?;
         Ok(())
     })
     .await
