@@ -144,6 +144,7 @@ fn render(
         None => warnings.extend(user.said(unreached_peers)),
     }
     let backup_off = user.backup_off();
+    warnings.extend(user.skips_version_check());
     let template = user.said(|settings| {
         dumps(settings, &pod, &mut warnings)?;
         with_the_nodes_grace(settings, spec.pod.as_ref(), &mut pod, template)
