@@ -30,7 +30,7 @@ pub struct Metrics {
     two_holders: Family<Whole, Gauge>,
     update: Family<Whole, Gauge>,
     crd_outdated: Family<Whole, Gauge>,
-    errors: Counter,
+    errors: Family<Whole, Counter>,
     leading: Gauge,
 }
 
@@ -46,7 +46,7 @@ impl Default for Metrics {
         let two_holders = Family::default();
         let update = Family::default();
         let crd_outdated = Family::default();
-        let errors = Counter::default();
+        let errors = Family::default();
         let leading = Gauge::default();
         registry.register(
             "lock_moves",
@@ -93,7 +93,7 @@ impl Default for Metrics {
         );
         registry.register(
             "reconcile_errors",
-            "Passes that ended with an error",
+            "Looks at each ChainlinkNode that ended with an error",
             errors.clone(),
         );
         registry.register(
@@ -182,6 +182,7 @@ impl Metrics {
             None => drop(self.update.remove(&labels)),
         }
         // A counter that begins with its first event shows no increase by it.
+        drop(self.errors.get_or_create(&labels));
         for result in RequestState::ends() {
             let labels = ended(namespace, node, result);
             drop(self.switchovers.get_or_create(&labels));
@@ -252,6 +253,7 @@ impl Metrics {
         }
         let labels = whole(namespace, node);
         self.gap.remove(&labels);
+        self.errors.remove(&labels);
         self.two_holders.remove(&labels);
         self.update.remove(&labels);
         self.crd_outdated.remove(&labels);
@@ -262,9 +264,9 @@ impl Metrics {
         self.leading.set(i64::from(leads));
     }
 
-    /// Counts a pass that ended with an error.
-    pub fn failed(&self) {
-        self.errors.inc();
+    /// Counts a look at a resource that ended with an error.
+    pub fn failed(&self, namespace: &str, node: &str) {
+        self.errors.get_or_create(&whole(namespace, node)).inc();
     }
 
     /// The metrics as Prometheus reads them.
@@ -303,7 +305,7 @@ mod tests {
             format!("drills_total{of},result=\"Done\"}} 0"),
             format!("lock_moves_total{of},reason=\"Failover\"}} 0"),
             format!("last_gap_seconds{of}}} 0.5"),
-            "reconcile_errors_total 0".to_owned(),
+            format!("reconcile_errors_total{of}}} 0"),
         ] {
             let line = format!("chainlink_operator_{line}");
             assert!(text.lines().any(|one| one == line), "{line}: {text}");
