@@ -4,6 +4,7 @@
 
 mod duty;
 mod events;
+mod metrics;
 mod pending;
 mod refused;
 mod secrets;

@@ -16,6 +16,7 @@ mod dependencies;
 mod docs;
 mod fake_api;
 mod house;
+mod metrics;
 mod node_log;
 mod node_transcripts;
 mod registry;

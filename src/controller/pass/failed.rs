@@ -43,8 +43,7 @@ pub(in crate::controller) async fn tell_failure(
     let node = fresh.as_ref().unwrap_or(node);
     let old = node.status.clone().unwrap_or_default();
     let told = report::not_looked(node, &old, &blocked, Timestamp::now());
-    let (namespace, name) = (node.namespace().unwrap_or_default(), node.name_any());
-    context.metrics.status(&namespace, &name, &told);
+    context.metrics.status(node, &told);
     // Once, also where this is refused too; the words of a webhook may be others each time.
     let known = Some((doing, node.metadata.generation));
     context.know(reference, |of| {
