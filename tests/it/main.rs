@@ -6,6 +6,7 @@
 mod golden;
 mod granted;
 
+mod alerts;
 mod build_bad_input;
 mod build_config;
 mod build_pod;

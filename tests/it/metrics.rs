@@ -212,7 +212,6 @@ fn every_metric_that_is_named_anywhere_is_one() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         for name in named(&text) {
-            // The filter of the log names the program's crate.
             assert!(
                 known.contains(name),
                 "{}: there is no {name}",
