@@ -31,19 +31,19 @@ func TestTheRuleHasTheAlertsOfTheFileAsTheyAre(t *testing.T) {
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "the alerts", at(rule, "spec"), any(file))
+	expect(t, "the alerts", at(rule, "spec"), file)
 }
 
 func TestAnAlertCanBeLeftOutAndHaveLabelsAndPagesOfOnesOwn(t *testing.T) {
 	rule := everything(t)["PrometheusRule nodes-operator"]
-	expect(t, "its namespace", at(rule, "metadata", "namespace"), any("monitoring"))
-	expect(t, "the label of the Prometheus", at(rule, "metadata", "labels", "release"), any("prometheus"))
+	expect(t, "its namespace", at(rule, "metadata", "namespace"), "monitoring")
+	expect(t, "the label of the Prometheus", at(rule, "metadata", "labels", "release"), "prometheus")
 	alerts := alertsOf(t, at(rule, "spec"))
 	if len(alerts) != 15 || alerts["ChainlinkNodeSameMachine"] != nil {
 		t.Errorf("%d alerts", len(alerts))
 	}
 	for name, alert := range alerts {
-		expect(t, name, at(alert, "labels", "team"), any("oracles"))
+		expect(t, name, at(alert, "labels", "team"), "oracles")
 		if url, _ := at(alert, "annotations", "runbook_url").(string); !strings.HasPrefix(url, "https://example.com/runbooks/") || !strings.HasSuffix(url, ".md") {
 			t.Errorf("%s: %s", name, url)
 		}
