@@ -201,6 +201,7 @@ fn every_metric_that_is_named_anywhere_is_one() {
         "docs/runbooks",
         "charts/chainlink-operator",
         "charts/chainlink-operator/files",
+        "charts/chainlink-operator/dashboards",
     ]
     .iter()
     .filter_map(|folder| std::fs::read_dir(repository(folder)).ok())

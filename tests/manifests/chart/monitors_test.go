@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -57,4 +58,18 @@ func TestTheOperatorIsReadWithTheNamespacesOfItsResources(t *testing.T) {
 	endpoint := at(all["ServiceMonitor test-chainlink-operator"], "spec", "endpoints", 0)
 	expect(t, "the labels of a resource", at(endpoint, "honorLabels"), true)
 	expect(t, "the port", at(endpoint, "port"), "metrics")
+}
+
+func TestTheDashboardIsGivenAsItStands(t *testing.T) {
+	text, err := os.ReadFile(folder + "/dashboards/chainlink-nodes.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := everything(t)["ConfigMap nodes-operator-dashboard"]
+	expect(t, "its namespace", at(given, "metadata", "namespace"), "monitoring")
+	expect(t, "the label of the sidecar", at(given, "metadata", "labels", "dashboards"), "oracles")
+	expect(t, "the dashboard", at(given, "data", "chainlink-nodes.json"), strings.TrimSpace(string(text)))
+	if defaults(t)["ConfigMap test-chainlink-operator-dashboard"] != nil {
+		t.Error("it is made where nobody asks for it")
+	}
 }
