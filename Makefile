@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit model manifests chart cluster cluster-down e2e soak crds dist images
+.PHONY: help demo demo-down test lint unit model manifests alerts chart cluster cluster-down e2e soak crds dist images
 
 CLUSTER := tests/cluster/cluster
 CHART := charts/chainlink-operator
@@ -20,7 +20,7 @@ demo: ## See an upgrade and a failover on a real cluster; leaves the cluster up.
 
 demo-down: cluster-down ## Remove everything that the demo brought up.
 
-test: lint unit manifests chart e2e ## Everything that has to pass: about 40 minutes on a fresh machine, most of it builds.
+test: lint unit manifests alerts chart e2e ## Everything that has to pass: about 40 minutes on a fresh machine, most of it builds.
 	@echo "All tests passed. The test cluster is still up: make cluster-down removes it."
 
 lint: ## Format and lints.
@@ -54,6 +54,18 @@ $(HELM3): tests/manifests/helm3/go.mod tests/manifests/helm3/go.sum
 	@echo "Building Helm 3: about 3 minutes on 2 cores when nothing is cached."
 	@cd tests/manifests/helm3 && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -buildvcs=false -trimpath \
 	  -ldflags "-s -w $(addprefix -X ,$(HELM3_OF))" -o $(CURDIR)/$(HELM3) helm.sh/helm/v3/cmd/helm 2> >(grep -v '^go: downloading ' >&2)
+
+# Of Debian's package: only its two programs, so that no server is set up and started.
+PROMETHEUS := target/prometheus
+$(PROMETHEUS)/promtool:
+	@echo "Fetching Debian's package prometheus: 20 MB."
+	@mkdir -p $(PROMETHEUS) && cd $(PROMETHEUS) && rm -f *.deb && \
+	  { apt-get download -qq prometheus >/dev/null 2>&1 || { apt-get update -qq && apt-get download -qq prometheus; }; } && \
+	  dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components 3 ./usr/bin/prometheus ./usr/bin/promtool && \
+	  rm prometheus_*.deb && touch promtool
+
+alerts: $(PROMETHEUS)/promtool ## The alerts of the chart: each fires and ends when it should, by Prometheus' own tool.
+	cd tests/manifests && PROMETHEUS=$(CURDIR)/$(PROMETHEUS) go test -count=1 ./prometheus
 
 chart: $(HELM3) ## Lint and render the chart by Helm 4 and Helm 3, and look at what they render.
 	$(CLUSTER) build

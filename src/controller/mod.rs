@@ -57,6 +57,7 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
         &node.namespace().unwrap_or_default(),
     );
     let pass = Box::pin(one_pass(&node, &context, &reference, &api));
+    let began = Instant::now();
     // As good as a crash: the next pass goes on from what is written (rule S4).
     let result = tokio::select! {
         biased;
@@ -64,6 +65,7 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
         () = context.leadership.lost() => return Ok(Action::await_change()),
         result = timeout(LONGEST_PASS, pass) => result.unwrap_or(Err(Error::Slow)),
     };
+    context.metrics.passed(began.elapsed());
     match &result {
         Ok(_) => retry::recovered(&reference, &context),
         Err(_) if !context.leadership.leads() => {}

@@ -29,7 +29,7 @@ fn lock_moves(node: &ChainlinkNode) -> bool {
 /// How long until a resource is looked at again, after a pass over it has failed. Counts and logs that.
 pub(super) fn pause(node: &ChainlinkNode, error: &Error, context: &Context) -> Duration {
     let (namespace, name) = (node.namespace().unwrap_or_default(), node.name_any());
-    context.metrics.failed(&namespace, &name);
+    context.metrics.failed();
     let generation = node.metadata.generation;
     let said = error.to_string();
     context.know(&ObjectRef::from_obj(node), |known| {

@@ -225,6 +225,7 @@ mod tests {
 
     use super::*;
     use crate::controller::Settings;
+    use crate::report::Format;
 
     #[tokio::test]
     async fn the_content_of_config_maps_is_not_asked_for() {
@@ -315,8 +316,10 @@ mod tests {
         let (gone, there) = (ObjectRef::from_obj(&gone), ObjectRef::from_obj(&next));
         for reference in [&gone, &there] {
             context.know(reference, |known| known.taken = Some("x".to_owned()));
+            let mut node = node();
+            node.metadata.name = Some(reference.name.clone());
             let status = crate::api::ChainlinkNodeStatus::default();
-            context.metrics.status("a", &reference.name, &status);
+            context.metrics.status(&node, &status);
         }
         assert!(context.slots.take("gone"));
         context.slots.wait(&there);
@@ -336,9 +339,9 @@ mod tests {
         assert_eq!(woken.try_recv().unwrap(), there);
         assert_eq!(context.know(&gone, |known| known.taken.clone()), None);
         assert!(context.know(&there, |known| known.taken.is_some()));
-        let text = context.metrics.text().unwrap();
-        assert!(!text.contains("node=\"cl\""), "{text}");
-        assert!(text.contains("node=\"next\""), "{text}");
+        let text = context.metrics.text(Format::Text).unwrap();
+        assert!(!text.contains("name=\"cl\""), "{text}");
+        assert!(text.contains("name=\"next\""), "{text}");
     }
 
     #[tokio::test]

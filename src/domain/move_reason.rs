@@ -1,7 +1,7 @@
 //! Why the lock moved, in the word that the status shows.
 
 words! {
-    /// Why the lock moved: `status.lastHandover.reason`, and a label of the metric `lock_moves`.
+    /// Why the lock moved: `status.lastHandover.reason`, and a label of the metrics `lock_moves` and `last_move`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub enum MoveReason {
         /// The old active was not stopped on purpose.

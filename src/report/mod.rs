@@ -16,6 +16,6 @@ mod update;
 
 pub use basis::{Report, Sharer};
 pub use events::{Note, notes, stalled};
-pub use metrics::Metrics;
+pub use metrics::{Format, Metrics};
 pub use status::{not_looked, status};
 pub use update::{Candidate, Wish};

@@ -5,6 +5,7 @@
 mod duty;
 mod events;
 mod history;
+mod metrics;
 mod pending;
 mod refused;
 mod secrets;

@@ -120,8 +120,12 @@ fn every_walk_of_the_model_is_told() {
 
 /// All pages for people, by their paths.
 fn pages() -> Vec<String> {
-    let docs = std::fs::read_dir(repository("docs")).unwrap();
-    let docs = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
+    let docs = ["docs", "docs/runbooks"].into_iter().flat_map(|folder| {
+        let entries = std::fs::read_dir(repository(folder)).unwrap();
+        entries
+            .map(move |entry| format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap()))
+    });
+    let docs = docs.filter(|path| Path::new(path).extension().is_some_and(|end| end == "md"));
     let others = [
         "README.md",
         "CHANGELOG.md",

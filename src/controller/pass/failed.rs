@@ -45,8 +45,8 @@ pub(in crate::controller) async fn tell_failure(
     let node = fresh.as_ref().unwrap_or(node);
     let old = node.status.clone().unwrap_or_default();
     let told = report::not_looked(node, &old, &blocked, Timestamp::now());
+    context.metrics.status(node, &told);
     let (namespace, name) = (node.namespace().unwrap_or_default(), node.name_any());
-    context.metrics.status(&namespace, &name, &told);
     let known = Some((doing, node.metadata.generation));
     context.know(reference, |of| {
         if let Some(failing) = &mut of.failing {

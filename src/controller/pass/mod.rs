@@ -93,18 +93,18 @@ impl Pass<'_> {
             // This plan is worth nothing any more (rule S4).
             Written::Overtaken => return Ok(Action::requeue(OVERTAKEN)),
             Written::StillPruned => {
-                self.measure(&old);
+                self.measure(&old, &seen);
                 return Ok(Action::requeue(OUTDATED));
             }
             Written::Pruned { field, version } => {
                 report.refusal = Some(outdated(&field));
                 let told = report::status(&report, &old);
-                self.measure(&told);
+                self.measure(&told, &seen);
                 self.write_what_is_kept(&told, &version).await?;
                 return Ok(Action::requeue(OUTDATED));
             }
         };
-        self.count(&old, &new, &plan);
+        self.count(&old, &new, &seen, &plan);
         self.set_alert(&new, &plan);
 
         let notes = report::notes(&report, &old, &new, self.warnings());
