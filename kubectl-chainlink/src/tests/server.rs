@@ -121,9 +121,12 @@ async fn serve(State(server): State<Server>, request: Request) -> Response {
         _ if path.ends_with("chainlinknodes") || path.ends_with("events") => {
             // All namespaces are asked for without one.
             let part = path.rsplit('/').next().unwrap();
-            let within = |key: &str| match path.contains("/namespaces/") {
-                true => key.starts_with(path),
-                false => key.contains(part),
+            let within = |key: &str| {
+                if path.contains("/namespaces/") {
+                    key.starts_with(path)
+                } else {
+                    key.contains(part)
+                }
             };
             let fits = |object: &Value| {
                 let asked = query.contains("ChainlinkNode");
