@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::beside::Sidecars;
 use crate::fake_api::port::{self, Port};
 
 /// Where a node stands.
@@ -44,6 +45,8 @@ pub struct Habits {
     pub no_room: bool,
     /// Ended containers are not started again.
     pub no_restarts: bool,
+    /// How the sidecars are that start.
+    pub sidecars: Sidecars,
 }
 
 impl Habits {
