@@ -40,6 +40,46 @@ async fn the_page_says_who_works_who_waits_what_speaks_for_it_and_how_the_lock_m
 }
 
 #[tokio::test]
+async fn the_moves_of_the_lock_come_the_last_one_first_with_who_asked_for_them() {
+    let mut node = running("mainnet");
+    let moved = |from: Value, to: &str, reason: &str, by: &str, at: &str| {
+        json!({"from": from, "to": to, "revision": "mainnet-aaaa", "reason": reason, "askedBy": by,
+            "startedAt": at, "finishedAt": at, "gap": "9.1s", "gapIsUpperBound": reason == "Failover"})
+    };
+    node["status"]["history"] = json!([
+        moved(Value::Null, "one", "Start", "Spec", "2026-03-01T10:00:00Z"),
+        moved(
+            json!("one"),
+            "two",
+            "Failover",
+            "Nobody",
+            "2026-03-02T10:00:00Z"
+        ),
+        moved(
+            json!("two"),
+            "three",
+            "Switchover",
+            "Annotation",
+            "2026-03-03T10:00:00Z"
+        ),
+    ]);
+    let ran = run(Server::with([node]).client(), "status mainnet").await;
+    let told = ran.text.split("Moves of the lock").nth(1).unwrap();
+    let words = [
+        "ASKED BY",
+        "three",
+        "Annotation",
+        "Failover",
+        "at most 9.1s",
+        "Nobody",
+        "nobody",
+        "Start",
+    ];
+    let places: Vec<usize> = words.iter().map(|word| told.find(word).unwrap()).collect();
+    assert!(places.is_sorted(), "{places:?} in:\n{told}");
+}
+
+#[tokio::test]
 async fn scripts_get_the_resource_itself() {
     let server = Server::with([running("mainnet")]);
     let ran = run(server.client(), "status mainnet -o json").await;

@@ -1,6 +1,6 @@
 //! `status`: one page.
 
-use chainlink_operator::api::{ChainlinkNode, ChainlinkNodeStatus, LastHandover};
+use chainlink_operator::api::{ChainlinkNode, ChainlinkNodeStatus};
 use futures::StreamExt;
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -195,30 +195,61 @@ fn evidence(status: &ChainlinkNodeStatus, now: Timestamp, out: &mut Out) -> std:
     out.table(&heads, &rows.collect::<Vec<_>>())
 }
 
+/// The moves of the lock, the last one first. An operator of before noted the last one alone.
 fn history(status: &ChainlinkNodeStatus, now: Timestamp, out: &mut Out) -> std::io::Result<()> {
-    let Some(last) = &status.last_handover else {
+    let mut rows: Vec<(Timestamp, Vec<Word>)> = status
+        .history
+        .iter()
+        .map(|one| {
+            let gap = gap(one.gap.as_ref(), one.gap_is_upper_bound);
+            let from = one.from.as_deref().unwrap_or("nobody");
+            let mut row = moved(one.finished_at, (from, &one.to), &one.reason, gap, now);
+            row.push(one.asked_by.clone().into());
+            (one.finished_at, row)
+        })
+        .collect();
+    if let (true, Some(last)) = (rows.is_empty(), &status.last_handover) {
+        let gap = gap(last.gap.as_ref(), last.gap_is_upper_bound);
+        let row = moved(
+            last.finished_at,
+            (&last.from, &last.to),
+            &last.reason,
+            gap,
+            now,
+        );
+        rows.push((last.finished_at, row));
+    }
+    if rows.is_empty() {
         return Ok(());
-    };
-    out.heading("Last move of the lock")?;
-    let heads = ["WHEN", "FROM", "TO", "REASON", "GAP"];
-    out.table(&heads, &[moved(last, now)])
+    }
+    rows.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let rows: Vec<Vec<Word>> = rows.into_iter().map(|(_, row)| row).collect();
+    out.heading("Moves of the lock")?;
+    out.table(&["WHEN", "FROM", "TO", "REASON", "GAP", "ASKED BY"], &rows)
 }
 
-fn moved(last: &LastHandover, now: Timestamp) -> Vec<Word> {
-    let unplanned = last.reason == "Failover" || last.reason == "Unresponsive";
-    let gap = match (&last.gap, last.gap_is_upper_bound) {
+fn moved(
+    at: Timestamp,
+    (from, to): (&str, &str),
+    reason: &str,
+    gap: String,
+    now: Timestamp,
+) -> Vec<Word> {
+    let unplanned = reason == "Failover" || reason == "Unresponsive";
+    let tone = if unplanned { Tone::Bad } else { Tone::Plain };
+    vec![
+        when(at, now).into(),
+        from.into(),
+        to.into(),
+        Word::new(reason, tone),
+        gap.into(),
+    ]
+}
+
+fn gap(gap: Option<&String>, is_upper_bound: bool) -> String {
+    match (gap, is_upper_bound) {
         (Some(gap), true) => format!("at most {gap}"),
         (Some(gap), false) => gap.clone(),
         (None, _) => "not seen".to_owned(),
-    };
-    vec![
-        when(last.finished_at, now).into(),
-        last.from.clone().into(),
-        last.to.clone().into(),
-        Word::new(
-            last.reason.clone(),
-            if unplanned { Tone::Bad } else { Tone::Plain },
-        ),
-        gap.into(),
-    ]
+    }
 }
