@@ -48,7 +48,10 @@ fn way_out(error: &kube::Error) -> &'static str {
         401 => "; log in to the cluster again",
         // The sentence names the verb and the resource.
         403 => "; ask whoever gives rights in this namespace, or use --as",
-        404 => "; is the operator's CRD installed in this cluster?",
+        // Of an object that is not there, the sentence has the name.
+        404 if !status.message.contains('"') => {
+            "; is the operator's CRD installed in this cluster?"
+        }
         _ => "",
     }
 }

@@ -403,3 +403,12 @@ async fn completion_is_there_for_shells_and_for_kubectl() {
     ran.says("status fleet why switchover");
     ran.says(":4");
 }
+
+#[tokio::test]
+async fn a_port_that_can_not_be_led_is_told_at_once_and_not_as_a_missing_crd() {
+    let server = Server::with([running("mainnet")]);
+    let ran = run(server.client(), "ui mainnet --port 0").await;
+    let failure = ran.failure();
+    assert!(failure.contains("leading a port to mainnet-1"), "{failure}");
+    assert!(!failure.contains("CRD"), "{failure}");
+}

@@ -12,7 +12,7 @@ use crate::args::Ui;
 use crate::cluster::WEB_PORT;
 use crate::connect::Session;
 use crate::end::End;
-use crate::failure::{Doing, Failure};
+use crate::failure::Failure;
 use crate::out::{Out, Tone, Word};
 
 pub async fn run(asked: &Ui, session: &Session, out: &mut Out) -> Result<End, Failure> {
@@ -22,7 +22,7 @@ pub async fn run(asked: &Ui, session: &Session, out: &mut Out) -> Result<End, Fa
     if let Some(pod) = &active {
         // A right that is missing is told at once, and not by the first connection.
         let tried = api.portforward(pod, &[WEB_PORT]).await;
-        tried.doing(format!("leading a port to {pod}"))?.abort();
+        tried.map_err(|error| refused(pod, error))?.abort();
     }
     let listener = TcpListener::bind(("127.0.0.1", asked.port)).await;
     let listener = listener.map_err(|error| {
@@ -65,6 +65,19 @@ pub async fn run(asked: &Ui, session: &Session, out: &mut Out) -> Result<End, Fa
             }
             Some(problem) = told.recv() => out.line(&[Word::new(problem, Tone::Waits)])?,
         }
+    }
+}
+
+/// An upgrade to a stream is refused by a code alone, without a sentence.
+fn refused(pod: &str, error: kube::Error) -> Failure {
+    match error {
+        kube::Error::UpgradeConnection(error) => Failure::Asked(format!(
+            "leading a port to {pod}: {error}; it takes get and create of pods/portforward in this namespace"
+        )),
+        source => Failure::Api {
+            doing: format!("leading a port to {pod}"),
+            source,
+        },
     }
 }
 

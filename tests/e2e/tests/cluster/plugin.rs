@@ -204,7 +204,12 @@ fn not_theirs(world: &World) -> Result<()> {
     }
     says(world, &["resume", "node"], 0, &["it is not paused"])?;
     says(world, &["wake", "node"], 0, &["it does not hibernate"])?;
-    says(world, &["ui", "node", "--port", "0"], 1, &["forbidden"])?;
+    says(
+        world,
+        &["ui", "node", "--port", "0"],
+        1,
+        &["pods/portforward"],
+    )?;
     Ok(())
 }
 
