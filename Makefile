@@ -114,6 +114,23 @@ dist: ## The chart for one image, as an archive and as install.yaml, and what th
 	@.github/sbom.py > $(DIST)/sbom.cdx.json
 	@cd $(DIST) && sha256sum -- * > SHA256SUMS && ls
 
+# Of the plugin: TARGET is Rust's name of the platform.
+TARGET ?= x86_64-unknown-linux-gnu
+PLUGIN := target/plugin
+.PHONY: plugin krew
+plugin: ## kubectl chainlink, and an archive of it (docs/kubectl-chainlink.md).
+	cargo build --release --locked --package kubectl-chainlink --target $(TARGET)
+	@mkdir -p $(PLUGIN) && cp target/$(TARGET)/release/kubectl-chainlink LICENSE $(PLUGIN)/
+	@tar --create --gzip --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
+	  --file $(PLUGIN)/kubectl-chainlink-$(TARGET).tar.gz --directory $(PLUGIN) kubectl-chainlink LICENSE
+
+krew: ## The manifest by which krew installs those archives: make krew REPOSITORY=OWNER/NAME VERSION=X.Y.Z.
+	@test -n "$(REPOSITORY)" && test -n "$(VERSION)" || { echo "say make krew REPOSITORY=OWNER/NAME VERSION=X.Y.Z" >&2; exit 1; }
+	@sum() { sha256sum "$(PLUGIN)/kubectl-chainlink-$$1.tar.gz" | cut -d ' ' -f 1; }; \
+	amd64="$$(sum x86_64-unknown-linux-gnu)"; arm64="$$(sum aarch64-unknown-linux-gnu)"; \
+	sed -e '1d' -e 's|REPOSITORY|$(REPOSITORY)|' -e 's|VERSION|$(VERSION)|' -e "s|SUM_AMD64|$$amd64|" -e "s|SUM_ARM64|$$arm64|" \
+	  kubectl-chainlink/krew.yaml > $(PLUGIN)/chainlink.yaml
+
 crds: ## Write the CRD, and the reference of its fields, again after a change of src/api.
 	cargo run --quiet --locked -- crd | tee crds/chainlinknodes.yaml > $(CHART)/files/chainlinknodes.yaml
 	cargo run --quiet --locked -- reference > docs/reference.md
