@@ -20,7 +20,7 @@ mod revision;
 mod role;
 mod secrets;
 
-pub use answer::{DatabaseAnswer, DatabaseView, Free, Heard, Holder, Says, Silence};
+pub use answer::{DatabaseAnswer, DatabaseView, Free, GivenBack, Heard, Holder, Says, Silence};
 pub use claim::Claim;
 pub use intent::{Approved, HandoverPolicy, Intent, Preferred, Switchover};
 pub use lock::Lock;

@@ -704,6 +704,7 @@ fn new_pod(name: &str, of: &Revision, created: Timestamp) -> Pod {
         sidecar: None,
         worked_at: None,
         lost_lease_at: None,
+        ended_client: None,
         serving_since: None,
         log_ended: false,
         lock_id_hidden: false,

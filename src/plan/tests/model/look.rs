@@ -265,6 +265,7 @@ fn seen(pod: &Pod, cluster: &Cluster) -> domain::Pod {
         sidecar: None,
         worked_at: None,
         lost_lease_at: None,
+        ended_client: None,
         serving_since: None,
         log_ended: false,
         lock_id_hidden: false,
