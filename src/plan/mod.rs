@@ -53,7 +53,7 @@ pub use cause::{Cause, Denied, Purpose};
 pub use confirm::{Confirmed, Pending, SecondLook, Unconfirmed, confirm, pending};
 pub use doubts::has_its_sidecars;
 pub use evidence::{Evidence, of_active, of_standby, outside};
-pub use guard::Permit;
+pub use guard::{Kept, Permit, Return};
 pub use limits::{
     BACKOFF, BOOT, CRASH_LOOP, DATABASE_DOUBT, FRESH, LOST, MISSING, NO_BOOT, NOT_RESTARTED,
     REFUSES, RESCUE, SUSPECTED, TAKEOVER, UNRESPONSIVE,
@@ -116,6 +116,23 @@ pub(crate) fn plan_under(given: Given<'_>) -> Plan {
         progress: decided.progress,
         finished,
     }
+}
+
+/// Whether the lease of the node that ended in this pod may be given back for it (rule S10), in a look at all pods.
+pub fn may_give_back(
+    seen: &Observation,
+    pod: &Pod,
+    memory: &Memory,
+    now: Timestamp,
+) -> Result<Return, Kept> {
+    let given = Given {
+        seen,
+        memory,
+        now,
+        rules: Rules::all(),
+    };
+    let roles = roles::Roles::of(given);
+    guard::give_back(&View::of(Look::of(given, &roles), memory), pod)
 }
 
 /// Pods that can't run again are removed.
