@@ -64,8 +64,10 @@ struct Dead<'v> {
     pod: &'v Pod,
 }
 
+type Check = fn(&Dead<'_>) -> Result<(), Kept>;
+
 /// In this order; what is wrong first is told.
-const CHECKS: [fn(&Dead<'_>) -> Result<(), Kept>; 6] = [
+const CHECKS: [Check; 6] = [
     holds_by_a_lease,
     nobody_is_active,
     is_the_leaseholder,
