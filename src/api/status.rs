@@ -164,4 +164,8 @@ pub struct LastHandover {
     /// nobody has seen, so that it may have worked on for a while.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gap_is_upper_bound: bool,
+    /// Whether the gap was cut short: the old active had ended without giving back its lease, and the operator gave it back
+    /// for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lease_given_back: bool,
 }

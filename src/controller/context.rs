@@ -19,6 +19,7 @@ use super::watchdog::Watchdog;
 use crate::act::{DigestKeyAt, digest_key};
 use crate::api::ChainlinkNode;
 use crate::build::DigestKey;
+use crate::domain::EndedNodes;
 use crate::leader::{Leadership, LeaseAt};
 use crate::mutex::lock;
 use crate::observe::registry::Registries;
@@ -182,6 +183,8 @@ impl Context {
             refused_stop: None,
             refused_creations: BTreeMap::new(),
             refused_oneshots: BTreeMap::new(),
+            refused_return: None,
+            ended: EndedNodes::default(),
             failing: None,
         });
         what(entry)

@@ -5,6 +5,7 @@
 
 mod answer;
 mod claim;
+mod ended;
 mod intent;
 mod lock;
 mod machine;
@@ -22,6 +23,7 @@ mod secrets;
 
 pub use answer::{DatabaseAnswer, DatabaseView, Free, GivenBack, Heard, Holder, Says, Silence};
 pub use claim::Claim;
+pub use ended::{EndedNode, EndedNodes};
 pub use intent::{Approved, HandoverPolicy, Intent, Preferred, Switchover};
 pub use lock::Lock;
 pub use machine::{Machine, reports};

@@ -30,6 +30,7 @@ pub struct Metrics {
     two_holders: Family<Whole, Gauge>,
     update: Family<Whole, Gauge>,
     crd_outdated: Family<Whole, Gauge>,
+    leases: Family<Whole, Counter>,
     errors: Counter,
     leading: Gauge,
 }
@@ -46,6 +47,7 @@ impl Default for Metrics {
         let two_holders = Family::default();
         let update = Family::default();
         let crd_outdated = Family::default();
+        let leases = Family::default();
         let errors = Counter::default();
         let leading = Gauge::default();
         registry.register(
@@ -92,6 +94,11 @@ impl Default for Metrics {
             crd_outdated.clone(),
         );
         registry.register(
+            "leases_given_back",
+            "Leases that were given back for a node that had ended without doing so",
+            leases.clone(),
+        );
+        registry.register(
             "reconcile_errors",
             "Passes that ended with an error",
             errors.clone(),
@@ -112,6 +119,7 @@ impl Default for Metrics {
             two_holders,
             update,
             crd_outdated,
+            leases,
             errors,
             leading,
         }
@@ -191,6 +199,7 @@ impl Metrics {
             let labels = moved(namespace, node, reason.as_str());
             drop(self.moves.get_or_create(&labels));
         }
+        drop(self.leases.get_or_create(&labels));
         // It stands in the status, and is not to be gone with a restart of the operator.
         let last = status.last_handover.as_ref();
         let gap = last.and_then(|last| i32::try_from(last.gap_ms?).ok());
@@ -234,6 +243,11 @@ impl Metrics {
             .inc();
     }
 
+    /// Counts a lease that was given back.
+    pub fn gave_back(&self, namespace: &str, node: &str) {
+        self.leases.get_or_create(&whole(namespace, node)).inc();
+    }
+
     /// Forgets a resource that is gone.
     pub fn forget(&self, namespace: &str, node: &str) {
         for one in Role::ALL {
@@ -255,6 +269,7 @@ impl Metrics {
         self.two_holders.remove(&labels);
         self.update.remove(&labels);
         self.crd_outdated.remove(&labels);
+        self.leases.remove(&labels);
     }
 
     /// Whether this operator is the one that acts.
@@ -322,6 +337,7 @@ mod tests {
             gap_ms: Some(1750),
             gap: None,
             gap_is_upper_bound: false,
+            lease_given_back: false,
         };
         let status = ChainlinkNodeStatus {
             last_handover: Some(done.clone()),
@@ -453,6 +469,7 @@ mod tests {
             gap_ms: Some(1),
             gap: None,
             gap_is_upper_bound: false,
+            lease_given_back: false,
         };
         metrics.moved("chain", "mainnet", &done);
         assert!(metrics.text().unwrap().contains("mainnet"));

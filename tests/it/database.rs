@@ -13,14 +13,14 @@ use chainlink_operator::domain::{GivenBack, Holder, PodId, Reason, Says, Silence
 use chainlink_operator::node::DatabaseUrl;
 use chainlink_operator::node::database::{Lease, SessionOf};
 use chainlink_operator::node::lock::ADVISORY_LOCK_ID;
-use chainlink_operator::observe::database::{Known, Question, ask_server, give_back};
+use chainlink_operator::observe::database::{Known, Question, ask_server, give_back_on};
 use tokio_postgres::{Client, NoTls};
 
 #[allow(dead_code)]
 #[path = "../simulator/tests/it/support/postgres.rs"]
 mod postgres;
 
-use postgres::{Database, Postgres};
+pub use postgres::{Database, Postgres};
 
 #[track_caller]
 fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
@@ -66,7 +66,7 @@ fn pods() -> Known {
 }
 
 /// A session of a node from an address of its own.
-async fn node(database: &Database, address: &str, app_id: &str) -> Client {
+pub async fn node(database: &Database, address: &str, app_id: &str) -> Client {
     session(
         database,
         address,
@@ -75,7 +75,7 @@ async fn node(database: &Database, address: &str, app_id: &str) -> Client {
     .await
 }
 
-async fn session(database: &Database, address: &str, name: &str) -> Client {
+pub async fn session(database: &Database, address: &str, name: &str) -> Client {
     let config: tokio_postgres::Config = format!(
         "host=127.0.0.1 user=postgres dbname={} application_name='{name}'",
         database.name
@@ -93,7 +93,7 @@ async fn session(database: &Database, address: &str, name: &str) -> Client {
 }
 
 /// A database whose server lets in whoever comes from this machine.
-async fn database() -> Database {
+pub async fn database() -> Database {
     let database = Database::shared();
     let entries = "('local all all trust'), ('host all all 127.0.0.0/8 trust')";
     let file = database.sql("SHOW hba_file");
@@ -139,10 +139,15 @@ async fn ask(database: &Database) -> Says {
 }
 
 fn leased(database: &Database, good_for: &str) {
+    leased_to(database, ACTIVE, good_for);
+}
+
+/// The node with this id has the lease for so long.
+pub fn leased_to(database: &Database, client: &str, good_for: &str) {
     database.sql(&format!(
         "CREATE TABLE IF NOT EXISTS lease_lock (client_id uuid NOT NULL, expires_at timestamptz NOT NULL);
          DELETE FROM lease_lock;
-         INSERT INTO lease_lock VALUES ('{ACTIVE}', now() + interval '{good_for}')"
+         INSERT INTO lease_lock VALUES ('{client}', now() + interval '{good_for}')"
     ));
 }
 
@@ -401,7 +406,7 @@ async fn try_to_give_back(
         pods: &pods(),
     };
     let lease = Lease::of(client, server_start).unwrap();
-    give_back(&DatabaseUrl::parse(url).unwrap(), &question, &lease).await
+    give_back_on(&DatabaseUrl::parse(url).unwrap(), &question, &lease).await
 }
 
 async fn give_back_for(database: &Database, client: &str, server_start: i64) -> GivenBack {
@@ -503,10 +508,10 @@ async fn a_row_that_is_taken_in_the_same_moment_is_left_to_its_taker() {
     let given_back = loop {
         assert!(begun.elapsed() < Duration::from_secs(30), "never in time");
         leased(&database, "10 minutes");
-        let takes = format!(
+        let written = format!(
             "BEGIN; UPDATE lease_lock SET client_id = '{SUCCESSOR}', expires_at = now() + interval '10 minutes'"
         );
-        taker.batch_execute(&takes).await.unwrap();
+        taker.batch_execute(&written).await.unwrap();
         let over = Cell::new(false);
         let gives_back = async {
             let given_back = try_to_give_back(&url, ACTIVE, start).await;

@@ -21,6 +21,11 @@ impl Lease {
         })
     }
 
+    /// The `client_id` in the row.
+    pub fn client(&self) -> &str {
+        &self.client
+    }
+
     /// Gives it back, as the node itself does where it ends in order (`expires_at=NOW()`), if all of this holds in the one
     /// moment of the statement: the row bears this `client_id` and has not run out; the server was not started anew; and
     /// no session is, or may be, the node's. The row is locked by the `UPDATE`: whoever took or refreshed it in between is

@@ -97,6 +97,11 @@ impl Known {
 
 /// Asks. Takes no longer than one and a half seconds.
 pub async fn ask(question: &Question<'_>) -> Result<Says, Silence> {
+    ask_server(&leads_elsewhere(question)?, question).await
+}
+
+/// The URL of a question, where it leads to a server that others than the pod itself can reach.
+pub(super) fn leads_elsewhere(question: &Question<'_>) -> Result<DatabaseUrl, Silence> {
     let url = DatabaseUrl::parse(question.url).map_err(|why| {
         Silence::new(
             Reason::UrlUnreadable,
@@ -115,7 +120,7 @@ pub async fn ask(question: &Question<'_>) -> Result<Says, Silence> {
             "the database URL has a port behind some of its hosts only, and versions of the node differ in which port the others get: write one behind each",
         ));
     }
-    ask_server(&url, question).await
+    Ok(url)
 }
 
 /// Asks the server of a URL that was read, wherever that is.

@@ -3,7 +3,7 @@
 
 use tokio_postgres::Config;
 
-use super::ask::{Question, connect, in_time, rows, way_to};
+use super::ask::{Question, connect, in_time, leads_elsewhere, rows, way_to};
 use super::tls::Tls;
 use crate::domain::{GivenBack, Reason, Silence};
 use crate::node::DatabaseUrl;
@@ -12,8 +12,13 @@ use crate::node::database::Lease;
 /// The server waits no longer for the lock on the row: who has it is about to write it.
 const LIMITS: &str = "SET lock_timeout = 500; SET statement_timeout = 1000";
 
-/// Gives a lease back. Done twice, the second finds nothing to give back.
-pub async fn give_back(
+/// Gives a lease back, in no longer than one and a half seconds. Done twice, the second finds nothing to give back.
+pub async fn give_back(question: &Question<'_>, lease: &Lease) -> Result<GivenBack, Silence> {
+    give_back_on(&leads_elsewhere(question)?, question, lease).await
+}
+
+/// Gives it back on the server of a URL that was read, wherever that is.
+pub async fn give_back_on(
     url: &DatabaseUrl,
     question: &Question<'_>,
     lease: &Lease,

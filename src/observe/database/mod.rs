@@ -6,5 +6,5 @@ mod question;
 mod tls;
 
 pub use ask::{Known, Question, Target, ask, ask_server};
-pub use give_back::give_back;
+pub use give_back::{give_back, give_back_on};
 pub use question::question;

@@ -2,14 +2,15 @@
 //! lease keeps everybody out, and who comes in once it is gone has to be a pod that may.
 
 use super::handover::fit;
-use crate::api::Verification;
-use crate::domain::{Holder, Pod, PodId, Says, remembered};
+use crate::api::{ReleaseLease, Verification};
+use crate::domain::{Container, EndedNode, Holder, Pod, PodId, Says, remembered};
 use crate::node::LockMode;
 use crate::node::database::Lease;
+use crate::plan::doubts;
 use crate::plan::limits::{FRESH, before};
+use crate::plan::safety::Rule;
 use crate::plan::standing::Failure;
 use crate::plan::view::View;
-use crate::plan::{doubts, evidence};
 
 /// The right to give back one lease, as it stood in one look. Only this room makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +37,8 @@ impl Return {
 /// Why a lease is left to run out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// No end of a container of this pod was seen whose node is known by its id.
-    EndNotSeen,
+    /// The spec says so, or asks for no node.
+    NotWanted,
     /// Its lock is none that stays behind.
     NoLease,
     /// A pod is, or may be, active.
@@ -58,22 +59,24 @@ pub enum Kept {
     NobodyWaits,
 }
 
-/// A pod whose node has ended.
+/// A node that has ended, as its kubelet saw it.
 struct Dead<'v> {
     view: &'v View<'v>,
-    pod: &'v Pod,
+    node: &'v EndedNode,
 }
 
-type Check = fn(&Dead<'_>) -> Result<(), Kept>;
+/// What has to hold, and the rule by which the model switches it off.
+type Check = (Option<Rule>, fn(&Dead<'_>) -> Result<(), Kept>);
 
 /// In this order; what is wrong first is told.
-const CHECKS: [Check; 6] = [
-    holds_by_a_lease,
-    nobody_is_active,
-    is_the_leaseholder,
-    has_no_session,
-    no_outsider_could_win,
-    no_rival_could_win,
+const CHECKS: [Check; 7] = [
+    (None, is_wanted),
+    (None, holds_by_a_lease),
+    (Some(Rule::NobodyActive), nobody_is_active),
+    (Some(Rule::HolderEnded), is_the_leaseholder),
+    (Some(Rule::HolderEnded), has_no_session),
+    (Some(Rule::NoRival), no_outsider_could_win),
+    (Some(Rule::NoRival), no_rival_could_win),
 ];
 
 impl Dead<'_> {
@@ -87,11 +90,14 @@ impl Dead<'_> {
     }
 }
 
-/// S10: the lease of the node that ended in this pod may be given back.
-pub fn give_back(view: &View<'_>, pod: &Pod) -> Result<Return, Kept> {
-    let dead = Dead { view, pod };
-    let client = pod.ended_client.as_deref().ok_or(Kept::EndNotSeen)?;
-    CHECKS.iter().try_for_each(|check| check(&dead))?;
+/// S10: the lease of this node may be given back for it.
+pub fn give_back(view: &View<'_>, node: &EndedNode) -> Result<Return, Kept> {
+    let dead = Dead { view, node };
+    let client = node.client.as_str();
+    let mut on = CHECKS
+        .iter()
+        .filter(|(rule, _)| rule.is_none_or(|rule| view.rules.on(rule)));
+    on.try_for_each(|(_, check)| check(&dead))?;
     let answer = view.seen.database.answer.as_ref();
     let shown = answer.and_then(|answer| answer.shown.get(client));
     let started = dead.said().and_then(|said| said.server_start);
@@ -99,17 +105,27 @@ pub fn give_back(view: &View<'_>, pod: &Pod) -> Result<Return, Kept> {
     let start = shown.copied().filter(|start| Some(*start) == started);
     let lease = start.and_then(|start| Lease::of(client, start));
     let mut waiting = view.roles.waiting.iter();
-    let successor = waiting.find(|other| other.id != pod.id && fit(view, other).is_ok());
+    let could = |pod: &Pod| fit(view, pod).is_ok() && view.roles.could_take_over(pod);
+    let successor = waiting.find(|other| could(other));
     Ok(Return {
-        pod: pod.id.clone(),
+        pod: node.pod.clone(),
         lease: lease.ok_or(Kept::SessionNeverShown)?,
         successor: successor.ok_or(Kept::NobodyWaits)?.id.clone(),
     })
 }
 
+/// Where no node is wanted any more, the next one is not to begin its work.
+fn is_wanted(dead: &Dead<'_>) -> Result<(), Kept> {
+    let intent = &dead.view.seen.intent;
+    let wanted = intent.replicas > 0 && intent.policy.release_lease == ReleaseLease::Auto;
+    wanted.then_some(()).ok_or(Kept::NotWanted)
+}
+
 /// An advisory lock ends with its session.
 fn holds_by_a_lease(dead: &Dead<'_>) -> Result<(), Kept> {
-    let leased = evidence::mode(dead.pod).is_some_and(LockMode::uses_lease);
+    let revision = dead.node.revision.as_ref();
+    let mode = revision.and_then(|revision| revision.lock.mode());
+    let leased = mode.is_some_and(LockMode::uses_lease);
     leased.then_some(()).ok_or(Kept::NoLease)
 }
 
@@ -121,7 +137,7 @@ fn nobody_is_active(dead: &Dead<'_>) -> Result<(), Kept> {
 
 fn is_the_leaseholder(dead: &Dead<'_>) -> Result<(), Kept> {
     let said = dead.said().ok_or(Kept::NotAsked)?;
-    let its = said.lease != Holder::Nobody && said.lease_client == dead.pod.ended_client;
+    let its = said.lease != Holder::Nobody && said.lease_client.as_ref() == Some(&dead.node.client);
     its.then_some(()).ok_or(Kept::NotItsLease)
 }
 
@@ -137,8 +153,8 @@ fn no_outsider_could_win(dead: &Dead<'_>) -> Result<(), Kept> {
     none.then_some(()).ok_or(Kept::Outsider)
 }
 
-/// Whoever could win has to be a pod that a handover could be meant for, or one of the revision that held the lease: its own
-/// pod, started again, is one of these.
+/// Whoever could win has to be a pod that a handover could be meant for, or one that starts and is of the revision that held
+/// the lease: its own pod, started again, is one of these.
 fn no_rival_could_win(dead: &Dead<'_>) -> Result<(), Kept> {
     let view = dead.view;
     let newest = remembered::newest_held(view.memory);
@@ -148,15 +164,19 @@ fn no_rival_could_win(dead: &Dead<'_>) -> Result<(), Kept> {
         };
         let too_old = newest.as_ref().is_some_and(|held| revision.version < *held);
         let failed = Failure::of(view.memory, &revision.name).is_some();
-        let same = pod.revision == dead.pod.revision;
-        let fits = fit(view, pod).is_ok();
         let as_it_says = doubts::is_the_version_it_should_be(pod).is_ok();
-        !too_old && as_it_says && (same || fits && !failed)
+        let starts = pod.revision == dead.node.revision && pod.took.is_none() && !pod.waits();
+        let may = starts || fit(view, pod).is_ok();
+        may && !pod.deleted && !too_old && !failed && as_it_says
     };
-    let over = |pod: &Pod| pod.ended() || view.roles.is_foreign(pod);
+    // The kubelet starts no container again in a pod that is to go.
+    let over = |pod: &Pod| {
+        let down = pod.deleted && matches!(pod.container, Container::Down { .. });
+        down || pod.ended() || view.roles.is_foreign(pod)
+    };
     let mut pods = view.roles.pods().iter();
     let rival = pods.find(|pod| !over(pod) && !may_win(pod));
-    let of_dead = dead.pod.revision.as_ref().map(|revision| &revision.name);
+    let of_dead = dead.node.revision.as_ref().map(|revision| &revision.name);
     let making = view.may_come(view.memory);
     let making = making.filter(|creating| Some(&creating.revision) != of_dead);
     let rival = rival.map(|pod| &pod.id.name);
@@ -172,8 +192,12 @@ mod tests {
     use super::*;
     use crate::domain::{Claim, Observation, Reason, Silence};
     use crate::node::ExitKind;
-    use crate::plan::may_give_back;
+    use crate::node::database::SessionOf;
+    use crate::plan::given::Given;
+    use crate::plan::roles::Roles;
+    use crate::plan::safety::Rules;
     use crate::plan::tests::world::{World, locked, v1, v2};
+    use crate::plan::view::Look;
 
     const CLIENT: &str = "5f0cd4de-2d9b-4d1c-9c1f-6d2a1f0e8b11";
 
@@ -202,8 +226,15 @@ mod tests {
     fn judged(world: &World, change: impl FnOnce(&mut Observation)) -> Result<Return, Kept> {
         let mut look = world.look();
         change(&mut look);
-        let pod = look.pods.iter().find(|pod| pod.id.name == "a");
-        may_give_back(&look, pod.unwrap(), &world.memory, world.now)
+        let node = look.ended.all().first().unwrap();
+        let given = Given {
+            seen: &look,
+            memory: &world.memory,
+            now: world.now,
+            rules: Rules::all(),
+        };
+        let roles = Roles::of(given);
+        give_back(&View::of(Look::of(given, &roles), &world.memory), node)
     }
 
     #[track_caller]
@@ -220,10 +251,28 @@ mod tests {
     }
 
     #[test]
-    fn s10_an_end_that_the_kubelet_did_not_see_gives_nothing_back() {
+    fn s10_nothing_is_given_back_where_the_spec_says_so_or_asks_for_no_node() {
         let mut world = killed();
-        world.pod("a").ended_client = None;
-        assert_eq!(kept(&world), Kept::EndNotSeen);
+        world.intent.policy.release_lease = ReleaseLease::Never;
+        assert_eq!(kept(&world), Kept::NotWanted);
+        world = killed();
+        world.intent.replicas = 0;
+        assert_eq!(kept(&world), Kept::NotWanted);
+    }
+
+    #[test]
+    fn s10_an_end_that_was_seen_stays_seen_when_the_pod_is_gone_or_has_ended_again() {
+        let mut world = killed();
+        world.ended = world.look().ended;
+        world.gone("a");
+        assert_eq!(judged(&world, |_| {}).unwrap().pod().name, "a");
+        let mut world = killed();
+        world.ended = world.look().ended;
+        world.pod("a").ended_client = Some("5f0cd4de-2d9b-4d1c-9c1f-000000000000".to_owned());
+        assert_eq!(
+            Some(judged(&world, |_| {}).unwrap().lease()),
+            Lease::of(CLIENT, 7).as_ref()
+        );
     }
 
     #[test]
@@ -321,6 +370,29 @@ mod tests {
         let mut world = killed();
         world.memory.newest_held = Some("2.29.0".to_owned());
         assert_eq!(kept(&world), Kept::Rival("a".to_owned()));
+        // Nor one that is to go; but for what has ended with it.
+        let mut world = killed();
+        world.pod("a").deleted = true;
+        assert!(judged(&world, |_| {}).is_ok());
+        world.starts("a");
+        assert_eq!(kept(&world), Kept::Rival("a".to_owned()));
+        let mut world = killed().standby("c", &v1());
+        world.pod("c").deleted = true;
+        assert_eq!(kept(&world), Kept::Rival("c".to_owned()));
+        // Nor one that can't be seen.
+        let mut world = killed().standby("c", &v1());
+        world.unseen("c");
+        assert_eq!(kept(&world), Kept::Rival("c".to_owned()));
+        let world = killed();
+        let lost = judged(&world, |look| {
+            let b = look.pods.iter_mut().find(|pod| pod.id.name == "b");
+            b.unwrap().stranded = true;
+        });
+        assert_eq!(lost, Err(Kept::Rival("b".to_owned())));
+        // Nor one of the same revision, once that has failed.
+        let mut world = killed();
+        world.memory.failed = Some(v1().name);
+        assert_eq!(kept(&world), Kept::Rival("a".to_owned()));
         // Nor one that says that it is another version than it should be.
         let mut world = killed();
         world.pod("b").contradicting_version = Some("2.29.0".to_owned());
@@ -332,12 +404,12 @@ mod tests {
         let mut world = killed();
         world.gone("b");
         assert_eq!(kept(&world), Kept::NobodyWaits);
-        // One that was lost does not.
-        let world = killed();
-        let lost = judged(&world, |look| {
-            let b = look.pods.iter_mut().find(|pod| pod.id.name == "b");
-            b.unwrap().stranded = true;
+        // One that has no session there does not, where others have one.
+        let mut world = killed();
+        let other = world.pod("a").id.clone();
+        said(&mut world, |said| {
+            said.sessions.insert(other, SessionOf::Node);
         });
-        assert_eq!(lost, Err(Kept::NobodyWaits));
+        assert_eq!(kept(&world), Kept::NobodyWaits);
     }
 }

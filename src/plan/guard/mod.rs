@@ -15,6 +15,6 @@ mod permit;
 pub use creation::{create, refuse, stays_possible};
 pub use denials::{foreign_message, order_unknown, still_stopping, suspect};
 pub use handover::{fit, ready, stop_active};
-pub use lease::{Kept, Return, give_back};
+pub use lease::{Return, give_back};
 pub use others::{backed_off, stop_for_end, stop_foreign, stop_other};
 pub use permit::{Goal, Permit};

@@ -25,6 +25,7 @@ mod handover;
 mod hostile;
 mod kept;
 mod leader;
+mod lease;
 mod pods;
 mod refusals;
 mod rights;

@@ -48,6 +48,8 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
         refused_stop: None,
         refused_creations: BTreeMap::new(),
         refused_oneshots: BTreeMap::new(),
+        refused_return: None,
+        ended: domain::EndedNodes::default(),
         database: asked(cluster),
         at: *NOW,
         intent: Intent {
