@@ -71,7 +71,7 @@ chart: $(HELM3) ## Lint and render the chart by Helm 4 and Helm 3, and look at w
 e2e: ## The operator on the real cluster, installed by its chart (make e2e ONLY=upgrades: some of it).
 	cargo test --locked -p e2e -- --include-ignored --test-threads 2 $(ONLY)
 
-soak: ## Counted repetitions on the real cluster: gaps, kills, a resource at rest. About 12 minutes.
+soak: ## Counted repetitions on the real cluster: gaps, kills, lost machines, a resource at rest. About 15 minutes.
 	cargo run --quiet --locked -p e2e --bin soak
 
 IMAGES := target/images

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::guard::{Permit, Return};
 use super::step::Progress;
-use crate::api::{LastHandover, Memory, RevisionName};
+use crate::api::{LastHandover, LockMove, Memory, RevisionName};
 use crate::domain::{Place, PodId};
 
 /// What is to be done now.
@@ -18,6 +18,8 @@ pub struct Plan {
     pub progress: Progress,
     /// A handover or failover that this look shows to have ended.
     pub finished: Option<LastHandover>,
+    /// The same for the history, and a pod that is active with none before it.
+    pub moved: Option<LockMove>,
     /// When to look again if nothing happens before.
     pub again: Duration,
     /// How many standbys have to stay while pods are evicted.

@@ -44,7 +44,7 @@ use self::given::Given;
 use self::rules::oneshot::{pull, validate};
 use self::rules::{lease, rollback};
 use self::view::{Look, View};
-use crate::api::Memory;
+use crate::api::{LockMove, Memory};
 use crate::domain::{Observation, Pod};
 
 pub use acts::{Act, Plan};
@@ -85,7 +85,7 @@ pub fn plan(seen: &Observation, memory: &Memory, now: Timestamp) -> Plan {
 pub(crate) fn plan_under(given: Given<'_>) -> Plan {
     let roles = roles::Roles::of(given);
     let look = Look::of(given, &roles);
-    let (mut memory, finished) = remember::look(&look);
+    let (mut memory, moved) = remember::look(&look);
     let view = View::of(look, &memory);
     let labels = labels::acts(&view);
     let decided = decide::decide(&view);
@@ -124,7 +124,8 @@ pub(crate) fn plan_under(given: Given<'_>) -> Plan {
         memory,
         acts,
         progress: decided.progress,
-        finished,
+        finished: moved.as_ref().and_then(LockMove::handover),
+        moved,
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod duty;
 mod events;
+mod history;
 mod pending;
 mod refused;
 mod secrets;

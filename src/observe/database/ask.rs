@@ -164,8 +164,13 @@ pub(super) async fn in_time<T>(
 }
 
 fn is_local(host: &Host) -> bool {
-    let loopback = |address: IpAddr| address.is_loopback();
-    host.name == "localhost"
+    let loopback = |address: IpAddr| {
+        let address = address.to_canonical();
+        // Linux takes the address of nobody for its own.
+        address.is_loopback() || address.is_unspecified()
+    };
+    let name = host.name.trim_end_matches('.');
+    name.eq_ignore_ascii_case("localhost")
         || host.name.starts_with(['/', '@'])
         || host.name.parse().is_ok_and(loopback)
 }
@@ -552,7 +557,7 @@ mod tests {
     async fn what_cannot_be_asked_is_told_without_a_word_of_the_url() {
         let pods = Known::default();
         let authority: &[u8] = b"nonsense";
-        let cases: [(&str, Option<&[u8]>, &str); 9] = [
+        let cases: [(&str, Option<&[u8]>, &str); 12] = [
             ("redis://someone:geheim@db/x", None, "UrlUnreadable"),
             ("postgres://someone:gehe#im@db/x", None, "UrlUnreadable"),
             ("postgres://someone:geheim@db/x\n", None, "UrlUnreadable"),
@@ -563,6 +568,17 @@ mod tests {
                 "LocalAddress",
             ),
             ("postgres://someone:geheim@[::1]/x", None, "LocalAddress"),
+            (
+                "postgres://someone:geheim@LocalHost./x",
+                None,
+                "LocalAddress",
+            ),
+            ("postgres://someone:geheim@0.0.0.0/x", None, "LocalAddress"),
+            (
+                "postgres://someone:geheim@[::ffff:127.0.0.1]/x",
+                None,
+                "LocalAddress",
+            ),
             (
                 "postgres://someone:geheim@10.0.0.1/x?sslmode=verify-full&sslrootcert=/geheim",
                 None,

@@ -30,6 +30,7 @@ mod pods;
 mod refusals;
 mod rights;
 mod short_pods;
+mod sidecars;
 mod successor;
 mod turns;
 mod two_operators;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::node::{Lock, Phase, Process};
-use super::{All, Inner, World, passed};
+use super::{All, Inner, World, beside, passed};
 use crate::fake_api::patch;
 use crate::fake_api::store::seconds;
 
@@ -135,6 +135,7 @@ impl All {
             port: self.habits.before(address),
         };
         process.start();
+        let beside = beside::told(&pod, self.habits.sidecars);
         let again = self.processes.insert(uid.to_owned(), process).is_some();
         self.store.change("pods", name, |pod| {
             let last = pod["status"]["containerStatuses"][0]["lastState"].clone();
@@ -142,6 +143,9 @@ impl All {
                 .as_i64()
                 .unwrap_or(0);
             pod["status"]["phase"] = json!("Running");
+            if !again {
+                pod["status"]["initContainerStatuses"] = beside;
+            }
             pod["status"]["containerStatuses"] = json!([{
                 "name": "node", "image": "chainlink", "imageID": "", "ready": true, "started": true,
                 "containerID": container, "restartCount": restarts + i64::from(again),
@@ -271,7 +275,8 @@ impl All {
             condition["type"] == "chainlink-operator.dev/ready" && condition["status"] == "True"
         });
         let runs = pod["status"]["containerStatuses"][0]["state"]["running"].is_object();
-        let ready = if gate && runs { "True" } else { "False" };
+        let ready = gate && runs && beside::is_ready(&pod);
+        let ready = if ready { "True" } else { "False" };
         let said = conditions
             .iter()
             .any(|condition| condition["type"] == "Ready" && condition["status"] == ready);

@@ -1,6 +1,7 @@
 //! Everything that is not the operator: the API server's store, kubelets, nodes, database locks. And
 //! the record of what the operator did, judged by what was true at that moment.
 
+mod beside;
 mod judge;
 mod kubelet;
 mod node;
@@ -17,6 +18,7 @@ use crate::fake_api::port::Addresses;
 use crate::fake_api::store::{Answer, Refusal, Store, refusal};
 use crate::granted;
 
+pub use beside::Sidecars;
 pub use node::{Habits, Phase};
 use node::{Lock, Process};
 

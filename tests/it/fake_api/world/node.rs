@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::beside::Sidecars;
 use crate::fake_api::port::{self, Port};
 
 /// Where a node stands.
@@ -46,6 +47,8 @@ pub struct Habits {
     pub no_restarts: bool,
     /// Nodes that are killed leave their lease behind.
     pub leaves_lease: bool,
+    /// How the sidecars are that start.
+    pub sidecars: Sidecars,
 }
 
 impl Habits {
