@@ -44,6 +44,9 @@ pub struct LockMove {
     /// Whether the gap is at most so long, as in `lastHandover`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gap_is_upper_bound: bool,
+    /// Whether the gap was cut short, as in `lastHandover`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lease_given_back: bool,
 }
 
 impl LockMove {
@@ -58,6 +61,7 @@ impl LockMove {
             gap_ms: self.gap_ms,
             gap: self.gap.clone(),
             gap_is_upper_bound: self.gap_is_upper_bound,
+            lease_given_back: self.lease_given_back,
         })
     }
 
@@ -98,4 +102,8 @@ pub struct LastHandover {
     /// nobody has seen, so that it may have worked on for a while.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gap_is_upper_bound: bool,
+    /// Whether the gap was cut short: the old active had ended without giving back its lease, and the operator gave it back
+    /// for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lease_given_back: bool,
 }

@@ -20,6 +20,7 @@ use crate::act::{DigestKeyAt, digest_key};
 use crate::api::ChainlinkNode;
 use crate::build::DigestKey;
 use crate::cluster::Calls;
+use crate::domain::EndedNodes;
 use crate::leader::{Leadership, LeaseAt};
 use crate::mutex::lock;
 use crate::observe::registry::Registries;
@@ -185,6 +186,8 @@ impl Context {
             refused_stop: None,
             refused_creations: BTreeMap::new(),
             refused_oneshots: BTreeMap::new(),
+            refused_return: None,
+            ended: EndedNodes::default(),
             failing: None,
         });
         what(entry)

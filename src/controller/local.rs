@@ -10,7 +10,7 @@ use kube::runtime::reflector::ObjectRef;
 use super::failing::Failing;
 use super::failures::ApiFailures;
 use crate::api::{ChainlinkNode, KeyRef, RevisionName};
-use crate::domain::{DatabaseAnswer, Refused, Says, Silence};
+use crate::domain::{DatabaseAnswer, EndedNodes, Refused, Says, Silence};
 use crate::node::LockMode;
 use crate::observe::Moment;
 use crate::observe::database::Target;
@@ -35,6 +35,10 @@ pub(super) struct Local {
     pub(super) refused_creations: BTreeMap<RevisionName, Refused>,
     /// The same of pods that are no nodes, by their names.
     pub(super) refused_oneshots: BTreeMap<String, Refused>,
+    /// The lease of a node that ended which could not be given back when that was last tried.
+    pub(super) refused_return: Option<Refused>,
+    /// Its nodes whose ends were seen.
+    pub(super) ended: EndedNodes,
     /// What is known of its passes that end early, if the last one did.
     pub(super) failing: Option<Failing>,
 }

@@ -15,7 +15,7 @@ mod tests;
 mod update;
 
 pub use basis::{Report, Sharer};
-pub use events::{Note, notes, stalled};
+pub use events::{Note, lease_given_back, notes, stalled};
 pub use metrics::{Format, Metrics};
 pub use status::{not_looked, status};
 pub use update::{Candidate, Wish};

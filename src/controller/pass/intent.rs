@@ -143,6 +143,12 @@ fn policy(node: &ChainlinkNode, handover: &Handover) -> HandoverPolicy {
             .and_then(|failover| failover.unresponsive_after.as_ref())
             .and_then(|text| parse_duration(text).ok())
             .map(|after| after.max(SHORTEST_SILENCE)),
+        release_lease: node
+            .spec
+            .failover
+            .as_ref()
+            .and_then(|failover| failover.release_lease)
+            .unwrap_or_default(),
         restored: annotation(RESTORED_ANNOTATION).and_then(|word| {
             let version = word.split_whitespace().next()?.parse().ok()?;
             Some((version, word))

@@ -80,6 +80,10 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) -> Option<LockMove> {
         gap_ms,
         gap: gap_ms.map(people_seconds),
         gap_is_upper_bound: unseen_end.is_some(),
+        lease_given_back: look
+            .seen
+            .ended
+            .lease_given_back(&last.uid, begin.unwrap_or(finished_at)),
         ..taken
     })
 }

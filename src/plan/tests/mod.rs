@@ -14,6 +14,7 @@ mod failover;
 mod handover;
 mod held;
 mod history;
+mod lease;
 mod model;
 mod neighbours;
 mod refusals;

@@ -44,6 +44,7 @@ pub struct Metrics {
     moves: Family<Label, Counter>,
     switchovers: Family<Label, Counter>,
     drills: Family<Label, Counter>,
+    leases: Counter,
 }
 
 impl Default for Metrics {
@@ -100,6 +101,9 @@ impl Metrics {
         let drills = Family::default();
         let what = "Drills that were due, by how they ended: a skipped one was Refused";
         own.register("drills", what, drills.clone());
+        let leases = Counter::default();
+        let what = "Leases that were given back for a node that had ended without doing so";
+        own.register("leases_given_back", what, leases.clone());
         others(own);
         let nodes = registry.sub_registry_with_prefix("chainlinknode");
         nodes.register_collector(Box::new(Arc::clone(&fleet)));
@@ -113,6 +117,7 @@ impl Metrics {
             moves,
             switchovers,
             drills,
+            leases,
         };
         metrics.begin();
         metrics
@@ -184,6 +189,11 @@ impl Metrics {
         if failover {
             self.fleet.tell(node, |known| known.failovers += 1);
         }
+    }
+
+    /// Counts a lease that was given back.
+    pub fn gave_back(&self) {
+        self.leases.inc();
     }
 
     /// Forgets a resource that is gone.

@@ -60,6 +60,7 @@ fn moved(reason: &str, gap_ms: Option<i64>) -> LastHandover {
         gap_ms,
         gap: None,
         gap_is_upper_bound: false,
+        lease_given_back: false,
     }
 }
 

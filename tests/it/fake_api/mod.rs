@@ -25,6 +25,7 @@ mod handover;
 mod hostile;
 mod kept;
 mod leader;
+mod lease;
 mod metrics;
 mod pods;
 mod refusals;

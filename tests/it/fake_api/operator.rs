@@ -36,7 +36,7 @@ pub enum End {
 /// One running operator, with what it knows only in memory.
 pub struct Operator {
     world: World,
-    context: Arc<Context>,
+    pub context: Arc<Context>,
     woken: UnboundedReceiver<ObjectRef<ChainlinkNode>>,
     pub post: Arc<Post>,
 }

@@ -193,7 +193,9 @@ impl All {
     }
 
     fn restart(&mut self, name: &str, uid: &str) -> bool {
-        self.free_locks_of(uid);
+        if !self.habits.leaves_lease {
+            self.free_locks_of(uid);
+        }
         let process = &self.processes[uid];
         let exit = process.exit;
         let since = process.since;
@@ -202,7 +204,9 @@ impl All {
             return false;
         }
         if pod["status"]["containerStatuses"][0]["state"]["running"].is_object() {
-            self.store.change("pods", name, |pod| terminated(pod, exit));
+            let container = process.container.clone();
+            self.store
+                .change("pods", name, |pod| terminated(pod, exit, &container));
         }
         if self.habits.no_restarts {
             return false;
@@ -295,11 +299,12 @@ fn waited_for(processes: &std::collections::BTreeMap<String, Process>, database:
     })
 }
 
-fn terminated(pod: &mut Value, exit: i32) {
+fn terminated(pod: &mut Value, exit: i32, container: &str) {
     let status = &mut pod["status"]["containerStatuses"][0];
     status["ready"] = json!(false);
     let finished = json!({"terminated": {
         "exitCode": exit, "reason": "Error", "finishedAt": seconds(Timestamp::now()),
+        "containerID": container,
     }});
     status["state"] = finished.clone();
     status["lastState"] = finished;

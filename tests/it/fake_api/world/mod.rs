@@ -393,6 +393,19 @@ impl All {
         self.noise += 1;
     }
 
+    /// The id by which a database knows the node that runs in a pod.
+    pub fn app_id(&mut self, called: &str) -> String {
+        self.process_of(called).unwrap().app_id()
+    }
+
+    /// The lease of a database is nobody's any more: it has run out, or was given back.
+    pub fn lease_is_free(&mut self, database: &str) {
+        if let Some(lock) = self.locks.get_mut(database) {
+            *lock = Lock::new();
+        }
+        self.noise += 1;
+    }
+
     /// The way from a node to its database is cut: its lease runs out, and it works on as if it had it.
     pub fn cut_off(&mut self, called: &str) {
         let uid = self.pod(called).unwrap()["metadata"]["uid"].clone();
