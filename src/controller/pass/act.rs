@@ -2,6 +2,7 @@
 //! fails is noted, and keeps no other from being done but one that depends on it.
 
 use super::confirm::{Stopped, not_stopped};
+use super::log;
 use super::scene::Pass;
 use crate::act::{Actor, Outcome, Recorded, RoleKeeper};
 use crate::api::RevisionName;
@@ -29,6 +30,7 @@ impl Pass<'_> {
                         continue;
                     }
                     let Some(pod) = find(seen, pod) else { continue };
+                    log::act(&self.reference, act);
                     match roles.label(pod, *active).await {
                         Ok(Outcome::Done) => {}
                         // It has changed since: what it bears is not known before the next look.
@@ -40,6 +42,7 @@ impl Pass<'_> {
                     }
                 }
                 Act::Gate { pod, ready } => {
+                    log::act(&self.reference, act);
                     if let Err(error) = roles.gate(pod, *ready).await {
                         failures.fail(
                             Reason::PodNotUpdated,
@@ -70,7 +73,9 @@ impl Pass<'_> {
         );
         let mut stopped = Stopped::No;
         for act in &recorded.plan().acts {
-            tracing::info!(node = %self.reference, ?act, "acting");
+            if !matches!(act, Act::Label { .. } | Act::Gate { .. }) {
+                log::act(&self.reference, act);
+            }
             match act {
                 Act::Create {
                     pod,
@@ -107,7 +112,7 @@ impl Pass<'_> {
                     Ok(pending) => {
                         stopped = self.stop(&actor, &pending, recorded, failures).await?;
                     }
-                    Err(why) => not_stopped(permit, &why),
+                    Err(why) => not_stopped(&self.reference, permit, &why),
                 },
                 // Done before.
                 Act::Label { .. } | Act::Gate { .. } => {}

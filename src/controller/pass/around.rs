@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::log;
 use super::scene::Pass;
 use crate::act::{Services, budgets, services};
 use crate::api::{Memory, RevisionName};
@@ -105,7 +106,12 @@ impl Pass<'_> {
         let removed = self.store.forget_all_but(&needed, &self.kept).await;
         // What may not be removed is in nobody's way: the next pass at rest tries again.
         if let Some(said) = removed.as_ref().err().and_then(refusal) {
-            tracing::warn!(node = %self.reference, said, "an old revision could not be removed");
+            log::line!(
+                warn,
+                &self.reference,
+                said,
+                "an old revision could not be removed"
+            );
             return Ok(());
         }
         removed.doing("removing old revisions")

@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
+use kube::runtime::reflector::ObjectRef;
 use tokio::time::timeout;
 
+use super::log;
 use super::record::{ANSWER, Stands};
 use super::scene::Pass;
 use super::tried::Failed;
 use crate::act::{Actor, Outcome, Recorded, RoleKeeper};
+use crate::api::ChainlinkNode;
 use crate::cluster::{refusal, sentence};
 use crate::controller::error::{Doing, Error, LONGEST_PASS};
 use crate::controller::failures::ApiFailures;
@@ -55,7 +58,7 @@ impl Pass<'_> {
         let confirmed = match confirm(pending, &look) {
             Ok(confirmed) => confirmed,
             Err(why) => {
-                not_stopped(planned, &why);
+                not_stopped(&self.reference, planned, &why);
                 return Ok(Stopped::No);
             }
         };
@@ -96,6 +99,7 @@ impl Pass<'_> {
                 return Ok(Stopped::Perhaps);
             }
         }
+        log::stopped(&self.reference, permit);
         self.know(|known| known.refused_stop = None);
         self.lead_to_successor(permit, &seen, failures).await;
         Ok(Stopped::Yes)
@@ -153,7 +157,13 @@ impl Pass<'_> {
     /// The stop was not done, or is not known to be: that is told, and it is tried again ever later.
     fn refused(&self, permit: &Permit, said: &str, stopped: Stopped, refused: bool) {
         let pod = permit.pod();
-        tracing::warn!(pod = pod.name, said, "a pod could not be stopped");
+        log::line!(
+            warn,
+            &self.reference,
+            pod = pod.name,
+            said,
+            "a pod could not be stopped"
+        );
         let message = format!(
             "{} is to be stopped ({}), and the API server does not delete it: {said}. It is tried again by itself",
             pod.name,
@@ -174,6 +184,6 @@ impl Pass<'_> {
 }
 
 /// Says in the log why a planned stop is not carried out.
-pub(super) fn not_stopped(planned: &Permit, why: &Unconfirmed) {
-    tracing::info!(pod = planned.pod().name, "{why}");
+pub(super) fn not_stopped(of: &ObjectRef<ChainlinkNode>, planned: &Permit, why: &Unconfirmed) {
+    log::line!(info, of, pod = planned.pod().name, %why, "does not stop a pod now");
 }

@@ -4,12 +4,14 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
+use kube::runtime::reflector::ObjectRef;
 
+use super::log;
 use super::record::{ANSWER, Stands};
 use super::scene::Pass;
 use super::tried::{Failed, counts};
 use crate::act::{Actor, Kept, Outcome, Recorded, session_secret};
-use crate::api::RevisionName;
+use crate::api::{ChainlinkNode, RevisionName};
 use crate::build::{Content, Session};
 use crate::cluster::{refusal, sentence};
 use crate::controller::error::Error;
@@ -48,7 +50,12 @@ impl From<Result<Outcome, kube::Error>> for Created {
 
 impl Created {
     /// What the planner is to know of it, after what it knew before.
-    fn noted(self, pod: &str, before: Option<Refused>) -> Option<Refused> {
+    fn noted(
+        self,
+        of: &ObjectRef<ChainlinkNode>,
+        pod: &str,
+        before: Option<Refused>,
+    ) -> Option<Refused> {
         let (said, refused, perhaps) = match self {
             Self::Yes => return None,
             Self::No => return before,
@@ -68,7 +75,7 @@ impl Created {
                 (said, false, false)
             }
         };
-        tracing::warn!(pod, said, "a pod could not be made");
+        log::line!(warn, of, pod, said, "a pod could not be made");
         let failed = Failed {
             pod: pod.to_owned(),
             said,
@@ -141,7 +148,12 @@ impl Pass<'_> {
         }
         let made = actor.create(pod, revision, content, place, until).await;
         if let Ok(Outcome::Taken) = &made {
-            tracing::warn!(node = %self.reference, pod, "a pod of another owner has this name");
+            log::line!(
+                warn,
+                &self.reference,
+                pod,
+                "a pod of another owner has this name"
+            );
             self.know(|known| known.taken = Some(pod.to_owned()));
         }
         Ok(made.into())
@@ -154,7 +166,7 @@ impl Pass<'_> {
             let before = all.remove(of);
             all.extend(
                 created
-                    .noted(pod, before)
+                    .noted(&self.reference, pod, before)
                     .map(|refused| (of.clone(), refused)),
             );
         });
@@ -167,7 +179,7 @@ impl Pass<'_> {
             let before = all.remove(pod);
             let now = Timestamp::now();
             all.retain(|_, refused| counts(refused, now));
-            let refused = Created::from(made).noted(pod, before);
+            let refused = Created::from(made).noted(&self.reference, pod, before);
             all.extend(refused.map(|refused| (pod.to_owned(), refused)));
         });
     }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
+use super::log;
 use super::scene::Pass;
 use crate::api::Verification;
 use crate::controller::context::DatabaseAccess;
@@ -63,7 +64,7 @@ impl Pass<'_> {
             Err(silence) => Err(silence),
         };
         if let Err(silence) = &said {
-            tracing::debug!(node = %self.reference, reason = %silence.reason, "the database could not be asked");
+            log::line!(debug, &self.reference, reason = %silence.reason, "the database could not be asked");
         }
         let mut answers = lock(&self.context.answers);
         let before = answers.remove(&self.uid());

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::log;
 use super::record::{ANSWER, Stands};
 use super::scene::Pass;
 use super::tried::Failed;
@@ -46,7 +47,8 @@ impl Pass<'_> {
         let confirmed = match confirm_return(planned, &look) {
             Ok(confirmed) => confirmed,
             Err(why) => {
-                tracing::info!(pod = planned.pod().name, "no lease is given back: {why}");
+                let pod = &planned.pod().name;
+                log::line!(info, &self.reference, pod, %why, "does not give back a lease now");
                 return Ok(());
             }
         };
@@ -109,7 +111,12 @@ impl Pass<'_> {
 
     async fn was_given_back(&self, done: &Return) {
         let pod = &done.pod().name;
-        tracing::info!(node = %self.reference, pod, "the lease of a node that has ended is given back");
+        log::line!(
+            info,
+            &self.reference,
+            pod,
+            "gave back the lease of a node that has ended"
+        );
         self.know(|known| {
             let client = done.lease().client();
             known.ended.given_back(client, Timestamp::now());
@@ -121,7 +128,13 @@ impl Pass<'_> {
 
     fn not_given_back(&self, planned: &Return, said: &str, refused: bool) {
         let pod = &planned.pod().name;
-        tracing::warn!(node = %self.reference, pod, said, "a lease could not be given back");
+        log::line!(
+            warn,
+            &self.reference,
+            pod,
+            said,
+            "a lease could not be given back"
+        );
         let failed = Failed {
             pod: planned.lease().client().to_owned(),
             said: format!(

@@ -4,7 +4,7 @@
 //! This page is the order of the steps, and each step has a file: `dereference` reads what the spec refers to, `scene` looks
 //! at the pods, `database` asks the database where that is due, `record` writes the status with the intent in it, `act` does
 //! what was planned, `create` makes a pod, `confirm` looks again before a stop, and `give_back` before it gives back the lease
-//! of a node that has ended. `around` sees to what stands around the pods, `tell` to what is told, `pace` to when the next pass begins, and `failed` to what is told of a pass that ended early.
+//! of a node that has ended. `around` sees to what stands around the pods, `tell` to what is told, `log` to what stands in the operator's log, `pace` to when the next pass begins, and `failed` to what is told of a pass that ended early.
 
 mod act;
 mod around;
@@ -15,6 +15,7 @@ mod dereference;
 mod failed;
 mod give_back;
 mod intent;
+mod log;
 mod pace;
 mod record;
 mod scene;

@@ -1,6 +1,7 @@
 //! What a pass tells beside its status: what the API server did not do in the pass before, what the spec should not say, and
 //! what is counted.
 
+use super::log;
 use super::scene::Pass;
 use crate::api::ChainlinkNodeStatus;
 use crate::domain::{Observation, Reason};
@@ -54,6 +55,9 @@ impl Pass<'_> {
         metrics.asked(old, new);
         if let Some(done) = &plan.finished {
             metrics.moved(self.node, done);
+        }
+        if let Some(done) = &plan.moved {
+            log::moved(&self.reference, done);
         }
     }
 }

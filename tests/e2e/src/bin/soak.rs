@@ -55,7 +55,8 @@ async fn main() -> Result<()> {
         world.remove().await?;
     }
     let world = world(&cluster, "soak-kills").await?;
-    kills(&world, wanted.kills, longest).await?;
+    // Without upgrades before it is not known how long one takes.
+    kills(&world, wanted.kills, longest.max(Duration::from_secs(12))).await?;
     world.remove().await?;
     losses(&cluster, wanted.losses).await?;
     if wanted.rest > 0 {
