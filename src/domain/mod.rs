@@ -4,6 +4,7 @@
 //! the room imports [`crate::api`] and [`crate::node`] only, so that whoever reads it needs to know no other room.
 
 mod answer;
+mod applied;
 mod claim;
 mod intent;
 mod lock;
@@ -21,6 +22,7 @@ mod role;
 mod secrets;
 
 pub use answer::{DatabaseAnswer, DatabaseView, Free, Heard, Holder, Says, Silence};
+pub use applied::{Applied, restored, wanted_spec};
 pub use claim::Claim;
 pub use intent::{Approved, HandoverPolicy, Intent, Preferred, Switchover};
 pub use lock::Lock;

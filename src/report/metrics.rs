@@ -29,6 +29,7 @@ pub struct Metrics {
     conditions: Family<Part, Gauge>,
     two_holders: Family<Whole, Gauge>,
     update: Family<Whole, Gauge>,
+    applied: Family<Whole, Gauge>,
     crd_outdated: Family<Whole, Gauge>,
     errors: Counter,
     leading: Gauge,
@@ -45,6 +46,7 @@ impl Default for Metrics {
         let conditions = Family::default();
         let two_holders = Family::default();
         let update = Family::default();
+        let applied = Family::default();
         let crd_outdated = Family::default();
         let errors = Counter::default();
         let leading = Gauge::default();
@@ -86,6 +88,12 @@ impl Default for Metrics {
             Unit::Seconds,
             update.clone(),
         );
+        registry.register_with_unit(
+            "update_applied_timestamp",
+            "When the release was applied that runs in place of spec.version, where one does",
+            Unit::Seconds,
+            applied.clone(),
+        );
         registry.register(
             "crd_outdated",
             "1 where the cluster's CRD is older than the operator, which does nothing that it could not remember, else 0",
@@ -111,6 +119,7 @@ impl Default for Metrics {
             conditions,
             two_holders,
             update,
+            applied,
             crd_outdated,
             errors,
             leading,
@@ -180,6 +189,14 @@ impl Metrics {
                 self.update.get_or_create(&labels).set(seen);
             }
             None => drop(self.update.remove(&labels)),
+        }
+        let applied = status.applied.as_ref();
+        match applied.and_then(|applied| applied.applied_at) {
+            Some(at) => {
+                let applied = self.applied.get_or_create(&labels);
+                applied.set(at.as_second());
+            }
+            None => drop(self.applied.remove(&labels)),
         }
         // A counter that begins with its first event shows no increase by it.
         for result in RequestState::ends() {
@@ -254,6 +271,7 @@ impl Metrics {
         self.gap.remove(&labels);
         self.two_holders.remove(&labels);
         self.update.remove(&labels);
+        self.applied.remove(&labels);
         self.crd_outdated.remove(&labels);
     }
 
