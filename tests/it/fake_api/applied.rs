@@ -8,6 +8,14 @@ use crate::fake_api::updates::condition;
 use crate::fake_api::world::{NAME, World, two_replicas};
 use crate::registry::Registry;
 
+/// What a backup holds beside the pods.
+const KEPT: [&str; 4] = [
+    "configmaps",
+    "controllerrevisions",
+    "poddisruptionbudgets",
+    "services",
+];
+
 const ANNOTATION: &str = "chainlink-operator.dev/applied-update";
 
 fn applying(registry: &Registry) -> World {
@@ -135,6 +143,54 @@ async fn a_release_is_applied_by_the_rules_of_every_change_and_the_spec_stays_as
     assert_eq!(world.status()["applied"], Value::Null);
     assert_eq!(annotation(&world), Value::Null);
     assert_eq!(world.wrongs(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_resource_goes_on_with_what_was_applied_and_none_of_an_older_version_is_made() {
+    let registry = Registry::with(&["2.29.0"]);
+    let world = applying(&registry);
+    nothing_was_applied(&world);
+    let mut operator = Operator::start(&world);
+    operator
+        .drive("it is rolled out", |world| {
+            world.status()["currentVersion"] == "2.29.0" && world.status()["standbys"] == "1/1"
+        })
+        .await;
+    operator.rest().await;
+    drop(operator);
+    let said = annotation(&world);
+    let older = |world: &World| {
+        let deeds = world.deeds().into_iter();
+        deeds.filter(|deed| deed.contains("2.28.0")).count()
+    };
+    let before = older(&world);
+
+    world.restore(&[KEPT.as_slice(), &["pods"]].concat());
+    assert_eq!(world.status()["applied"], Value::Null);
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    assert_eq!(world.status()["applied"]["version"], "2.29.0");
+    assert_eq!(annotation(&world), said);
+    assert_eq!(world.status()["currentVersion"], "2.29.0");
+    assert_eq!(older(&world), before);
+    drop(operator);
+
+    // Without any of it nobody knows.
+    annotate(&world, ANNOTATION, &Value::Null);
+    world.restore(&KEPT);
+    world.with(|all| {
+        for name in all.store.all("pods").into_keys() {
+            all.store.remove("pods", &name);
+        }
+    });
+    let mut operator = Operator::start(&world);
+    operator
+        .drive("it waits for a word", |world| {
+            condition(world, "Ready") == json!(["False", "AppliedUpdateUnknown"])
+        })
+        .await;
+    assert_eq!(images(&world), [""; 0]);
+    assert_eq!(older(&world), before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
