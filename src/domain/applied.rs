@@ -47,9 +47,8 @@ impl Applied {
             // The release runs on, so that the word is not taken while another pass would apply it again.
             (Some(_), Some(NONE_APPLIED)) if !applies => return Self::None,
             (Some(kept), _) => kept,
-            (None, Some(NONE_APPLIED)) => return Self::None,
             (None, None) if applies && is_lost => return Self::Lost,
-            (None, None) => return Self::None,
+            (None, None | Some(NONE_APPLIED)) => return Self::None,
             (None, Some(word)) => match read(word) {
                 Some(read) if ran(memory, &read) => read,
                 None if is_lost => return Self::Unreadable(unreadable(word)),

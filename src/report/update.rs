@@ -23,8 +23,9 @@ pub(super) fn news(report: &Report<'_>, old: &ChainlinkNodeStatus) -> News {
     let kept = Applied::of(report.node).release().cloned();
     let update = update(report, kept.as_ref(), old.update.as_ref());
     let taken = update.as_ref().and_then(|update| taken(report, update));
+    let newest = newest(report, taken.as_ref());
     News {
-        update: update.and_then(|update| left_of(update, newest(report, taken.as_ref()))),
+        update: update.and_then(|update| left_of(update, newest.as_ref())),
         applied: taken.or(kept),
     }
 }
@@ -45,14 +46,14 @@ fn update(
         Releases::Known(update) => update.as_deref().cloned(),
         Releases::Unknown(Reason::UpdatesInvalid, _) => None,
         Releases::NotYet | Releases::Unknown(..) => {
-            left_of(before?.clone(), newest(report, applied))
+            left_of(before?.clone(), newest(report, applied).as_ref())
         }
     }
 }
 
 /// What is left of an update where all up to a version has been taken. Since when newer ones are seen is not forgotten.
-fn left_of(update: Update, taken: Option<NodeVersion>) -> Option<Update> {
-    let is_newer = |version: &str| version.parse::<NodeVersion>().ok() > taken;
+fn left_of(update: Update, taken: Option<&NodeVersion>) -> Option<Update> {
+    let is_newer = |version: &str| version.parse::<NodeVersion>().ok().as_ref() > taken;
     if is_newer(&update.version) {
         return Some(update);
     }

@@ -6,8 +6,8 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use super::scene::Pass;
-use crate::api::ChainlinkNodeStatus;
 use crate::api::names::{APPLIED_ANNOTATION, FIELD_MANAGER, NONE_APPLIED};
+use crate::api::{AppliedUpdate, ChainlinkNodeStatus};
 use crate::cluster::refusal;
 use crate::controller::failures::ApiFailures;
 use crate::domain::{Applied, Reason};
@@ -24,7 +24,7 @@ impl Pass<'_> {
         let word = self.node.annotations().get(APPLIED_ANNOTATION);
         let word = word.map(|word| word.trim());
         let known = Applied::of(self.node);
-        let wanted = new.applied.as_ref().map(|applied| applied.image());
+        let wanted = new.applied.as_ref().map(AppliedUpdate::image);
         let is_a_persons = word == Some(NONE_APPLIED) || matches!(known, Applied::Unreadable(_));
         if word == wanted.as_deref() || (wanted.is_none() && is_a_persons) {
             return;
@@ -63,7 +63,8 @@ impl Pass<'_> {
 }
 
 fn differs(word: &str, known: &Applied) -> Note {
-    let image = known.release().map_or_else(String::new, |it| it.image());
+    let image = known.release().map(AppliedUpdate::image);
+    let image = image.unwrap_or_default();
     Note {
         warning: true,
         reason: Reason::AppliedUpdateDiffers,
