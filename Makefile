@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit model manifests chart cluster cluster-down e2e soak crds dist images
+.PHONY: help demo demo-down test lint unit model manifests alerts chart cluster cluster-down e2e soak crds dist images
 
 CLUSTER := tests/cluster/cluster
 CHART := charts/chainlink-operator
@@ -20,7 +20,7 @@ demo: ## See an upgrade and a failover on a real cluster; leaves the cluster up.
 
 demo-down: cluster-down ## Remove everything that the demo brought up.
 
-test: lint unit manifests chart e2e ## Everything that has to pass: about 40 minutes on a fresh machine, most of it builds.
+test: lint unit manifests alerts chart e2e ## Everything that has to pass: about 40 minutes on a fresh machine, most of it builds.
 	@echo "All tests passed. The test cluster is still up: make cluster-down removes it."
 
 lint: ## Format and lints.
@@ -55,6 +55,18 @@ $(HELM3): tests/manifests/helm3/go.mod tests/manifests/helm3/go.sum
 	@cd tests/manifests/helm3 && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -buildvcs=false -trimpath \
 	  -ldflags "-s -w $(addprefix -X ,$(HELM3_OF))" -o $(CURDIR)/$(HELM3) helm.sh/helm/v3/cmd/helm 2> >(grep -v '^go: downloading ' >&2)
 
+# Of Debian's package: only its two programs, so that no server is set up and started.
+PROMETHEUS := target/prometheus
+$(PROMETHEUS)/promtool:
+	@echo "Fetching Debian's package prometheus: 20 MB."
+	@mkdir -p $(PROMETHEUS) && cd $(PROMETHEUS) && rm -f *.deb && \
+	  { apt-get download -qq prometheus >/dev/null 2>&1 || { apt-get update -qq && apt-get download -qq prometheus; }; } && \
+	  dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components 3 ./usr/bin/prometheus ./usr/bin/promtool && \
+	  rm prometheus_*.deb && touch promtool
+
+alerts: $(PROMETHEUS)/promtool ## The alerts of the chart: each fires and ends when it should, by Prometheus' own tool.
+	cd tests/manifests && PROMETHEUS=$(CURDIR)/$(PROMETHEUS) go test -count=1 ./prometheus
+
 chart: $(HELM3) ## Lint and render the chart by Helm 4 and Helm 3, and look at what they render.
 	$(CLUSTER) build
 	@helm4="$$($(CLUSTER) tools)/helm"; \
@@ -71,7 +83,7 @@ chart: $(HELM3) ## Lint and render the chart by Helm 4 and Helm 3, and look at w
 e2e: ## The operator on the real cluster, installed by its chart (make e2e ONLY=upgrades: some of it).
 	cargo test --locked -p e2e -- --include-ignored --test-threads 2 $(ONLY)
 
-soak: ## Counted repetitions on the real cluster: gaps, kills, a resource at rest. About 12 minutes.
+soak: ## Counted repetitions on the real cluster: gaps, kills, lost machines, a resource at rest. About 15 minutes.
 	cargo run --quiet --locked -p e2e --bin soak
 
 IMAGES := target/images
@@ -101,6 +113,23 @@ dist: ## The chart for one image, as an archive and as install.yaml, and what th
 	@rm -r $(DIST)/chart
 	@.github/sbom.py > $(DIST)/sbom.cdx.json
 	@cd $(DIST) && sha256sum -- * > SHA256SUMS && ls
+
+# Of the plugin: TARGET is Rust's name of the platform.
+TARGET ?= x86_64-unknown-linux-gnu
+PLUGIN := target/plugin
+.PHONY: plugin krew
+plugin: ## kubectl chainlink, and an archive of it (docs/kubectl-chainlink.md).
+	cargo build --release --locked --package kubectl-chainlink --target $(TARGET)
+	@mkdir -p $(PLUGIN) && cp target/$(TARGET)/release/kubectl-chainlink LICENSE $(PLUGIN)/
+	@tar --create --gzip --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
+	  --file $(PLUGIN)/kubectl-chainlink-$(TARGET).tar.gz --directory $(PLUGIN) kubectl-chainlink LICENSE
+
+krew: ## The manifest by which krew installs those archives: make krew REPOSITORY=OWNER/NAME VERSION=X.Y.Z.
+	@test -n "$(REPOSITORY)" && test -n "$(VERSION)" || { echo "say make krew REPOSITORY=OWNER/NAME VERSION=X.Y.Z" >&2; exit 1; }
+	@sum() { sha256sum "$(PLUGIN)/kubectl-chainlink-$$1.tar.gz" | cut -d ' ' -f 1; }; \
+	amd64="$$(sum x86_64-unknown-linux-gnu)"; arm64="$$(sum aarch64-unknown-linux-gnu)"; \
+	sed -e '1d' -e 's|REPOSITORY|$(REPOSITORY)|' -e 's|VERSION|$(VERSION)|' -e "s|SUM_AMD64|$$amd64|" -e "s|SUM_ARM64|$$arm64|" \
+	  kubectl-chainlink/krew.yaml > $(PLUGIN)/chainlink.yaml
 
 crds: ## Write the CRD, and the reference of its fields, again after a change of src/api.
 	cargo run --quiet --locked -- crd | tee crds/chainlinknodes.yaml > $(CHART)/files/chainlinknodes.yaml

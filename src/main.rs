@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use chainlink_operator::act::DigestKeyAt;
+use chainlink_operator::cluster::Calls;
 use chainlink_operator::controller::{self, Context, DatabaseAccess, Settings};
 use chainlink_operator::leader::LeaseAt;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -131,7 +132,9 @@ async fn run(arguments: Run) -> Result<(), String> {
     config.default_retry = false;
     // A stream that is silent for longer than a watch lasts is dead: it is opened again.
     config.read_timeout = Some(std::time::Duration::from_secs(295));
-    let client = kube::Client::try_from(config)
+    let calls = Calls::default();
+    let client = calls
+        .counting(config)
         .map_err(|error| format!("the cluster's configuration can't be used: {error}"))?;
     controller::served(&client).await;
     tracing::info!(namespaces = ?arguments.watch_namespaces, "watching ChainlinkNodes");
@@ -160,6 +163,7 @@ async fn run(arguments: Run) -> Result<(), String> {
                 name,
                 pod,
             }),
+        calls,
     };
     let (context, woken) = Context::new(client.clone(), settings);
     let server = tokio::spawn(server::serve(arguments.http_address, Arc::clone(&context)));

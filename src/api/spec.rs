@@ -465,6 +465,22 @@ pub struct Failover {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub unresponsive_after: Option<String>,
+    /// `Auto`: the lease of a node whose container has ended without giving it back is given back for it, so that a standby
+    /// gets it at once and not when it has run out. Only where the database is asked (`database.verification`), which has to
+    /// show that no session of that node is left. `Never`: it is left to run out. Default: Auto.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_lease: Option<ReleaseLease>,
+}
+
+/// Whether the lease of a node that ended is given back for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::words)]
+pub enum ReleaseLease {
+    /// Where the database shows that no session of that node is left.
+    #[default]
+    Auto,
+    /// The lease runs out by itself.
+    Never,
 }
 
 /// A rehearsal: a handover for its own sake.

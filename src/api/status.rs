@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::history::{LastHandover, LockMove};
 use super::memory::{Memory, Request};
 use super::updates::{AppliedUpdate, Update};
 
@@ -56,6 +57,10 @@ pub struct ChainlinkNodeStatus {
     /// The last handover or failover that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handover: Option<LastHandover>,
+    /// The last ten moves of the lock, the newest first: handovers, failovers, and pods that became active with none before
+    /// them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<LockMove>,
     /// The last switchover that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switchover: Option<Request>,
@@ -89,6 +94,7 @@ impl Default for ChainlinkNodeStatus {
             pods: Vec::new(),
             handover: None,
             last_handover: None,
+            history: Vec::new(),
             switchover: None,
             drill: None,
             update: None,
@@ -137,35 +143,4 @@ pub struct HandoverStatus {
     /// `Restoring`, `Trimming`, `Holding`.
     pub step: String,
     pub started_at: Timestamp,
-}
-
-/// A handover or failover that ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LastHandover {
-    /// Pod and version before.
-    pub from: String,
-    /// Pod and version after.
-    pub to: String,
-    /// Failover where the old active was not stopped on purpose. Else what the handover was for:
-    /// Maintenance, Switchover, Failback, Drill, Unresponsive; or what the two pods differ in: Version,
-    /// Configuration, or Move where they do not.
-    pub reason: String,
-    pub started_at: Timestamp,
-    pub finished_at: Timestamp,
-    /// In milliseconds, from the end of the old active to the answer by which the new one was first seen
-    /// to serve. The end of one that was stopped on purpose is when the operator decided on the stop,
-    /// right before it; of another, what its kubelet reported (in whole seconds) or, where the pod was
-    /// gone, the look that missed it. Where no end was seen, of one that has not answered since: from its
-    /// last answer. Absent where it answers on, its last answer is not known, or the first look after its
-    /// end came when another already had the lock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gap_ms: Option<i64>,
-    /// The same for people: `1.8s`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gap: Option<String>,
-    /// Whether the gap is at most so long: it begins with the last answer of the old active, whose end
-    /// nobody has seen, so that it may have worked on for a while.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub gap_is_upper_bound: bool,
 }

@@ -95,8 +95,12 @@ fn from_field(name: &str, path: &str) -> EnvVar {
 pub(super) fn text(name: &str, value: &str) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
-        // `$(NAME)` would be expanded by the kubelet; `$$` is a literal `$` to it.
-        value: Some(value.replace('$', "$$")),
+        value: Some(literal(value)),
         ..EnvVar::default()
     }
+}
+
+/// As the kubelet has to be given it: `$(NAME)` would be expanded, and `$$` is a `$` to it.
+pub(super) fn literal(text: &str) -> String {
+    text.replace('$', "$$")
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::api::{KeyRef, PodOptions, RevisionName};
 use crate::domain::{Lock, Revision};
 use crate::node::lock::LOCK_ID_VARIABLE;
-use crate::node::settings::skips_postgres_check;
+use crate::node::settings::{TlsFiles, skips_postgres_check};
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
 /// Number of the pod template of this operator: how a pod is made from a revision's content. Where two make the same
@@ -158,6 +158,10 @@ pub struct Content {
     /// `-s` files in order, by file name, behind [`Self::secrets_toml`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets_files: Vec<(String, KeyRef)>,
+    /// Where certificate and key of HTTPS are, as far as that is certain. It follows from the files, and is no part of the
+    /// revision's name: one that was kept without it stays the same (rule S8).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_files: Option<TlsFiles>,
 }
 
 /// A spec with everything that it refers to, as far as it can be read.
@@ -199,7 +203,11 @@ pub(super) fn field(text: &mut Vec<u8>, field: &[u8]) {
 impl Content {
     /// The revision that this content makes, for the `ChainlinkNode` named `node`.
     pub fn revision(&self, node: &str) -> Result<Revision, serde_json::Error> {
-        let json = serde_json::to_vec(self)?;
+        let named = Self {
+            tls_files: None,
+            ..self.clone()
+        };
+        let json = serde_json::to_vec(&named)?;
         Ok(self.named(RevisionName::new(format!("{node}-{}", digest(&json, 10)))))
     }
 

@@ -23,7 +23,7 @@ use crate::domain::{Problem, Reason};
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::settings::{
     AFTER_THE_GRACE, LeaseTimes, OperatorSettings, P2P_PORT, PeerAddress, ROOT_MOUNT, Settings,
-    grace_name, own_grace, unreached_peers,
+    grace_name, own_grace, tls_files, unreached_peers,
 };
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
@@ -132,6 +132,7 @@ fn render(
     if https {
         user.https_fits(&pod, &mut warnings)?;
     }
+    let tls_files = https.then(|| user.said(tls_files)).flatten();
     let template = with_the_lock_id(style, lock, template);
     let (mounted, template) = copies(spec.pod.as_ref(), maps, template)?;
     let peers = peers(spec)?;
@@ -140,6 +141,7 @@ fn render(
         None => warnings.extend(user.said(unreached_peers)),
     }
     let backup_off = user.backup_off();
+    warnings.extend(user.skips_version_check());
     let template = user.said(|settings| {
         dumps(settings, &pod, &mut warnings)?;
         with_the_nodes_grace(settings, spec.pod.as_ref(), &mut pod, template)
@@ -196,6 +198,7 @@ fn render(
             .collect(),
         https,
         secrets_files: secrets_files(config, &version)?,
+        tls_files,
         version,
     };
     let revision = content.revision(node).map_err(|error| Problem {

@@ -19,6 +19,9 @@ const OPERATOR_FILE: &str = "zz-operator.toml";
 /// The variable that names the home folder. The image's is on a file system that can't be written.
 pub(super) const HOME: &str = "HOME";
 
+/// The variable by which a node starts on the database of a newer one.
+const SKIPS_VERSION_CHECK: &str = "CL_SKIP_APP_VERSION_CHECK";
+
 /// What the user has written for the node, before the operator adds its own.
 pub(super) struct UserConfig {
     pub(super) style: ConfigStyle,
@@ -112,6 +115,20 @@ impl UserConfig {
             Settings::Variables(variables, More::No) => backup_off_by_variables(variables),
             // What a whole Secret sets is not known.
             Settings::Variables(_, More::InSecrets) => None,
+        })
+    }
+
+    /// What a person should know who switches the node's own check of its version off (measured on 2.29.0).
+    pub(super) fn skips_version_check(&self) -> Option<String> {
+        let set = self
+            .env
+            .iter()
+            .rfind(|(name, _)| name == SKIPS_VERSION_CHECK);
+        let skips = matches!(set, Some((_, Value::Text(value))) if value == "true");
+        skips.then(|| {
+            format!(
+                "spec.config.env sets {SKIPS_VERSION_CHECK}=true: an upgrade makes no dump of the database before it migrates it, and an older node that is started by hand writes its version into a newer database; leave it out, or make a backup yourself before each upgrade"
+            )
         })
     }
 

@@ -66,11 +66,16 @@ pub(super) fn mounts(content: &Content) -> Vec<VolumeMount> {
             true,
         ));
     }
-    for volume in &content.pod.volumes {
-        let path = volume.mount_path.as_ref();
-        mounts.extend(path.map(|path| mount(&extra_name(&volume.name), path.clone(), true)));
-    }
+    mounts.extend(extra_mounts(content));
     mounts
+}
+
+/// The volumes of the user's, where the node sees them.
+pub(super) fn extra_mounts(content: &Content) -> impl Iterator<Item = VolumeMount> {
+    content.pod.volumes.iter().filter_map(|volume| {
+        let path = volume.mount_path.clone()?;
+        Some(mount(&extra_name(&volume.name), path, true))
+    })
 }
 
 fn empty_dir(name: &str, size: &str) -> Volume {

@@ -1,11 +1,14 @@
-//! What all calls of the API server share: to whom an object belongs, how far a call reaches, and what a refusal says.
+//! What all calls of the API server share: to whom an object belongs, how far a call reaches, what a refusal says, and that
+//! each is counted.
 //!
 //! Nothing here knows what the operator is for: neither a pod's part nor a plan enters. The room imports [`crate::api`] only.
 
+mod calls;
 mod ownership;
 mod refusal;
 mod scope;
 
+pub use calls::Calls;
 pub use ownership::{adoption, controls, may_adopt, may_change, still_there};
 pub use refusal::{refusal, says_the_same, sentence};
 pub use scope::{only, remove, scoped};

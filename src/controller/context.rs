@@ -19,6 +19,8 @@ use super::watchdog::Watchdog;
 use crate::act::{DigestKeyAt, digest_key};
 use crate::api::ChainlinkNode;
 use crate::build::DigestKey;
+use crate::cluster::Calls;
+use crate::domain::EndedNodes;
 use crate::leader::{Leadership, LeaseAt};
 use crate::mutex::lock;
 use crate::observe::registry::Registries;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub digest_key: Option<DigestKeyAt>,
     /// The Lease that decides which of several operators acts; without one this is the only one.
     pub lease: Option<LeaseAt>,
+    /// Where the client counts its calls.
+    pub calls: Calls,
 }
 
 /// What passes share.
@@ -92,7 +96,7 @@ impl Context {
             controller: "chainlink-operator".to_owned(),
             instance: std::env::var("HOSTNAME").ok(),
         };
-        let metrics = Metrics::default();
+        let metrics = Metrics::beside(|registry| settings.calls.register(registry));
         let leadership = Leadership::new(settings.lease.clone());
         metrics.leads(leadership.leads());
         let context = Self {
@@ -182,6 +186,8 @@ impl Context {
             refused_stop: None,
             refused_creations: BTreeMap::new(),
             refused_oneshots: BTreeMap::new(),
+            refused_return: None,
+            ended: EndedNodes::default(),
             failing: None,
         });
         what(entry)

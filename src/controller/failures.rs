@@ -1,9 +1,14 @@
 //! What did not succeed in a pass. It keeps nothing else from being done; what is refused, or fails for long, is told. It is
-//! kept from pass to pass, so it knows none: it has reasons, sentences and times only.
+//! kept from pass to pass, so it knows none: it has reasons, sentences and times only. Each is logged where it is new, and
+//! rarely while it goes on.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use kube::runtime::reflector::ObjectRef;
+
+use super::repeated::Repeated;
+use crate::api::ChainlinkNode;
 use crate::cluster::{refusal, says_the_same, sentence};
 use crate::domain::Reason;
 use crate::plan::Blocked;
@@ -21,6 +26,7 @@ struct ApiFailure {
     /// It would be refused again, as far as can be told.
     refused: bool,
     since: Instant,
+    log: Repeated,
 }
 
 impl ApiFailures {
@@ -31,7 +37,6 @@ impl ApiFailures {
 
     /// Takes note of what the API server said to a call that was `to` do something.
     pub(super) fn fail(&mut self, reason: Reason, to: &str, error: &kube::Error) {
-        tracing::warn!(%reason, %error, "the operator could not {to}");
         match refusal(error) {
             Some(said) => self.refuse(reason, format!("the API server refuses to {to}: {said}")),
             None => self.add(
@@ -47,6 +52,7 @@ impl ApiFailures {
             message,
             refused,
             since: Instant::now(),
+            log: Repeated::default(),
         };
         // A refusal says more than what fails beside it.
         if refused || !self.0.contains_key(&reason) {
@@ -54,15 +60,19 @@ impl ApiFailures {
         }
     }
 
-    /// The same, with the time since when it has lasted.
-    pub(super) fn after(mut self, before: &Self) -> Self {
+    /// The same, with the time since when it has lasted. What is new in it is logged, and rarely what goes on.
+    pub(super) fn after(mut self, before: &Self, of: &ObjectRef<ChainlinkNode>) -> Self {
         for (reason, failure) in &mut self.0 {
             if let Some(known) = before.0.get(reason) {
                 failure.since = known.since;
+                failure.log = known.log.clone();
                 // Times, ports and counts in it are no news: each would be written into the status anew.
                 if says_the_same(&known.message, &failure.message) {
                     failure.message.clone_from(&known.message);
                 }
+            }
+            if let Some(times) = failure.log.again(&failure.message, Instant::now()) {
+                tracing::warn!(namespace = of.namespace, name = of.name, %reason, times, "{}", failure.message);
             }
         }
         self

@@ -7,9 +7,10 @@ use std::time::Instant;
 use jiff::SignedDuration;
 use kube::runtime::reflector::ObjectRef;
 
+use super::failing::Failing;
 use super::failures::ApiFailures;
 use crate::api::{ChainlinkNode, KeyRef, RevisionName};
-use crate::domain::{DatabaseAnswer, Refused, Says, Silence};
+use crate::domain::{DatabaseAnswer, EndedNodes, Refused, Says, Silence};
 use crate::node::LockMode;
 use crate::observe::Moment;
 use crate::observe::database::Target;
@@ -34,25 +35,12 @@ pub(super) struct Local {
     pub(super) refused_creations: BTreeMap<RevisionName, Refused>,
     /// The same of pods that are no nodes, by their names.
     pub(super) refused_oneshots: BTreeMap<String, Refused>,
-    /// Since when its passes end early, if the last one did.
+    /// The lease of a node that ended which could not be given back when that was last tried.
+    pub(super) refused_return: Option<Refused>,
+    /// Its nodes whose ends were seen.
+    pub(super) ended: EndedNodes,
+    /// What is known of its passes that end early, if the last one did.
     pub(super) failing: Option<Failing>,
-}
-
-/// Passes that end early, one after the other.
-#[derive(Clone, Debug)]
-pub(super) struct Failing {
-    pub(super) since: Instant,
-    /// What was told of it, and for which generation of the spec.
-    pub(super) told: Option<(&'static str, Option<i64>)>,
-}
-
-impl Failing {
-    pub(super) fn begins() -> Self {
-        Self {
-            since: Instant::now(),
-            told: None,
-        }
-    }
 }
 
 /// What was last made of the budgets of a resource.

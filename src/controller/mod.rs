@@ -4,16 +4,20 @@
 //! pods, plans, writes the status (with the intent in it, under the resource's `resourceVersion`),
 //! tells what it is about to do, and does it. Before a stop it looks and plans once more.
 //!
-//! `run` says what wakes a resource, and [`reconcile`] makes one pass of it, within a time. `pass` is that pass, step by step.
+//! `run` says what wakes a resource, and [`reconcile`] makes one pass of it, within a time. `pass` is that pass, step by step, and `retry` says when the
+//! next one begins after one that failed.
 //! What outlives a pass is in `context`, with `local` (what this process knows of a resource), `slots` (who may move its lock
-//! now), `leading` (what begins and ends with the lead of this operator), `failures` (what the API server did not do) and `watchdog` (whether the loops turn).
+//! now), `leading` (what begins and ends with the lead of this operator), `failures` (what the API server did not do), `failing` (since when passes fail, and how long each is waited with), `repeated` (what is worth a line in the log) and `watchdog` (whether the loops turn).
 
 mod context;
 mod error;
+mod failing;
 mod failures;
 mod leading;
 mod local;
 mod pass;
+mod repeated;
+mod retry;
 mod run;
 mod slots;
 mod watchdog;
@@ -40,16 +44,6 @@ pub use watchdog::Watchdog;
 /// How long it may take to tell that a pass has failed.
 const TOLD: Duration = Duration::from_secs(10);
 
-/// Between two tries after an error.
-const RETRY: Duration = Duration::from_secs(2);
-
-#[allow(clippy::needless_pass_by_value)] // the signature is the controller's
-fn retry(node: Arc<ChainlinkNode>, error: &Error, context: Arc<Context>) -> Action {
-    context.metrics.failed();
-    tracing::warn!(node = node.name_any(), namespace = node.namespace(), %error, "will be tried again");
-    Action::requeue(RETRY)
-}
-
 /// One pass over one resource.
 pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Result<Action, Error> {
     let reference = ObjectRef::from_obj(node.as_ref());
@@ -63,6 +57,7 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
         &node.namespace().unwrap_or_default(),
     );
     let pass = Box::pin(one_pass(&node, &context, &reference, &api));
+    let began = Instant::now();
     // As good as a crash: the next pass goes on from what is written (rule S4).
     let result = tokio::select! {
         biased;
@@ -70,8 +65,9 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
         () = context.leadership.lost() => return Ok(Action::await_change()),
         result = timeout(LONGEST_PASS, pass) => result.unwrap_or(Err(Error::Slow)),
     };
+    context.metrics.passed(began.elapsed());
     match &result {
-        Ok(_) => context.know(&reference, |known| known.failing = None),
+        Ok(_) => retry::recovered(&reference, &context),
         Err(_) if !context.leadership.leads() => {}
         Err(error) => {
             let told = Box::pin(tell_failure(&context, error, &reference, &node, &api));

@@ -15,7 +15,8 @@ use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
 
 use super::context::Context;
-use super::{RETRY, reconcile, retry};
+use super::reconcile;
+use super::retry::retry;
 use crate::api::ChainlinkNode;
 use crate::api::names::{self, NODE_LABEL};
 use crate::build;
@@ -23,6 +24,8 @@ use crate::cluster::scoped;
 
 /// Resources that are reconciled at the same time.
 const CONCURRENCY: u16 = 16;
+/// Between two questions whether the CRD is there.
+const UNSERVED: Duration = Duration::from_secs(2);
 /// Between two ticks of a loop that has nothing to look at.
 const TICK: Duration = Duration::from_secs(15);
 
@@ -41,7 +44,7 @@ pub async fn served(client: &Client) {
             Ok(_) => return,
             Err(error) => tracing::info!(%error, "the API server does not serve ChainlinkNode yet"),
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(UNSERVED).await;
     }
 }
 
@@ -216,11 +219,13 @@ fn referring(store: &Store<ChainlinkNode>, map: &Metadata) -> Vec<ObjectRef<Chai
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use axum::Router;
+    use axum::body::Body;
     use axum::extract::Request;
     use axum::http::{StatusCode, header};
 
     use super::*;
     use crate::controller::Settings;
+    use crate::report::Format;
 
     #[tokio::test]
     async fn the_content_of_config_maps_is_not_asked_for() {
@@ -311,8 +316,10 @@ mod tests {
         let (gone, there) = (ObjectRef::from_obj(&gone), ObjectRef::from_obj(&next));
         for reference in [&gone, &there] {
             context.know(reference, |known| known.taken = Some("x".to_owned()));
+            let mut node = node();
+            node.metadata.name = Some(reference.name.clone());
             let status = crate::api::ChainlinkNodeStatus::default();
-            context.metrics.status("a", &reference.name, &status);
+            context.metrics.status(&node, &status);
         }
         assert!(context.slots.take("gone"));
         context.slots.wait(&there);
@@ -332,9 +339,9 @@ mod tests {
         assert_eq!(woken.try_recv().unwrap(), there);
         assert_eq!(context.know(&gone, |known| known.taken.clone()), None);
         assert!(context.know(&there, |known| known.taken.is_some()));
-        let text = context.metrics.text().unwrap();
-        assert!(!text.contains("node=\"cl\""), "{text}");
-        assert!(text.contains("node=\"next\""), "{text}");
+        let text = context.metrics.text(Format::Text).unwrap();
+        assert!(!text.contains("name=\"cl\""), "{text}");
+        assert!(text.contains("name=\"next\""), "{text}");
     }
 
     #[tokio::test]
@@ -349,5 +356,83 @@ mod tests {
         let pass = reconcile(Arc::new(node()), Arc::clone(&context)).await;
         assert!(pass.is_err());
         assert!(!context.watchdog.is_stuck(too_late));
+    }
+
+    /// The API server of the resources `one` and `other`, of which the first can't be read; the stream of their changes; and
+    /// what it was asked for.
+    fn of_two_resources() -> (
+        Router,
+        mpsc::UnboundedSender<String>,
+        mpsc::UnboundedReceiver<String>,
+    ) {
+        let named = |name: &str| {
+            let mut node = serde_json::to_value(node()).unwrap();
+            node["metadata"]["name"] = name.into();
+            node["metadata"]["uid"] = name.into();
+            node["metadata"]["resourceVersion"] = "1".into();
+            node
+        };
+        let nodes = [named("one"), named("other")];
+        let (change, changes) = mpsc::unbounded_channel::<String>();
+        let (tell, asked) = mpsc::unbounded_channel();
+        let changes = Arc::new(std::sync::Mutex::new(Some(changes)));
+        let server = Router::new().fallback(move |request: Request| {
+            let path = request.uri().path().to_owned();
+            let watches = request.uri().query().unwrap_or_default().contains("watch");
+            let of_nodes = path.ends_with("/chainlinknodes");
+            let list = serde_json::json!({
+                "kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"},
+                "items": if of_nodes { nodes.as_slice() } else { &[] },
+            });
+            let stream = changes.lock().unwrap().take_if(|_| watches && of_nodes);
+            let tell = tell.clone();
+            async move {
+                if let Some(name) = path.split("/chainlinknodes/").nth(1) {
+                    tell.send(name.to_owned()).unwrap();
+                    return (StatusCode::INTERNAL_SERVER_ERROR, Body::empty());
+                }
+                if let Some(stream) = stream {
+                    let lines = futures::stream::unfold(stream, |mut stream| async move {
+                        let line = stream.recv().await?;
+                        Some((Ok::<_, std::convert::Infallible>(line + "\n"), stream))
+                    });
+                    return (StatusCode::OK, Body::from_stream(lines));
+                }
+                if watches {
+                    std::future::pending::<()>().await;
+                }
+                (StatusCode::OK, Body::from(list.to_string()))
+            }
+        });
+        (server, change, asked)
+    }
+
+    /// Its next try by itself would come a quarter of a minute later.
+    #[tokio::test]
+    async fn one_that_has_failed_for_long_is_looked_at_at_once_when_it_changes() {
+        let (server, change, mut asked) = of_two_resources();
+        let (context, woken) = Context::new(Client::new(server, "default"), Settings::default());
+        let mut one = node();
+        one.metadata.name = Some("one".to_owned());
+        one.metadata.uid = Some("one".to_owned());
+        for _ in 0..8 {
+            crate::controller::retry::pause(&one, &crate::controller::Error::Slow, &context);
+        }
+        let client = context.client.clone();
+        let running = tokio::spawn(async move { run(&client, vec![None], context, woken).await });
+        // The first look, and what it is told by where that fails.
+        let mut first = Vec::new();
+        while !(first.contains(&"one".to_owned()) && first.contains(&"other".to_owned())) {
+            first.push(asked.recv().await.unwrap());
+        }
+        one.metadata.resource_version = Some("2".to_owned());
+        one.metadata.generation = Some(2);
+        let event = serde_json::json!({"type": "MODIFIED", "object": one});
+        let started = Instant::now();
+        change.send(event.to_string()).unwrap();
+        let again = async { while asked.recv().await.unwrap() != "one" {} };
+        let again = tokio::time::timeout(Duration::from_secs(10), again).await;
+        assert!(again.is_ok(), "{:?}", started.elapsed());
+        running.abort();
     }
 }

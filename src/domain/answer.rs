@@ -36,6 +36,9 @@ pub struct DatabaseAnswer {
     pub free: Free,
     /// The `client_id`s that the same URL has shown to hold the lease, now or before.
     pub leased: BTreeSet<String>,
+    /// Those of them of which it showed a session, too, while they held the lease, and when the server that did so was
+    /// started: only there does it prove something that the session is gone.
+    pub shown: BTreeMap<String, i64>,
 }
 
 /// An answer, and when it was asked for.
@@ -62,6 +65,7 @@ impl DatabaseAnswer {
             held: BTreeSet::new(),
             free: Free::default(),
             leased: BTreeSet::new(),
+            shown: BTreeMap::new(),
         };
         if let Some(before) = before {
             answer.before = match before.said {
@@ -74,6 +78,7 @@ impl DatabaseAnswer {
             answer.held = before.held;
             answer.free = before.free;
             answer.leased = before.leased;
+            answer.shown = before.shown;
         }
         if let Ok(says) = &answer.said {
             answer.before = None;
@@ -88,6 +93,9 @@ impl DatabaseAnswer {
             answer.free.lease = free(&says.lease, answer.free.lease);
             answer.free.advisory = free(&says.advisory, answer.free.advisory);
             answer.leased.extend(says.lease_client.clone());
+            let holds = says.leaseholder_has_a_session && says.lease != Holder::Nobody;
+            let client = says.lease_client.clone().filter(|_| holds);
+            answer.shown.extend(client.zip(says.server_start));
         }
         answer
     }
@@ -136,12 +144,17 @@ pub struct Says {
     pub advisory: Holder,
     /// The `client_id` in `lease_lock`, whether or not its lease has run out.
     pub lease_client: Option<String>,
+    /// Whether a session bears that `client_id`.
+    pub leaseholder_has_a_session: bool,
     /// The `application_name` of the session that holds the advisory lock.
     pub advisory_session: Option<String>,
     /// The version that migrated it last, where that can be read (rule S6).
     pub version: Option<NodeVersion>,
     /// The major version of the server.
     pub postgres: Option<u32>,
+    /// When the server was started, in microseconds: one that was started anew, or another that has taken its place, shows
+    /// no session that it had before.
+    pub server_start: Option<i64>,
     /// How far it is migrated, where that can be read.
     pub schema: Option<Migrated>,
     /// The pods of the resource that have a session, and whose that is by its name.
@@ -172,15 +185,31 @@ impl Says {
             lease: Holder::Nobody,
             advisory: Holder::Nobody,
             lease_client: None,
+            leaseholder_has_a_session: false,
             advisory_session: None,
             version: None,
             postgres: None,
+            server_start: None,
             schema: None,
             sessions: BTreeMap::new(),
             identified: BTreeSet::new(),
             nodes_elsewhere: 0,
         }
     }
+}
+
+/// What became of a lease that was to be given back for a node that has ended (rule S10). All but the first change nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenBack {
+    Yes,
+    /// The server was started anew, or another has taken its place: that it shows no session proves nothing.
+    ServerChanged,
+    /// A session is, or may be, the node's.
+    SessionLeft,
+    /// The row is another's, has run out, or is not there.
+    NotHeld,
+    /// The row was written while the statement waited for it.
+    Overtaken,
 }
 
 /// Who holds a lock.
@@ -257,6 +286,42 @@ mod tests {
         assert_eq!(answer.before, None);
         assert_eq!(answer.last(), Some((at(4), &says(Holder::Nobody))));
         assert_eq!(answer.held, [pod()].into(), "it is on this database");
+    }
+
+    #[test]
+    fn a_leaseholder_was_shown_by_the_server_that_had_its_session_while_it_held_the_lease() {
+        let shown = |change: fn(&mut Says)| {
+            let mut said = Says {
+                lease_client: Some("5f0cd4de".to_owned()),
+                leaseholder_has_a_session: true,
+                server_start: Some(7),
+                ..says(Holder::Pod(pod()))
+            };
+            change(&mut said);
+            DatabaseAnswer::after(None, at(1), Ok(said))
+        };
+        let first = shown(|_| {});
+        assert_eq!(first.shown, [("5f0cd4de".to_owned(), 7)].into());
+        let not: [fn(&mut Says); 4] = [
+            |said| said.lease = Holder::Nobody,
+            |said| said.lease_client = None,
+            |said| said.leaseholder_has_a_session = false,
+            |said| said.server_start = None,
+        ];
+        for not in not {
+            assert_eq!(shown(not).shown, BTreeMap::new());
+        }
+        // Neither a silence nor another server that shows no session takes it back, or moves it.
+        let silence = Silence::new(Reason::Unreachable, "it can't be reached");
+        let silent = DatabaseAnswer::after(Some(first.clone()), at(2), Err(silence));
+        assert_eq!(silent.shown, first.shown);
+        let other = Says {
+            server_start: Some(8),
+            lease_client: Some("5f0cd4de".to_owned()),
+            ..says(Holder::Unseen)
+        };
+        let other = DatabaseAnswer::after(Some(silent), at(3), Ok(other));
+        assert_eq!(other.shown, first.shown);
     }
 
     #[test]

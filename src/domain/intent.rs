@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::pod::PodId;
 use super::revision::{Revision, Wanted};
-use crate::api::{OpenTime, RevisionName, Schedule};
+use crate::api::{OpenTime, ReleaseLease, RevisionName, Schedule};
 use crate::node::NodeVersion;
 
 /// The spec, as far as the planner is concerned.
@@ -43,6 +43,8 @@ pub struct HandoverPolicy {
     pub windows: Vec<OpenTime>,
     /// How long an active may run without an answer on its port.
     pub unresponsive_after: Option<Duration>,
+    /// Whether the lease of a node that ended is given back for it.
+    pub release_lease: ReleaseLease,
     /// The version of a backup to which the database was restored, and the whole word of it.
     pub restored: Option<(NodeVersion, String)>,
     /// A person's word that the database behind the URL is the right one now.

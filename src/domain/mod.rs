@@ -5,7 +5,9 @@
 
 mod answer;
 mod applied;
+mod asked_by;
 mod claim;
+mod ended;
 mod intent;
 mod lock;
 mod machine;
@@ -21,9 +23,11 @@ mod revision;
 mod role;
 mod secrets;
 
-pub use answer::{DatabaseAnswer, DatabaseView, Free, Heard, Holder, Says, Silence};
+pub use answer::{DatabaseAnswer, DatabaseView, Free, GivenBack, Heard, Holder, Says, Silence};
 pub use applied::{Applied, restored, wanted_spec};
+pub use asked_by::AskedBy;
 pub use claim::Claim;
+pub use ended::{EndedNode, EndedNodes};
 pub use intent::{Approved, HandoverPolicy, Intent, Preferred, Switchover};
 pub use lock::Lock;
 pub use machine::{Machine, reports};

@@ -1,7 +1,7 @@
 //! Why the lock moved, in the word that the status shows.
 
 words! {
-    /// Why the lock moved: `status.lastHandover.reason`, and a label of the metric `lock_moves`.
+    /// Why the lock moved: `status.lastHandover.reason`, and a label of the metrics `lock_moves` and `last_move`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub enum MoveReason {
         /// The old active was not stopped on purpose.
@@ -26,6 +26,9 @@ words! {
 }
 
 impl MoveReason {
+    /// What the history says of a pod that became active with none before it: that is no move, and no metric counts it.
+    pub const START: &str = "Start";
+
     /// The reason that a status names. `None` where another operator wrote a word that this one does not know.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
@@ -38,7 +41,7 @@ impl MoveReason {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::api::LastHandover;
+    use crate::api::{LastHandover, LockMove};
 
     #[test]
     fn the_reasons_of_a_move_are_part_of_the_api() {
@@ -62,13 +65,19 @@ mod tests {
     #[test]
     fn the_page_of_the_resource_names_every_reason_of_a_move() {
         let schema = serde_json::to_value(schemars::schema_for!(LastHandover)).unwrap();
+        assert_eq!(named_in(&schema), MoveReason::ALL);
+        let schema = serde_json::to_value(schemars::schema_for!(LockMove)).unwrap();
+        assert_eq!(named_in(&schema), MoveReason::ALL);
+    }
+
+    fn named_in(schema: &serde_json::Value) -> Vec<MoveReason> {
         let page = schema["properties"]["reason"]["description"]
             .as_str()
             .unwrap();
         let named = page.split(|letter: char| !letter.is_alphabetic());
         let mut named: Vec<_> = named.filter_map(MoveReason::of).collect();
         named.sort_by_key(|reason| MoveReason::ALL.iter().position(|one| one == reason));
-        assert_eq!(named, MoveReason::ALL);
+        named
     }
 
     #[test]

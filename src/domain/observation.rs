@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::answer::DatabaseView;
 use super::claim::Claim;
+use super::ended::EndedNodes;
 use super::intent::Intent;
 use super::machine::Machine;
 use super::oneshot::{Pull, Validation};
@@ -35,6 +36,10 @@ pub struct Observation {
     pub refused_creations: BTreeMap<RevisionName, Refused>,
     /// Pods that are no nodes and that the API server did not make when that was last tried, by their name.
     pub refused_oneshots: BTreeMap<String, Refused>,
+    /// The lease of a node that ended which could not be given back for it when that was last tried.
+    pub refused_return: Option<Refused>,
+    /// The nodes whose ends were seen, in this look or before (rule S10).
+    pub ended: EndedNodes,
     /// What the database itself says of the lock.
     pub database: DatabaseView,
     /// Every machine of the cluster by name; `None` where they may not be read.
@@ -46,7 +51,8 @@ pub struct Observation {
 /// What the API server did not do when it was last tried: the stop of a pod, or its creation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Of a stop the uid of the pod; of a creation the name that it was to have.
+    /// Of a stop the uid of the pod; of a creation the name that it was to have; of the return of a lease the `client_id` of
+    /// the node that ended.
     pub pod: String,
     pub message: String,
     /// Whether a person has to do something, as far as can be told.

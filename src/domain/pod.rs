@@ -44,6 +44,9 @@ pub struct Pod {
     /// When this container said that it could not refresh its lease, before or after another pod took the lock.
     /// Looked for only where several pods have taken it; in the time of its machine.
     pub lost_lease_at: Option<Timestamp>,
+    /// The `client_id` of the node whose container ended last, where it was recorded while that ran, and its kubelet saw the
+    /// end: what is only supposed to have ended names none.
+    pub ended_client: Option<String>,
     /// The last time that the container, or its kubelet for it, answered, and how.
     pub contact: Option<Contact>,
     /// The last time that its port answered with HTTP.

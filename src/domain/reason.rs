@@ -180,6 +180,8 @@ reasons! {
     PodNotUpdated = "PodNotUpdated", Told;
     /// A pod can't be stopped.
     StopRefused = "StopRefused", Told;
+    /// The database did not give back the lease of a node that has ended.
+    LeaseNotGivenBack = "LeaseNotGivenBack", Told;
     /// The Service can't be made or brought up to date.
     ServiceRefused = "ServiceRefused", Told;
     /// The disruption budgets can't be made or brought up to date.
@@ -308,6 +310,8 @@ reasons! {
     HandedOver = "HandedOver", Told;
     /// The lock moved without a stop on purpose.
     FailedOver = "FailedOver", Told;
+    /// The lease of a node that has ended was given back for it.
+    LeaseGivenBack = "LeaseGivenBack", Told;
     /// The switchover that was asked for is over.
     SwitchoverDone = "SwitchoverDone", Told;
     /// The switchover that was asked for is not made.

@@ -13,7 +13,7 @@ use super::claim::{hides_its_lock_id, lock};
 use super::container::container;
 use super::image::of_an_image;
 use super::preparation::sidecar;
-use super::record::record;
+use super::record::{ended_client, record};
 use super::witness::{Facts, Moment};
 use crate::api::RevisionName;
 use crate::api::names::{
@@ -89,6 +89,7 @@ pub(super) fn read(
         took: record.took,
         worked_at: record.worked,
         lost_lease_at: facts.lost_lease,
+        ended_client: ended_client(pod),
         contact: facts.contact(now).filter(|_| running.is_some()),
         http_at: facts.served.map(wall).filter(|_| running.is_some()),
         serving_since: facts.first_served.map(wall).filter(|_| running.is_some()),

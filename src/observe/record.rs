@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod as ApiPod, PodCondition};
 use serde_json::{Value, json};
 
-use super::api_pod::{condition, running};
+use super::api_pod::{condition, container_status, running, terminated};
 use super::witness::{Facts, Moment};
 use crate::api::names::{ACTIVE_CONDITION, WAITING_CONDITION};
 use crate::domain::Took;
@@ -106,6 +106,20 @@ pub(super) fn client_id(pod: &ApiPod, facts: &Facts) -> Option<String> {
     let (key, _) = running(pod)?;
     let recorded = record(pod, &key.container_id).client;
     recorded.or_else(|| facts.client.clone())
+}
+
+/// The id of the node whose container ended last, as its kubelet saw it. A pod that is Failed with its machine has
+/// containers of which nobody saw the end: the kubelet says `ContainerStatusUnknown` of them, and containerd, after a start of
+/// its own, `Unknown`.
+pub(super) fn ended_client(pod: &ApiPod) -> Option<String> {
+    const UNSEEN: [&str; 2] = ["ContainerStatusUnknown", "Unknown"];
+    let ended = terminated(container_status(pod)?)?;
+    let reason = ended.reason.as_deref()?;
+    let container = ended.container_id.as_deref()?;
+    if UNSEEN.contains(&reason) {
+        return None;
+    }
+    record(pod, container).client
 }
 
 /// The last takeover that a pod records, of whatever container.
@@ -269,6 +283,32 @@ mod tests {
             panic!("it waits")
         };
         assert_eq!(note.client, facts.client);
+    }
+
+    #[test]
+    fn the_id_of_a_node_that_ended_is_told_only_where_the_kubelet_saw_the_end_of_its_container() {
+        const NOTE: &str = "container=c at=2026-01-01T12:00:00Z waited=true client=5f0cd4de";
+        let told = |state: Value, last: Value| {
+            let mut pod = serde_json::to_value(pod(Some(NOTE))).unwrap();
+            let status = &mut pod["status"]["containerStatuses"][0];
+            (status["state"], status["lastState"]) = (state, last);
+            ended_client(&serde_json::from_value(pod).unwrap())
+        };
+        let ended = |container: &str, reason: &str| json!({"terminated": {"exitCode": 137, "reason": reason, "containerID": container}});
+        let running = || json!({"running": {}});
+        let its = Some("5f0cd4de".to_owned());
+        assert_eq!(told(ended("c", "Error"), json!({})), its);
+        assert_eq!(told(ended("c", "OOMKilled"), json!({})), its);
+        assert_eq!(told(running(), ended("c", "Error")), its, "started again");
+        assert_eq!(told(running(), json!({})), None, "it runs");
+        assert_eq!(told(ended("b", "Error"), json!({})), None, "another start");
+        // The end of the start before that of which the id is known.
+        assert_eq!(told(running(), ended("b", "Error")), None);
+        for unseen in ["ContainerStatusUnknown", "Unknown"] {
+            assert_eq!(told(ended("c", unseen), json!({})), None, "{unseen}");
+        }
+        let no_id = json!({"terminated": {"exitCode": 137, "reason": "Error"}});
+        assert_eq!(told(no_id, json!({})), None, "of no container");
     }
 
     #[test]

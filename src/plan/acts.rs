@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::guard::Permit;
+use super::guard::{Permit, Return};
 use super::step::Progress;
-use crate::api::{LastHandover, Memory, RevisionName};
+use crate::api::{LastHandover, LockMove, Memory, RevisionName};
 use crate::domain::{Place, PodId};
 
 /// What is to be done now.
@@ -12,12 +12,14 @@ use crate::domain::{Place, PodId};
 pub struct Plan {
     /// To be written, with the resource's `resourceVersion`, before the acts (rule S4).
     pub memory: Memory,
-    /// In this order. At most one is a stop, and it comes last.
+    /// In this order. At most one is a stop, or the return of a lease, and it comes last.
     pub acts: Vec<Act>,
     /// What is going on, for people.
     pub progress: Progress,
     /// A handover or failover that this look shows to have ended.
     pub finished: Option<LastHandover>,
+    /// The same for the history, and a pod that is active with none before it.
+    pub moved: Option<LockMove>,
     /// When to look again if nothing happens before.
     pub again: Duration,
     /// How many standbys have to stay while pods are evicted.
@@ -49,6 +51,8 @@ pub enum Act {
     Gate { pod: PodId, ready: bool },
     /// Remove a pod that can't run again.
     Tidy { pod: PodId },
+    /// Give back the lease of a node that has ended (rule S10). Done twice, the second finds nothing to give back.
+    ReleaseLease(Return),
     /// Delete a pod that runs, or may.
     Stop(Permit),
 }

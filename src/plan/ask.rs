@@ -9,7 +9,7 @@ use super::evidence::migrated_by;
 use super::given::Given;
 use super::limits::{BOOT, before};
 use super::roles::Roles;
-use super::rules::rollback;
+use super::rules::{lease, rollback};
 use super::safety::Rules;
 use super::step::Step;
 use super::view::Look;
@@ -59,6 +59,9 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
     // A version that the database is too new for would take the lock, and end; beside a lock that it does not see a pod
     // would work at once (rule S7).
     let makes = plan.acts.iter().any(makes);
+    if lease::asks(&look) {
+        return is_stale(&seen.database, now);
+    }
     if makes || plan.acts.iter().any(asks) || reason.is_some_and(Reason::is_of_database) {
         return is_stale(&seen.database, now);
     }
@@ -82,7 +85,8 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
         return !(sure && booting) && is_older(answer, IN_DOUBT, now);
     }
     if moves {
-        return false;
+        let leads = |act: &Act| matches!(act, Act::Label { .. });
+        return lease::is_to_be_shown(&look) && !plan.acts.iter().any(leads);
     }
     let took = roles.active.and_then(|active| active.took);
     let of_before = took.is_some_and(|took| answer.is_some_and(|answer| answer.at <= took.at));

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::acts::{Act, Plan};
 use super::cause::Purpose;
-use super::guard::Permit;
+use super::guard::{Permit, Return};
 use super::limits::FRESH;
 use crate::api::{Memory, Verification};
 use crate::domain::{Observation, PodId};
@@ -55,10 +55,10 @@ impl fmt::Display for Unconfirmed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LabelsNotInPlace => f.write_str("the role labels could not be put in place"),
-            Self::NotPermitted => f.write_str("a second look does not permit the stop"),
+            Self::NotPermitted => f.write_str("a second look does not permit it"),
             Self::ContainerEnded => f.write_str("a container has ended since that was written"),
             Self::Silent(pod) => {
-                write!(f, "the stop relies on {pod}, which does not answer now")
+                write!(f, "it relies on {pod}, which does not answer now")
             }
         }
     }
@@ -115,9 +115,60 @@ pub fn confirm(pending: &Pending<'_>, look: &SecondLook<'_>) -> Result<Confirmed
     }
 }
 
+/// A return of a lease that a second look has confirmed.
+#[derive(Debug)]
+pub struct ConfirmedReturn {
+    given_back: Return,
+    good_for: Duration,
+}
+
+impl ConfirmedReturn {
+    pub fn given_back(&self) -> &Return {
+        &self.given_back
+    }
+
+    /// How long from the second look on the answers are fresh: of the pod that waits, and of the database. That checks its
+    /// own part again in the moment of the act; what the pods are does not stand there.
+    pub fn good_for(&self) -> Duration {
+        self.good_for
+    }
+}
+
+/// Confirms the return of a lease only where the second look plans the same, and the pod that waits for it has answered since
+/// it was asked.
+pub fn confirm_return(
+    planned: &Return,
+    look: &SecondLook<'_>,
+) -> Result<ConfirmedReturn, Unconfirmed> {
+    let mut returns = look.plan.acts.iter().filter_map(|act| match act {
+        Act::ReleaseLease(given_back) => Some(given_back),
+        _ => None,
+    });
+    let given_back = returns
+        .find(|given_back| *given_back == planned)
+        .ok_or(Unconfirmed::NotPermitted)?;
+    let successor = given_back.successor();
+    let pod = look.seen.pods.iter().find(|pod| pod.id == *successor);
+    let contact = pod.and_then(|pod| pod.contact).map(|contact| contact.at);
+    let heard = contact.filter(|at| *at >= look.asked);
+    let heard = heard.ok_or_else(|| Unconfirmed::Silent(successor.name.clone()))?;
+    let answer = look.seen.database.answer.as_ref().map(|answer| answer.at);
+    let oldest = answer.map_or(heard, |answer| answer.min(heard));
+    Ok(ConfirmedReturn {
+        given_back: given_back.clone(),
+        good_for: rest(Some(oldest), look.now),
+    })
+}
+
+/// What is left of the time that an answer is fresh. One that bears a time after the look is worth nothing: a clock was set
+/// between.
+fn rest(at: Option<Timestamp>, now: Timestamp) -> Duration {
+    let age = at.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
+    age.map_or(Duration::ZERO, |age| FRESH.saturating_sub(age))
+}
+
 /// How long the answers stay fresh: those of the pods that the stop relies on; in a handover that of the active, unless its
-/// silence is what the handover is for; and that of the database where it has to be asked. One that bears a time after the
-/// look is worth nothing: a clock was set between.
+/// silence is what the handover is for; and that of the database where it has to be asked.
 fn good_for(permit: &Permit, look: &SecondLook<'_>) -> Duration {
     let contact = |id: &PodId| {
         let pod = look.seen.pods.iter().find(|pod| pod.id == *id);
@@ -129,10 +180,7 @@ fn good_for(permit: &Permit, look: &SecondLook<'_>) -> Duration {
     let database = &look.seen.database;
     let asks = hands_over && database.wanted == Verification::Required;
     let answer = asks.then(|| database.answer.as_ref().map(|answer| answer.at));
-    let rest = |at: Option<Timestamp>| {
-        let age = at.and_then(|at| Duration::try_from(look.now.duration_since(at)).ok());
-        age.map_or(Duration::ZERO, |age| FRESH.saturating_sub(age))
-    };
+    let rest = |at: Option<Timestamp>| rest(at, look.now);
     let relied_on = permit.relies_on().iter().map(contact);
     let all = relied_on.chain(active).chain(answer).map(rest);
     all.min().unwrap_or(Duration::MAX)

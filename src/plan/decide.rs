@@ -3,7 +3,7 @@
 use super::decision::{Decision, Move};
 use super::neighbours;
 use super::rules::{
-    end, external, intent, late, pause, relocate, repair, rollback, rollout, takeover,
+    end, external, intent, late, lease, pause, relocate, repair, rollback, rollout, takeover,
     unresponsive, verdict, wrong_database,
 };
 use super::step::{Blocked, Progress, Step};
@@ -75,9 +75,10 @@ fn told(view: &View<'_>, mut decided: Decision) -> Decision {
         let left = unresponsive::left_alone(view);
         decided.progress.blocked = left.or(decided.progress.blocked);
     }
-    // What waits for a time or a person hides no outage.
+    // What waits for a time or a person hides no outage, and not why one lasts.
     let known = decided.progress.blocked.as_ref();
     if known.is_none_or(|known| !known.stalled) {
+        decided.progress.blocked = lease::told(view).or(decided.progress.blocked);
         let outage = external::not_taken(view.roles, view.memory, view.now);
         decided.progress.blocked = outage.or(decided.progress.blocked);
     }

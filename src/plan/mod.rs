@@ -42,18 +42,20 @@ use jiff::Timestamp;
 use self::decision::Move;
 use self::given::Given;
 use self::rules::oneshot::{pull, validate};
-use self::rules::rollback;
+use self::rules::{lease, rollback};
 use self::view::{Look, View};
-use crate::api::Memory;
+use crate::api::{LockMove, Memory};
 use crate::domain::{Observation, Pod};
 
 pub use acts::{Act, Plan};
 pub use ask::{is_due, is_stale};
 pub use cause::{Cause, Denied, Purpose};
-pub use confirm::{Confirmed, Pending, SecondLook, Unconfirmed, confirm, pending};
+pub use confirm::{
+    Confirmed, ConfirmedReturn, Pending, SecondLook, Unconfirmed, confirm, confirm_return, pending,
+};
 pub use doubts::has_its_sidecars;
 pub use evidence::{Evidence, of_active, of_standby, outside};
-pub use guard::Permit;
+pub use guard::{Permit, Return};
 pub use limits::{
     BACKOFF, BOOT, CRASH_LOOP, DATABASE_DOUBT, FRESH, LOST, MISSING, NO_BOOT, NOT_RESTARTED,
     REFUSES, RESCUE, SUSPECTED, TAKEOVER, UNRESPONSIVE,
@@ -65,6 +67,9 @@ pub use rules::external::{not_taken, of_outside};
 pub use safety::Rule;
 pub use safety::Rules;
 pub use step::{Blocked, Progress, Step};
+
+/// While the lease of a node that has ended may be given back, and something is missing for it.
+const SOON: Duration = Duration::from_millis(200);
 
 /// Plans the next step. The same look and memory always give the same plan.
 pub fn plan(seen: &Observation, memory: &Memory, now: Timestamp) -> Plan {
@@ -80,7 +85,7 @@ pub fn plan(seen: &Observation, memory: &Memory, now: Timestamp) -> Plan {
 pub(crate) fn plan_under(given: Given<'_>) -> Plan {
     let roles = roles::Roles::of(given);
     let look = Look::of(given, &roles);
-    let (mut memory, finished) = remember::look(&look);
+    let (mut memory, moved) = remember::look(&look);
     let view = View::of(look, &memory);
     let labels = labels::acts(&view);
     let decided = decide::decide(&view);
@@ -102,19 +107,25 @@ pub(crate) fn plan_under(given: Given<'_>) -> Plan {
     acts.extend(pull::end(&look, image));
     acts.extend(validate::end(&memory, &look));
     acts.extend(pull::make(&look, image));
-    if let Move::Stop(permit) = decided.next {
-        acts.push(Act::Stop(permit));
+    match decided.next {
+        Move::Stop(permit) => acts.push(Act::Stop(permit)),
+        // Beside nothing else that could change who wins the lease.
+        Move::Wait => acts.extend(lease::decide(&View::of(look, &memory)).map(Act::ReleaseLease)),
+        Move::Create(_) => {}
     }
+    let soon = lease::asks(&look).then_some(SOON);
     let blocked = decided.progress.blocked.as_ref();
     let late = blocked.is_some_and(|blocked| blocked.stalled);
     Plan {
         standbys_kept: places::standbys_kept(&look, late),
         again: rollback::again(&memory, &look)
-            .unwrap_or_else(|| decided.progress.again(look.now, idle)),
+            .unwrap_or_else(|| decided.progress.again(look.now, idle))
+            .min(soon.unwrap_or(Duration::MAX)),
         memory,
         acts,
         progress: decided.progress,
-        finished,
+        finished: moved.as_ref().and_then(LockMove::handover),
+        moved,
     }
 }
 

@@ -7,12 +7,12 @@ use super::rules::{
     wrong_database,
 };
 use super::view::Look;
-use crate::api::{LastHandover, Memory};
+use crate::api::{LockMove, Memory};
 use crate::domain::Pod;
 
-/// The memory after this look, and the handover or failover that the look shows to have ended. In this order: what is
+/// The memory after this look, and the move of the lock that the look shows to have ended. In this order: what is
 /// remembered first is asked for by what follows.
-pub fn look(look: &Look<'_>) -> (Memory, Option<LastHandover>) {
+pub fn look(look: &Look<'_>) -> (Memory, Option<LockMove>) {
     let mut memory = look.before.clone();
     memory.bring_back_to(look.now);
     intent::remember(&mut memory, look);
@@ -21,8 +21,9 @@ pub fn look(look: &Look<'_>) -> (Memory, Option<LastHandover>) {
     versions::remember_restored(&mut memory, look);
     late::remember(&mut memory, look);
     intent::forget_creation(&mut memory, look);
-    let finished = takeover::remember(&mut memory, look);
+    let moved = takeover::remember(&mut memory, look);
     unresponsive::remember(&mut memory, look);
+    let finished = moved.as_ref().and_then(LockMove::handover);
     failback::remember(&mut memory, finished.as_ref(), look);
     hold::remember(&mut memory, look);
     requests::remember(&mut memory, look);
@@ -35,7 +36,7 @@ pub fn look(look: &Look<'_>) -> (Memory, Option<LastHandover>) {
     takeover::remember_unheld(&mut memory, look);
     forget_life(&mut memory, look);
     intent::drop_creation(&mut memory, look);
-    (memory, finished)
+    (memory, moved)
 }
 
 /// What starts after `replicas: 0` is a new life, and no handover.

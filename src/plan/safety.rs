@@ -25,6 +25,10 @@ pub enum Rule {
     DatabaseAgrees,
     /// A revision whose handover failed is not tried again.
     NotFailed,
+    /// S10: no lease is given back while a pod is, or may be, active.
+    NobodyActive,
+    /// S10: the lease that is given back is that of a node whose end was seen, and which has no session left.
+    HolderEnded,
 }
 
 /// Which guards are on. All of them, but in the model's mutation runs.

@@ -15,22 +15,23 @@ use crate::domain::{Answered, Pod, Reason};
 use crate::node::LockMode;
 use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE, has_its_sidecars, not_taken};
 
-/// All conditions that a resource can have. Some are there only where they have something to say.
-pub(super) const CONDITIONS: [&str; 14] = [
-    "Ready",
-    "Reconciling",
-    "Stalled",
-    "Available",
-    "Redundant",
-    "LockVerified",
-    "Paused",
-    "ApprovalRequired",
-    "ChangePending",
-    DATABASE_SHARED,
-    SECRETS_CHANGED,
-    "Preferred",
-    "Drainable",
-    UPDATE_AVAILABLE,
+/// All conditions that a resource can have, each with its status where nothing calls for a look. Some are there only where they
+/// have something to say.
+pub(super) const CONDITIONS: [(&str, &str); 14] = [
+    ("Ready", "True"),
+    ("Reconciling", "False"),
+    ("Stalled", "False"),
+    ("Available", "True"),
+    ("Redundant", "True"),
+    ("LockVerified", "True"),
+    ("Paused", "False"),
+    ("ApprovalRequired", "False"),
+    ("ChangePending", "False"),
+    (DATABASE_SHARED, "False"),
+    (SECRETS_CHANGED, "False"),
+    ("Preferred", "True"),
+    ("Drainable", "True"),
+    (UPDATE_AVAILABLE, "False"),
 ];
 
 /// The condition that another resource is on the same database.

@@ -9,7 +9,7 @@ use crate::api::{ChainlinkNodeStatus, LastHandover, Request, RequestState};
 use crate::domain::{Exit, MoveReason, Pod, Reason, Wanted};
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::{ExitKind, NodeVersion, supported};
-use crate::plan::{Act, Cause, Permit};
+use crate::plan::{Act, Cause, Permit, Return};
 
 /// One event, without its addressee.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +112,11 @@ fn moved(report: &Report<'_>, done: &LastHandover) -> Note {
         format!(", {bound}{gap} without an active")
     });
     let left_behind = left_behind(report, done).unwrap_or_default();
+    let gap = if done.lease_given_back {
+        format!("{gap} (lease given back)")
+    } else {
+        gap
+    };
     let LastHandover { from, to, .. } = done;
     let seen = done.gap.is_some() || done.started_at < done.finished_at;
     let text = if done.gap_is_upper_bound {
@@ -281,8 +286,20 @@ fn of_act(report: &Report<'_>, old: &ChainlinkNodeStatus, act: &Act) -> Option<N
             );
             (!again).then(|| note(false, Reason::ValidatingConfiguration, "Create", text))
         }
-        Act::Label { .. } | Act::Gate { .. } | Act::EndOneshot { .. } => None,
+        // A lease that is given back is told when that is done.
+        Act::ReleaseLease(_) | Act::Label { .. } | Act::Gate { .. } | Act::EndOneshot { .. } => {
+            None
+        }
     }
+}
+
+/// The lease of a node that has ended was given back for it.
+pub fn lease_given_back(given_back: &Return) -> Note {
+    let (pod, successor) = (&given_back.pod().name, &given_back.successor().name);
+    let text = format!(
+        "the lease of {pod} is given back: its container has ended, and the database shows no session of its node any more; {successor} waits for it"
+    );
+    note(false, Reason::LeaseGivenBack, "Release", text)
 }
 
 /// A stop is told once, however often the second look does not permit it: the intent of the pass before

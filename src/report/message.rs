@@ -20,12 +20,15 @@ pub(super) fn phase(report: &Report<'_>, roles: &Roles<'_>) -> &'static str {
         Step::Ending => "Stopping",
         Step::External => "Standby",
         Step::Pending => pending(report),
-        Step::AwaitingTakeover | Step::StoppingActive => "HandingOver",
+        Step::AwaitingTakeover => "HandingOver",
+        Step::StoppingActive if !works_on(report, roles) => "HandingOver",
         Step::Booting => "Booting",
         _ if roles.order_unknown => "Waiting",
         _ if roles.active.is_none() && worked => "FailingOver",
         _ if roles.active.is_none() => "Starting",
-        Step::Surging | Step::AwaitingStandby | Step::ReplacingStandbys if !rolls(report) => {
+        Step::Surging | Step::AwaitingStandby | Step::ReplacingStandbys | Step::StoppingActive
+            if !rolls(report) =>
+        {
             "Moving"
         }
         Step::Settling
@@ -33,11 +36,18 @@ pub(super) fn phase(report: &Report<'_>, roles: &Roles<'_>) -> &'static str {
         | Step::Surging
         | Step::AwaitingStandby
         | Step::PullingImage
-        | Step::ReplacingStandbys => "Upgrading",
+        | Step::ReplacingStandbys
+        | Step::StoppingActive => "Upgrading",
         Step::Trimming => "Scaling",
         Step::Restoring => "Restoring",
         Step::Holding => "Waiting",
     }
+}
+
+/// The active is to be stopped, and something has to come first: the end of a standby, say, or the resource's turn.
+fn works_on(report: &Report<'_>, roles: &Roles<'_>) -> bool {
+    let held = report.plan.progress.blocked.is_some();
+    held && roles.active.is_some_and(|active| !active.deleted)
 }
 
 /// What a change waits for, where that is all.

@@ -16,7 +16,7 @@ mod update;
 mod wish;
 
 pub use basis::{Report, Sharer};
-pub use events::{Note, notes, stalled};
-pub use metrics::Metrics;
+pub use events::{Note, lease_given_back, notes, stalled};
+pub use metrics::{Format, Metrics};
 pub use status::{not_looked, status};
 pub use wish::{Candidate, Wish};

@@ -10,7 +10,9 @@ use super::conditions::{conditions, stalled_by};
 use super::message::{message, phase};
 use super::update::news;
 use crate::api::names::NODE_LABEL;
-use crate::api::{ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, PodStatus, Request};
+use crate::api::{
+    ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, LockMove, PodStatus, Request,
+};
 use crate::domain::{Container, Exit, MoveReason, Pod, Revision, Role, Wanted};
 use crate::plan::{Blocked, Roles, Step, has_its_sidecars};
 
@@ -59,6 +61,7 @@ pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeSt
             .finished
             .clone()
             .or_else(|| old.last_handover.clone()),
+        history: history(report.plan.moved.clone(), &old.history),
         switchover: report.plan.memory.switchover.clone(),
         drill: report.plan.memory.drill.clone(),
         update: news.update,
@@ -82,6 +85,11 @@ pub fn not_looked(
         conditions: stalled_by(blocked, generation, &old.conditions, now),
         ..old.clone()
     }
+}
+
+/// Who had the lock, with the one that this look shows to have taken it.
+fn history(moved: Option<LockMove>, earlier: &[LockMove]) -> Vec<LockMove> {
+    moved.map_or_else(|| earlier.to_vec(), |moved| moved.before(earlier))
 }
 
 fn standbys_wanted(replicas: usize, external: bool) -> usize {

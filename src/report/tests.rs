@@ -4,6 +4,8 @@
 
 mod duty;
 mod events;
+mod history;
+mod metrics;
 mod pending;
 mod refused;
 mod secrets;

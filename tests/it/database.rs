@@ -1,6 +1,7 @@
 //! What the operator reads from a real `PostgreSQL`: who holds the lock, whose sessions are there, whether it takes
 //! writes. The pods are clients with loopback addresses of their own.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
@@ -8,18 +9,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chainlink_operator::api::Migrated;
-use chainlink_operator::domain::{Holder, PodId, Reason, Says, Silence};
+use chainlink_operator::domain::{GivenBack, Holder, PodId, Reason, Says, Silence};
 use chainlink_operator::node::DatabaseUrl;
-use chainlink_operator::node::database::SessionOf;
+use chainlink_operator::node::database::{Lease, SessionOf};
 use chainlink_operator::node::lock::ADVISORY_LOCK_ID;
-use chainlink_operator::observe::database::{Known, Question, ask_server};
+use chainlink_operator::observe::database::{Known, Question, ask_server, give_back_on};
 use tokio_postgres::{Client, NoTls};
 
 #[allow(dead_code)]
 #[path = "../simulator/tests/it/support/postgres.rs"]
 mod postgres;
 
-use postgres::{Database, Postgres};
+pub use postgres::{Database, Postgres};
 
 #[track_caller]
 fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
@@ -65,7 +66,7 @@ fn pods() -> Known {
 }
 
 /// A session of a node from an address of its own.
-async fn node(database: &Database, address: &str, app_id: &str) -> Client {
+pub async fn node(database: &Database, address: &str, app_id: &str) -> Client {
     session(
         database,
         address,
@@ -74,7 +75,7 @@ async fn node(database: &Database, address: &str, app_id: &str) -> Client {
     .await
 }
 
-async fn session(database: &Database, address: &str, name: &str) -> Client {
+pub async fn session(database: &Database, address: &str, name: &str) -> Client {
     let config: tokio_postgres::Config = format!(
         "host=127.0.0.1 user=postgres dbname={} application_name='{name}'",
         database.name
@@ -92,7 +93,7 @@ async fn session(database: &Database, address: &str, name: &str) -> Client {
 }
 
 /// A database whose server lets in whoever comes from this machine.
-async fn database() -> Database {
+pub async fn database() -> Database {
     let database = Database::shared();
     let entries = "('local all all trust'), ('host all all 127.0.0.0/8 trust')";
     let file = database.sql("SHOW hba_file");
@@ -138,10 +139,15 @@ async fn ask(database: &Database) -> Says {
 }
 
 fn leased(database: &Database, good_for: &str) {
+    leased_to(database, ACTIVE, good_for);
+}
+
+/// The node with this id has the lease for so long.
+pub fn leased_to(database: &Database, client: &str, good_for: &str) {
     database.sql(&format!(
         "CREATE TABLE IF NOT EXISTS lease_lock (client_id uuid NOT NULL, expires_at timestamptz NOT NULL);
          DELETE FROM lease_lock;
-         INSERT INTO lease_lock VALUES ('{ACTIVE}', now() + interval '{good_for}')"
+         INSERT INTO lease_lock VALUES ('{client}', now() + interval '{good_for}')"
     ));
 }
 
@@ -166,10 +172,12 @@ async fn the_holder_of_the_lease_is_the_pod_whose_session_bears_its_id() {
             lease: Holder::Pod(pod("a")),
             advisory: Holder::Nobody,
             lease_client: Some(ACTIVE.to_owned()),
+            leaseholder_has_a_session: true,
             advisory_session: None,
             version: None,
             // Another test has this one.
             postgres: says.postgres,
+            server_start: says.server_start,
             schema: None,
             nodes_elsewhere: 0,
             identified: BTreeSet::new(),
@@ -374,12 +382,191 @@ async fn a_lease_that_ran_out_is_held_by_nobody_and_one_without_a_session_by_som
     leased(&database, "-1 seconds");
     assert_eq!(ask(&database).await.lease, Holder::Nobody);
     leased(&database, "10 seconds");
-    assert_eq!(ask(&database).await.lease, Holder::Unseen);
+    let unseen = ask(&database).await;
+    assert_eq!(unseen.lease, Holder::Unseen);
+    assert!(!unseen.leaseholder_has_a_session);
     let _outside = node(&database, "127.0.0.9", ACTIVE).await;
     assert_eq!(
         ask(&database).await.lease,
         Holder::Elsewhere("127.0.0.9".parse().unwrap())
     );
+}
+
+const SUCCESSOR: &str = "00000000-2d9b-4d1c-9c1f-6d2a1f0e8b11";
+
+async fn try_to_give_back(
+    url: &str,
+    client: &str,
+    server_start: i64,
+) -> Result<GivenBack, Silence> {
+    let question = Question {
+        url,
+        authority: None,
+        namespace: "chainlink",
+        pods: &pods(),
+    };
+    let lease = Lease::of(client, server_start).unwrap();
+    give_back_on(&DatabaseUrl::parse(url).unwrap(), &question, &lease).await
+}
+
+async fn give_back_for(database: &Database, client: &str, server_start: i64) -> GivenBack {
+    let given_back = try_to_give_back(&database.url(), client, server_start).await;
+    given_back.unwrap()
+}
+
+/// Whether the lease that [`leased`] wrote is still as good as it was.
+fn is_kept(database: &Database) -> bool {
+    database.sql("SELECT expires_at > now() + interval '5 minutes' FROM lease_lock") == "t"
+}
+
+/// A database with a lease that is good for ten minutes, and when its server says that it was started.
+async fn with_a_lease() -> (Database, i64) {
+    let database = database().await;
+    leased(&database, "10 minutes");
+    let start = ask(&database).await.server_start;
+    (database, start.expect("it is said"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_given_back_once_and_the_next_node_gets_it() {
+    let (database, start) = with_a_lease().await;
+    let _standby = node(&database, "127.0.0.3", SUCCESSOR).await;
+    let _stranger = session(&database, "127.0.0.2", "psql").await;
+    let gives_back = async || give_back_for(&database, ACTIVE, start).await;
+    assert_eq!(gives_back().await, GivenBack::Yes);
+    assert_eq!(ask(&database).await.lease, Holder::Nobody);
+    assert_eq!(gives_back().await, GivenBack::NotHeld);
+    // As a node takes it.
+    database.sql(&format!(
+        "UPDATE lease_lock SET client_id = '{SUCCESSOR}', expires_at = now() + interval '10 minutes'
+             WHERE expires_at < now()"
+    ));
+    assert_eq!(gives_back().await, GivenBack::NotHeld);
+    assert!(is_kept(&database), "it is the next one's");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_lease_is_given_back_while_a_session_is_or_may_be_its_holders() {
+    let (database, start) = with_a_lease().await;
+    for name in [
+        &format!("Chainlink 2.29.0 |App|{ACTIVE}"),
+        "Chainlink 2.29.0-beta-of-a-name-that-is-cut |App|5f0cd4de-2d9b",
+        "Chainlink 2.29.0-beta-of-a-name-that-is-cut-to-little |App|5f",
+        "Chainlink 2.29.0-beta-of-a-name-that-is-cut-to-nothing |App|",
+        "Chainlink 2.29.0-beta-of-a-name-so-long-that-nothing-is-left",
+        "",
+    ] {
+        // At an address that says nothing of whose it is.
+        let left = session(&database, "127.0.0.9", name).await;
+        assert_eq!(
+            give_back_for(&database, ACTIVE, start).await,
+            GivenBack::SessionLeft,
+            "{name}"
+        );
+        assert!(is_kept(&database), "{name}");
+        drop(left);
+        let begun = Instant::now();
+        while database.sql("SELECT count(*) FROM pg_stat_activity WHERE client_addr = '127.0.0.9'")
+            != "0"
+        {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it does not end");
+        }
+    }
+    let done = give_back_for(&database, ACTIVE, start).await;
+    assert_eq!(done, GivenBack::Yes, "nothing else was against it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_lease_is_given_back_on_a_server_that_was_started_since() {
+    let (database, start) = with_a_lease().await;
+    assert_eq!(
+        give_back_for(&database, ACTIVE, start - 1).await,
+        GivenBack::ServerChanged
+    );
+    assert!(is_kept(&database));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_is_anothers_is_not_given_back() {
+    let (database, start) = with_a_lease().await;
+    assert_eq!(
+        give_back_for(&database, SUCCESSOR, start).await,
+        GivenBack::NotHeld
+    );
+    assert!(is_kept(&database));
+}
+
+/// The successor is about to take the row: what it writes is seen before anything is written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_taken_in_the_same_moment_is_left_to_its_taker() {
+    let (database, start) = with_a_lease().await;
+    let taker = node(&database, "127.0.0.3", SUCCESSOR).await;
+    let url = database.url();
+    let onlooker = session(&database, "127.0.0.9", "psql").await;
+    let begun = Instant::now();
+    // On a busy machine the statement may have given up before the taker was told to go on.
+    let given_back = loop {
+        assert!(begun.elapsed() < Duration::from_secs(30), "never in time");
+        leased(&database, "10 minutes");
+        let written = format!(
+            "BEGIN; UPDATE lease_lock SET client_id = '{SUCCESSOR}', expires_at = now() + interval '10 minutes'"
+        );
+        taker.batch_execute(&written).await.unwrap();
+        let over = Cell::new(false);
+        let gives_back = async {
+            let given_back = try_to_give_back(&url, ACTIVE, start).await;
+            over.set(true);
+            given_back
+        };
+        let commits = async {
+            while !over.get() && !waits_for_a_row(&onlooker).await {}
+            taker.batch_execute("COMMIT").await.unwrap();
+        };
+        if let (Ok(given_back), ()) = tokio::join!(gives_back, commits) {
+            break given_back;
+        }
+    };
+    assert_eq!(given_back, GivenBack::Overtaken);
+    assert!(is_kept(&database));
+}
+
+async fn waits_for_a_row(onlooker: &Client) -> bool {
+    let sql = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    !onlooker.query(sql, &[]).await.unwrap().is_empty()
+}
+
+/// Who holds the row does not hold up the operator.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_stays_locked_is_given_up_soon() {
+    let (database, start) = with_a_lease().await;
+    let taker = node(&database, "127.0.0.3", SUCCESSOR).await;
+    let locks = "BEGIN; SELECT FROM lease_lock FOR UPDATE";
+    taker.batch_execute(locks).await.unwrap();
+    let given_back = try_to_give_back(&database.url(), ACTIVE, start).await;
+    let silence = given_back.unwrap_err();
+    assert_eq!(silence.reason, Reason::QueryRefused);
+    taker.batch_execute("ROLLBACK").await.unwrap();
+    assert!(is_kept(&database));
+}
+
+/// As the node's own role, which may not see the sessions of others in full.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_with_the_rights_of_a_node_can_give_a_lease_back() {
+    let (database, start) = with_a_lease().await;
+    let role = format!("node_{}", database.name);
+    database.sql(&format!(
+        "CREATE ROLE {role} LOGIN; GRANT SELECT, INSERT, UPDATE ON lease_lock TO {role}"
+    ));
+    let url = database.url().replace("//postgres:", &format!("//{role}:"));
+    let gives_back = async || try_to_give_back(&url, ACTIVE, start).await.unwrap();
+    // Of another role: its address is hidden, and its name is not.
+    let left = node(&database, "127.0.0.9", ACTIVE).await;
+    assert_eq!(gives_back().await, GivenBack::SessionLeft);
+    drop(left);
+    let begun = Instant::now();
+    while gives_back().await != GivenBack::Yes {
+        assert!(begun.elapsed() < Duration::from_secs(30), "never");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -120,8 +120,12 @@ fn every_walk_of_the_model_is_told() {
 
 /// All pages for people, by their paths.
 fn pages() -> Vec<String> {
-    let docs = std::fs::read_dir(repository("docs")).unwrap();
-    let docs = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
+    let docs = ["docs", "docs/runbooks"].into_iter().flat_map(|folder| {
+        let entries = std::fs::read_dir(repository(folder)).unwrap();
+        entries
+            .map(move |entry| format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap()))
+    });
+    let docs = docs.filter(|path| Path::new(path).extension().is_some_and(|end| end == "md"));
     let others = [
         "README.md",
         "CHANGELOG.md",
@@ -282,6 +286,7 @@ const VERBS: [(&str, &[&str]); 4] = [
         &[
             "annotate",
             "apply",
+            "chainlink",
             "config",
             "cordon",
             "create",
@@ -319,7 +324,9 @@ const VERBS: [(&str, &[&str]); 4] = [
 ];
 
 /// Programs whose arguments say nothing of this project.
-const OTHERS: [&str; 4] = ["base64", "rm", "openssl", "cosign"];
+const OTHERS: [&str; 7] = [
+    "base64", "chmod", "cosign", "git", "install", "openssl", "rm",
+];
 
 /// What is wrong with a command, as far as this project can tell.
 fn wrong(command: &[String], schema: &Value, values: &Value) -> Vec<String> {
@@ -352,6 +359,9 @@ fn wrong(command: &[String], schema: &Value, values: &Value) -> Vec<String> {
     }
     if verb.is_none_or(|verb| !verbs.contains(&verb.as_str())) {
         found.push(format!("{program} has no {verb:?}"));
+    }
+    if verb.is_some_and(|verb| verb == "chainlink") {
+        found.extend(no_verb_of_the_plugin(words.next()));
     }
     for (index, word) in arguments.iter().enumerate() {
         let before = index
@@ -394,6 +404,16 @@ fn wrong(command: &[String], schema: &Value, values: &Value) -> Vec<String> {
         }
     }
     found
+}
+
+/// What is no verb of kubectl's plugin, which names them on its command line.
+fn no_verb_of_the_plugin(word: Option<&String>) -> Option<String> {
+    let verbs = text("kubectl-chainlink/src/args.rs");
+    let verbs = verbs.split_once("pub enum Verb {").unwrap().1;
+    let verbs = verbs.split_once("\n}").unwrap().0.to_lowercase();
+    let word = word.map_or("", String::as_str);
+    let known = word == "--help" || verbs.contains(&format!("\n    {word}("));
+    (!known).then(|| format!("the plugin has no {word:?}"))
 }
 
 #[test]

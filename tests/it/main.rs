@@ -6,6 +6,7 @@
 mod golden;
 mod granted;
 
+mod alerts;
 mod build_bad_input;
 mod build_config;
 mod build_pod;
@@ -16,6 +17,7 @@ mod dependencies;
 mod docs;
 mod fake_api;
 mod house;
+mod metrics;
 mod node_log;
 mod node_transcripts;
 mod registry;

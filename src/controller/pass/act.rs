@@ -102,6 +102,7 @@ impl Pass<'_> {
                         failures.fail(Reason::PodNotUpdated, "remove an ended pod", &error);
                     }
                 }
+                Act::ReleaseLease(given_back) => self.give_back(given_back, recorded).await?,
                 Act::Stop(permit) => match pending(permit, labels_in_place) {
                     Ok(pending) => {
                         stopped = self.stop(&actor, &pending, recorded, failures).await?;

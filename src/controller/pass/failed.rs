@@ -12,7 +12,7 @@ use crate::api::ChainlinkNode;
 use crate::cluster::{refusal, sentence};
 use crate::controller::context::Context;
 use crate::controller::error::Error;
-use crate::controller::local::Failing;
+use crate::controller::failing::Failing;
 use crate::domain::Reason;
 use crate::plan::Blocked;
 use crate::report;
@@ -29,13 +29,15 @@ pub(in crate::controller) async fn tell_failure(
     node: &ChainlinkNode,
     api: &Api<ChainlinkNode>,
 ) {
-    let failing = context.know(reference, |known| {
-        known.failing.get_or_insert_with(Failing::begins).clone()
+    let (since, before) = context.know(reference, |known| {
+        let begins = || Failing::begins(node.metadata.generation);
+        let failing = known.failing.get_or_insert_with(begins);
+        (failing.since, failing.told)
     });
     let Some((doing, blocked)) = failed_look(error) else {
         return;
     };
-    if blocked.reason == Reason::LookFailed && failing.since.elapsed() < LASTING {
+    if blocked.reason == Reason::LookFailed && since.elapsed() < LASTING {
         return;
     }
     // As it is now, where that can be had.
@@ -43,9 +45,8 @@ pub(in crate::controller) async fn tell_failure(
     let node = fresh.as_ref().unwrap_or(node);
     let old = node.status.clone().unwrap_or_default();
     let told = report::not_looked(node, &old, &blocked, Timestamp::now());
+    context.metrics.status(node, &told);
     let (namespace, name) = (node.namespace().unwrap_or_default(), node.name_any());
-    context.metrics.status(&namespace, &name, &told);
-    // Once, also where this is refused too; the words of a webhook may be others each time.
     let known = Some((doing, node.metadata.generation));
     context.know(reference, |of| {
         if let Some(failing) = &mut of.failing {
@@ -54,13 +55,20 @@ pub(in crate::controller) async fn tell_failure(
     });
     let new = report::stalled(&old, &told);
     let stands = new.is_none() && old.observed_generation == told.observed_generation;
-    if failing.told == known || stands {
+    if stands {
         return;
     }
-    context.tell(node, new).await;
+    // Once, also where the status can't be written; the words of a webhook may be others each time.
+    let is_new = before != known;
+    if is_new {
+        context.tell(node, new).await;
+    }
+    // With each pass until it stands there: what keeps this one from being written may pass.
     let version = node.resource_version().unwrap_or_default();
-    if let Err(error) = replace_status(api, node, &told, &version, false).await {
-        tracing::warn!(%error, "nor could that be told in the status");
+    if let Err(error) = replace_status(api, node, &told, &version, false).await
+        && is_new
+    {
+        tracing::warn!(namespace, name, %error, "nor could that be told in the status");
     }
 }
 

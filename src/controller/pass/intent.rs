@@ -144,6 +144,12 @@ fn policy(node: &ChainlinkNode, handover: &Handover) -> HandoverPolicy {
             .and_then(|failover| failover.unresponsive_after.as_ref())
             .and_then(|text| parse_duration(text).ok())
             .map(|after| after.max(SHORTEST_SILENCE)),
+        release_lease: node
+            .spec
+            .failover
+            .as_ref()
+            .and_then(|failover| failover.release_lease)
+            .unwrap_or_default(),
         restored: restored(node),
         applied_lost: Applied::of(node) == Applied::Lost,
         corrected: annotation(CORRECTED_ANNOTATION),

@@ -3,8 +3,9 @@
 //!
 //! This page is the order of the steps, and each step has a file: `dereference` reads what the spec refers to, `scene` looks
 //! at the pods, `database` asks the database where that is due, `record` writes the status with the intent in it, `act` does
-//! what was planned, `create` makes a pod, and `confirm` looks again before a stop. `around` sees to what stands around the pods, `applied` to the
-//! annotation of the release that was applied, `tell` to what is told, `pace` to when the next pass begins, and `failed` to what is told of a pass that ended early.
+//! what was planned, `create` makes a pod, `confirm` looks again before a stop, and `give_back` before it gives back the lease
+//! of a node that has ended. `around` sees to what stands around the pods, `applied` to the annotation of the release that was
+//! applied, `tell` to what is told, `pace` to when the next pass begins, and `failed` to what is told of a pass that ended early.
 
 mod act;
 mod applied;
@@ -14,6 +15,7 @@ mod create;
 mod database;
 mod dereference;
 mod failed;
+mod give_back;
 mod intent;
 mod pace;
 mod record;
@@ -94,18 +96,18 @@ impl Pass<'_> {
             // This plan is worth nothing any more (rule S4).
             Written::Overtaken => return Ok(Action::requeue(OVERTAKEN)),
             Written::StillPruned => {
-                self.measure(&old);
+                self.measure(&old, &seen);
                 return Ok(Action::requeue(OUTDATED));
             }
             Written::Pruned { field, version } => {
                 report.refusal = Some(outdated(&field));
                 let told = report::status(&report, &old);
-                self.measure(&told);
+                self.measure(&told, &seen);
                 self.write_what_is_kept(&told, &version).await?;
                 return Ok(Action::requeue(OUTDATED));
             }
         };
-        self.count(&old, &new, &plan);
+        self.count(&old, &new, &seen, &plan);
         self.set_alert(&new, &plan);
 
         let notes = report::notes(&report, &old, &new, self.warnings());

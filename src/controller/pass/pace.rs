@@ -60,7 +60,7 @@ impl Pass<'_> {
     /// How soon to look again. What the API server refuses is not tried again at once.
     pub(super) fn again(&self, plan: &Plan, failures: ApiFailures) -> Result<Duration, Error> {
         let failures = self.know(|known| {
-            known.failures = failures.after(&known.failures);
+            known.failures = failures.after(&known.failures, &self.reference);
             known.failures.clone()
         });
         let of_pods = [Reason::PodNotUpdated];

@@ -167,7 +167,13 @@ fn is_told(status: &ChainlinkNodeStatus) -> bool {
 
 /// The first field of the status that did not come back as it was sent.
 fn dropped(sent: &ChainlinkNodeStatus, kept: &ChainlinkNode) -> Option<String> {
-    let kept = kept.status.as_ref();
+    let mut kept = kept.status.clone();
+    // Nothing is decided by the history: a CRD that is too old for it holds nothing up, and least of all the failover that
+    // would be written into it.
+    if let Some(kept) = &mut kept {
+        kept.history.clone_from(&sent.history);
+    }
+    let kept = kept.as_ref();
     if Some(sent) == kept {
         return None;
     }
@@ -193,10 +199,49 @@ fn differing(sent: &Value, kept: &Value, path: String) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::LockMove;
+
+    #[test]
+    fn only_the_history_may_be_lost_to_an_older_crd() {
+        let taken = LockMove {
+            to: "a (2.28.0)".to_owned(),
+            ..LockMove::default()
+        };
+        let sent = ChainlinkNodeStatus {
+            phase: Some("Running".to_owned()),
+            history: vec![taken],
+            ..ChainlinkNodeStatus::default()
+        };
+        let kept = |change: fn(&mut ChainlinkNodeStatus)| {
+            let mut node = ChainlinkNode::new("cl", serde_json::from_value(spec()).unwrap());
+            let mut status = sent.clone();
+            change(&mut status);
+            node.status = Some(status);
+            dropped(&sent, &node)
+        };
+        assert_eq!(kept(|_| {}), None);
+        assert_eq!(kept(|status| status.history.clear()), None);
+        let lost = kept(|status| {
+            status.history.clear();
+            status.phase = None;
+        });
+        assert_eq!(lost.as_deref(), Some("status.phase"));
+    }
+
+    fn spec() -> Value {
+        json!({
+            "version": "2.28.0",
+            "database": {"url": {"secretKeyRef": {"name": "db", "key": "url"}}},
+            "credentials": {
+                "keystorePassword": {"secretKeyRef": {"name": "keys", "key": "password"}},
+            },
+        })
+    }
 
     #[test]
     fn the_field_that_was_dropped_is_named() {

@@ -144,6 +144,10 @@ impl Pass<'_> {
         } else {
             Vec::new()
         };
+        let (refused_return, ended) = self.know(|known| {
+            known.ended.note(&pods, at);
+            (known.refused_return.clone(), known.ended.clone())
+        });
         let (taken, refused_stop, refused_creations, refused_oneshots) = self.know(|known| {
             (
                 known.taken.clone(),
@@ -172,6 +176,8 @@ impl Pass<'_> {
             refused_stop,
             refused_creations,
             refused_oneshots,
+            refused_return,
+            ended,
             machines,
         };
         Ok(Seen { seen, missing })

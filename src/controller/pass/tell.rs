@@ -1,11 +1,9 @@
 //! What a pass tells beside its status: what the API server did not do in the pass before, what the spec should not say, and
 //! what is counted.
 
-use kube::ResourceExt;
-
 use super::scene::Pass;
 use crate::api::ChainlinkNodeStatus;
-use crate::domain::Reason;
+use crate::domain::{Observation, Reason};
 use crate::plan::{Act, Blocked, Plan};
 
 impl Pass<'_> {
@@ -37,20 +35,26 @@ impl Pass<'_> {
             .unwrap_or_default()
     }
 
-    /// What the metrics show of a status, also where it can't be written.
-    pub(super) fn measure(&self, status: &ChainlinkNodeStatus) {
-        let namespace = self.node.namespace().unwrap_or_default();
+    /// What the metrics show of a status that a whole look was made for, also where it can't be written.
+    pub(super) fn measure(&self, status: &ChainlinkNodeStatus, seen: &Observation) {
+        let answer = seen.database.answer.as_ref();
+        let said = answer.and_then(|answer| answer.last()).map(|(at, _)| at);
         let metrics = &self.context.metrics;
-        metrics.status(&namespace, &self.node.name_any(), status);
+        metrics.looked(self.node, status, seen.at, said);
     }
 
-    pub(super) fn count(&self, old: &ChainlinkNodeStatus, new: &ChainlinkNodeStatus, plan: &Plan) {
-        let namespace = self.node.namespace().unwrap_or_default();
-        let (name, metrics) = (self.node.name_any(), &self.context.metrics);
-        self.measure(new);
-        metrics.asked(&namespace, &name, old, new);
+    pub(super) fn count(
+        &self,
+        old: &ChainlinkNodeStatus,
+        new: &ChainlinkNodeStatus,
+        seen: &Observation,
+        plan: &Plan,
+    ) {
+        self.measure(new, seen);
+        let metrics = &self.context.metrics;
+        metrics.asked(old, new);
         if let Some(done) = &plan.finished {
-            metrics.moved(&namespace, &name, done);
+            metrics.moved(self.node, done);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The database as a node uses it: how its URL is read, which SQL tells who holds the lock, and what last words say of it.
 
+mod release;
 mod trouble;
 mod url;
 mod written;
 
+pub use release::Lease;
 pub use trouble::takes_no_connections;
 pub(super) use trouble::{Trouble, trouble};
 pub use url::{DatabaseUrl, Host, TlsMode, WhichServer, completed, completes_url};
@@ -26,7 +28,7 @@ const LEAST_OF_AN_ID: usize = 8;
 /// `PostgreSQL` wants the right to create even where the table is there: that spoils one try, and no more.
 ///
 /// Columns: in recovery, read-only by default, `lease_lock` is there, may read it, may write it, may create, may read
-/// `node_versions`, may read `goose_migrations`, the server's version as a number (`150004`).
+/// `node_versions`, may read `goose_migrations`, the server's version as a number (`150004`), when it was started.
 pub const SERVER_QUERY: &str = "SELECT pg_is_in_recovery(), \
     current_setting('default_transaction_read_only')::bool, \
     to_regclass('lease_lock') IS NOT NULL, \
@@ -36,7 +38,8 @@ pub const SERVER_QUERY: &str = "SELECT pg_is_in_recovery(), \
     COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false), \
     COALESCE(has_table_privilege(to_regclass('node_versions')::oid, 'SELECT'), false), \
     COALESCE(has_table_privilege(to_regclass('goose_migrations')::oid, 'SELECT'), false), \
-    current_setting('server_version_num')";
+    current_setting('server_version_num'), \
+    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint";
 
 /// The major version of a `server_version_num`, from 10 on.
 pub fn major_version(number: &str) -> Option<u32> {

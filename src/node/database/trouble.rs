@@ -55,7 +55,7 @@ const REFUSALS: [&str; 21] = [
 ];
 
 /// Socket errors and name servers as Go words them, sessions that ended, and a fail-over without a writable server yet.
-const ABSENCES: [&str; 34] = [
+const ABSENCES: [&str; 35] = [
     "connection refused",
     "connection reset by peer",
     "connection aborted",
@@ -75,6 +75,7 @@ const ABSENCES: [&str; 34] = [
     "handshake timeout",
     "deadline exceeded",
     "timed out",
+    "timed-out",
     "unexpected eof",
     "(eof)",
     ": eof",
@@ -107,6 +108,15 @@ const POOLER_WITHOUT_SERVER: [&str; 12] = [
     "server closed",
     "shutting down",
     "shut down",
+];
+
+/// What other poolers say with code `XX000` while they are well themselves.
+const POOLER_FULL_OR_WITHOUT_SERVER: [&str; 5] = [
+    "max clients reached",
+    "connection to database closed",
+    "check out",
+    "circuit breaker",
+    "unable to establish connection",
 ];
 
 /// How a login or a handshake that failed is called, whatever the cause.
@@ -152,16 +162,14 @@ fn of_code(code: &str, lower: &str) -> Option<Trouble> {
     Some(match (code.get(..2)?, code) {
         (_, "08p01") if says(&POOLER_WITHOUT_SERVER) => Trouble::Away,
         (_, "08p01" | "08004" | "57p04") => Trouble::Refuses,
-        ("08" | "53", _) | (_, "58030") => Trouble::Away,
+        ("08" | "53", _) | (_, "58000" | "58030") => Trouble::Away,
         ("57", code) if code.starts_with("57p") => Trouble::Away,
         // No database, no schema, no rights, read-only, and prepared statements of another session.
         ("28", _) | (_, "3d000" | "3f000" | "42501" | "25006" | "42p05" | "26000") => {
             Trouble::Refuses
         }
         // "Internal error": what poolers call their own.
-        (_, "xx000") if says(&["max clients reached", "connection to database closed"]) => {
-            Trouble::Away
-        }
+        (_, "xx000") if says(&POOLER_FULL_OR_WITHOUT_SERVER) => Trouble::Away,
         _ => return None,
     })
 }

@@ -443,6 +443,16 @@ mod tests {
     }
 
     #[test]
+    fn a_scheme_in_capital_letters_is_the_same_one() {
+        let url = read("Postgres://cl:pw@db/node");
+        assert_eq!(url.hosts, [host("db", 5432)]);
+        for other in ["postgresql:cl@db", "xpostgres://cl@db", "cl@postgres://db"] {
+            let error = DatabaseUrl::parse(other).unwrap_err();
+            assert_eq!(error, UnreadableUrl::Scheme, "{other}");
+        }
+    }
+
+    #[test]
     fn what_is_left_out_is_what_pgx_takes_for_it() {
         let url = read("postgres://cl@db");
         assert_eq!(url.hosts, [host("db", 5432)]);

@@ -66,10 +66,11 @@ impl Written {
         if text.contains(|c: char| c.is_ascii_control()) {
             return Err(UnreadableUrl::ControlCharacter);
         }
-        let rest = text
-            .strip_prefix("postgresql://")
-            .or_else(|| text.strip_prefix("postgres://"))
-            .ok_or(UnreadableUrl::Scheme)?;
+        // Go writes it in small letters before pgx sees it.
+        let (scheme, rest) = text.split_once("://").ok_or(UnreadableUrl::Scheme)?;
+        if !["postgres", "postgresql"].contains(&scheme.to_ascii_lowercase().as_str()) {
+            return Err(UnreadableUrl::Scheme);
+        }
         let bare = rest.split('#').next().unwrap_or_default();
         let (bare, query) = bare.split_once('?').unwrap_or((bare, ""));
         let (authority, path) = bare.split_once('/').unwrap_or((bare, ""));

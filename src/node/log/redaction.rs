@@ -9,7 +9,7 @@ use super::quoted::start_of_quote;
 const HIDDEN: &str = "xxxxx";
 
 /// Names whose value is a secret, in `key=value`; of a longer name the end is enough.
-const SECRET_NAMES: [&str; 23] = [
+const SECRET_NAMES: [&str; 30] = [
     "password",
     "passwd",
     "pwd",
@@ -33,6 +33,15 @@ const SECRET_NAMES: [&str; 23] = [
     "encryptionkey",
     "authorization",
     "bearer",
+    "cookie",
+    // Of the node's own secrets: that of LDAP, and that of threshold decryption.
+    "userpass",
+    "keyshare",
+    // In sentences.
+    "access key",
+    "api key",
+    "private key",
+    "secret key",
 ];
 
 /// What Go says of a URL whose password it takes for a port (`net/url`, `parseHost`).
@@ -395,6 +404,10 @@ mod tests {
             "token",
             "X-Api-Key",
             "Keystore",
+            "ReadOnlyUserPass",
+            "ThresholdKeyShare",
+            "invalid API key",
+            "private key",
         ];
         let separators = ["=", " = ", ":", ": ", " : ", ":=", " => "];
         let values = [
@@ -460,6 +473,7 @@ mod tests {
         for text in [
             "Authorization: Bearer V",
             "Authorization: Basic V, then",
+            "Set-Cookie: clsession=V; Path=/",
             "authorization=Bearer V",
             "{\"Authorization\": \"Bearer V\"}",
             "-H 'Authorization: Bearer V' https://rpc.example",

@@ -1,6 +1,8 @@
 //! Whether the node serves HTTPS: where its configuration really names a certificate and a key. Without one it opens the port
 //! all the same, and logs a critical error every 15 s.
 
+use serde::{Deserialize, Serialize};
+
 use super::said::{More, Said, Setting, Settings};
 use super::{Finding, HTTPS_PORT, ROOT_MOUNT};
 
@@ -27,6 +29,28 @@ pub fn serves_https(settings: Settings<'_>) -> bool {
     let named = |setting: Setting| !matches!(readable(setting, settings), Said::Nothing);
     let off = matches!(readable(PORT, settings), Said::This(port) if port == "0");
     named(CERTIFICATE) && named(KEY) && !off
+}
+
+/// Where certificate and key are. An empty path is one that is not certain: a Secret may name another file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsFiles {
+    pub certificate: String,
+    pub key: String,
+}
+
+/// Where the node looks for certificate and key, as far as it serves HTTPS and no Secret may say otherwise.
+#[must_use]
+pub fn tls_files(settings: Settings<'_>) -> Option<TlsFiles> {
+    let certain = |setting: Setting| match setting.said(settings) {
+        Said::This(path) => path,
+        Said::Nothing | Said::Unknown => String::new(),
+    };
+    let files = TlsFiles {
+        certificate: certain(CERTIFICATE),
+        key: certain(KEY),
+    };
+    (serves_https(settings) && files != TlsFiles::default()).then_some(files)
 }
 
 /// What can't be served: a certificate where no file can be, or on a port that the Service does not have. `mounts` are the

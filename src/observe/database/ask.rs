@@ -97,6 +97,11 @@ impl Known {
 
 /// Asks. Takes no longer than one and a half seconds.
 pub async fn ask(question: &Question<'_>) -> Result<Says, Silence> {
+    ask_server(&leads_elsewhere(question)?, question).await
+}
+
+/// The URL of a question, where it leads to a server that others than the pod itself can reach.
+pub(super) fn leads_elsewhere(question: &Question<'_>) -> Result<DatabaseUrl, Silence> {
     let url = DatabaseUrl::parse(question.url).map_err(|why| {
         Silence::new(
             Reason::UrlUnreadable,
@@ -115,11 +120,17 @@ pub async fn ask(question: &Question<'_>) -> Result<Says, Silence> {
             "the database URL has a port behind some of its hosts only, and versions of the node differ in which port the others get: write one behind each",
         ));
     }
-    ask_server(&url, question).await
+    Ok(url)
 }
 
 /// Asks the server of a URL that was read, wherever that is.
 pub async fn ask_server(url: &DatabaseUrl, question: &Question<'_>) -> Result<Says, Silence> {
+    let (config, tls) = way_to(url, question)?;
+    in_time(url, converse(config, tls, question.pods)).await
+}
+
+/// How the server of a URL is reached, and trusted.
+pub(super) fn way_to(url: &DatabaseUrl, question: &Question<'_>) -> Result<(Config, Tls), Silence> {
     if url.tls.verifies() && url.names_authority && question.authority.is_none() {
         return Err(Silence::new(
             Reason::AuthorityMissing,
@@ -132,9 +143,16 @@ pub async fn ask_server(url: &DatabaseUrl, question: &Question<'_>) -> Result<Sa
         own_names(url, question.namespace),
     )
     .map_err(|why: Untrusted| Silence::new(Reason::AuthorityMissing, why.to_string()))?;
-    let config = config(url, question.namespace);
-    match timeout(PATIENCE, converse(config, tls, question.pods)).await {
-        Ok(answer) => answer.map_err(|error| silence(&error, url)),
+    Ok((config(url, question.namespace), tls))
+}
+
+/// The end of a conversation with the server, or why it has none.
+pub(super) async fn in_time<T>(
+    url: &DatabaseUrl,
+    conversation: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Silence> {
+    match timeout(PATIENCE, conversation).await {
+        Ok(end) => end.map_err(|error| silence(&error, url)),
         Err(_) => Err(Silence::new(
             Reason::Unreachable,
             format!(
@@ -146,8 +164,13 @@ pub async fn ask_server(url: &DatabaseUrl, question: &Question<'_>) -> Result<Sa
 }
 
 fn is_local(host: &Host) -> bool {
-    let loopback = |address: IpAddr| address.is_loopback();
-    host.name == "localhost"
+    let loopback = |address: IpAddr| {
+        let address = address.to_canonical();
+        // Linux takes the address of nobody for its own.
+        address.is_loopback() || address.is_unspecified()
+    };
+    let name = host.name.trim_end_matches('.');
+    name.eq_ignore_ascii_case("localhost")
         || host.name.starts_with(['/', '@'])
         || host.name.parse().is_ok_and(loopback)
 }
@@ -203,7 +226,7 @@ fn config(url: &DatabaseUrl, namespace: &str) -> Config {
 }
 
 /// Aborts the task that drives the connection: with it the socket is closed.
-struct Driver(tokio::task::JoinHandle<()>);
+pub(super) struct Driver(tokio::task::JoinHandle<()>);
 
 impl Drop for Driver {
     fn drop(&mut self) {
@@ -211,12 +234,21 @@ impl Drop for Driver {
     }
 }
 
-async fn converse(config: Config, tls: Tls, pods: &Known) -> Result<Says, tokio_postgres::Error> {
+/// A connection, for as long as its driver is kept.
+pub(super) async fn connect(
+    config: Config,
+    tls: Tls,
+) -> Result<(Client, Driver), tokio_postgres::Error> {
     let (client, connection) = config.connect(tls).await?;
-    let _driver = Driver(tokio::spawn(async move {
+    let driver = Driver(tokio::spawn(async move {
         // Its end shows in the client.
         let _ = connection.await;
     }));
+    Ok((client, driver))
+}
+
+async fn converse(config: Config, tls: Tls, pods: &Known) -> Result<Says, tokio_postgres::Error> {
+    let (client, _driver) = connect(config, tls).await?;
     let begin = "BEGIN READ ONLY; SET LOCAL statement_timeout = 1000; SET LOCAL lock_timeout = 500";
     let server = rows(&client, &format!("{begin}; {SERVER_QUERY}")).await?;
     let flag = |column: usize| {
@@ -266,6 +298,8 @@ async fn converse(config: Config, tls: Tls, pods: &Known) -> Result<Says, tokio_
         None if table && !may_read => Holder::Unseen,
         Some(_) | None => Holder::Nobody,
     };
+    let lease_client = leases.first().and_then(|row| row.get(0));
+    let is_its = |session: &Session| lease_client.is_some_and(|id| is_of_app(&session.name, id));
     Ok(Says {
         read_only: match (flag(0), flag(1)) {
             (true, _) => Some("it is in recovery, as a replica is"),
@@ -282,12 +316,14 @@ async fn converse(config: Config, tls: Tls, pods: &Known) -> Result<Says, tokio_
         may_not_create: table && !flag(5),
         lease,
         advisory,
-        lease_client: leases.first().and_then(|row| row.get(0)).map(str::to_owned),
+        lease_client: lease_client.map(str::to_owned),
+        leaseholder_has_a_session: sessions.iter().any(is_its),
         advisory_session: advisory_session.map(|session| session.name.clone()),
         // A node built by hand calls itself "unset".
         version: versions.first().and_then(|row| row.get(0)?.parse().ok()),
         schema: migrations.first().and_then(migrated),
         postgres: server.first().and_then(|row| major_version(row.get(8)?)),
+        server_start: server.first().and_then(|row| row.get(9)?.parse().ok()),
         sessions: by_pod(&sessions, pods),
         identified: pods.clients.values().cloned().collect(),
         nodes_elsewhere: nodes_elsewhere(&sessions, pods),
@@ -323,7 +359,10 @@ fn by_pod(sessions: &[Session], pods: &Known) -> BTreeMap<PodId, SessionOf> {
     found
 }
 
-async fn rows(client: &Client, sql: &str) -> Result<Vec<SimpleQueryRow>, tokio_postgres::Error> {
+pub(super) async fn rows(
+    client: &Client,
+    sql: &str,
+) -> Result<Vec<SimpleQueryRow>, tokio_postgres::Error> {
     let messages = client.simple_query(sql).await?;
     Ok(messages
         .into_iter()
@@ -518,7 +557,7 @@ mod tests {
     async fn what_cannot_be_asked_is_told_without_a_word_of_the_url() {
         let pods = Known::default();
         let authority: &[u8] = b"nonsense";
-        let cases: [(&str, Option<&[u8]>, &str); 9] = [
+        let cases: [(&str, Option<&[u8]>, &str); 12] = [
             ("redis://someone:geheim@db/x", None, "UrlUnreadable"),
             ("postgres://someone:gehe#im@db/x", None, "UrlUnreadable"),
             ("postgres://someone:geheim@db/x\n", None, "UrlUnreadable"),
@@ -529,6 +568,17 @@ mod tests {
                 "LocalAddress",
             ),
             ("postgres://someone:geheim@[::1]/x", None, "LocalAddress"),
+            (
+                "postgres://someone:geheim@LocalHost./x",
+                None,
+                "LocalAddress",
+            ),
+            ("postgres://someone:geheim@0.0.0.0/x", None, "LocalAddress"),
+            (
+                "postgres://someone:geheim@[::ffff:127.0.0.1]/x",
+                None,
+                "LocalAddress",
+            ),
             (
                 "postgres://someone:geheim@10.0.0.1/x?sslmode=verify-full&sslrootcert=/geheim",
                 None,

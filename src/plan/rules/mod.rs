@@ -1,7 +1,7 @@
 //! One subject a file. `remember` brings the memory up to date with a look; `decide` says what is to be done now, if
 //! anything. The order in which the rules decide is the table `RULES` in `decide.rs`; here is only who may call whom.
 //!
-//! A rule may call a rule to its left, never one to its right: late, repair, end, `wrong_database`, takeover,
+//! A rule may call a rule to its left, never one to its right: late, lease, repair, end, `wrong_database`, takeover,
 //! external, rollback | oneshot, steady, verdict | hold, pause, versions | rollout, failback, requests, intent |
 //! relocate | unresponsive
 
@@ -11,6 +11,7 @@ pub mod failback;
 pub mod hold;
 pub mod intent;
 pub mod late;
+pub mod lease;
 pub mod oneshot;
 pub mod pause;
 pub mod relocate;

@@ -3,14 +3,14 @@
 
 use jiff::Timestamp;
 
-use crate::api::{LastActive, LastHandover, Memory, Stop};
-use crate::domain::{Container, MoveReason, Pod};
+use crate::api::{LastActive, LockMove, Memory, Stop};
+use crate::domain::{AskedBy, Container, MoveReason, Pod, Wanted};
 use crate::plan::decision::Decision;
 use crate::plan::view::{Look, View};
 use crate::plan::{guard, moves};
 
-/// Follows the active from look to look; a new one ends a handover or failover.
-pub fn remember(memory: &mut Memory, look: &Look<'_>) -> Option<LastHandover> {
+/// Follows the active from look to look; a new one ends a handover or failover, or is the first.
+pub fn remember(memory: &mut Memory, look: &Look<'_>) -> Option<LockMove> {
     if let Some(last) = memory.last_active.as_mut() {
         note_end(last, look, memory.stopping.as_ref());
     }
@@ -33,26 +33,32 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) -> Option<LastHandover> {
     if !served && !look.roles.works(active) {
         return None;
     }
-    let version = active
-        .revision
-        .as_ref()
-        .map(|revision| revision.version.to_string())
-        .unwrap_or_default();
-    let revision = active
-        .revision
-        .as_ref()
-        .map(|revision| revision.name.clone())
-        .unwrap_or_default();
-    memory.last_active = Some(LastActive {
+    let revision = active.revision.as_ref();
+    let next = LastActive {
         pod: active.id.name.clone(),
         uid: active.id.uid.clone(),
-        version: version.clone(),
-        revision: revision.clone(),
+        version: revision.map_or_else(String::new, |of| of.version.to_string()),
+        revision: revision.map(|of| of.name.clone()).unwrap_or_default(),
         ended: None,
         planned: false,
         purpose: None,
-    });
-    let last = last?;
+    };
+    memory.last_active = Some(next.clone());
+    let answered = active.contact.map_or(look.now, |contact| contact.at);
+    let finished_at = first.unwrap_or(answered);
+    let taken = LockMove {
+        from: None,
+        to: described(&next),
+        revision: next.revision.clone(),
+        reason: MoveReason::START.to_owned(),
+        asked_by: AskedBy::Spec.to_string(),
+        started_at: finished_at,
+        finished_at,
+        ..LockMove::default()
+    };
+    let Some(last) = last else {
+        return Some(taken);
+    };
     let unseen_end = last_answer(&last, look, active);
     // Nobody takes the lock before the duty of the last holder is over: an end that is noted later was missed, not seen.
     let seen_end = last.ended.filter(|end| {
@@ -60,37 +66,70 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) -> Option<LastHandover> {
         last.planned || taken.is_none_or(|taken| *end <= taken)
     });
     let begin = seen_end.or(unseen_end);
-    let answered = active.contact.map_or(look.now, |contact| contact.at);
-    let finished_at = first.unwrap_or(answered);
     let gap_ms = begin
         .filter(|_| served)
         .map(|begin| finished_at.duration_since(begin).as_millis())
         .and_then(|millis| i64::try_from(millis).ok())
         .map(|millis| millis.max(0));
-    let reason = match (
-        last.planned,
-        last.version == version,
-        last.revision == revision,
-    ) {
-        (false, ..) => MoveReason::Failover.as_str(),
-        (true, false, _) => MoveReason::Version.as_str(),
-        (true, true, false) => MoveReason::Configuration.as_str(),
-        // As it is noted: an operator of another version may have purposes that this one does not know.
-        (true, true, true) => {
-            let purpose = last.purpose.as_deref();
-            purpose.unwrap_or(MoveReason::Move.as_str())
-        }
-    };
-    Some(LastHandover {
-        from: format!("{} ({})", last.pod, last.version),
-        to: format!("{} ({version})", active.id.name),
+    let reason = reason(&last, &next);
+    Some(LockMove {
+        from: Some(described(&last)),
         reason: reason.to_owned(),
+        asked_by: asked_by(reason, &last, active, look).to_string(),
         started_at: begin.unwrap_or(finished_at),
-        finished_at,
         gap_ms,
         gap: gap_ms.map(people_seconds),
         gap_is_upper_bound: unseen_end.is_some(),
+        lease_given_back: look
+            .seen
+            .ended
+            .lease_given_back(&last.uid, begin.unwrap_or(finished_at)),
+        ..taken
     })
+}
+
+fn described(active: &LastActive) -> String {
+    format!("{} ({})", active.pod, active.version)
+}
+
+/// Why the lock moved: by its purpose, else by what the two pods differ in.
+fn reason<'a>(last: &'a LastActive, next: &LastActive) -> &'a str {
+    if !last.planned {
+        MoveReason::Failover.as_str()
+    } else if last.version != next.version {
+        MoveReason::Version.as_str()
+    } else if last.revision != next.revision {
+        MoveReason::Configuration.as_str()
+    } else {
+        // As it is noted: an operator of another version may have purposes that this one does not know.
+        let purpose = last.purpose.as_deref();
+        purpose.unwrap_or(MoveReason::Move.as_str())
+    }
+}
+
+/// Who wanted a move with this reason.
+fn asked_by(reason: &str, last: &LastActive, next: &Pod, look: &Look<'_>) -> AskedBy {
+    match MoveReason::of(reason) {
+        Some(MoveReason::Failover) => AskedBy::Nobody,
+        Some(MoveReason::Switchover) => AskedBy::Annotation,
+        Some(MoveReason::Drill) => AskedBy::Schedule,
+        Some(MoveReason::Maintenance) => AskedBy::Drain,
+        Some(MoveReason::Version | MoveReason::Configuration) => {
+            let to = next.revision.as_ref();
+            let to = to.filter(|to| look.seen.intent.wanted == Wanted::Revision((*to).clone()));
+            let from = look.seen.revisions.get(&last.revision);
+            let approval = look.seen.intent.policy.approval.as_ref();
+            match to {
+                Some(to) if approval.is_some_and(|word| word.is_for(to, from)) => AskedBy::Approval,
+                Some(_) => AskedBy::Spec,
+                // Back to one that worked.
+                None => AskedBy::Operator,
+            }
+        }
+        Some(MoveReason::Failback | MoveReason::Unresponsive | MoveReason::Move) | None => {
+            AskedBy::Operator
+        }
+    }
 }
 
 /// When the last active answered last, where nobody has seen its end and nothing has reached it since another took the

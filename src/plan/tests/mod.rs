@@ -13,6 +13,8 @@ mod failback;
 mod failover;
 mod handover;
 mod held;
+mod history;
+mod lease;
 mod model;
 mod neighbours;
 mod refusals;

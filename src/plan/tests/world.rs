@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::api::{Memory, RevisionName};
 use crate::domain::{
-    Answered, Checked, Claim, Contact, Container, DatabaseAnswer, DatabaseView, Exit,
+    Answered, Checked, Claim, Contact, Container, DatabaseAnswer, DatabaseView, EndedNodes, Exit,
     HandoverPolicy, Intent, Lock, Machine, Observation, Pod, PodId, Problem, Pull, Pulled, Reason,
     Refused, Revision, Says, Silence, Took, Trouble, Validation, Wanted,
 };
@@ -73,6 +73,9 @@ pub struct World {
     pub refused_creations: BTreeMap<RevisionName, Refused>,
     /// The same of pods that are no nodes, by their names.
     pub refused_oneshots: BTreeMap<String, Refused>,
+    pub refused_return: Option<Refused>,
+    /// The nodes whose ends were seen.
+    pub ended: EndedNodes,
     /// Revisions of which the API server makes no pod.
     refuses: BTreeSet<RevisionName>,
     /// And none that is no node.
@@ -121,6 +124,8 @@ impl World {
             refused_stop: None,
             refused_creations: BTreeMap::new(),
             refused_oneshots: BTreeMap::new(),
+            refused_return: None,
+            ended: EndedNodes::default(),
             refuses: BTreeSet::new(),
             refuses_short: BTreeSet::new(),
             database: DatabaseView::default(),
@@ -397,6 +402,8 @@ impl World {
                 pod.http_at = refuses.or(self.dumb.get(&pod.id.name).copied().flatten());
             }
         }
+        let mut ended = self.ended.clone();
+        ended.note(&pods, self.now);
         Observation {
             at: self.now,
             intent: self.intent.clone(),
@@ -408,6 +415,8 @@ impl World {
             refused_stop: self.refused_stop.clone(),
             refused_creations: self.refused_creations.clone(),
             refused_oneshots: self.refused_oneshots.clone(),
+            refused_return: self.refused_return.clone(),
+            ended,
             machines: self.machines.clone(),
             database: self.database.clone(),
             claims: self.claims.clone(),
@@ -433,7 +442,9 @@ impl World {
 
     /// Looks, plans and writes the memory; the operator is killed before its first act.
     pub fn remember(&mut self) -> Plan {
-        self.pods = self.look().pods;
+        let look = self.look();
+        self.pods = look.pods;
+        self.ended = look.ended;
         let plan = self.plan();
         let stops = |act: &Act| matches!(act, Act::Stop(_));
         assert!(
@@ -522,6 +533,11 @@ impl World {
             Act::Tidy { pod } => {
                 self.gone(&pod.name);
                 format!("tidy {}", pod.name)
+            }
+            Act::ReleaseLease(given_back) => {
+                let client = given_back.lease().client();
+                self.ended.given_back(client, self.now);
+                format!("give back the lease of {}", given_back.pod().name)
             }
             Act::Stop(permit) => {
                 self.handovers += usize::from(matches!(permit.cause(), Cause::Handover { .. }));
@@ -704,6 +720,7 @@ fn new_pod(name: &str, of: &Revision, created: Timestamp) -> Pod {
         sidecar: None,
         worked_at: None,
         lost_lease_at: None,
+        ended_client: None,
         serving_since: None,
         log_ended: false,
         lock_id_hidden: false,

@@ -243,3 +243,30 @@ fn while_it_is_not_known_who_took_over_nobody_is_said_to_be_failing_over() {
         ("Unknown", "OrderUnknown")
     );
 }
+
+/// Seen by somebody who watched an upgrade: it went to and fro between the two.
+#[test]
+fn a_handover_is_told_from_the_stop_of_the_active_on() {
+    let mut world = pair();
+    world.want_settled(&v2());
+    let mut told = Told::of(world.standby("c", &v2()));
+    assert!(told.world.pod("b").deleted);
+    told.look();
+    assert_eq!(told.status.phase.as_deref(), Some("Upgrading"));
+
+    told.world.intent.policy.others_move = true;
+    told.world.gone("b");
+    told.look();
+    let made = told.world.newest();
+    told.world.waits(&made);
+    told.look();
+    assert_eq!(told.condition("Ready").1, "WaitingForTurn");
+    assert_eq!(told.status.phase.as_deref(), Some("Upgrading"));
+
+    told.world.intent.policy.others_move = false;
+    for _ in 0..2 {
+        told.look();
+        assert!(told.world.pod("a").deleted);
+        assert_eq!(told.status.phase.as_deref(), Some("HandingOver"));
+    }
+}

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::api::{AppliedUpdate, ChainlinkNodeSpec, Image, SeenRelease, Update, UpdatePolicy};
-use crate::report::{Metrics, Wish};
+use crate::report::Wish;
 
 const DIGEST: &str = "sha256:aaaa";
 
@@ -479,24 +479,4 @@ fn what_was_applied_is_told_also_where_nothing_is_looked_for_any_more() {
         let write = format!("write spec.version: 2.29.0, spec.image.digest: {DIGEST}");
         assert!(text.contains(&write), "{text}");
     }
-}
-
-#[test]
-fn an_applied_release_has_its_metric_until_the_spec_has_gone_on() {
-    let metrics = Metrics::default();
-    let line = |metrics: &Metrics| {
-        let text = metrics.text().unwrap();
-        let name = "chainlink_operator_update_applied_timestamp_seconds{";
-        let found = text.lines().find(|line| line.starts_with(name));
-        found.and_then(|line| line.rsplit_once(' ').map(|(_, value)| value.to_owned()))
-    };
-    let mut status = ChainlinkNodeStatus {
-        applied: Some(applied("2.29.0")),
-        ..ChainlinkNodeStatus::default()
-    };
-    metrics.status("chain", "cl", &status);
-    assert_eq!(line(&metrics), Some(at(2).as_second().to_string()));
-    status.applied = None;
-    metrics.status("chain", "cl", &status);
-    assert_eq!(line(&metrics), None);
 }

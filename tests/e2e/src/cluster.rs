@@ -9,6 +9,7 @@ use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::exec::{quietly, repository, run};
+use crate::images::programs;
 
 /// A kubeconfig of an existing cluster; the variables below go with it.
 pub const KUBECONFIG: &str = "E2E_KUBECONFIG";
@@ -101,6 +102,13 @@ impl Cluster {
     /// helm, of the cluster's own tools or of the PATH.
     pub fn helm(&self, arguments: &[&str]) -> Result<String> {
         quietly(self.tool("helm")?.args(arguments))
+    }
+
+    /// kubectl's plugin, as it was built beside this program.
+    pub fn plugin(&self, arguments: &[&str]) -> Result<Command> {
+        let mut plugin = Command::new(programs()?.join("kubectl-chainlink"));
+        plugin.env("KUBECONFIG", &self.kubeconfig).args(arguments);
+        Ok(plugin)
     }
 
     fn tool(&self, name: &str) -> Result<Command> {

@@ -99,13 +99,7 @@ fn load_into(cluster: &Cluster, programs: &Path, folder: &Path) -> Result<String
 /// Builds the workspace in the profile that this program was built in, so that nothing is compiled twice, and returns
 /// the folder of the programs.
 fn build() -> Result<PathBuf> {
-    let own = env::current_exe()?;
-    let folder = own
-        .ancestors()
-        .skip(1)
-        .find(|folder| !folder.ends_with("deps"))
-        .context("this program lies nowhere")?
-        .to_path_buf();
+    let folder = programs()?;
     let mut cargo = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
     cargo
         .current_dir(repository())
@@ -115,6 +109,17 @@ fn build() -> Result<PathBuf> {
     }
     run(&mut cargo)?;
     Ok(folder)
+}
+
+/// Where cargo puts the programs of the workspace.
+pub fn programs() -> Result<PathBuf> {
+    let own = env::current_exe()?;
+    let folder = own
+        .ancestors()
+        .skip(1)
+        .find(|folder| !folder.ends_with("deps"))
+        .context("this program lies nowhere")?;
+    Ok(folder.to_path_buf())
 }
 
 fn stripped(program: &Path, folder: &Path) -> Result<PathBuf> {

@@ -244,6 +244,24 @@ pub async fn until_another_leads(client: &Client, pod: &str) -> Result<()> {
     .await
 }
 
+/// Waits until as many operators as are wanted are ready, and one of them leads.
+pub async fn until_all_ready(client: &Client) -> Result<()> {
+    until(
+        "all operators are ready",
+        Duration::from_mins(3),
+        async || {
+            let ready = pods(client)
+                .await?
+                .iter()
+                .filter(|pod| is_ready(pod))
+                .count();
+            ensure!(ready.to_string() == REPLICAS, "{ready} of {REPLICAS} are");
+            leads_now(client).await.map(drop)
+        },
+    )
+    .await
+}
+
 /// The operator that leads, and stands still (SIGSTOP) until this is dropped.
 pub struct Frozen(String);
 

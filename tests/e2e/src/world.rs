@@ -3,6 +3,7 @@
 mod database;
 mod namespace;
 mod objects;
+mod placed;
 mod pods;
 mod status;
 

@@ -225,3 +225,17 @@ fn a_node_reads_all_of_its_secrets_files_in_order() {
     let mut uses = uses.iter().map(|one| one.name.as_str());
     assert!(uses.any(|name| name == "team-a"), "a change of it is seen");
 }
+
+#[test]
+fn a_node_that_skips_its_check_of_the_version_is_warned_of() {
+    let warnings = |value: Value| {
+        let variable = json!([{"name": "CL_SKIP_APP_VERSION_CHECK", "value": value}]);
+        resolved(&with(toml_node(), "config.env", variable)).warnings
+    };
+    let told = warnings(json!("true"));
+    assert!(
+        told.iter().any(|one| one.contains("makes no dump")),
+        "{told:?}"
+    );
+    assert_eq!(warnings(json!("false")), [""; 0]);
+}

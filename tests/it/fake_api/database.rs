@@ -201,7 +201,7 @@ fn lock_verified(world: &World) -> (String, String) {
     (text("status"), text("reason"))
 }
 
-fn url(world: &World, url: &str) {
+pub fn url(world: &World, url: &str) {
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret",
         "metadata": {"name": "mainnet", "namespace": "default"},

@@ -121,11 +121,15 @@ impl Post {
         Fate::Pass
     }
 
+    /// Waits until a call is held.
+    pub async fn is_holding(&self) {
+        let mut held = self.held.subscribe();
+        held.wait_for(|held| *held != Held::No).await.unwrap();
+    }
+
     /// Waits, for at most twenty seconds, until a call is held.
     pub async fn holds(&self) {
-        let mut held = self.held.subscribe();
-        let holds = held.wait_for(|held| *held != Held::No);
-        let waited = tokio::time::timeout(Duration::from_secs(20), holds).await;
+        let waited = tokio::time::timeout(Duration::from_secs(20), self.is_holding()).await;
         assert!(waited.is_ok(), "the call that was to be held never came");
     }
 

@@ -7,6 +7,7 @@ use chainlink_operator::act::DigestKeyAt;
 use chainlink_operator::api::ChainlinkNode;
 use chainlink_operator::controller::{Context, DatabaseAccess, Settings, reconcile};
 use chainlink_operator::leader::LeaseAt;
+use chainlink_operator::report::Format;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
@@ -35,7 +36,7 @@ pub enum End {
 /// One running operator, with what it knows only in memory.
 pub struct Operator {
     world: World,
-    context: Arc<Context>,
+    pub context: Arc<Context>,
     woken: UnboundedReceiver<ObjectRef<ChainlinkNode>>,
     pub post: Arc<Post>,
 }
@@ -104,6 +105,11 @@ impl Operator {
             campaigns.leadership().campaign(&way, |_| {}).await;
         });
         (operator, Candidate { context, campaign })
+    }
+
+    /// What a Prometheus would scrape now.
+    pub fn metrics(&self) -> String {
+        self.context.metrics().text(Format::Text).unwrap()
     }
 
     /// One pass, and whether it went through. `None` when the operator died in it.

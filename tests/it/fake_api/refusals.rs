@@ -2,7 +2,7 @@
 //! CRD that is too old. It is told, it holds up nothing else, and it is tried again calmly.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -251,6 +251,22 @@ async fn a_look_that_is_refused_is_told_once_and_nothing_is_done_before_it_is_al
         assert_eq!(world.deeds(), DEEDS);
         assert_eq!(stalled(&world), "");
     }
+}
+
+/// Whoever reads the status for hours must not depend on the one moment in which the failure began to be told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_that_could_not_be_told_at_once_is_told_in_the_status_later() {
+    let world = World::new(&two_replicas());
+    Operator::start(&world).rest().await;
+    let tries = AtomicUsize::new(0);
+    let mut operator = refusing(&world, 403, move |call: &Call| {
+        let tells = call.is("replace", "chainlinknodes");
+        call.is("list", "pods") || (tells && tries.fetch_add(1, Ordering::SeqCst) < 3)
+    });
+    operator
+        .drive_in_vain("it is told", |world| stalled(world) == "LookRefused")
+        .await;
+    assert_eq!(refused_looks(&world).len(), 1, "{}", world.describe());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

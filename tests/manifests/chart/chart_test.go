@@ -277,10 +277,16 @@ func TestThoseOnCallMayPatchAndNotUpdate(t *testing.T) {
 	all := defaults(t, "--set", "rbac.onCallRole=true")
 	const name = "operators-test-chainlink-operator-on-call"
 	rules := at(all["ClusterRole "+name], "rules")
-	expect(t, "the rights", rules, any([]any{object{
-		"apiGroups": []any{"chainlink-operator.dev"}, "resources": []any{"chainlinknodes"},
-		"verbs": []any{"get", "list", "watch", "patch", "annotate"},
-	}}))
+	looks := []any{"get", "list", "watch"}
+	expect(t, "the rights", rules, any([]any{
+		object{
+			"apiGroups": []any{"chainlink-operator.dev"}, "resources": []any{"chainlinknodes"},
+			"verbs": []any{"get", "list", "watch", "patch", "annotate"},
+		},
+		object{"apiGroups": []any{""}, "resources": []any{"pods"}, "verbs": looks},
+		object{"apiGroups": []any{""}, "resources": []any{"pods/log"}, "verbs": []any{"get"}},
+		object{"apiGroups": []any{""}, "resources": []any{"events"}, "verbs": looks},
+	}))
 	binding := all["ValidatingAdmissionPolicyBinding "+name]
 	expect(t, "the policy that is bound", at(binding, "spec", "policyName"), name)
 	expect(t, "what it does", at(binding, "spec", "validationActions"), []any{"Deny"})

@@ -48,6 +48,8 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
         refused_stop: None,
         refused_creations: BTreeMap::new(),
         refused_oneshots: BTreeMap::new(),
+        refused_return: None,
+        ended: domain::EndedNodes::default(),
         database: asked(cluster),
         at: *NOW,
         intent: Intent {
@@ -265,6 +267,7 @@ fn seen(pod: &Pod, cluster: &Cluster) -> domain::Pod {
         sidecar: None,
         worked_at: None,
         lost_lease_at: None,
+        ended_client: None,
         serving_since: None,
         log_ended: false,
         lock_id_hidden: false,

@@ -153,7 +153,7 @@ impl State {
             }
             Act::Tidy { pod } => cluster.remove(names::number(&pod.name)),
             // Pods have no machines here: nothing is pulled.
-            Act::Pull { .. } | Act::Stop(_) => {}
+            Act::Pull { .. } | Act::ReleaseLease(_) | Act::Stop(_) => {}
             Act::Validate { pod, .. } => {
                 let (kind, attempt) = names::check_of(pod);
                 cluster.make_check(kind, attempt);

@@ -604,6 +604,10 @@ fn the_database_is_asked_at_once_after_the_end_and_after_the_last_pod_is_gone() 
     world.takes(&successor);
     world.boots(&successor);
     world.obey();
+    assert!(due(&world), "it was not asked since the takeover");
+    world.later(1);
+    world.hears(said());
+    world.later(2);
     assert!(!due(&world), "the lock moves");
     world.crashes(&successor, ExitKind::Unknown, "pg_dump failed");
     assert!(due(&world));

@@ -114,9 +114,11 @@ async fn main() -> Result<()> {
 async fn kill(world: &World) -> Result<()> {
     let active = world.active("mainnet").await?;
     println!(
-        "   A node that is killed can't give its lock back: its lease expires after 10 s. That is the node's own"
+        "   A node that is killed can't give its lease back. The operator does it for a node whose end the kubelet has"
     );
-    println!("   rule (Database.Lock.LeaseDuration); no operator can shorten it safely.");
+    println!(
+        "   reported; where its pod is gone before that, as with a lost machine, the lease expires after 10 s."
+    );
     world.kill_process(&active).await?;
     world.force_delete(&active).await?;
     until("somebody else works", PATIENCE, async || {

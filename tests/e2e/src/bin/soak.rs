@@ -9,9 +9,10 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use e2e::duty::{Gap, Micros, seconds};
 use e2e::images::SOAK_VERSIONS;
+use e2e::machine::LostNode;
 use e2e::timeline::Timeline;
 use e2e::world::PATIENCE;
-use e2e::{World, install, scenario, until};
+use e2e::{Cluster, World, install, scenario, until};
 use serde_json::json;
 
 /// One poll of the lock: every second, with 10 % of jitter.
@@ -31,6 +32,9 @@ struct Arguments {
     /// Upgrades with the operator killed at a random moment.
     #[arg(long, default_value_t = 10)]
     kills: u32,
+    /// Losses of the machine that carries both the active and the operator that leads.
+    #[arg(long, default_value_t = 2)]
+    losses: u32,
     /// Minutes at rest.
     #[arg(long, default_value_t = 5)]
     rest: u64,
@@ -53,6 +57,7 @@ async fn main() -> Result<()> {
     let world = world(&cluster, "soak-kills").await?;
     kills(&world, wanted.kills, longest).await?;
     world.remove().await?;
+    losses(&cluster, wanted.losses).await?;
     if wanted.rest > 0 {
         let world = self::world(&cluster, "soak-rest").await?;
         rest(&world, wanted.rest).await?;
@@ -63,7 +68,7 @@ async fn main() -> Result<()> {
     verdict
 }
 
-async fn world(cluster: &e2e::Cluster, name: &str) -> Result<World> {
+async fn world(cluster: &Cluster, name: &str) -> Result<World> {
     World::new(cluster, &format!("e2e-{name}"), Timeline::new(false))
         .await?
         .with_secrets()
@@ -185,6 +190,39 @@ fn random(below: Duration) -> Duration {
         .subsec_nanos();
     let mixed = nanos.wrapping_mul(2_654_435_761) >> 8;
     below.mul_f64(f64::from(mixed) / f64::from(u32::MAX >> 8))
+}
+
+/// The machine of both the active and the leading operator loses its network. How long the lock takes is the nodes' own
+/// affair (the lease); how much later the Service follows is the operators'.
+async fn losses(cluster: &Cluster, count: u32) -> Result<()> {
+    println!("\n{count} losses of the machine of both the active and the leader");
+    let mut followed = Vec::new();
+    for number in 1..=count {
+        let world = world(cluster, "soak-loss").await?;
+        let (machine, standby) = world.beside_the_leader(&version(0)).await?;
+        let lost_at = Instant::now();
+        let lost = LostNode::cut(cluster, &machine)?;
+        let cut = lost_at.elapsed();
+        world.until_service_leads_to("node", &standby).await?;
+        let after = lost_at.elapsed();
+        println!(
+            "{number:>3} {machine}: the Service followed {:.1} s after the loss (the cut itself took {:.1} s)",
+            after.as_secs_f64(),
+            cut.as_secs_f64()
+        );
+        followed.push(after);
+        world.outlived().await?;
+        drop(lost);
+        world.until_status_running("node", &version(0), 2).await?;
+        world.judged().await?;
+        install::until_all_ready(&world.client).await?;
+        world.remove().await?;
+    }
+    followed.sort_unstable();
+    if let (Some(median), Some(worst)) = (followed.get(followed.len() / 2), followed.last()) {
+        println!("The Service followed after {median:.1?} (median), {worst:.1?} at worst.");
+    }
+    Ok(())
 }
 
 async fn rest(world: &World, minutes: u64) -> Result<()> {

@@ -82,6 +82,55 @@ async fn an_active_whose_process_dies_is_replaced_by_whoever_gets_the_lock() -> 
     .await
 }
 
+/// Kills the active's process, and returns for how long nobody worked, in seconds.
+async fn gap_of_a_kill(world: &World, node: &serde_json::Value) -> Result<f64> {
+    world.apply(node).await?;
+    let active = world.until_running("node", "2.18.0", 2).await?.active;
+    let active = active.unwrap_or_default();
+    // The operator has asked the database since the active took the lock.
+    world
+        .until_status("node", "the database names the holder", |status| {
+            condition(status, "LockVerified") == Some(true)
+        })
+        .await?;
+    world.kill_process(&active).await?;
+    taken_over(world, 1).await?;
+    let gaps = world.gaps().await?;
+    let gap = gaps.first().context("no gap")?.micros();
+    Ok(std::time::Duration::from_micros(u64::try_from(gap)?).as_secs_f64())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn the_lease_of_a_killed_active_is_given_back_for_it() -> Result<()> {
+    scenario("lease-given-back", Company::Welcome, async |world| {
+        let gap = gap_of_a_kill(world, &world.node("node", "2.18.0", 2)).await?;
+        // A lease lasts 10 s from its last refresh, which is 1 s ago at most.
+        ensure!(gap < 7.0, "nobody worked for {gap} s");
+        world
+            .until_status("node", "the gap says so", |status| {
+                let last = status.last_handover.as_ref();
+                last.is_some_and(|last| last.lease_given_back)
+            })
+            .await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn where_leases_are_not_to_be_given_back_they_expire() -> Result<()> {
+    scenario("lease-kept", Company::Welcome, async |world| {
+        let mut node = world.node("node", "2.18.0", 2);
+        node["spec"]["failover"] = json!({"releaseLease": "Never"});
+        let gap = gap_of_a_kill(world, &node).await?;
+        ensure!(gap > 8.0, "nobody worked for {gap} s only");
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the cluster: make e2e"]
 async fn the_lease_lasts_as_long_as_the_spec_says_and_another_time_costs_one_handover() -> Result<()>

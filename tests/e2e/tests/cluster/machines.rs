@@ -2,48 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use e2e::machine::{Cordoned, LostNode, NODES};
+use anyhow::{Result, ensure};
+use e2e::machine::LostNode;
 use e2e::world::{PATIENCE, pods_with_role};
-use e2e::{Company, World, install, scenario, until};
+use e2e::{Company, install, scenario, until};
 use kube::ResourceExt;
-use serde_json::json;
 
 /// A new operator would not be started before the machine is known to be lost, after 40 s.
 const FOLLOWED: Duration = Duration::from_secs(25);
-
-/// Starts a node whose active runs on the operator's machine, and its standby elsewhere. Returns machine and standby.
-async fn beside_the_operator(world: &World) -> Result<(String, String)> {
-    let operator = install::leader(&world.client).await?;
-    let machine = operator
-        .spec
-        .and_then(|spec| spec.node_name)
-        .context("the operator runs nowhere")?;
-    let others: Vec<&str> = NODES.into_iter().filter(|node| *node != machine).collect();
-    let cordoned = Cordoned::cordon(&world.cluster, &others)?;
-    world.apply(&world.node("node", "2.18.0", 1)).await?;
-    world.until_running("node", "2.18.0", 1).await?;
-    drop(cordoned);
-    world.change("node", json!({"replicas": 2})).await?;
-    let status = world.until_running("node", "2.18.0", 2).await?;
-    let standby = pods_with_role(&status, "Standby").remove(0);
-    let placed = status
-        .pods
-        .iter()
-        .find(|pod| pod.name == standby)
-        .and_then(|pod| pod.machine.clone());
-    ensure!(
-        placed.as_deref() != Some(machine.as_str()),
-        "the standby runs on {machine} too"
-    );
-    Ok((machine, standby))
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the cluster: make e2e"]
 async fn the_machine_of_both_the_active_and_the_operator_is_lost() -> Result<()> {
     scenario("machine-lost", Company::Alone, async |world| {
-        let (machine, standby) = beside_the_operator(world).await?;
+        let (machine, standby) = world.beside_the_leader("2.18.0").await?;
         let operator = install::leader(&world.client).await?.name_any();
         let begun = Instant::now();
         world.timeline.act(&format!("{machine} loses its network"));

@@ -23,6 +23,7 @@ mod operator;
 mod p2p;
 mod phases;
 mod platform;
+mod plugin;
 mod pooler;
 mod refusals;
 mod restore;

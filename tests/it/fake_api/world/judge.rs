@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::beside;
 use super::kubelet::is_check;
 use super::node::{Phase, Process};
 use super::{All, HOME, NAME, wanted_version};
@@ -40,6 +41,10 @@ impl All {
                 .partition(|pod| process_version(pod) == wanted);
             if fit.is_empty() {
                 wrongs.push(format!("S1: {name} held the lock and nobody waited for it"));
+            } else if !fit.iter().any(|pod| beside::is_ready(pod)) {
+                wrongs.push(format!(
+                    "S1: {name} held the lock, and whoever waited for it lacked a sidecar"
+                ));
             }
             for rival in rivals {
                 let rival = self.called(rival["metadata"]["name"].as_str().unwrap());

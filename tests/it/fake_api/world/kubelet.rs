@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::node::{Lock, Phase, Process};
-use super::{All, Inner, World, passed};
+use super::{All, Inner, World, beside, passed};
 use crate::fake_api::patch;
 use crate::fake_api::store::seconds;
 
@@ -135,6 +135,7 @@ impl All {
             port: self.habits.before(address),
         };
         process.start();
+        let beside = beside::told(&pod, self.habits.sidecars);
         let again = self.processes.insert(uid.to_owned(), process).is_some();
         self.store.change("pods", name, |pod| {
             let last = pod["status"]["containerStatuses"][0]["lastState"].clone();
@@ -142,6 +143,9 @@ impl All {
                 .as_i64()
                 .unwrap_or(0);
             pod["status"]["phase"] = json!("Running");
+            if !again {
+                pod["status"]["initContainerStatuses"] = beside;
+            }
             pod["status"]["containerStatuses"] = json!([{
                 "name": "node", "image": "chainlink", "imageID": "", "ready": true, "started": true,
                 "containerID": container, "restartCount": restarts + i64::from(again),
@@ -189,7 +193,9 @@ impl All {
     }
 
     fn restart(&mut self, name: &str, uid: &str) -> bool {
-        self.free_locks_of(uid);
+        if !self.habits.leaves_lease {
+            self.free_locks_of(uid);
+        }
         let process = &self.processes[uid];
         let exit = process.exit;
         let since = process.since;
@@ -198,7 +204,9 @@ impl All {
             return false;
         }
         if pod["status"]["containerStatuses"][0]["state"]["running"].is_object() {
-            self.store.change("pods", name, |pod| terminated(pod, exit));
+            let container = process.container.clone();
+            self.store
+                .change("pods", name, |pod| terminated(pod, exit, &container));
         }
         if self.habits.no_restarts {
             return false;
@@ -267,7 +275,8 @@ impl All {
             condition["type"] == "chainlink-operator.dev/ready" && condition["status"] == "True"
         });
         let runs = pod["status"]["containerStatuses"][0]["state"]["running"].is_object();
-        let ready = if gate && runs { "True" } else { "False" };
+        let ready = gate && runs && beside::is_ready(&pod);
+        let ready = if ready { "True" } else { "False" };
         let said = conditions
             .iter()
             .any(|condition| condition["type"] == "Ready" && condition["status"] == ready);
@@ -290,11 +299,12 @@ fn waited_for(processes: &std::collections::BTreeMap<String, Process>, database:
     })
 }
 
-fn terminated(pod: &mut Value, exit: i32) {
+fn terminated(pod: &mut Value, exit: i32, container: &str) {
     let status = &mut pod["status"]["containerStatuses"][0];
     status["ready"] = json!(false);
     let finished = json!({"terminated": {
         "exitCode": exit, "reason": "Error", "finishedAt": seconds(Timestamp::now()),
+        "containerID": container,
     }});
     status["state"] = finished.clone();
     status["lastState"] = finished;

@@ -1,6 +1,7 @@
 //! Everything that is not the operator: the API server's store, kubelets, nodes, database locks. And
 //! the record of what the operator did, judged by what was true at that moment.
 
+mod beside;
 mod judge;
 mod kubelet;
 mod node;
@@ -17,6 +18,7 @@ use crate::fake_api::port::Addresses;
 use crate::fake_api::store::{Answer, Refusal, Store, refusal};
 use crate::granted;
 
+pub use beside::Sidecars;
 pub use node::{Habits, Phase};
 use node::{Lock, Process};
 
@@ -396,6 +398,19 @@ impl All {
     /// SIGKILL. The kubelet starts the container again.
     pub fn kill(&mut self, called: &str) {
         self.process_of(called).unwrap().end(137);
+        self.noise += 1;
+    }
+
+    /// The id by which a database knows the node that runs in a pod.
+    pub fn app_id(&mut self, called: &str) -> String {
+        self.process_of(called).unwrap().app_id()
+    }
+
+    /// The lease of a database is nobody's any more: it has run out, or was given back.
+    pub fn lease_is_free(&mut self, database: &str) {
+        if let Some(lock) = self.locks.get_mut(database) {
+            *lock = Lock::new();
+        }
         self.noise += 1;
     }
 

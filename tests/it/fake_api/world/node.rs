@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::beside::Sidecars;
 use crate::fake_api::port::{self, Port};
 
 /// Where a node stands.
@@ -44,6 +45,10 @@ pub struct Habits {
     pub no_room: bool,
     /// Ended containers are not started again.
     pub no_restarts: bool,
+    /// Nodes that are killed leave their lease behind.
+    pub leaves_lease: bool,
+    /// How the sidecars are that start.
+    pub sidecars: Sidecars,
 }
 
 impl Habits {
@@ -123,9 +128,16 @@ impl Process {
     pub fn say_at(&mut self, level: &str, message: &str) {
         let now = Timestamp::now();
         let version = &self.version;
+        let app = self.app_id();
         self.log.push(format!(
-            "{now:.9} {now:.3} [{level}]  {message} cmd/shell_local.go:324           logger=RunNode version={version}@fb7d6e8 \n"
+            "{now:.9} {now:.3} [{level}]  {message} cmd/shell_local.go:324           appID={app} logger=RunNode version={version}@fb7d6e8 \n"
         ));
+    }
+
+    /// The id of this start of the node, by which a database knows it.
+    pub fn app_id(&self) -> String {
+        let number = self.container.rsplit('/').next().unwrap();
+        format!("5f0cd4de-2d9b-4d1c-9c1f-{number:0>12}")
     }
 
     pub fn start(&mut self) {

@@ -1,7 +1,5 @@
 //! What 2.29 and later do, where the versions before do something else.
 
-use std::process::Stdio;
-
 use crate::support::eventually;
 use crate::support::node::Setup;
 use crate::support::postgres::Database;
@@ -15,15 +13,7 @@ fn an_exit_0_that_leaves_the_lease() {
     setup.lease = "4s";
     let mut active = setup.start();
     active.listens();
-    let mut locker = database
-        .postgres
-        .psql(
-            &database.name,
-            "BEGIN; LOCK TABLE lease_lock; SELECT pg_sleep(60)",
-        )
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let locked = database.lock_the_lease();
     let hangs =
         "SELECT count(*) FROM pg_locks WHERE relation = 'lease_lock'::regclass AND NOT granted";
     eventually("a refresh hangs", || {
@@ -31,11 +21,7 @@ fn an_exit_0_that_leaves_the_lease() {
     });
     active.signal("TERM");
     assert_eq!(active.exits(), 0);
-    database.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE query LIKE 'BEGIN; LOCK%' AND datname = current_database()",
-    );
-    locker.wait().unwrap();
+    locked.end();
     let live = "SELECT expires_at > now() FROM lease_lock";
     assert_eq!(database.sql(live), "t", "nobody has given it back");
 

@@ -2,7 +2,6 @@
 //! the same exit codes. Waits are a fifth as long.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 use std::sync::Arc;
 
 use crate::support::eventually;
@@ -352,26 +351,11 @@ fn odd_shutdowns() {
     (unhurried.lease, unhurried.refresh) = ("10s", "5s");
     let mut a = unhurried.start();
     a.listens();
-    let mut locker = database
-        .postgres
-        .psql(
-            &database.name,
-            "BEGIN; LOCK TABLE lease_lock; SELECT pg_sleep(60)",
-        )
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let locked = "SELECT 1 FROM pg_locks WHERE relation = 'lease_lock'::regclass AND mode = 'AccessExclusiveLock' AND granted";
-    eventually("the table is locked", || {
-        (database.sql(locked) == "1").then_some(())
-    });
+    let locked = database.lock_the_lease();
+    locked.is_held();
     a.signal("TERM");
     a.exits();
-    database.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE query LIKE 'BEGIN; LOCK%' AND datname = current_database()",
-    );
-    locker.wait().unwrap();
+    locked.end();
     play.compare("A", &mut a, 255);
 
     database.sql("DELETE FROM lease_lock");

@@ -188,6 +188,16 @@ impl Database {
         self.postgres.sql(&self.name, sql)
     }
 
+    /// Begins to lock the table of the lease: nobody can refresh it or give it back.
+    pub fn lock_the_lease(&self) -> LockedLease<'_> {
+        let lock = "BEGIN; LOCK TABLE lease_lock; SELECT pg_sleep(60)";
+        let mut session = self.postgres.psql(&self.name, lock);
+        LockedLease {
+            database: self,
+            session: session.stdout(Stdio::null()).spawn().unwrap(),
+        }
+    }
+
     /// A setting of the simulator.
     pub fn set(&self, key: &str, value: &str) {
         self.sql(&format!(
@@ -195,6 +205,30 @@ impl Database {
              INSERT INTO simulator_settings VALUES ('{key}', '{value}')
              ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value"
         ));
+    }
+}
+
+/// A session that locks the table of the lease.
+pub struct LockedLease<'a> {
+    database: &'a Database,
+    session: Child,
+}
+
+impl LockedLease<'_> {
+    /// Waits until it has the lock.
+    pub fn is_held(&self) {
+        let held = "SELECT 1 FROM pg_locks WHERE relation = 'lease_lock'::regclass AND mode = 'AccessExclusiveLock' AND granted";
+        eventually("the table is locked", || {
+            (self.database.sql(held) == "1").then_some(())
+        });
+    }
+
+    pub fn end(mut self) {
+        self.database.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE query LIKE 'BEGIN; LOCK%' AND datname = current_database()",
+        );
+        self.session.wait().unwrap();
     }
 }
 

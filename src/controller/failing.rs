@@ -1,0 +1,58 @@
+//! Passes over one resource that end early, one after the other: since when, and how long each is waited with. Each resource
+//! counts for itself: one that fails for ever makes no other wait.
+
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+use super::repeated::Repeated;
+
+/// The first pause. To each up to its own length is added by chance, so that resources which failed together do not come back
+/// together.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// No pause gets longer than twice this.
+pub(super) const LONGEST: Duration = Duration::from_secs(15);
+
+/// The passes of one resource that have ended early since the last that did not.
+#[derive(Debug)]
+pub(super) struct Failing {
+    pub(super) since: Instant,
+    /// What was told of it by an event, and for which generation of the spec.
+    pub(super) told: Option<(&'static str, Option<i64>)>,
+    pub(super) log: Repeated,
+    pauses: ExponentialBackoff,
+    generation: Option<i64>,
+}
+
+impl Failing {
+    pub(super) fn begins(generation: Option<i64>) -> Self {
+        Self {
+            since: Instant::now(),
+            told: None,
+            log: Repeated::default(),
+            pauses: pauses(),
+            generation,
+        }
+    }
+
+    /// How long until the next pass, after one more has failed. Another spec may be the cure: it is tried anew.
+    pub(super) fn pause(&mut self, generation: Option<i64>) -> Duration {
+        if self.generation != generation {
+            self.generation = generation;
+            self.pauses = pauses();
+        }
+        // It has no last one.
+        self.pauses.next().unwrap_or(LONGEST)
+    }
+}
+
+fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(FIRST)
+        .with_max_delay(LONGEST)
+        .with_factor(2.0)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}

@@ -1,0 +1,79 @@
+//! The lease of a node that has ended and did not give it back: it is given back for it, so that whoever waits gets it at its
+//! next try and not when the lease has run out (rule S10). What has to hold for it is the guard's.
+
+use crate::api::{ReleaseLease, Verification};
+use crate::domain::{DatabaseView, EndedNode, Holder, Reason, Refused};
+use crate::node::LockMode;
+use crate::plan::guard::{self, Return};
+use crate::plan::limits::before;
+use crate::plan::step::Blocked;
+use crate::plan::view::{Look, View};
+
+/// The lease that is to be given back now.
+pub fn decide(view: &View<'_>) -> Option<Return> {
+    let mut due = left_behind(view).filter(|node| refused(view, node).is_none());
+    due.find_map(|node| guard::give_back(view, node).ok())
+}
+
+/// Whether the database is to be asked for it: whose the lease is, and whether that node has a session.
+pub fn asks(look: &Look<'_>) -> bool {
+    left_behind(look).any(|node| refused(look, node).is_none())
+}
+
+/// Whether the database has to be asked while the node boots that has taken a lease: only of what was shown to have a
+/// session it can be seen that it has none any more.
+pub fn is_to_be_shown(look: &Look<'_>) -> bool {
+    let Some(active) = look.roles.active.filter(|active| !active.deleted) else {
+        return false;
+    };
+    let mode = active.revision.as_ref().and_then(|of| of.lock.mode());
+    let asked = look.seen.database.answer.as_ref().map(|answer| answer.at);
+    let taken = active.took.map(|took| took.at);
+    wanted(look) && mode.is_some_and(LockMode::uses_lease) && asked <= taken
+}
+
+/// That the database did not give a lease back, for people.
+pub fn told(look: &Look<'_>) -> Option<Blocked> {
+    let refused = left_behind(look).find_map(|node| refused(look, node))?;
+    Some(Blocked {
+        reason: Reason::LeaseNotGivenBack,
+        message: refused.message.clone(),
+        // It runs out by itself.
+        stalled: false,
+    })
+}
+
+/// The database did not give the lease of this node back when it was asked last, a moment ago.
+fn refused<'a>(look: &Look<'a>, node: &EndedNode) -> Option<&'a Refused> {
+    let refused = look.seen.refused_return.as_ref();
+    refused.filter(|refused| refused.pod == node.client && look.now < refused.again)
+}
+
+fn wanted(look: &Look<'_>) -> bool {
+    let intent = &look.seen.intent;
+    intent.replicas > 0
+        && intent.policy.release_lease == ReleaseLease::Auto
+        && look.seen.database.wanted != Verification::Never
+}
+
+/// The nodes whose lease may still stand, for as long as one can. None while a pod is active: the lease is that one's.
+fn left_behind<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a EndedNode> + use<'a> {
+    let (seen, roles) = (look.seen, look.roles);
+    let possible = wanted(look) && roles.active.is_none() && !roles.order_unknown;
+    let since = before(look.now, roles.rescue);
+    let stands = move |node: &&EndedNode| {
+        let lately = node.given_back.is_none() && node.seen >= since;
+        possible && lately && !is_over(&seen.database, node)
+    };
+    seen.ended.all().iter().filter(stands)
+}
+
+/// Whether the database has said since its end that the lease is nobody's, or another's.
+fn is_over(database: &DatabaseView, node: &EndedNode) -> bool {
+    let answer = database.answer.as_ref();
+    let since = answer.filter(|answer| answer.at > node.seen);
+    let said = since.and_then(|answer| answer.said.as_ref().ok());
+    said.is_some_and(|said| {
+        said.lease == Holder::Nobody || said.lease_client.as_ref() != Some(&node.client)
+    })
+}
