@@ -1,6 +1,7 @@
 //! Times, lengths and states as people read them.
 
-use chainlink_operator::api::ChainlinkNodeStatus;
+use chainlink_operator::api::{ChainlinkNode, ChainlinkNodeStatus};
+use chainlink_operator::domain::Applied;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -28,6 +29,13 @@ pub fn when(then: Timestamp, now: Timestamp) -> String {
         then.strftime("%Y-%m-%d %H:%M:%SZ"),
         ago(then, now)
     )
+}
+
+/// The version that is wanted: that of the spec, or of the release that was applied in its place.
+pub fn wanted_version(node: &ChainlinkNode) -> String {
+    let applied = Applied::of(node);
+    let applied = applied.release().map(|release| release.version.clone());
+    applied.unwrap_or_else(|| node.spec.version.clone())
 }
 
 /// The condition of this type.

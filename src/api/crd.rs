@@ -41,6 +41,7 @@ fn default_replicas() -> i32 {
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Wanted", type_ = "string", json_path = ".spec.version", priority = 1, description = "Version that the spec asks for"),
+    printcolumn(name = "Applied", type_ = "string", json_path = ".status.applied.version", priority = 1, description = "Version that spec.updates has put in its place"),
     printcolumn(name = "Since", type_ = "date", json_path = ".status.pods[?(@.role==\"Active\")].since", priority = 1, description = "Since when the active pod has the lock"),
     printcolumn(name = "Last gap", type_ = "string", json_path = ".status.lastHandover.gap", priority = 1, description = "Time without an active in the last handover"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1),

@@ -55,6 +55,13 @@ pub const CORRECTED_ANNOTATION: &str = "chainlink-operator.dev/database-correcte
 /// same text never acts twice; only its first word is the version.
 pub const RESTORED_ANNOTATION: &str = "chainlink-operator.dev/database-restored-to";
 
+/// Annotation on a `ChainlinkNode`: the release that the operator applied (`spec.updates.policy: Apply`), as
+/// `REPOSITORY:TAG@sha256:…`. The operator writes it, for a restored resource, whose status is dropped; or a person writes
+/// [`NONE_APPLIED`].
+pub const APPLIED_ANNOTATION: &str = "chainlink-operator.dev/applied-update";
+/// [`APPLIED_ANNOTATION`] of a person who says that no release was applied, or that the one that was is not to count.
+pub const NONE_APPLIED: &str = "none";
+
 /// Readiness gate of our pods: True while the pod is active or waits for the lock.
 pub const READY_CONDITION: &str = "chainlink-operator.dev/ready";
 /// Pod condition: this container has said that it waits for the lock.

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::schema;
 
+/// Where the image comes from if the spec does not say.
+const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
+
 /// Where the image comes from. The tag is the version unless said otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -34,6 +37,14 @@ pub struct Image {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub pull_secrets: Vec<SecretName>,
+}
+
+impl Image {
+    /// Where it comes from.
+    #[must_use]
+    pub fn repository(&self) -> &str {
+        self.repository.as_deref().unwrap_or(DEFAULT_REPOSITORY)
+    }
 }
 
 /// When the kubelet pulls the image.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::{LastHandover, LockMove};
 use super::memory::{Memory, Request};
-use super::updates::Update;
+use super::updates::{AppliedUpdate, Update};
 
 fn never_observed() -> i64 {
     -1
@@ -70,6 +70,9 @@ pub struct ChainlinkNodeStatus {
     /// The newer release that `spec.updates` asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update: Option<Update>,
+    /// The release that runs in place of `spec.version`, as `spec.updates.policy` is, or was, `Apply`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<AppliedUpdate>,
     /// The operator's memory.
     #[serde(default)]
     pub operator: Memory,
@@ -95,6 +98,7 @@ impl Default for ChainlinkNodeStatus {
             switchover: None,
             drill: None,
             update: None,
+            applied: None,
             operator: Memory::default(),
         }
     }

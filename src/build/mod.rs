@@ -29,9 +29,7 @@ pub use objects::{budgets, config_map, content_of, owner, revision_object};
 pub use oneshot::{as_fitting_as_the_node, pull_pod, validation_pod};
 pub use outcome::ConfigMaps;
 pub use pod::pod;
-pub use resolve::{
-    DEFAULT_REPOSITORY, RevisionBefore, lock_mode, referenced_config_maps, resolve, resolve_after,
-};
+pub use resolve::{RevisionBefore, lock_mode, referenced_config_maps, resolve, resolve_after};
 pub use secrets::{SecretUse, SecretsLook, referenced_secrets, secrets_seen};
 pub use services::{active_service, peer_service, services};
 pub use session::session_secret;

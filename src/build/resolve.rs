@@ -27,9 +27,6 @@ use crate::node::settings::{
 };
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
-/// Where the image comes from if the spec does not say.
-pub const DEFAULT_REPOSITORY: &str = "smartcontract/chainlink";
-
 /// Of a lease. So long nobody works after an active has died.
 const LONGEST_LEASE: Duration = Duration::from_secs(300);
 
@@ -297,7 +294,7 @@ fn version(spec: &ChainlinkNodeSpec) -> Read<NodeVersion> {
 
 fn image(spec: &ChainlinkNodeSpec, version: &NodeVersion) -> String {
     let image = spec.image.clone().unwrap_or_default();
-    let repository = image.repository.as_deref().unwrap_or(DEFAULT_REPOSITORY);
+    let repository = image.repository();
     match (&image.digest, &image.tag) {
         (Some(digest), _) => format!("{repository}@{digest}"),
         (None, Some(tag)) => format!("{repository}:{tag}"),

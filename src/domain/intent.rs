@@ -49,6 +49,8 @@ pub struct HandoverPolicy {
     pub restored: Option<(NodeVersion, String)>,
     /// A person's word that the database behind the URL is the right one now.
     pub corrected: Option<String>,
+    /// Releases are applied by themselves, and whether one was is not known any more.
+    pub applied_lost: bool,
     /// As many resources of this operator move their lock as may at a time.
     pub others_move: bool,
 }

@@ -4,6 +4,7 @@
 //! the room imports [`crate::api`] and [`crate::node`] only, so that whoever reads it needs to know no other room.
 
 mod answer;
+mod applied;
 mod asked_by;
 mod claim;
 mod ended;
@@ -23,6 +24,7 @@ mod role;
 mod secrets;
 
 pub use answer::{DatabaseAnswer, DatabaseView, Free, GivenBack, Heard, Holder, Says, Silence};
+pub use applied::{Applied, restored, wanted_spec};
 pub use asked_by::AskedBy;
 pub use claim::Claim;
 pub use ended::{EndedNode, EndedNodes};

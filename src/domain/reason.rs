@@ -102,6 +102,8 @@ reasons! {
     LockDiffers = "LockDiffers", None;
     /// A newer version has, or may have, migrated the database.
     VersionWentBack = "VersionWentBack", None;
+    /// Whether a newer release was applied is not known any more, and the database has not said which version migrated it.
+    AppliedUpdateUnknown = "AppliedUpdateUnknown", DatabaseSilence;
     /// The server is older than the version starts on.
     PostgresTooOld = "PostgresTooOld", None;
     /// A pod sits on another database.
@@ -152,6 +154,8 @@ reasons! {
     // Why a spec can't be turned into pods.
     /// The spec can't work.
     InvalidSpec = "InvalidSpec", Told;
+    /// A release was applied, and `spec.image` names another image by now.
+    AppliedUpdateUnfit = "AppliedUpdateUnfit", Told;
     /// `spec.version` is none that the operator knows, or not what the image's tag names.
     InvalidVersion = "InvalidVersion", Told;
     /// The node's configuration can't work.
@@ -182,6 +186,8 @@ reasons! {
     ServiceRefused = "ServiceRefused", Told;
     /// The disruption budgets can't be made or brought up to date.
     BudgetRefused = "BudgetRefused", Told;
+    /// The annotation that names the applied release can't be written.
+    AppliedUpdateNotKept = "AppliedUpdateNotKept", Told;
     /// What every look needs is refused.
     LookRefused = "LookRefused", Told;
     /// What every look needs has failed for a while.
@@ -270,6 +276,8 @@ reasons! {
     UpToDate = "UpToDate", Told;
     /// A newer release was not seen for `minimumAge` yet.
     UpdateTooYoung = "UpdateTooYoung", Told;
+    /// A newer release runs in place of `spec.version`.
+    UpdateApplied = "UpdateApplied", Told;
     /// `spec.updates` can't be used as it is.
     UpdatesInvalid = "UpdatesInvalid", Told;
     /// The registry was not asked yet.
@@ -284,6 +292,8 @@ reasons! {
     RegistryUnusable = "RegistryUnusable", Told;
 
     // What only events tell.
+    /// The annotation that names the applied release said something else than the status, and was written anew.
+    AppliedUpdateDiffers = "AppliedUpdateDiffers", Told;
     /// A short pod is about to be made that checks the wanted configuration.
     ValidatingConfiguration = "ValidatingConfiguration", Told;
     /// The wanted image is about to be pulled on a machine.

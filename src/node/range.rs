@@ -67,6 +67,13 @@ impl Range {
             .iter()
             .any(|all| all.iter().all(|one| one.admits(version)))
     }
+
+    /// Whether there is a version above which none is in the range.
+    #[must_use]
+    pub fn has_upper_bound(&self) -> bool {
+        let bounds = |all: &Vec<Comparator>| all.iter().any(Comparator::bounds_above);
+        self.0.iter().all(bounds)
+    }
 }
 
 impl FromStr for Range {
@@ -167,6 +174,19 @@ impl Comparator {
         self.patch.is_some()
     }
 
+    /// Whether it admits no version above some one. Where the major version is free it admits all of them, or none at all.
+    fn bounds_above(&self) -> bool {
+        let bounds = match self.operator {
+            Operator::Equal
+            | Operator::Less
+            | Operator::AtMost
+            | Operator::Tilde
+            | Operator::Caret => true,
+            Operator::NotEqual | Operator::Greater | Operator::AtLeast => false,
+        };
+        bounds && self.major.is_some()
+    }
+
     fn admits(&self, version: &Version) -> bool {
         if !version.pre.is_empty() && self.pre.is_empty() {
             return false;
@@ -235,6 +255,40 @@ mod tests {
             }
         }
         assert!(asked > 60, "the table was not read");
+    }
+
+    /// The word is held against versions that nobody will release.
+    #[test]
+    fn a_range_has_an_upper_bound_where_no_alternative_goes_on_for_ever() {
+        let far: Vec<NodeVersion> = ["3000000.0.0", "3000000.1.2"]
+            .map(|version| version.parse().unwrap())
+            .to_vec();
+        for (text, bounded) in [
+            (">=2.29.0 <3.0.0", true),
+            ("2.x", true),
+            ("2.29.0", true),
+            ("~2", true),
+            ("^2.29", true),
+            ("2.29 - 2.74", true),
+            ("<=2", true),
+            ("!=2.30.0 <3", true),
+            ("~2.29 || ~2.31", true),
+            (">=2.29.0", false),
+            (">2", false),
+            ("!=2.30.0", false),
+            ("*", false),
+            ("x.x.x", false),
+            ("~*", false),
+            ("^*", false),
+            ("<=*", false),
+            ("2.x || >=4", false),
+            (">=4 || 2.x", false),
+        ] {
+            let range: Range = text.parse().unwrap();
+            assert_eq!(range.has_upper_bound(), bounded, "{text}");
+            let admits = far.iter().any(|version| range.contains(version));
+            assert_eq!(admits, !bounded, "{text}");
+        }
     }
 
     #[test]

@@ -227,6 +227,12 @@ impl NodeVersion {
         if self.at_least(2, 54) { 17 } else { 16 }
     }
 
+    /// The first of its numbers.
+    #[must_use]
+    pub fn major(&self) -> u64 {
+        self.0.major
+    }
+
     pub(super) fn semver(&self) -> &Version {
         &self.0
     }

@@ -10,8 +10,7 @@ use super::lock_verified::{lock_verified, of_an_outage};
 use super::message::message;
 use super::said::{Said, said, unknown};
 use super::secrets_changed::{SECRETS_CHANGED, secrets_changed};
-use super::update::{UPDATE_AVAILABLE, update_available};
-use crate::api::Update;
+use super::update::{News, UPDATE_AVAILABLE, update_available};
 use crate::domain::{Answered, Pod, Reason};
 use crate::node::LockMode;
 use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE, has_its_sidecars, not_taken};
@@ -42,7 +41,7 @@ pub(super) const DATABASE_SHARED: &str = "DatabaseShared";
 pub(super) fn conditions(
     report: &Report<'_>,
     roles: &Roles<'_>,
-    update: Option<&Update>,
+    news: &News,
     old: &[Condition],
 ) -> Vec<Condition> {
     let step = report.plan.progress.step;
@@ -92,7 +91,7 @@ pub(super) fn conditions(
         .chain(secrets_changed(report))
         .chain(preferred(report, roles))
         .chain([drainable(report, roles)])
-        .chain(update_available(report, update, old))
+        .chain(update_available(report, news, old))
         .map(|said| condition(said, generation, old, report.now))
         .collect()
 }

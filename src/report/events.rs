@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::basis::Report;
 use super::conditions::DATABASE_SHARED;
-use super::update::found;
+use super::update::{found, newly_applied};
 use crate::api::{ChainlinkNodeStatus, LastHandover, Request, RequestState};
 use crate::domain::{Exit, MoveReason, Pod, Reason, Wanted};
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
@@ -62,6 +62,8 @@ pub fn notes(
     notes.extend(secret_changed(old, new));
     let release = found(report, old, new);
     notes.extend(release.map(|text| note(false, Reason::NewerRelease, "Look", text)));
+    let applied = newly_applied(report, new);
+    notes.extend(applied.map(|text| note(false, Reason::UpdateApplied, "Apply", text)));
     notes.extend(without_backup(report, old, new));
     notes.extend(dump_too_old(report, old, new));
     notes.extend(exits(report, old));

@@ -13,9 +13,10 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod update;
+mod wish;
 
 pub use basis::{Report, Sharer};
 pub use events::{Note, lease_given_back, notes, stalled};
 pub use metrics::{Format, Metrics};
 pub use status::{not_looked, status};
-pub use update::{Candidate, Wish};
+pub use wish::{Candidate, Wish};

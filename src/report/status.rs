@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use super::basis::Report;
 use super::conditions::{conditions, stalled_by};
 use super::message::{message, phase};
-use super::update::update;
+use super::update::news;
 use crate::api::names::NODE_LABEL;
 use crate::api::{
     ChainlinkNode, ChainlinkNodeStatus, HandoverStatus, LockMove, PodStatus, Request,
@@ -33,12 +33,12 @@ pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeSt
         .map(|pod| pod_status(pod, &roles, report.now))
         .collect();
     let external = step == Step::External;
-    let update = update(report, old.update.as_ref());
+    let news = news(report, old);
     ChainlinkNodeStatus {
         observed_generation: report.node.metadata.generation.unwrap_or(-1),
         phase: Some(phase(report, &roles).to_owned()),
         message: Some(message(report, &roles)),
-        conditions: conditions(report, &roles, update.as_ref(), &old.conditions),
+        conditions: conditions(report, &roles, &news, &old.conditions),
         active: active.map(|pod| pod.id.name.clone()),
         holder: active
             .map(|pod| pod.id.name.clone())
@@ -64,7 +64,8 @@ pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeSt
         history: history(report.plan.moved.clone(), &old.history),
         switchover: report.plan.memory.switchover.clone(),
         drill: report.plan.memory.drill.clone(),
-        update,
+        update: news.update,
+        applied: news.applied,
         operator: report.plan.memory.clone(),
     }
 }

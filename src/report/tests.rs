@@ -93,6 +93,7 @@ impl Told {
             ..Handover::default()
         });
         node.spec.updates = self.updates.clone();
+        node.status = Some(self.status.clone());
         let report = Report {
             node: &node,
             seen: &self.world.look(),

@@ -209,10 +209,18 @@ fn no_image_is_pulled_that_the_user_has_not_named() {
 
 /// The one message of the operator that names a value of its chart.
 #[test]
-fn the_value_that_the_operator_names_is_one_of_the_chart() {
-    let controller = include_str!("../../src/controller/pass/create.rs");
-    let name = "sessionSecrets.generate";
-
-    assert!(controller.contains(&format!("{name}=true")));
-    assert_eq!(*at(&values(), name), Value::Bool(false));
+fn the_values_that_the_operator_names_are_some_of_the_chart() {
+    for (controller, name) in [
+        (
+            include_str!("../../src/controller/pass/create.rs"),
+            "sessionSecrets.generate",
+        ),
+        (
+            include_str!("../../src/controller/pass/applied.rs"),
+            "updates.apply",
+        ),
+    ] {
+        assert!(controller.contains(&format!("{name}=true")));
+        assert_eq!(*at(&values(), name), Value::Bool(false));
+    }
 }

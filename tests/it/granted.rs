@@ -35,7 +35,7 @@ pub fn of_rules(rules: &str) -> BTreeSet<String> {
     rights
 }
 
-/// What a part of the chart's `_rules.tpl` grants: `rules`, `sessionRules`, `databaseRules`,
+/// What a part of the chart's `_rules.tpl` grants: `rules`, `sessionRules`, `updateRules`, `databaseRules`,
 /// `digestKeyRules` or `leaseRules`.
 pub fn part(name: &str) -> BTreeSet<String> {
     let template = include_str!("../../charts/chainlink-operator/templates/_rules.tpl");
@@ -51,6 +51,7 @@ pub fn all() -> BTreeSet<String> {
     let parts = [
         "rules",
         "sessionRules",
+        "updateRules",
         "databaseRules",
         "digestKeyRules",
         "leaseRules",

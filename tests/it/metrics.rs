@@ -71,7 +71,7 @@ fn fleet() -> Metrics {
             condition("ApprovalRequired", "True", "ApprovalRequired"),
         ],
         "handover": {
-            "from": "2.28.0", "to": "2.29.0", "reason": "Version", "step": "AwaitingStandby",
+            "from": "2.28.0", "to": "2.29.1", "reason": "Version", "step": "AwaitingStandby",
             "startedAt": "2026-01-01T00:00:00Z",
         },
         "lastHandover": moved("Failover", 10_600),
@@ -82,6 +82,10 @@ fn fleet() -> Metrics {
         "update": {
             "version": "2.30.0", "firstSeen": "2026-01-01T00:00:00Z",
             "proposedAt": "2026-01-01T00:00:00Z",
+        },
+        "applied": {
+            "version": "2.29.1", "repository": "smartcontract/chainlink", "tag": "2.29.1",
+            "digest": format!("sha256:{}", "0".repeat(64)), "appliedAt": "2026-01-01T00:00:00Z",
         },
         "operator": {"drillsSince": "2026-01-01T00:00:00Z"},
     }));

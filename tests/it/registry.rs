@@ -28,15 +28,15 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A registry that ends with the test.
-struct Registry {
+pub struct Registry {
     process: Child,
-    host: String,
+    pub host: String,
     /// What each tag leads to, as the registry's own library reckons it.
-    digests: BTreeMap<String, String>,
+    pub digests: BTreeMap<String, String>,
 }
 
 impl Registry {
-    fn with(tags: &[&str]) -> Self {
+    pub fn with(tags: &[&str]) -> Self {
         let sources = repository("tests/manifests");
         let program = repository("target").join(format!(
             "registry-{}-{}",

@@ -113,3 +113,24 @@ fn secrets_are_made_and_read_only_where_a_value_says_so() {
     assert_eq!(values["sessionSecrets"]["generate"], false);
     assert_eq!(values["databaseVerification"]["enabled"], true);
 }
+
+#[test]
+fn a_resource_is_patched_only_where_a_value_says_so() {
+    let patch = "patch chainlink-operator.dev/chainlinknodes";
+    assert!(!granted::part("rules").contains(patch));
+    assert_eq!(
+        granted::part("updateRules"),
+        BTreeSet::from([patch.to_owned()])
+    );
+    let template = include_str!("../../charts/chainlink-operator/templates/rbac.yaml");
+    let lines: Vec<&str> = template.lines().map(str::trim).collect();
+    let mut before = lines.iter().zip(&lines[1..]);
+    let guarded = before.by_ref().filter(|(before, line)| {
+        line.contains("updateRules") && before.contains("if ") && before.contains("updates.apply")
+    });
+    assert_eq!(guarded.count(), 2, "in a Role and in a ClusterRole");
+    assert_eq!(template.matches("updateRules").count(), 2);
+    let values = include_str!("../../charts/chainlink-operator/values.yaml");
+    let values: serde_json::Value = serde_saphyr::from_str(values).unwrap();
+    assert_eq!(values["updates"]["apply"], false);
+}

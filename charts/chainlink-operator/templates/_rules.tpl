@@ -1,6 +1,6 @@
 {{- /*
 All that the operator may do, wherever it watches. Nothing of it is about Secrets: nodes take theirs from the kubelet.
-sessionSecrets and databaseVerification add one right each, below.
+sessionSecrets, databaseVerification and updates add one right each, below.
 */}}
 {{- define "chainlink-operator.rules" -}}
 - apiGroups: [chainlink-operator.dev]
@@ -73,6 +73,12 @@ sessionSecrets and databaseVerification add one right each, below.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [get, update]
+{{- end }}
+{{- /* The annotation that names the release which was applied. RBAC knows no right to annotations alone. */}}
+{{- define "chainlink-operator.updateRules" -}}
+- apiGroups: [chainlink-operator.dev]
+  resources: [chainlinknodes]
+  verbs: [patch]
 {{- end }}
 {{- /* What signs a node's sessions, made once for a resource that asks for it, and never read. */}}
 {{- define "chainlink-operator.sessionRules" -}}

@@ -3,9 +3,12 @@
 
 mod schema;
 
+use chainlink_operator::api::names::APPLIED_ANNOTATION;
 use chainlink_operator::api::{ChainlinkNode, InvalidSchedule, Schedule};
 use chainlink_operator::build::{self, ConfigMaps, Resolved};
-use chainlink_operator::domain::Reason;
+use chainlink_operator::domain::{Reason, wanted_spec};
+use chainlink_operator::report::Wish;
+use kube::ResourceExt;
 use serde::Serialize;
 
 use crate::manifest::Written;
@@ -56,6 +59,11 @@ impl Linted {
 
 /// Says what is wrong with a manifest, if something is.
 pub fn lint(written: &Written, maps: &ConfigMaps) -> Linted {
+    lint_over(written, None, maps)
+}
+
+/// The same of an edit: what the operator has noted of the resource `before` it stays.
+pub fn lint_over(written: &Written, before: Option<&ChainlinkNode>, maps: &ConfigMaps) -> Linted {
     let said = schema::said(&written.document);
     let mut findings: Vec<Finding> = Vec::new();
     findings.extend(said.refusals.into_iter().map(|message| Finding {
@@ -76,7 +84,10 @@ pub fn lint(written: &Written, maps: &ConfigMaps) -> Linted {
         return linted;
     }
     match written.node() {
-        Ok(node) => {
+        Ok(mut node) => {
+            if let Some(before) = before {
+                keep_notes(&mut node, before);
+            }
             let more = by_operator(node, maps);
             linted.findings.extend(more.findings);
             linted.resolved = more.resolved;
@@ -90,11 +101,22 @@ pub fn lint(written: &Written, maps: &ConfigMaps) -> Linted {
     linted
 }
 
+/// An edit leaves the status alone, and the annotation by which the operator notes the applied release, where it names none.
+fn keep_notes(node: &mut ChainlinkNode, before: &ChainlinkNode) {
+    node.status.clone_from(&before.status);
+    if let Some(word) = before.annotations().get(APPLIED_ANNOTATION) {
+        let annotations = node.annotations_mut();
+        let named = annotations.entry(APPLIED_ANNOTATION.to_owned());
+        named.or_insert_with(|| word.clone());
+    }
+}
+
 /// What the operator says of a resource that the API server has taken.
 pub fn by_operator(node: ChainlinkNode, maps: &ConfigMaps) -> Linted {
     let name = node.metadata.name.as_deref().unwrap_or_default();
     let mut findings = Vec::new();
-    let resolved = match build::resolve(name, &node.spec, maps) {
+    let resolved = wanted_spec(&node).and_then(|spec| build::resolve(name, &spec, maps));
+    let resolved = match resolved {
         Ok(resolved) => {
             findings.extend(resolved.warnings.iter().map(|message| Finding {
                 says: Says::Warning,
@@ -121,6 +143,13 @@ pub fn by_operator(node: ChainlinkNode, maps: &ConfigMaps) -> Linted {
             says: Says::Operator,
             reason: Some(Reason::ScheduleInvalid.to_string()),
             message: error.to_string(),
+        });
+    }
+    if let Some(Err(message)) = node.spec.updates.as_ref().map(|_| Wish::read(&node.spec)) {
+        findings.push(Finding {
+            says: Says::Warning,
+            reason: Some(Reason::UpdatesInvalid.to_string()),
+            message,
         });
     }
     Linted {

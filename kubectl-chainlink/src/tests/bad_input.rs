@@ -90,3 +90,16 @@ fn a_configmap_that_is_in_no_file_is_waited_for_and_refused_only_where_that_is_a
     assert!(!linted.is_refused(false));
     assert!(linted.is_refused(true));
 }
+
+#[test]
+fn updates_of_which_nothing_can_be_made_hold_no_pod_up_and_are_warned_of() {
+    let mut node = super::manifests::running("mainnet");
+    node["spec"]["updates"] = serde_json::json!({"range": "new ones"});
+    let mut manifests = Manifests::default();
+    manifests.add("node.yaml", &node.to_string()).unwrap();
+    let linted = lint(&manifests.nodes[0], &manifests.maps(None));
+    let said = |one: &crate::lint::Finding| (one.says, one.reason.clone());
+    let said: Vec<_> = linted.findings.iter().map(said).collect();
+    assert_eq!(said, [(Says::Warning, Some("UpdatesInvalid".to_owned()))]);
+    assert!(!linted.is_refused(true) && linted.resolved.is_some());
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::manifests::running;
+use super::manifests::{digest, running, with_an_applied_release};
 use super::server::Server;
 use super::{Ran, run};
 use crate::End;
@@ -128,4 +128,48 @@ async fn without_a_file_before_it_the_cluster_is_asked_and_knows_the_newest_vers
     .await;
     assert_eq!(ran.end(), End::No);
     ran.says("VersionWentBack");
+}
+
+/// An edit of a resource in the cluster that runs an applied release.
+async fn edited_beside_an_applied_release(name: &str, change: fn(&mut Value)) -> Ran {
+    let live = with_an_applied_release("mainnet");
+    let mut after = live.clone();
+    change(&mut after);
+    let files = Files::new(name, &live, &after);
+    let folder = files.0.display();
+    let asked = format!("diff -f {folder}/after.yaml");
+    run(Server::with([live]).client(), &asked).await
+}
+
+#[tokio::test]
+async fn beside_an_applied_release_an_edit_goes_on_with_it() {
+    let ran = edited_beside_an_applied_release("applied", |node| {
+        node["spec"]["config"] = json!({"env": [{"name": "HTTPS_PROXY", "value": "http://proxy"}]});
+    })
+    .await;
+    assert_eq!(ran.end(), End::Done, "{}", ran.text);
+    ran.says("rolls pods");
+    ran.says("env");
+    assert!(!ran.text.contains("version"), "{}", ran.text);
+
+    let ran = edited_beside_an_applied_release("taken-over", |node| {
+        node["spec"]["version"] = json!("2.30.0");
+        node["spec"]["image"] = json!({"digest": digest()});
+    })
+    .await;
+    assert_eq!(ran.end(), End::Done, "{}", ran.text);
+    ran.says("rolls no pods");
+
+    let ran = edited_beside_an_applied_release("on", |node| {
+        node["spec"]["version"] = json!("2.31.0");
+    })
+    .await;
+    ran.says("version 2.30.0 → 2.31.0");
+
+    let ran = edited_beside_an_applied_release("elsewhere", |node| {
+        node["spec"]["image"] = json!({"repository": "registry.example/chainlink"});
+    })
+    .await;
+    assert_eq!(ran.end(), End::No);
+    ran.says("the operator refuses it (AppliedUpdateUnfit)");
 }

@@ -59,6 +59,24 @@ pub fn tell(node: &mut Value, condition: Value) {
     all.push(condition);
 }
 
+/// One that runs a release which was applied in place of its `spec.version`.
+pub fn with_an_applied_release(name: &str) -> Value {
+    let mut node = running(name);
+    node["spec"]["updates"] = json!({"range": "2.x", "policy": "Apply"});
+    node["status"]["currentVersion"] = json!("2.30.0");
+    node["status"]["applied"] = json!({
+        "version": "2.30.0", "repository": "smartcontract/chainlink", "tag": "2.30.0",
+        "digest": digest(), "appliedAt": "2026-03-04T09:00:00Z",
+    });
+    node["status"]["operator"]["newestHeld"] = json!("2.30.0");
+    node
+}
+
+/// That of the release that was applied.
+pub fn digest() -> String {
+    format!("sha256:{}", "a".repeat(64))
+}
+
 /// One that a change makes wait for a person.
 pub fn waiting_for_approval(name: &str) -> Value {
     let mut node = running(name);

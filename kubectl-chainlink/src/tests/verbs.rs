@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::manifests::{down, running, said, tell, waiting_for_approval};
+use super::manifests::{down, running, said, tell, waiting_for_approval, with_an_applied_release};
 use super::run;
 use super::server::{POLICY, Server};
 use crate::End;
@@ -77,6 +77,25 @@ async fn the_moves_of_the_lock_come_the_last_one_first_with_who_asked_for_them()
     ];
     let places: Vec<usize> = words.iter().map(|word| told.find(word).unwrap()).collect();
     assert!(places.is_sorted(), "{places:?} in:\n{told}");
+}
+
+#[tokio::test]
+async fn what_was_applied_is_what_is_wanted() {
+    let server = Server::with([with_an_applied_release("mainnet")]);
+    let ran = run(server.client(), "status mainnet").await;
+    ran.says("Version    2.30.0\n");
+    ran.says("Applied    2.30.0, in place of spec.version 2.29.0");
+    let ran = run(server.client(), "fleet").await;
+    ran.says("2.30.0");
+    assert!(!ran.text.contains('→'), "{}", ran.text);
+
+    let mut on_its_way = with_an_applied_release("mainnet");
+    on_its_way["status"]["currentVersion"] = json!("2.29.0");
+    let server = Server::with([on_its_way]);
+    let ran = run(server.client(), "status mainnet").await;
+    ran.says("2.29.0; 2.30.0 is wanted");
+    let ran = run(server.client(), "fleet").await;
+    ran.says("2.29.0 → 2.30.0");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::connect::Session;
 use crate::end::End;
 use crate::failure::Failure;
 use crate::out::{Out, Tone, Word};
-use crate::words::condition;
+use crate::words::{condition, wanted_version};
 
 /// What became of a request.
 #[derive(Serialize)]
@@ -128,7 +128,7 @@ pub async fn approve(asked: &Approve, session: &Session, out: &mut Out) -> Resul
     let node = session
         .annotate(&node, &[(APPROVED_ANNOTATION, Some(revision.as_str()))])
         .await?;
-    let message = format!("revision {revision}, version {}", node.spec.version);
+    let message = format!("revision {revision}, version {}", wanted_version(&node));
     Outcome::new(&node, "Approved", message).show(Tone::Good, out)?;
     Ok(End::Done)
 }

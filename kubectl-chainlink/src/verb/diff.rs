@@ -19,7 +19,7 @@ use crate::cluster::annotation;
 use crate::connect::Session;
 use crate::end::End;
 use crate::failure::{Doing, Failure};
-use crate::lint::{Finding, by_operator, lint};
+use crate::lint::{Finding, by_operator, lint_over};
 use crate::manifest::{Manifests, Written};
 use crate::out::{Out, Tone, Word};
 
@@ -127,7 +127,7 @@ async fn live_maps(
 
 /// What the edit leads to.
 fn edit(written: &Written, maps: &ConfigMaps, before: Option<&Before>, now: Timestamp) -> Edit {
-    let linted = lint(written, maps);
+    let linted = lint_over(written, before.map(|before| &before.node), maps);
     let mut edit = Edit {
         file: written.file.clone(),
         name: written.name.clone(),
@@ -144,7 +144,7 @@ fn edit(written: &Written, maps: &ConfigMaps, before: Option<&Before>, now: Time
     let Some(before) = before else {
         edit.effects.push(format!(
             "it is new: {} pods of version {} are made",
-            node.spec.replicas, node.spec.version
+            node.spec.replicas, new.revision.version
         ));
         return edit;
     };

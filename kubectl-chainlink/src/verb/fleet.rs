@@ -11,7 +11,7 @@ use crate::connect::Session;
 use crate::end::End;
 use crate::failure::Failure;
 use crate::out::{Out, Word};
-use crate::words::{Health, ago};
+use crate::words::{Health, ago, wanted_version};
 
 /// One node, as a row.
 #[derive(Serialize)]
@@ -97,7 +97,7 @@ fn row(found: DeserializeGuard<ChainlinkNode>) -> Row {
         phase: crate::words::phase(node.status.as_ref()).text,
         needs_a_person: health.needs_a_person(),
         version: status.current_version.clone(),
-        wanted_version: Some(node.spec.version.clone()),
+        wanted_version: Some(wanted_version(&node)),
         active_since: since.and_then(|pod| pod.since),
         active,
         standbys: status.standbys.clone(),

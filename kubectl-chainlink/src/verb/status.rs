@@ -10,7 +10,7 @@ use crate::connect::Session;
 use crate::end::End;
 use crate::failure::Failure;
 use crate::out::{Out, Tone, Word};
-use crate::words::{Health, ago, phase, tone_of, when};
+use crate::words::{Health, ago, phase, tone_of, wanted_version, when};
 
 pub async fn run(asked: &Status, session: &Session, out: &mut Out) -> Result<End, Failure> {
     if !asked.watch {
@@ -104,15 +104,19 @@ fn facts(node: &ChainlinkNode, status: &ChainlinkNodeStatus, now: Timestamp) -> 
         "Standbys",
         standbys.unwrap_or_else(|| "-".to_owned()).into(),
     );
-    let wanted = &node.spec.version;
+    let wanted = wanted_version(node);
     fact(
         "Version",
         match &status.current_version {
-            Some(runs) if runs == wanted => runs.clone().into(),
+            Some(runs) if *runs == wanted => runs.clone().into(),
             Some(runs) => Word::new(format!("{runs}; {wanted} is wanted"), Tone::Waits),
             None => Word::new(format!("none; {wanted} is wanted"), Tone::Waits),
         },
     );
+    if wanted != node.spec.version {
+        let text = format!("{wanted}, in place of spec.version {}", node.spec.version);
+        fact("Applied", text.into());
+    }
     if let Some(handover) = &status.handover {
         let text = format!(
             "{} since {}: {} ({} → {})",

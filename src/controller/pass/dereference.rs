@@ -17,7 +17,7 @@ use crate::cluster::{refusal, sentence};
 use crate::controller::context::{Context, DatabaseAccess};
 use crate::controller::error::{Doing, Error};
 use crate::controller::failures::ApiFailures;
-use crate::domain::{Problem, Reason};
+use crate::domain::{Problem, Reason, wanted_spec};
 use crate::observe::{Looker, read_secrets};
 
 /// Between two looks: nobody says when a Secret changes, as the operator may only read those that it can name.
@@ -96,7 +96,9 @@ impl<'a> Pass<'a> {
         let resolved = match looker.config_maps(&names).await {
             Ok(maps) => {
                 let recorded = recorded(node, &kept);
-                build::resolve_after(recorded, &node.name_any(), &node.spec, &maps, stamp)
+                wanted_spec(node).and_then(|spec| {
+                    build::resolve_after(recorded, &node.name_any(), &spec, &maps, stamp)
+                })
             }
             Err(error) => Err(if let Some(said) = refusal(&error) {
                 unreadable(&said)

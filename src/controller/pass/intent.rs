@@ -5,15 +5,16 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use crate::api::names::{
-    APPROVED_ANNOTATION, CORRECTED_ANNOTATION, RESTORED_ANNOTATION, SWITCHOVER_ANNOTATION,
-    SWITCHOVER_TO_ANNOTATION, UNCHECKED_ANNOTATION,
+    APPROVED_ANNOTATION, CORRECTED_ANNOTATION, SWITCHOVER_ANNOTATION, SWITCHOVER_TO_ANNOTATION,
+    UNCHECKED_ANNOTATION,
 };
 use crate::api::{
     Approval, ChainlinkNode, Failback, Handover, InvalidSchedule, OpenTime, RevisionName,
     SHORTEST_SILENCE, Schedule, parse_duration,
 };
 use crate::domain::{
-    Approved, HandoverPolicy, Intent, PodId, Preferred, Problem, Reason, Switchover, Wanted,
+    Applied, Approved, HandoverPolicy, Intent, PodId, Preferred, Problem, Reason, Switchover,
+    Wanted, restored,
 };
 
 const SETTLE: Duration = Duration::from_secs(5);
@@ -149,10 +150,8 @@ fn policy(node: &ChainlinkNode, handover: &Handover) -> HandoverPolicy {
             .as_ref()
             .and_then(|failover| failover.release_lease)
             .unwrap_or_default(),
-        restored: annotation(RESTORED_ANNOTATION).and_then(|word| {
-            let version = word.split_whitespace().next()?.parse().ok()?;
-            Some((version, word))
-        }),
+        restored: restored(node),
+        applied_lost: Applied::of(node) == Applied::Lost,
         corrected: annotation(CORRECTED_ANNOTATION),
         ..HandoverPolicy::default()
     }

@@ -4,9 +4,12 @@
 //! This page is the order of the steps, and each step has a file: `dereference` reads what the spec refers to, `scene` looks
 //! at the pods, `database` asks the database where that is due, `record` writes the status with the intent in it, `act` does
 //! what was planned, `create` makes a pod, `confirm` looks again before a stop, and `give_back` before it gives back the lease
-//! of a node that has ended. `around` sees to what stands around the pods, `tell` to what is told, `log` to what stands in the operator's log, `pace` to when the next pass begins, and `failed` to what is told of a pass that ended early.
+//! of a node that has ended. `around` sees to what stands around the pods, `applied` to the annotation of the release that was
+//! applied, `tell` to what is told, `log` to what stands in the operator's log, `pace` to when the next pass begins, and
+//! `failed` to what is told of a pass that ended early.
 
 mod act;
+mod applied;
 mod around;
 mod confirm;
 mod create;
@@ -120,6 +123,8 @@ impl Pass<'_> {
         if !moves(&plan) {
             let active = new.active.as_deref().unwrap_or_default();
             self.keep_budgets(plan.standbys_kept, active, &mut failures)
+                .await;
+            self.keep_applied(&new, recorded.version(), &mut failures)
                 .await;
         }
         let again = self.again(&plan, failures)?;

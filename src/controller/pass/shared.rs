@@ -13,8 +13,9 @@ use crate::api::{ChainlinkNode, KeyRef};
 use crate::build;
 use crate::controller::error::{Doing, Error};
 use crate::controller::local::Reservation;
-use crate::domain::{Claim, Pod, Revision};
+use crate::domain::{Claim, Pod, Revision, wanted_spec};
 use crate::mutex::lock;
+use crate::node::LockMode;
 use crate::plan::{Act, Plan};
 use crate::report::Sharer;
 
@@ -48,7 +49,7 @@ impl Pass<'_> {
         if !runs(self.node) {
             return Vec::new();
         }
-        let mode = build::lock_mode(&self.node.spec);
+        let mode = lock_mode(self.node);
         let mut sharers: Vec<Sharer> = self
             .neighbours()
             .iter()
@@ -57,7 +58,7 @@ impl Pass<'_> {
                 name: name(self.node, other),
                 // A spec that can't be turned into pods is refused for that.
                 sees: mode
-                    .zip(build::lock_mode(&other.spec))
+                    .zip(lock_mode(other))
                     .is_none_or(|(one, other)| one.sees(other)),
             })
             .collect();
@@ -147,7 +148,7 @@ impl Pass<'_> {
             && claims.iter().all(|claim| claim.of != of)
             && !other.spec.paused
             && age(&other) < age(self.node);
-        let mode = build::lock_mode(&other.spec).filter(|_| first);
+        let mode = lock_mode(&other).filter(|_| first);
         Ok(mode.map(|mode| claim(Some(mode), false)))
     }
 
@@ -187,6 +188,11 @@ impl Pass<'_> {
             lock_id_hidden: revision.lock_id_hidden,
         }
     }
+}
+
+/// How the pods that a resource asks for take the database; `None` where it can't be turned into pods.
+fn lock_mode(node: &ChainlinkNode) -> Option<LockMode> {
+    build::lock_mode(wanted_spec(node).ok()?.as_ref())
 }
 
 fn runs(node: &ChainlinkNode) -> bool {

@@ -23,6 +23,7 @@ impl Pass<'_> {
             (Reason::RevisionNotKept, true),
             (Reason::ServiceRefused, true),
             (Reason::BudgetRefused, true),
+            (Reason::AppliedUpdateNotKept, true),
         ]
         .into_iter()
         .find_map(|(reason, again)| before.told(&reason).filter(|_| again))

@@ -6,9 +6,8 @@ use kube::ResourceExt;
 
 use super::scene::Pass;
 use crate::api::ChainlinkNodeStatus;
-use crate::build::DEFAULT_REPOSITORY;
 use crate::controller::context::DatabaseAccess;
-use crate::domain::{Reason, Releases};
+use crate::domain::{Applied, Reason, Releases};
 use crate::observe::registry::{PullSecrets, Repository, Source};
 use crate::report::Wish;
 
@@ -20,8 +19,9 @@ impl Pass<'_> {
     pub(super) fn releases(&self, old: &ChainlinkNodeStatus, now: Timestamp) -> Option<Releases> {
         let every = self.node.spec.updates.as_ref()?.interval();
         let invalid = |message| Some(Releases::Unknown(Reason::UpdatesInvalid, message));
+        let applied = Applied::of(self.node);
         let wish = match Wish::read(&self.node.spec) {
-            Ok(wish) => wish,
+            Ok(wish) => wish.beyond(applied.release()),
             Err(message) => return invalid(message),
         };
         let Some(source) = self.source() else {
@@ -66,7 +66,7 @@ impl Pass<'_> {
     /// The image, and the Secrets by which the operator may ask for it.
     fn source(&self) -> Option<Source> {
         let image = self.node.spec.image.clone().unwrap_or_default();
-        let repository = image.repository.as_deref().unwrap_or(DEFAULT_REPOSITORY);
+        let repository = Repository::read(image.repository())?;
         let names = image.pull_secrets.into_iter().map(|secret| secret.name);
         let secrets = PullSecrets {
             namespace: self.node.namespace().unwrap_or_default(),
@@ -74,7 +74,7 @@ impl Pass<'_> {
         };
         let may = self.context.settings.database == DatabaseAccess::Yes;
         Some(Source {
-            repository: Repository::read(repository)?,
+            repository,
             secrets: (may && !secrets.names.is_empty()).then_some(secrets),
         })
     }

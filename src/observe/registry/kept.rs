@@ -258,35 +258,37 @@ fn make_room(looks: &mut HashMap<Source, Look>, now: Instant) -> bool {
 
 impl Inner {
     async fn ask(&self, source: &Source, question: Question, every: Duration) {
-        let host = &source.repository.host;
-        let slow = || {
-            let message = format!("{host} has not answered within {:?}", self.longest);
-            Trouble::new(Reason::RegistryNotReached, message)
-        };
-        let login = self.login(source);
         match question {
             Question::Tags => {
-                let answer = timeout(self.longest, async {
-                    let login = login.await;
-                    Talk::new(&self.http, &source.repository, login)
-                        .tags()
-                        .await
-                });
-                let answer = answer.await.unwrap_or_else(|_| Err(slow()));
+                let told = async { self.talk(source).await.tags().await };
+                let answer = self.in_time(source, told).await;
                 let answer = answer.map(|tags| Arc::new(newest(tags)));
                 self.keep(source, every, answer, |look| Some(&mut look.tags));
             }
             Question::Digest(tag) => {
-                let answer = timeout(self.longest, async {
-                    let login = login.await;
-                    Talk::new(&self.http, &source.repository, login)
-                        .digest(&tag)
-                        .await
-                });
-                let answer = answer.await.unwrap_or_else(|_| Err(slow()));
+                let told = async { self.talk(source).await.digest(&tag).await };
+                let answer = self.in_time(source, told).await;
                 self.keep(source, every, answer, |look| look.digests.get_mut(&tag));
             }
         }
+    }
+
+    async fn talk<'a>(&'a self, source: &'a Source) -> Talk<'a> {
+        let login = self.login(source).await;
+        Talk::new(&self.http, &source.repository, login)
+    }
+
+    /// The answer, if it comes in time.
+    async fn in_time<T>(
+        &self,
+        source: &Source,
+        answer: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        timeout(self.longest, answer).await.unwrap_or_else(|_| {
+            let host = &source.repository.host;
+            let message = format!("{host} has not answered within {:?}", self.longest);
+            Err(Trouble::new(Reason::RegistryNotReached, message))
+        })
     }
 
     fn keep<T: Clone>(

@@ -1,7 +1,7 @@
 //! What has to hold before a pod is made (rules S6, S7).
 
 use super::check::{Check, run};
-use crate::api::names::NODE_LABEL;
+use crate::api::names::{APPLIED_ANNOTATION, NODE_LABEL, NONE_APPLIED};
 use crate::api::{Memory, Verification};
 use crate::domain::{Container, Holder, Pod, Reason, Revision, remembered};
 use crate::node::NodeVersion;
@@ -31,7 +31,8 @@ impl<'v> Creation<'v> {
         Check::always(starts_on_the_server),
     ];
     /// What may soon be otherwise.
-    const FOR_NOW: [Check<Self>; 2] = [
+    const FOR_NOW: [Check<Self>; 3] = [
+        Check::of(Rule::NoOlder, what_was_applied_is_known),
         Check::of(Rule::SameLock, nobody_else_holds_the_lock),
         Check::of(Rule::NoOlder, no_newer_may_have_held),
     ];
@@ -109,6 +110,29 @@ fn starts_on_the_server(of: &Creation<'_>) -> Result<(), Denied> {
         format!(
             "the database is PostgreSQL {runs}, and {} starts on {oldest} or later only: upgrade the server first, or set version to one before 2.66; if you know that it works, set SKIP_PG_VERSION_CHECK to \"true\" in spec.config.env",
             revision.version
+        ),
+    )
+}
+
+/// S6: where releases are applied by themselves, the spec's version is not the newest that may have run. A memory that was
+/// lost, with what was applied, says nothing of it: the database has to.
+fn what_was_applied_is_known(of: &Creation<'_>) -> Result<(), Denied> {
+    let remembers = of.view.memory.newest_held.is_some();
+    let answer = of.view.roles.database.answer.as_ref();
+    let answered = answer.is_some_and(|answer| answer.last().is_some());
+    if !of.view.seen.intent.policy.applied_lost || remembers || answered {
+        return Ok(());
+    }
+    let why = answer.and_then(|answer| answer.said.as_ref().err());
+    let why = why.map_or_else(
+        || "it was not asked yet".to_owned(),
+        |silence| silence.message.clone(),
+    );
+    deny(
+        Reason::AppliedUpdateUnknown,
+        format!(
+            "spec.updates.policy is Apply, and neither the status nor the annotation {APPLIED_ANNOTATION} says which release ran last; the database, which knows the version that migrated it, has not told it ({why}). If the resource is new, or no release newer than {} has run: kubectl annotate chainlinknode {} {APPLIED_ANNOTATION}={NONE_APPLIED}; else write the version that ran last into spec.version",
+            of.revision.version, of.view.seen.intent.node.name
         ),
     )
 }

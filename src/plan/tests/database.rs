@@ -103,6 +103,43 @@ fn s6_no_pod_is_made_of_a_version_that_the_database_is_too_new_for() {
     assert_eq!(world.blocked(), blocked("VersionWentBack", true));
 }
 
+/// Releases are applied by themselves, and a restore has dropped the status and the annotation.
+#[test]
+fn s6_where_it_is_lost_what_was_applied_nothing_is_made_before_the_database_has_spoken() {
+    let mut world = World::with(2).wanting(&v1());
+    world.intent.policy.applied_lost = true;
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked().unwrap().0, "AppliedUpdateUnknown");
+    silent(&mut world);
+    assert_eq!(world.obey(), nothing());
+    let text = told(&world);
+    for told in [
+        "(it can't be reached)",
+        "applied-update=none",
+        "spec.version",
+    ] {
+        assert!(text.contains(told), "{text}");
+    }
+    world.database.answer = Some(migrated_by("2.29.0"));
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("VersionWentBack", true));
+    world.database.answer = Some(migrated_by("2.28.0"));
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+
+    // A new database.
+    let mut world = World::with(2).wanting(&v1());
+    world.intent.policy.applied_lost = true;
+    world.hears(Ok(Says::quiet()));
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+
+    // The pods say what ran, where they are left.
+    let mut world = pair();
+    world.intent.policy.applied_lost = true;
+    silent(&mut world);
+    world.gone("b");
+    assert_eq!(world.obey(), ["create 2.28.0"]);
+}
+
 /// The server is of this major version.
 fn server(world: &mut World, postgres: u32) {
     says(world, |said, _| said.postgres = Some(postgres));

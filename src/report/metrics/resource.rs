@@ -46,6 +46,8 @@ pub(super) struct Resource {
     pub(super) last_drill: Option<(&'static str, Timestamp)>,
     /// The release that is proposed, and when it was seen first.
     pub(super) update: Option<(String, Timestamp)>,
+    /// The release that is wanted in place of `spec.version`, and since when.
+    pub(super) applied: Option<(String, Timestamp)>,
     pub(super) looked: Option<Timestamp>,
     pub(super) database_said: Option<Timestamp>,
     /// Those that this operator has seen.
@@ -69,10 +71,12 @@ impl Resource {
             let mut told = told.iter();
             told.any(|one| one.status == status && one.reason == *reason)
         };
+        let applied = status.applied.as_ref();
+        let wanted = applied.map_or(&node.spec.version, |applied| &applied.version);
         *self = Self {
             pods: pods.filter(|(_, count)| *count > 0).collect(),
             running: status.current_version.clone(),
-            wanted: Some(node.spec.version.clone()).filter(|wanted| {
+            wanted: Some(wanted.clone()).filter(|wanted| {
                 node.spec.replicas > 0 && status.current_version.as_ref() != Some(wanted)
             }),
             active_since: active.and_then(|pod| pod.since),
@@ -96,6 +100,8 @@ impl Resource {
                 .as_ref()
                 .filter(|update| update.proposed_at.is_some())
                 .map(|update| (update.version.clone(), update.first_seen)),
+            applied: applied
+                .and_then(|applied| Some((applied.version.clone(), applied.applied_at?))),
             conditions: told,
             looked: self.looked,
             database_said: self.database_said,

@@ -95,7 +95,16 @@ fn version(version: Option<&String>) -> Vec<(Labels<'_>, Value)> {
     version.into_iter().collect()
 }
 
-const ROWS: [Row; 18] = [
+/// A release and its time.
+fn release(release: Option<&(String, jiff::Timestamp)>) -> Vec<(Labels<'_>, Value)> {
+    let release = release.map(|(version, at)| {
+        let labels = vec![("version", version.as_str())];
+        (labels, Value::Whole(seconds(*at)))
+    });
+    release.into_iter().collect()
+}
+
+const ROWS: [Row; 19] = [
     Row::gauge(
         "condition",
         "1 for each condition that is not as it is at rest, by its status; of Stalled also its reason",
@@ -126,7 +135,7 @@ const ROWS: [Row; 18] = [
     ),
     Row::gauge(
         "wanted_version",
-        "1 for the version that the spec asks for, where the active is another one or there is none; not there with replicas 0",
+        "1 for the version that is wanted, where the active is another one or there is none; not there with replicas 0",
         |node| version(node.wanted.as_ref()),
     ),
     Row::gauge(
@@ -221,14 +230,13 @@ const ROWS: [Row; 18] = [
     Row::gauge(
         "update_first_seen_timestamp",
         "When the newer release that status.update proposes was seen first, where there is one",
-        |node| {
-            let update = node.update.iter();
-            update
-                .map(|(version, seen)| {
-                    (vec![("version", version.as_str())], Value::Whole(seconds(*seen)))
-                })
-                .collect()
-        },
+        |node| release(node.update.as_ref()),
+    )
+    .in_seconds(),
+    Row::gauge(
+        "update_applied_timestamp",
+        "When the release was applied that is wanted in place of spec.version, where one is",
+        |node| release(node.applied.as_ref()),
     )
     .in_seconds(),
     Row::gauge(

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::api::{LastHandover, Request, RequestState};
+use crate::api::{AppliedUpdate, LastHandover, Request, RequestState};
 use crate::domain::MoveReason;
 use crate::report::conditions::CONDITIONS;
 use crate::report::{Format, Metrics};
@@ -168,6 +168,40 @@ fn the_wanted_version_is_told_until_it_is_the_active_s_and_not_where_nothing_is_
     assert_eq!(wanted(&node, &status), 0);
     node.spec.replicas = 0;
     assert_eq!(wanted(&node, &ChainlinkNodeStatus::default()), 0);
+}
+
+fn applied(version: &str) -> AppliedUpdate {
+    AppliedUpdate {
+        version: version.to_owned(),
+        repository: "smartcontract/chainlink".to_owned(),
+        tag: version.to_owned(),
+        digest: "sha256:aaaa".to_owned(),
+        applied_at: Some(at(3)),
+    }
+}
+
+#[test]
+fn an_applied_release_is_what_is_wanted_and_is_told_until_the_spec_has_gone_on() {
+    let metrics = leading();
+    let mut status = ChainlinkNodeStatus {
+        current_version: Some("2.28.0".to_owned()),
+        applied: Some(applied("2.29.0")),
+        ..ChainlinkNodeStatus::default()
+    };
+    let of = |status: &ChainlinkNodeStatus| {
+        metrics.status(&named("mainnet"), status);
+        let metric = "chainlinknode_update_applied_timestamp_seconds";
+        let wanted = told(&metrics, "chainlinknode_wanted_version");
+        (told(&metrics, metric), wanted)
+    };
+    let since = [format!(r#"{{{OF},version="2.29.0"}} 3"#)].to_vec();
+    let wanted = [format!(r#"{{{OF},version="2.29.0"}} 1"#)].to_vec();
+    assert_eq!(of(&status), (since.clone(), wanted), "it is on its way");
+    status.current_version = Some("2.29.0".to_owned());
+    assert_eq!(of(&status), (since, vec![]), "it runs");
+    status.applied = None;
+    let wanted = [format!(r#"{{{OF},version="2.28.0"}} 1"#)].to_vec();
+    assert_eq!(of(&status), (vec![], wanted), "the spec's word counts");
 }
 
 #[test]

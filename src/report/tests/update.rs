@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use crate::api::{ChainlinkNodeSpec, Image, Update};
+use crate::api::{AppliedUpdate, ChainlinkNodeSpec, Image, SeenRelease, Update, UpdatePolicy};
 use crate::report::Wish;
 
 const DIGEST: &str = "sha256:aaaa";
@@ -105,6 +105,19 @@ fn what_can_not_be_asked_for_is_told_with_what_to_write() {
             of(|updates| updates.minimum_age = Some("30".to_owned())),
             None,
             "is not a duration",
+        ),
+        (
+            of(|updates| updates.policy = Some(UpdatePolicy::Apply)),
+            None,
+            "`>=2.28.0 <3.0.0`",
+        ),
+        (
+            of(|updates| {
+                updates.policy = Some(UpdatePolicy::Apply);
+                updates.range = Some(">=2.28.0".to_owned());
+            }),
+            None,
+            "with an upper bound",
         ),
         (
             Updates::default(),
@@ -317,4 +330,153 @@ fn message_of(told: &Told) -> String {
     let mut all = told.status.conditions.iter();
     let found = all.find(|one| one.type_ == "UpdateAvailable").unwrap();
     found.message.clone()
+}
+
+fn applying() -> Updates {
+    of(|updates| {
+        updates.policy = Some(UpdatePolicy::Apply);
+        updates.range = Some("2.x".to_owned());
+    })
+}
+
+fn applied(version: &str) -> AppliedUpdate {
+    AppliedUpdate {
+        version: version.to_owned(),
+        repository: "smartcontract/chainlink".to_owned(),
+        tag: version.to_owned(),
+        digest: DIGEST.to_owned(),
+        applied_at: Some(at(2)),
+    }
+}
+
+/// A pair of 2.28.0 whose releases are applied.
+fn applies() -> Told {
+    let mut told = Told::of(pair());
+    told.updates = Some(applying());
+    told
+}
+
+#[test]
+fn a_range_with_an_upper_bound_lets_releases_be_applied() {
+    assert!(Wish::read(&spec(applying(), None)).is_ok());
+}
+
+#[test]
+fn what_was_applied_is_the_floor_of_what_is_proposed() {
+    let wish = Wish::read(&spec(applying(), None)).unwrap();
+    let tags = texts(&["2.29.0", "2.30.0"]);
+    let chosen = |wish: &Wish| wish.choose(&tags, &[], None, at(0)).map(|it| it.tag);
+    let one = wish.clone().beyond(Some(&applied("2.29.0")));
+    assert_eq!(chosen(&one).as_deref(), Some("2.30.0"));
+    let two = wish.clone().beyond(Some(&applied("2.30.0")));
+    assert_eq!(chosen(&two), None);
+    let older = wish.clone().beyond(Some(&applied("2.27.0")));
+    assert_eq!(chosen(&older), chosen(&wish));
+}
+
+#[test]
+fn a_release_of_age_is_applied_by_its_digest_and_told_once() {
+    let mut told = applies();
+    told.releases = Some(known(Some(update("2.29.0", false))));
+    assert_eq!(told.texts("UpdateApplied"), Vec::<String>::new());
+    assert_eq!(told.status.applied, None, "it is too young");
+    assert!(message_of(&told).contains("it is applied once"));
+
+    told.releases = Some(known(Some(update("2.29.0", true))));
+    let events = told.look();
+    let applied = told.status.applied.clone().unwrap();
+    assert_eq!(
+        applied.image(),
+        format!("smartcontract/chainlink:2.29.0@{DIGEST}")
+    );
+    assert_eq!(applied.applied_at, Some(told.world.now));
+    assert_eq!(
+        texts_of(&events, "NewerRelease"),
+        0,
+        "it is taken, and not proposed"
+    );
+    assert_eq!(texts_of(&events, "UpdateApplied"), 1);
+    assert_eq!(told.status.update, None);
+    assert_eq!(
+        told.condition("UpdateAvailable"),
+        ("False".to_owned(), "UpdateApplied".to_owned())
+    );
+    assert!(message_of(&told).contains("in place of spec.version 2.28.0"));
+
+    for releases in [known(None), Releases::NotYet, away()] {
+        told.releases = Some(releases);
+        assert_eq!(told.texts("UpdateApplied"), Vec::<String>::new());
+        assert_eq!(told.status.applied.as_ref(), Some(&applied));
+    }
+    assert!(message_of(&told).starts_with("it is away"));
+    assert!(message_of(&told).contains("in place of spec.version 2.28.0"));
+}
+
+fn texts_of(events: &[Note], reason: &str) -> usize {
+    let of = |event: &&Note| event.reason.as_str() == reason;
+    events.iter().filter(of).count()
+}
+
+#[test]
+fn a_release_is_applied_only_where_a_node_has_worked_and_is_to_run() {
+    for change in [
+        |told: &mut Told| told.world.memory.last_worked = None,
+        |told: &mut Told| told.world.intent.replicas = 0,
+        |told: &mut Told| told.updates = Some(Updates::default()),
+    ] {
+        let mut told = applies();
+        // The world's memory would learn again from its pods that they work.
+        told.world.gone("a");
+        told.world.gone("b");
+        change(&mut told);
+        told.releases = Some(known(Some(update("2.29.0", true))));
+        let plan = told.world.remember();
+        told.tell(&plan);
+        assert_eq!(told.status.applied, None);
+        assert_eq!(told.condition("UpdateAvailable").1, "NewerRelease");
+    }
+}
+
+#[test]
+fn since_when_newer_releases_are_seen_outlasts_one_that_is_applied_and_a_restart() {
+    let mut told = applies();
+    let seen = |version: &str, hour| SeenRelease {
+        version: version.to_owned(),
+        first_seen: at(hour),
+    };
+    told.releases = Some(known(Some(Update {
+        newer: vec![seen("2.30.0", 5), seen("2.31.0", 7)],
+        ..update("2.29.0", true)
+    })));
+    told.look();
+    assert_eq!(told.status.applied.as_ref().unwrap().version, "2.29.0");
+    for releases in [Releases::NotYet, away()] {
+        told.releases = Some(releases);
+        told.look();
+        let left = told.status.update.clone().unwrap();
+        assert_eq!((left.version.as_str(), left.first_seen), ("2.30.0", at(5)));
+        assert_eq!((left.digest, left.proposed_at), (None, None));
+        assert_eq!(left.newer, [seen("2.31.0", 7)]);
+    }
+}
+
+#[test]
+fn what_was_applied_is_told_also_where_nothing_is_looked_for_any_more() {
+    let mut told = applies();
+    told.releases = Some(known(Some(update("2.29.0", true))));
+    told.look();
+    // Its pods run: it stays.
+    told.status.operator.newest_held = Some("2.29.0".to_owned());
+    told.world.memory.newest_held = Some("2.29.0".to_owned());
+    for (updates, releases) in [(Some(Updates::default()), Some(known(None))), (None, None)] {
+        told.updates = updates;
+        told.releases = releases;
+        told.look();
+        assert_eq!(told.status.applied.as_ref().unwrap().version, "2.29.0");
+        assert_eq!(told.condition("UpdateAvailable").1, "UpdateApplied");
+        let text = message_of(&told);
+        assert!(text.contains("nothing goes back by itself"), "{text}");
+        let write = format!("write spec.version: 2.29.0, spec.image.digest: {DIGEST}");
+        assert!(text.contains(&write), "{text}");
+    }
 }

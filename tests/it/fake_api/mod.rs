@@ -17,6 +17,7 @@ mod server;
 mod store;
 mod world;
 
+mod applied;
 mod argo;
 mod around;
 mod crash;

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::fake_api::meddler::{Fate, Post};
 use crate::fake_api::server::client;
-use crate::fake_api::world::{DIGEST_KEY, NAME, World};
+use crate::fake_api::world::{DIGEST_KEY, NAME, World, wanted_version};
 
 /// No scenario takes longer, even on a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -242,7 +242,7 @@ pub fn at_rest(world: &World) -> bool {
     let pods = world.with(|all| all.store.all("pods").len());
     let rests = status["observedGeneration"] == node["metadata"]["generation"]
         && status["phase"] == "Running"
-        && status["currentVersion"] == spec["version"]
+        && status["currentVersion"] == *wanted_version(&node)
         && spec["replicas"].as_u64() == u64::try_from(pods).ok()
         && ready(&status["conditions"])
         && status["operator"]["lastActive"]["pod"] == status["active"]

@@ -105,6 +105,15 @@ async fn the_chart_grants_no_right_that_nothing_asks_for() {
     until_asked_for(&mut operator, "delete apps/controllerrevisions").await;
     assert_eq!(world.wrongs(), [""; 0]);
 
+    // No release was applied: what names one is taken away.
+    world.with(|all| {
+        all.store.change("chainlinknodes", NAME, |node| {
+            let applied = json!({"chainlink-operator.dev/applied-update": "some image"});
+            node["metadata"]["annotations"] = applied;
+        });
+    });
+    until_asked_for(&mut operator, "patch chainlink-operator.dev/chainlinknodes").await;
+
     world.orphan(&["configmaps", "controllerrevisions"]);
     until_asked_for(&mut operator, "patch apps/controllerrevisions").await;
 

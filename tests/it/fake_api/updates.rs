@@ -56,7 +56,7 @@ fn asking(host: &str) -> World {
     World::new(&spec)
 }
 
-fn condition(world: &World, kind: &str) -> Value {
+pub fn condition(world: &World, kind: &str) -> Value {
     let status = world.status();
     let mut all = status["conditions"].as_array().unwrap().iter();
     let found = all.find(|one| one["type"] == kind);

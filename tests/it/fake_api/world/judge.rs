@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::beside;
 use super::kubelet::is_check;
 use super::node::{Phase, Process};
-use super::{All, HOME, NAME};
+use super::{All, HOME, NAME, wanted_version};
 use crate::fake_api::meddler::Call;
 
 impl All {
@@ -14,7 +14,8 @@ impl All {
     pub(super) fn judge(&mut self, victim: &Value) -> Vec<String> {
         let name = self.called(victim["metadata"]["name"].as_str().unwrap());
         let mut wrongs = Vec::new();
-        let spec = self.store.get("chainlinknodes", NAME).unwrap()["spec"].clone();
+        let node = self.store.get("chainlinknodes", NAME).unwrap();
+        let (spec, wanted) = (node["spec"].clone(), wanted_version(&node).clone());
         for other in self.store.all("pods").values() {
             let going = other["metadata"]["deletionTimestamp"].is_string();
             let alive = self.process(other).is_some_and(Process::is_alive);
@@ -37,7 +38,7 @@ impl All {
                             && process.is_alive()
                     })
                 })
-                .partition(|pod| process_version(pod) == spec["version"]);
+                .partition(|pod| process_version(pod) == wanted);
             if fit.is_empty() {
                 wrongs.push(format!("S1: {name} held the lock and nobody waited for it"));
             } else if !fit.iter().any(|pod| beside::is_ready(pod)) {

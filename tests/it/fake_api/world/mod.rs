@@ -60,6 +60,14 @@ pub struct All {
     asked: BTreeSet<String>,
 }
 
+/// The version that a resource asks for, or that was applied in its place.
+pub fn wanted_version(node: &Value) -> &Value {
+    match &node["status"]["applied"]["version"] {
+        Value::Null => &node["spec"]["version"],
+        applied => applied,
+    }
+}
+
 /// A ChainlinkNode of version 2.28.0 with two replicas.
 pub fn two_replicas() -> Value {
     let secret = |key: &str| json!({"secretKeyRef": {"name": "mainnet", "key": key}});
