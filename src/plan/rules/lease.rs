@@ -11,7 +11,7 @@ use crate::plan::view::{Look, View};
 
 /// The lease that is to be given back now.
 pub fn decide(view: &View<'_>) -> Option<Return> {
-    let mut due = left_behind(view).filter(|node| refused(view, node).is_none());
+    let mut due = lately_ended(view).filter(|node| refused(view, node).is_none());
     due.find_map(|node| guard::give_back(view, node).ok())
 }
 
@@ -56,16 +56,18 @@ fn wanted(look: &Look<'_>) -> bool {
         && look.seen.database.wanted != Verification::Never
 }
 
-/// The nodes whose lease may still stand, for as long as one can. None while a pod is active: the lease is that one's.
+/// The nodes that ended so lately that their lease may still stand, as far as time tells.
+fn lately_ended<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a EndedNode> + use<'a> {
+    let since = before(look.now, look.roles.rescue);
+    let lately = move |node: &&EndedNode| node.given_back.is_none() && node.seen >= since;
+    look.seen.ended.all().iter().filter(lately)
+}
+
+/// Those of them whose lease may still stand, as far as is known. None while a pod is active: the lease is that one's.
 fn left_behind<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a EndedNode> + use<'a> {
     let (seen, roles) = (look.seen, look.roles);
     let possible = wanted(look) && roles.active.is_none() && !roles.order_unknown;
-    let since = before(look.now, roles.rescue);
-    let stands = move |node: &&EndedNode| {
-        let lately = node.given_back.is_none() && node.seen >= since;
-        possible && lately && !is_over(&seen.database, node)
-    };
-    seen.ended.all().iter().filter(stands)
+    lately_ended(look).filter(move |node| possible && !is_over(&seen.database, node))
 }
 
 /// Whether the database has said since its end that the lease is nobody's, or another's.

@@ -6,6 +6,7 @@ use super::check::Check;
 use super::database::Database;
 use super::event::{Event, Menu};
 use super::kind::{KINDS, LEASE, Nature};
+use super::lease::{End, Lease};
 use super::names::Ago;
 use super::pod::{Does, Pod, Sight};
 use super::refusal::Policy;
@@ -67,6 +68,7 @@ pub struct Cluster {
     /// Pods that check a configuration.
     pub checks: [Option<Check>; 3],
     pub policy: Policy,
+    pub lease: Lease,
     pub budget: Budget,
 }
 
@@ -94,6 +96,7 @@ impl Cluster {
             good: None,
             checks: [None; 3],
             policy: Policy::default(),
+            lease: Lease::default(),
             budget,
         }
     }
@@ -137,7 +140,8 @@ impl Cluster {
     /// Whether nobody holds the lock that the pod takes.
     fn free(&self, pod: &Pod) -> bool {
         let outside = self.outside && !pod.elsewhere && pod.kind().lock & LEASE != 0;
-        let taken = outside || (self.database == Database::ReadOnly && !pod.elsewhere);
+        let kept_out = self.database == Database::ReadOnly || self.lease.keeps_out(pod);
+        let taken = outside || (kept_out && !pod.elsewhere);
         !taken
             && !self
                 .pods()
@@ -159,6 +163,7 @@ impl Cluster {
         }
         self.checks_seen_again(into);
         self.database_recovers(into);
+        self.lease_runs_out(into);
         into.push(Event::Seconds);
         // The API server is told within some seconds.
         if !self.deaf && !self.pods().iter().any(|pod| pod.untold) {
@@ -304,7 +309,10 @@ impl Cluster {
             }
             Event::Goes(no) => self.leaves(no),
             Event::IsDeposed(no) => self.goes_down(no, Does::DownByDatabase),
-            Event::RegainsLock(no) => self.change(no, |pod| pod.does = Does::Serve),
+            Event::RegainsLock(no) => {
+                self.lease.is_taken();
+                self.change(no, |pod| pod.does = Does::Serve);
+            }
             Event::SeenAgain(no) => self.seen_again(no),
             Event::Hears => self.deaf = false,
             _ => self.is_done_to(event),
@@ -315,6 +323,7 @@ impl Cluster {
     fn is_done_to(&mut self, event: Event) {
         match event {
             Event::OutsiderLeaves => self.outside = false,
+            Event::LeaseRunsOut => self.lease.runs_out(),
             Event::DatabaseTurns(to) => self.database_turns(to),
             Event::Wants(kind) => {
                 self.budget.edits -= 1;
@@ -384,6 +393,7 @@ impl Cluster {
             self.exits_were_before(|pod| pod.no != no);
         }
         self.note_fall(no);
+        self.leaves_its_lease(no, End::Told);
         self.change(no, |pod| pod.goes_down(how));
     }
 
@@ -402,6 +412,7 @@ impl Cluster {
 
     fn half_minute(&mut self) {
         self.exits_age(Ago::HalfMinute);
+        self.lease.is_long_over();
         let long = |pod: &&Pod| pod.seen() && pod.does == Does::Serve && !pod.elsewhere;
         let exits = |pod: &&Pod| pod.kind().nature == Nature::CrashesServing;
         if let Some(pod) = self.pods().iter().filter(exits).find(long) {
@@ -442,6 +453,9 @@ impl Cluster {
     fn takes(&mut self, no: u8) {
         let migrated = self.migrated;
         let mut version = 0;
+        if self.pod(no).is_some_and(|pod| !pod.elsewhere) {
+            self.lease.is_taken();
+        }
         self.change(no, |pod| {
             if pod.elsewhere {
                 pod.does = Does::Take;
@@ -467,6 +481,10 @@ impl Cluster {
 
     fn leaves(&mut self, no: u8) {
         self.note_deception(no);
+        // Who has the lock ends in order, and gives it back.
+        if self.pod(no).is_some_and(|pod| pod.does == Does::Zombie) {
+            self.leaves_its_lease(no, End::Untold);
+        }
         self.remove(no);
     }
 
@@ -498,6 +516,9 @@ impl fmt::Display for Cluster {
         }
         for check in self.checks.iter().flatten() {
             write!(out, " {check:?}")?;
+        }
+        if let Some(left) = self.lease.row() {
+            write!(out, " {left:?}")?;
         }
         for pod in self.pods() {
             write!(out, " [{pod}]")?;

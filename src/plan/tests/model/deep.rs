@@ -1,5 +1,6 @@
 //! The walks of `make model`: for a change of the planner, too long for every test run.
 
+use super::lease::{ENDS, upgrade_with_lease};
 use super::*;
 
 /// Without the one of `ALL_FAULTS` after which a pod of ours may be taken for one on another database.
@@ -332,4 +333,28 @@ fn deep_a_second_operator_with_a_fault_or_a_crash() {
         .scales(&[0, 1, 3])
         .others(1)
         .holds();
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_leases_that_outlive_their_nodes() {
+    let faults = [&ENDS[..], &[Fault::CutOff]].concat();
+    for replicas in 1..=2 {
+        from_asked("lease and two faults", replicas)
+            .with_lease()
+            .faults(2, &faults)
+            .holds();
+        upgrade_with_lease(replicas).holds();
+    }
+    from_asked("lease and a machine", 2)
+        .with_lease()
+        .faults(2, &[Fault::Crash, Fault::Lose, Fault::Die, Fault::Kill])
+        .holds();
+}
+
+#[test]
+#[ignore = "deep"]
+fn deep_leases_that_outlive_their_nodes_with_two_edits_or_a_crash() {
+    upgrade_with_lease(1).crashes(1).holds();
+    upgrade_with_lease(1).edits(2, &[OLD, NEW, NEWEST]).holds();
 }

@@ -47,6 +47,8 @@ pub enum Event {
     CheckIsLost(u8),
     CheckIsKilled(u8),
     OutsiderLeaves,
+    /// That a node left behind.
+    LeaseRunsOut,
     DatabaseTurns(Database),
     SecretChanges,
     /// From now on the API server makes no pod of this revision.

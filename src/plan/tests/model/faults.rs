@@ -2,6 +2,7 @@
 
 use super::cluster::Cluster;
 use super::event::{Event, Menu};
+use super::lease::End;
 use super::pod::{Does, NEVER, Pod, Sight};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +106,7 @@ impl Cluster {
             Event::Fails(no) => {
                 self.spend();
                 self.note_deception(no);
+                self.leaves_its_lease(no, End::Untold);
                 self.change(no, |pod| {
                     pod.does = Does::Ended;
                     pod.gate = false;
@@ -118,6 +120,7 @@ impl Cluster {
                 self.spend();
                 self.note_deception(no);
                 self.note_fall(no);
+                self.leaves_its_lease(no, End::Untold);
                 self.lose(no);
                 self.change(no, |pod| {
                     pod.does = Does::Dead;
@@ -126,6 +129,7 @@ impl Cluster {
             }
             Event::IsCutOff(no) => {
                 self.spend();
+                self.leaves_its_lease(no, End::NotYet);
                 self.change(no, |pod| pod.does = Does::Zombie);
             }
             Event::IsCordoned(no) => {

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::check::{self, Check};
 use super::cluster::Cluster;
 use super::kind::Nature;
+use super::lease::End;
 use super::names::{
     self, Ago, CHECKS, NODE, NOW, REVISIONS, name, revision, schema, uid, version_text,
 };
@@ -24,6 +25,13 @@ use crate::node::{ExitKind, Verdict};
 
 /// The machine of those pods that are to leave theirs. The others need none.
 const LEFT: &str = "left";
+
+/// The `client_id` of the last node whose end was noted, and of any other.
+const ENDED_CLIENT: &str = "5f0cd4de-2d9b-4d1c-9c1f-6d2a1f0e8b11";
+const OTHER_CLIENT: &str = "00000000-2d9b-4d1c-9c1f-6d2a1f0e8b11";
+
+/// When the server was started.
+const SERVER_START: i64 = 7;
 
 static MACHINES: LazyLock<BTreeMap<String, Machine>> = LazyLock::new(|| {
     let left = Machine {
@@ -49,7 +57,7 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
         refused_creations: BTreeMap::new(),
         refused_oneshots: BTreeMap::new(),
         refused_return: None,
-        ended: domain::EndedNodes::default(),
+        ended: ended(cluster),
         database: asked(cluster),
         at: *NOW,
         intent: Intent {
@@ -83,6 +91,18 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
         validations: cluster.checks.into_iter().flatten().map(checked).collect(),
         machines: Some(MACHINES.clone()),
     }
+}
+
+/// What the operator has noted of a node that left its lease.
+fn ended(cluster: &Cluster) -> domain::EndedNodes {
+    let mut all = domain::EndedNodes::default();
+    if let Some(ended) = cluster.lease.ended() {
+        let mut pod = seen(&Pod::new(ended.no, ended.kind), cluster);
+        pod.ended_client = Some(ENDED_CLIENT.to_owned());
+        let since = if ended.now { *NOW } else { Ago::Moment.at() };
+        all.note(&[pod], since);
+    }
+    all
 }
 
 /// The kubelets were asked: they know which containers have ended, whatever the API server shows.
@@ -141,6 +161,16 @@ fn asked(cluster: &Cluster) -> DatabaseView {
         return DatabaseView::default();
     }
     let holder = cluster.pods().iter().find(|pod| pod.holds()).map(id);
+    let outlives = cluster.lease.stays;
+    let row = cluster.lease.row();
+    let noted = row.is_some_and(|row| row.noted);
+    let client = if noted { ENDED_CLIENT } else { OTHER_CLIENT };
+    let left = cluster.lease.left();
+    let cut_off = left.filter(|left| left.end == End::NotYet);
+    let cut_off = cut_off.and_then(|left| cluster.pod(left.no)).map(id);
+    let works = holder.is_some() || cut_off.is_some();
+    // Who has ended has no session by which he could be found.
+    let nobody = left.map_or(Holder::Nobody, |_| Holder::Unseen);
     let there = |pod: &&Pod| Pod::runs(pod.does) && !silent(pod);
     let sessions = cluster.pods().iter().filter(there);
     let sessions = sessions.map(|pod| (id(pod), SessionOf::Node));
@@ -148,7 +178,10 @@ fn asked(cluster: &Cluster) -> DatabaseView {
         read_only: None,
         missing_right: None,
         may_not_create: false,
-        lease: holder.map_or(Holder::Nobody, Holder::Pod),
+        lease: holder.or(cut_off).map_or(nobody, Holder::Pod),
+        lease_client: (outlives && (works || row.is_some())).then(|| client.to_owned()),
+        leaseholder_has_a_session: outlives && works,
+        server_start: outlives.then_some(SERVER_START),
         version: cluster
             .asked
             .then(|| version_text(cluster.named).parse().unwrap()),
@@ -160,10 +193,14 @@ fn asked(cluster: &Cluster) -> DatabaseView {
     // Where nothing has changed for long, it said the same then.
     let before = (said.is_ok() && cluster.pods().iter().all(|pod| pod.long_up))
         .then(|| DatabaseAnswer::after(None, Ago::HalfMinute.at(), said.clone()));
+    let mut answer = DatabaseAnswer::after(before, *NOW, said);
+    if cluster.lease.ended().is_some_and(|ended| ended.shown) {
+        answer.shown.insert(ENDED_CLIENT.to_owned(), SERVER_START);
+    }
     DatabaseView {
         wanted: Verification::Auto,
         duals: Vec::new(),
-        answer: Some(DatabaseAnswer::after(before, *NOW, said)),
+        answer: Some(answer),
     }
 }
 

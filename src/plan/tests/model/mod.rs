@@ -18,6 +18,7 @@ mod deep;
 mod event;
 mod faults;
 mod kind;
+mod lease;
 mod look;
 mod mind;
 mod names;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::cluster::Cluster;
 use super::database::Database;
-use super::kind::{KINDS, Nature};
+use super::kind::{KINDS, LEASE, Nature};
+use super::lease::End;
 use super::names;
 use super::pod::{Does, Pod, Sight};
 use super::state::Thought;
 use crate::api::{FailedHow, Memory, RevisionName};
 use crate::domain::{Contact, Observation};
-use crate::plan::{Act, Cause, Permit, Plan, Purpose, Step, plan};
+use crate::plan::{Act, Cause, Permit, Plan, Purpose, Return, Step, plan};
 
 /// A rule that was broken, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +86,7 @@ pub fn judge(thought: &Thought) -> Judged {
                     return broken("S3", "a pod that may run is tidied");
                 }
             }
+            Act::ReleaseLease(given_back) => return_is_right(thought, given_back)?,
             _ => {}
         }
     }
@@ -119,6 +121,45 @@ pub fn stop_is_permitted(thought: &Thought, permit: &Permit) -> Judged {
         }
     }
     stop_is_right(cluster, permit)
+}
+
+/// S10: a lease is given back only for a node whose container has ended, of which its kubelet has told; never while anybody
+/// works, which an active that was cut off does; and only where none could win it but a pod of the revision that held it, or
+/// one that waits and is of the revision that is wanted or that worked last.
+pub fn return_is_right(thought: &Thought, given_back: &Return) -> Judged {
+    let Thought { cluster, plan, .. } = thought;
+    if !matches!(plan.acts.last(), Some(Act::ReleaseLease(_))) {
+        return broken("S10", "the return of a lease is not the last act");
+    }
+    let works = |pod: &&Pod| pod.holds() || pod.does == Does::Zombie;
+    if let Some(pod) = cluster.pods().iter().find(works) {
+        return broken("S10", format!("a lease is given back while {pod} works"));
+    }
+    let Some(left) = cluster.lease.left() else {
+        return broken("S10", "the lease that is given back is nobody's");
+    };
+    if left.end != End::Told || names::number(&given_back.pod().name) != left.no {
+        return broken("S10", format!("no kubelet has told of the end of {left:?}"));
+    }
+    if cluster.outside {
+        return broken("S10", "somebody outside could win");
+    }
+    let known = |revision: &Option<RevisionName>| revision.as_ref().map(names::kind_of);
+    let memory = &plan.memory;
+    let may_win = |pod: &Pod| {
+        let of = Some(pod.kind);
+        let meant = cluster.wanted == of || known(&memory.last_worked) == of;
+        let waits = (pod.does == Does::Wait && !pod.kind().nature.lies()) || restarted_untold(pod);
+        (pod.kind == left.kind || (meant && waits))
+            && !pod.deleted
+            && known(&memory.failed) != Some(pod.kind)
+    };
+    let could_win = |pod: &Pod| pod.may_run() && pod.kind().lock & LEASE != 0;
+    let mut pods = cluster.pods().iter();
+    match pods.find(|pod| could_win(pod) && !may_win(pod)) {
+        Some(rival) => broken("S10", format!("{rival} could win the lease given back")),
+        None => Ok(()),
+    }
 }
 
 /// A revision has failed by an end only where a pod of it has ended when it could have had the lock. What ended beside an

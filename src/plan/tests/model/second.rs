@@ -1,5 +1,6 @@
 //! From the written intent of a stop to its delete (rule S5): what may happen between, and what a second look makes of
-//! it. What the operator does there is the real thing: [`pending`] and [`confirm`].
+//! it. What the operator does there is the real thing: [`pending`] and [`confirm`]. The return of a lease has the same second
+//! look: [`confirm_return`] (rule S10).
 
 use std::fmt;
 use std::hash::BuildHasherDefault;
@@ -12,7 +13,16 @@ use super::properties::{self, Broken};
 use super::state::{Prints, State, Thought};
 use super::walk::Walk;
 use crate::api::Memory;
-use crate::plan::{Act, Confirmed, Permit, SecondLook, Unconfirmed, confirm, pending};
+use crate::plan::{
+    Act, Confirmed, Permit, Return, SecondLook, Unconfirmed, confirm, confirm_return, pending,
+};
+
+/// The last act of a plan, where that needs a second look.
+#[derive(Clone, Copy)]
+pub enum Last<'t> {
+    Stop(&'t Permit),
+    Return(&'t Return),
+}
 
 /// The world in which a second look is taken.
 pub struct Between {
@@ -27,15 +37,19 @@ pub struct Between {
 pub struct Second {
     /// What it saw and planned.
     thought: Thought,
-    pub stopped: bool,
+    /// Whether the act was done.
+    pub done: bool,
     pub after: State,
 }
 
 impl Second {
-    /// The rule that the stop breaks.
-    pub fn broken(&self, permit: &Permit) -> Option<Broken> {
-        let judged = properties::stop_is_permitted(&self.thought, permit);
-        judged.err().filter(|_| self.stopped)
+    /// The rule that the act breaks.
+    pub fn broken(&self, last: Last<'_>) -> Option<Broken> {
+        let judged = match last {
+            Last::Stop(permit) => properties::stop_is_permitted(&self.thought, permit),
+            Last::Return(given_back) => properties::return_is_right(&self.thought, given_back),
+        };
+        judged.err().filter(|_| self.done)
     }
 }
 
@@ -55,6 +69,16 @@ pub fn answered_before() -> Timestamp {
     asked() - SignedDuration::from_millis(500)
 }
 
+fn second_look<'t>(second: &'t Thought, written: &'t Memory) -> SecondLook<'t> {
+    SecondLook {
+        written,
+        seen: &second.seen,
+        plan: &second.plan,
+        asked: asked(),
+        now: *NOW,
+    }
+}
+
 impl Thought {
     pub fn stop(&self) -> Option<&Permit> {
         self.plan.acts.iter().find_map(|act| match act {
@@ -62,9 +86,40 @@ impl Thought {
             _ => None,
         })
     }
+
+    pub fn last(&self) -> Option<Last<'_>> {
+        self.plan.acts.iter().find_map(|act| match act {
+            Act::Stop(permit) => Some(Last::Stop(permit)),
+            Act::ReleaseLease(given_back) => Some(Last::Return(given_back)),
+            _ => None,
+        })
+    }
 }
 
 impl State {
+    /// The operator looks again before the last act. Whether that is confirmed.
+    pub fn looks_again(&self, first: &Thought, last: Last<'_>) -> (Thought, bool) {
+        match last {
+            Last::Stop(permit) => {
+                let (second, said) = self.confirms(first, permit);
+                (second, said.is_ok())
+            }
+            Last::Return(given_back) => {
+                let second = self.think_after(first);
+                let said = confirm_return(given_back, &second_look(&second, &second.memory));
+                let confirmed = said.is_ok();
+                (second, confirmed)
+            }
+        }
+    }
+
+    pub fn does_last(&mut self, last: Last<'_>) {
+        match last {
+            Last::Stop(permit) => self.stop(permit),
+            Last::Return(_) => self.cluster.lease.is_given_back(),
+        }
+    }
+
     /// The operator looks again, and plans again with the memory that it has written.
     pub fn confirms(
         &self,
@@ -73,16 +128,8 @@ impl State {
     ) -> (Thought, Result<Confirmed, Unconfirmed>) {
         let second = self.think_after(first);
         let written = self.written(first, planned, &second);
-        let said = pending(planned, true).and_then(|pending| {
-            let look = SecondLook {
-                written: &written,
-                seen: &second.seen,
-                plan: &second.plan,
-                asked: asked(),
-                now: *NOW,
-            };
-            confirm(&pending, &look)
-        });
+        let said = pending(planned, true)
+            .and_then(|pending| confirm(&pending, &second_look(&second, &written)));
         (second, said)
     }
 
@@ -138,8 +185,8 @@ impl Walk {
         worlds
     }
 
-    /// What may come of a stop.
-    pub fn seconds(&self, first: &Thought, planned: &Permit) -> Vec<(Event, Between, Second)> {
+    /// What may come of the last act.
+    pub fn seconds(&self, first: &Thought, planned: Last<'_>) -> Vec<(Event, Between, Second)> {
         let worlds = self.worlds(first).into_iter().enumerate();
         let second = |(nth, world): (usize, Between)| {
             let event = match nth {
@@ -152,18 +199,18 @@ impl Walk {
         worlds.map(second).collect()
     }
 
-    /// What comes of a stop in one of these worlds.
-    pub fn second(&self, first: &Thought, planned: &Permit, world: &Between) -> Second {
-        let (thought, said) = world.state.confirms(first, planned);
-        let stopped = !self.looks_again || (said.is_ok() && !world.overtaken);
+    /// What comes of the last act in one of these worlds.
+    pub fn second(&self, first: &Thought, planned: Last<'_>, world: &Between) -> Second {
+        let (thought, confirmed) = world.state.looks_again(first, planned);
+        let done = !self.looks_again || (confirmed && !world.overtaken);
         let mut after = world.state.looked(&thought);
-        if stopped {
-            after.stop(planned);
+        if done {
+            after.does_last(planned);
         }
         after.simplify();
         Second {
             thought,
-            stopped,
+            done,
             after,
         }
     }

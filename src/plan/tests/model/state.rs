@@ -69,6 +69,7 @@ impl State {
             }
         }
         cluster.burnt |= burnt & cluster.handed;
+        cluster.is_looked_at_for_ends();
         let mut seen = look::look(&cluster, surge);
         let reserved = self.mind.creating.map(|(no, ..)| no);
         seen.refused_creations = cluster.policy.seen(reserved);
@@ -107,17 +108,17 @@ impl State {
     /// The same, with every pod under the number that it has.
     pub fn done_as_named(thought: &Thought, acts: usize) -> Self {
         let mut state = Self::begun(thought, acts);
-        if let Some(permit) = thought.stop().filter(|_| acts == thought.plan.acts.len()) {
-            let (second, said) = state.confirms(thought, permit);
+        if let Some(last) = thought.last().filter(|_| acts == thought.plan.acts.len()) {
+            let (second, confirmed) = state.looks_again(thought, last);
             state = state.looked(&second);
-            if said.is_ok() {
-                state.stop(permit);
+            if confirmed {
+                state.does_last(last);
             }
         }
         state
     }
 
-    /// The memory is written, and the first `acts` are done, but for the stop.
+    /// The memory is written, and the first `acts` are done, but for what needs a second look.
     pub fn begun(thought: &Thought, acts: usize) -> Self {
         let mut state = Self {
             cluster: thought.cluster,
@@ -130,7 +131,7 @@ impl State {
         state
     }
 
-    /// What an act makes of the world, but for a stop.
+    /// What an act makes of the world, but for one that needs a second look.
     pub fn obeys(&mut self, act: &Act) {
         let cluster = &mut self.cluster;
         match act {
@@ -215,6 +216,7 @@ impl State {
         self.cluster.budget.crashes -= 1;
         self.cluster.deaf = !self.cluster.pods().is_empty();
         self.cluster.policy.is_forgotten();
+        self.cluster.lease.is_forgotten();
         for pod in self.cluster.pods_mut() {
             if !pod.seen() {
                 pod.sight = Sight::Dim;
@@ -256,6 +258,7 @@ impl State {
             }
         }
         self.cluster.policy.renumber(new);
+        self.cluster.lease.renumber(new);
         self.mind.renumber(new);
     }
 

@@ -87,11 +87,11 @@ impl Walk {
                 }
             };
             let acts = thought.plan.acts.len();
-            match thought.stop() {
+            match thought.last() {
                 None => visit(Event::Operator, State::done(&thought, acts), &mut trail),
-                Some(permit) => {
-                    for (event, world, second) in self.seconds(&thought, permit) {
-                        if let Some(broken) = second.broken(permit) {
+                Some(last) => {
+                    for (event, world, second) in self.seconds(&thought, last) {
+                        if let Some(broken) = second.broken(last) {
                             let story = self.story(&trail, place, &start);
                             found = Some((broken, format!("{story}then {world}")));
                         }
@@ -328,16 +328,12 @@ impl Walk {
                 }
                 Event::OperatorAfter(nth) => {
                     let world = &self.worlds(&thought)[usize::from(nth)];
-                    let second = self.second(&thought, thought.stop().unwrap(), world);
+                    let second = self.second(&thought, thought.last().unwrap(), world);
+                    let done = if second.done { "done" } else { "not done" };
+                    let acts = &thought.plan.acts;
                     let _ = writeln!(
                         story,
-                        "operator: {:?}, and before the stop {world}: {}",
-                        thought.plan.acts,
-                        if second.stopped {
-                            "stopped"
-                        } else {
-                            "not stopped"
-                        }
+                        "operator: {acts:?}, and before the last {world}: {done}"
                     );
                     state = second.after;
                 }

@@ -313,8 +313,8 @@ fn machines_that_are_emptied_while_pods_are_lost_keep_every_rule() {
         .holds();
 }
 
-/// Without its guard a rule is broken on this walk; with it, it is not.
-fn needed(rule: Rule, property: &str, walk: Walk) {
+/// Without this guard a rule is broken on the walk; with it, it is not.
+pub fn needed(rule: Rule, property: &str, walk: Walk) {
     let mut walk = walk;
     walk.to_the_end = false;
     let whole = walk.walk().broken;
@@ -324,9 +324,17 @@ fn needed(rule: Rule, property: &str, walk: Walk) {
             broken.rule, broken.how
         );
     }
-    walk.rules = Rules::without(rule);
-    let found = walk.walk().broken.map(|(broken, _)| broken.rule);
-    assert_eq!(found, Some(property), "without {rule:?}");
+    assert_eq!(
+        broken_without(rule, walk),
+        Some(property),
+        "without {rule:?}"
+    );
+}
+
+/// The rule that is broken on the walk without this guard.
+pub fn broken_without(rule: Rule, mut walk: Walk) -> Option<&'static str> {
+    walk.rules = walk.rules.without(rule);
+    walk.walk().broken.map(|(broken, _)| broken.rule)
 }
 
 #[test]
