@@ -27,8 +27,8 @@ lint: ## Format and lints.
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-unit: postgres ## Tests that need no cluster: rules, model walk, fake API server, simulator beside real transcripts.
-	cargo test --locked -p chainlink-operator -p chainlink-simulator
+unit: postgres ## Tests that need no cluster: rules, model walk, fake API server, simulator beside real transcripts, the plugin.
+	cargo test --locked -p chainlink-operator -p chainlink-simulator -p kubectl-chainlink
 
 .PHONY: postgres
 postgres:
