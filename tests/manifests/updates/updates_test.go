@@ -232,7 +232,7 @@ func TestTheRulesOfUpdatesRefuseWhatCanNotBeMeant(t *testing.T) {
 		return inner
 	}
 	updates := within(within(crd.Spec.Versions[0].Schema.OpenAPIV3Schema, "spec"), "updates")
-	if len(updates.Rules) != 4 {
+	if len(updates.Rules) != 5 {
 		t.Fatalf("%d rules", len(updates.Rules))
 	}
 	language, err := cel.NewEnv(cel.Variable("self", cel.MapType(cel.StringType, cel.StringType)))
@@ -276,6 +276,7 @@ func TestTheRulesOfUpdatesRefuseWhatCanNotBeMeant(t *testing.T) {
 		{"interval", "299s", "interval is too short"}, {"interval", "4m", "interval is too short"},
 		{"interval", "4m59s", "interval is too short"}, {"interval", "0s", "interval is too short"},
 		{"minimumAge", "3 days", "minimumAge is a duration"},
+		{"policy", "Apply", "policy: Apply needs a range with an upper bound"},
 	} {
 		messages := refused(bad[0], bad[1])
 		if len(messages) != 1 || !strings.Contains(messages[0], bad[2]) {
