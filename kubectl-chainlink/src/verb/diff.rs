@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
 use serde::Serialize;
 
-use super::lint::by;
+use super::lint::{no_node_in, show_findings};
 use crate::args::Diff;
 use crate::cluster::annotation;
 use crate::connect::Session;
@@ -295,15 +295,7 @@ fn changed(old: &Resolved, new: &Resolved) -> Vec<String> {
 
 fn show(edits: &[Edit], asked: &Diff, out: &mut Out) -> Result<End, Failure> {
     if edits.is_empty() {
-        let files: Vec<String> = asked
-            .files
-            .iter()
-            .map(|file| file.display().to_string())
-            .collect();
-        return Err(Failure::Asked(format!(
-            "there is no ChainlinkNode in {}",
-            files.join(", ")
-        )));
+        return Err(no_node_in(&asked.files));
     }
     out.show(&edits, |out| {
         for edit in edits {
@@ -317,9 +309,7 @@ fn show(edits: &[Edit], asked: &Diff, out: &mut Out) -> Result<End, Failure> {
             for effect in &edit.effects {
                 out.text(&format!("  {effect}"))?;
             }
-            for finding in &edit.findings {
-                out.line(&[format!("  {}: {}", by(finding), finding.message).into()])?;
-            }
+            show_findings(&edit.findings, out)?;
         }
         Ok(())
     })?;

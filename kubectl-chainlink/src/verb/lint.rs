@@ -1,5 +1,7 @@
 //! `lint -f`: what the API server and the operator would refuse in manifests.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use crate::args::Lint;
@@ -34,15 +36,7 @@ pub fn run(asked: &Lint, out: &mut Out) -> Result<End, Failure> {
         })
         .collect();
     if rows.is_empty() {
-        let files: Vec<String> = asked
-            .files
-            .iter()
-            .map(|file| file.display().to_string())
-            .collect();
-        return Err(Failure::Asked(format!(
-            "there is no ChainlinkNode in {}",
-            files.join(", ")
-        )));
+        return Err(no_node_in(&asked.files));
     }
     out.show(&rows, |out| {
         for row in &rows {
@@ -53,9 +47,7 @@ pub fn run(asked: &Lint, out: &mut Out) -> Result<End, Failure> {
             };
             let place = format!("{}: {}: ", row.file, row.name);
             out.line(&[place.into(), Word::new(word, tone)])?;
-            for finding in &row.findings {
-                out.line(&[format!("  {}: {}", by(finding), finding.message).into()])?;
-            }
+            show_findings(&row.findings, out)?;
         }
         Ok(())
     })?;
@@ -63,8 +55,24 @@ pub fn run(asked: &Lint, out: &mut Out) -> Result<End, Failure> {
     Ok(if refused { End::No } else { End::Done })
 }
 
+/// Files that were named, and hold nothing to look at.
+pub fn no_node_in(files: &[PathBuf]) -> Failure {
+    let files: Vec<String> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    Failure::Asked(format!("there is no ChainlinkNode in {}", files.join(", ")))
+}
+
+/// One line each.
+pub fn show_findings(findings: &[Finding], out: &mut Out) -> std::io::Result<()> {
+    findings.iter().try_for_each(|finding| {
+        out.line(&[format!("  {}: {}", by(finding), finding.message).into()])
+    })
+}
+
 /// Who says it.
-pub fn by(finding: &Finding) -> String {
+fn by(finding: &Finding) -> String {
     let who = match finding.says {
         Says::ApiServer => "the API server refuses it",
         Says::Operator => "the operator refuses it",

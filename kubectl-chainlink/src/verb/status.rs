@@ -49,9 +49,8 @@ fn show(node: &ChainlinkNode, out: &mut Out) -> Result<(), Failure> {
     out.show(node, |out| page(node, now, out))
 }
 
-/// The page of a node.
-pub fn page(node: &ChainlinkNode, now: Timestamp, out: &mut Out) -> std::io::Result<()> {
-    let status = node.status.clone().unwrap_or_default();
+/// Which node it is, and its phase.
+pub fn heading(node: &ChainlinkNode, out: &mut Out) -> std::io::Result<()> {
     let place = format!(
         "{}/{}",
         node.namespace().unwrap_or_default(),
@@ -61,7 +60,13 @@ pub fn page(node: &ChainlinkNode, now: Timestamp, out: &mut Out) -> std::io::Res
         Word::new(place, Tone::Heading),
         "  ".into(),
         phase(node.status.as_ref()),
-    ])?;
+    ])
+}
+
+/// The page of a node.
+pub fn page(node: &ChainlinkNode, now: Timestamp, out: &mut Out) -> std::io::Result<()> {
+    let status = node.status.clone().unwrap_or_default();
+    heading(node, out)?;
     if let Some(message) = &status.message {
         out.text(message)?;
     }

@@ -7,13 +7,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde::Serialize;
 
+use super::status::heading;
 use crate::advice;
 use crate::args::Why;
 use crate::connect::Session;
 use crate::end::End;
 use crate::failure::Failure;
 use crate::out::{Out, Tone, Word};
-use crate::words::{Health, ago, condition, phase};
+use crate::words::{Health, ago, condition};
 
 /// Something that is not as it should be, or that is waited for.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -144,16 +145,7 @@ fn show(
     now: Timestamp,
     out: &mut Out,
 ) -> std::io::Result<()> {
-    let place = format!(
-        "{}/{}",
-        node.namespace().unwrap_or_default(),
-        node.name_any()
-    );
-    out.line(&[
-        Word::new(place, Tone::Heading),
-        "  ".into(),
-        phase(node.status.as_ref()),
-    ])?;
+    heading(node, out)?;
     if all.is_empty() {
         let message = node
             .status
