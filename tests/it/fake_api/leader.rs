@@ -142,14 +142,14 @@ fn goes_again(late: &[String]) -> bool {
 async fn cut_off_at(n: usize, late: Late) -> bool {
     let world = World::new(&two_replicas());
     let spared = Arc::new(AtomicBool::new(false));
-    let spares = Arc::clone(&spared);
+    let let_through = Arc::clone(&spared);
     let post = Post::new(move |call| {
         if call.write != Some(n) {
             return Fate::Pass;
         }
         // A check that comes when all is over is found with the next check, and goes with that.
         if late == Late::AtLast && call.is("create", "pods") && call.name.contains("-validate-") {
-            spares.store(true, Ordering::SeqCst);
+            let_through.store(true, Ordering::SeqCst);
             return Fate::Pass;
         }
         Fate::Hold
