@@ -41,11 +41,21 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
 /// All pods wait. Where an active of ours had the lock before, that is an outage until the database names a holder
 /// outside: [`not_taken`] tells it.
 pub fn all_wait(view: &View<'_>) -> Decision {
-    if view.memory.last_active.is_none() || names_a_holder(view.roles, view.memory) {
+    let outside = view.memory.last_active.is_none() && !one_may_leave_with_it(view);
+    if outside || names_a_holder(view.roles, view.memory) {
         held_outside(view)
     } else {
         Decision::nothing(Progress::at(Step::AwaitingTakeover))
     }
+}
+
+/// Whether a pod that somebody else deleted, and that still runs, may have the lock without a word: for it the others wait
+/// as they do for somebody outside. What the operator stops as a standby it has looked at before.
+fn one_may_leave_with_it(view: &View<'_>) -> bool {
+    let stop = view.memory.stopping.as_ref();
+    let meant = |pod: &Pod| stop.is_some_and(|stop| stop.uid == pod.id.uid && !stop.active);
+    let mut stopping = view.roles.stopping.iter();
+    stopping.any(|pod| pod.running() && !meant(pod))
 }
 
 /// Whether the database names a client outside that has taken the lease after our last active ended. It is asked for the

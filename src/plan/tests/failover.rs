@@ -173,6 +173,21 @@ fn all_pods_wait_so_the_holder_is_outside() {
     assert_eq!((situation.step, situation.blocked), (Step::External, None));
 }
 
+/// It boots with the lock, and answers nothing yet.
+#[test]
+fn a_pod_that_somebody_deletes_may_have_the_lock_for_which_the_others_wait() {
+    let mut world = World::with(2)
+        .standby("a", &v1())
+        .standby("b", &v1())
+        .at_rest();
+    world.intent.replicas = 1;
+    world.starts("a");
+    world.pod("a").deleted = true;
+    assert_eq!(world.plan().progress.step, Step::AwaitingTakeover);
+    world.gone("a");
+    assert_eq!(world.plan().progress.step, Step::External);
+}
+
 #[test]
 fn standbys_of_an_outside_holder_are_upgraded_too() {
     let mut world = World::with(2)

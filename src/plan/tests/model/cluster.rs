@@ -57,6 +57,8 @@ pub struct Cluster {
     pub deaf: bool,
     /// A bit for each revision that the lock was handed over to; since the spec changed.
     pub handed: u32,
+    /// And to which it was to be: the intent is written before the stop is asked for, which may be refused.
+    pub tried: u32,
     /// And of which a pod has ended in truth while nobody worked but those that were to go.
     pub fell: u32,
     /// And of which a pod was seen to have exited with the lock, as all of its pods do.
@@ -90,6 +92,7 @@ impl Cluster {
             deceived: false,
             deaf: false,
             handed: 0,
+            tried: 0,
             fell: 0,
             burnt: 0,
             proved: 0,
@@ -328,6 +331,7 @@ impl Cluster {
             Event::Wants(kind) => {
                 self.budget.edits -= 1;
                 self.handed = 0;
+                self.tried = 0;
                 self.burnt = 0;
                 self.proved = 0;
                 self.wanted = kind;
@@ -397,10 +401,11 @@ impl Cluster {
         self.change(no, |pod| pod.goes_down(how));
     }
 
-    /// The end of a pod beside an active that is to stay says nothing of its revision, before the lock is handed over to it.
+    /// The end of a pod beside an active that is to stay says nothing of its revision, before the lock is to be handed over
+    /// to it. One that has not said yet that it holds the lock is no active to anybody.
     pub fn note_fall(&mut self, no: u8) {
-        let stays = |pod: &&Pod| pod.no != no && pod.holds() && !pod.deleted;
-        let handed = |pod: &Pod| self.handed & (1 << pod.kind) != 0;
+        let stays = |pod: &&Pod| pod.no != no && pod.holds() && pod.took > 0 && !pod.deleted;
+        let handed = |pod: &Pod| (self.handed | self.tried) & (1 << pod.kind) != 0;
         let beside = self.pods().iter().find(stays);
         if let Some(pod) = self.pod(no)
             && (handed(pod)
@@ -455,6 +460,12 @@ impl Cluster {
         let mut version = 0;
         if self.pod(no).is_some_and(|pod| !pod.elsewhere) {
             self.lease.is_taken();
+            if self
+                .pod(no)
+                .is_some_and(|pod| pod.kind().version < migrated)
+            {
+                self.note_fall(no);
+            }
         }
         self.change(no, |pod| {
             if pod.elsewhere {

@@ -124,6 +124,11 @@ impl State {
             cluster: thought.cluster,
             mind: Mind::of(&thought.plan.memory),
         };
+        if let Some(Act::Stop(permit)) = thought.plan.acts.last()
+            && let Some(to) = permit.to().filter(|_| permit.active())
+        {
+            state.cluster.tried |= 1 << names::kind_of(to);
+        }
         for act in thought.plan.acts.iter().take(acts) {
             state.obeys(act);
         }
