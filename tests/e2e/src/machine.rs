@@ -57,6 +57,46 @@ fn process_of(pod: &str, program: &str) -> Result<u32> {
         .with_context(|| format!("no process {program} of pod {pod} runs on this machine"))
 }
 
+/// A kubelet that stands still: its pods run on, and nobody is told what becomes of them. It goes on when dropped, also where
+/// a test fails.
+pub struct StillKubelet(u32);
+
+impl StillKubelet {
+    pub fn of(node: &str) -> Result<Self> {
+        let words = |words: &[u8]| -> Vec<String> {
+            let words = words.split(|byte| *byte == 0);
+            words
+                .map(|word| String::from_utf8_lossy(word).into_owned())
+                .collect()
+        };
+        let is_kubelet = |id: &u32| {
+            let command = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            let command = words(&command);
+            let program = command
+                .first()
+                .is_some_and(|first| first.ends_with("/kubelet"));
+            let named = ["--hostname-override", node];
+            program && command.windows(2).any(|pair| pair == named)
+        };
+        let mut processes = fs::read_dir("/proc")?
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let kubelet = processes.find(is_kubelet);
+        let kubelet = kubelet.with_context(|| format!("no kubelet of {node} runs"))?;
+        quietly(Command::new("kill").args(["-s", "STOP", &kubelet.to_string()]))?;
+        Ok(Self(kubelet))
+    }
+}
+
+impl Drop for StillKubelet {
+    fn drop(&mut self) {
+        let kubelet = self.0.to_string();
+        if let Err(error) = quietly(Command::new("kill").args(["-s", "CONT", &kubelet])) {
+            eprintln!("kubelet {kubelet} still stands still: {error:#}");
+        }
+    }
+}
+
 /// A node without its cable; it is plugged in again when dropped, also where a test fails.
 pub struct LostNode {
     cluster: Cluster,

@@ -81,6 +81,14 @@ impl World {
         Ok(self.container(pod).await?.restart_count)
     }
 
+    /// Of what its node's container ended last.
+    pub async fn last_end(&self, pod: &str) -> Result<String> {
+        let end = self.container(pod).await?.last_state;
+        let end = end.and_then(|state| state.terminated);
+        let end = end.with_context(|| format!("{pod} has ended of nothing"))?;
+        Ok(end.reason.unwrap_or_default())
+    }
+
     async fn container(&self, pod: &str) -> Result<ContainerStatus> {
         let status = self.pods().get(pod).await?.status;
         let containers = status.and_then(|status| status.container_statuses);

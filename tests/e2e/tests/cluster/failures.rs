@@ -1,9 +1,12 @@
 //! The active dies.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
+use e2e::machine::StillKubelet;
 use e2e::world::{PATIENCE, condition};
 use e2e::{Company, World, scenario, until};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Waits until somebody else works by the record of duty, and returns who.
 async fn taken_over(world: &World, gaps: usize) -> Result<String> {
@@ -82,22 +85,41 @@ async fn an_active_whose_process_dies_is_replaced_by_whoever_gets_the_lock() -> 
     .await
 }
 
-/// Kills the active's process, and returns for how long nobody worked, in seconds.
-async fn gap_of_a_kill(world: &World, node: &serde_json::Value) -> Result<f64> {
-    world.apply(node).await?;
+/// The active, once the operator has asked the database since it took the lock.
+async fn seen_by_the_database(world: &World) -> Result<String> {
     let active = world.until_running("node", "2.18.0", 2).await?.active;
-    let active = active.unwrap_or_default();
-    // The operator has asked the database since the active took the lock.
     world
         .until_status("node", "the database names the holder", |status| {
             condition(status, "LockVerified") == Some(true)
         })
         .await?;
-    world.kill_process(&active).await?;
-    taken_over(world, 1).await?;
+    active.context("nobody is active")
+}
+
+/// For how long nobody worked at the `nth` move of the lock, in seconds.
+async fn gap(world: &World, nth: usize) -> Result<f64> {
+    taken_over(world, nth).await?;
     let gaps = world.gaps().await?;
-    let gap = gaps.first().context("no gap")?.micros();
-    Ok(std::time::Duration::from_micros(u64::try_from(gap)?).as_secs_f64())
+    let gap = gaps.last().context("no gap")?.micros();
+    Ok(Duration::from_micros(u64::try_from(gap)?).as_secs_f64())
+}
+
+async fn until_told_that_it_was_given_back(world: &World) -> Result<()> {
+    world
+        .until_status("node", "the last move says so", |status| {
+            let last = status.last_handover.as_ref();
+            last.is_some_and(|last| last.lease_given_back)
+        })
+        .await
+        .map(drop)
+}
+
+/// Kills the active's process, and returns for how long nobody worked, in seconds.
+async fn gap_of_a_kill(world: &World, node: &Value) -> Result<f64> {
+    world.apply(node).await?;
+    let active = seen_by_the_database(world).await?;
+    world.kill_process(&active).await?;
+    gap(world, 1).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,12 +129,76 @@ async fn the_lease_of_a_killed_active_is_given_back_for_it() -> Result<()> {
         let gap = gap_of_a_kill(world, &world.node("node", "2.18.0", 2)).await?;
         // A lease lasts 10 s from its last refresh, which is 1 s ago at most.
         ensure!(gap < 7.0, "nobody worked for {gap} s");
-        world
-            .until_status("node", "the gap says so", |status| {
-                let last = status.last_handover.as_ref();
-                last.is_some_and(|last| last.lease_given_back)
-            })
-            .await?;
+        until_told_that_it_was_given_back(world).await
+    })
+    .await
+}
+
+/// A node that ends itself, and one that the kernel ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn the_lease_is_given_back_whatever_the_active_ended_of() -> Result<()> {
+    scenario("lease-ends", Company::Welcome, async |world| {
+        let mut node = world.node("node", "2.18.0", 2);
+        node["spec"]["pod"] = json!({"resources": {"limits": {"memory": "128Mi"}}});
+        world.apply(&node).await?;
+        for (fault, nth, ended) in [("crash", 1, "Error"), ("take-memory", 2, "OOMKilled")] {
+            let active = seen_by_the_database(world).await?;
+            let fault = format!("fault:{fault}:{active}");
+            world.simulate(&fault, "").await?;
+            let gap = gap(world, nth).await?;
+            world.simulate(&fault, "off").await?;
+            ensure!(gap < 7.0, "nobody worked for {gap} s after {fault}");
+            until_told_that_it_was_given_back(world).await?;
+            let reason = world.last_end(&active).await?;
+            ensure!(reason == ended, "{active} ended of {reason}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The one that takes over ends before it serves: its lease is given back as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn the_lease_of_a_node_that_ends_in_its_boot_is_given_back() -> Result<()> {
+    scenario("lease-boot", Company::Welcome, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        let active = seen_by_the_database(world).await?;
+        let pods = world.until_running("node", "2.18.0", 2).await?.pods;
+        let standby = pods.iter().find(|pod| pod.name != active);
+        let standby = &standby.context("no standby")?.name;
+        let fault = format!("fault:crash-after-takeover:{standby}");
+        world.simulate(&fault, "").await?;
+        world.kill_process(&active).await?;
+        world.until_restarted(standby, 1).await?;
+        world.simulate(&fault, "off").await?;
+        // Twice the protocol's time are 20 s.
+        let gap = gap(world, 1).await?;
+        ensure!(gap < 14.0, "nobody worked for {gap} s");
+        until_told_that_it_was_given_back(world).await
+    })
+    .await
+}
+
+/// Nobody tells of the end: the port refuses, and the database has no session of it. That is no word of its kubelet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn the_lease_of_a_node_whose_kubelet_is_silent_expires() -> Result<()> {
+    scenario("lease-untold", Company::Alone, async |world| {
+        world.apply(&world.node("node", "2.18.0", 2)).await?;
+        let active = seen_by_the_database(world).await?;
+        let pods = world.status("node").await?.pods;
+        let machine = pods.into_iter().find(|pod| pod.name == active);
+        let machine = machine.and_then(|pod| pod.machine);
+        let kubelet = StillKubelet::of(&machine.context("it has no machine")?)?;
+        world.kill_process(&active).await?;
+        let gap = gap(world, 1).await?;
+        drop(kubelet);
+        ensure!(gap > 8.0, "nobody worked for {gap} s only");
+        let status = world.until_running("node", "2.18.0", 2).await?;
+        let last = status.last_handover.context("no move is told")?;
+        ensure!(!last.lease_given_back, "it is told as given back");
         Ok(())
     })
     .await
@@ -187,6 +273,12 @@ async fn a_frozen_active_with_a_lease_is_outlived_and_under_suspicion_until_it_e
         world.until_service_leads_to("node", &successor).await?;
         let stops = audit.stops(&world.namespace)?;
         ensure!(stops.is_empty(), "the operator stopped {stops:?}");
+        let last = world.status("node").await?.last_handover;
+        let last = last.context("no move is told")?;
+        ensure!(
+            !last.lease_given_back,
+            "what only stood still gave back nothing"
+        );
         world.outlived().await?;
         world.thaw(&frozen)?;
         world.until_status_running("node", "2.18.0", 2).await?;

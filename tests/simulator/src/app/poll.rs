@@ -34,11 +34,26 @@ pub(super) async fn keep_looking(database: Database, settings: Arc<Settings>) {
                     crate::log::plain("fault on request: crash");
                     std::process::exit(1);
                 }
+                if settings.fault("take-memory").is_some() {
+                    crate::log::plain("fault on request: take-memory");
+                    take_memory();
+                }
                 tokio::time::sleep(PERIOD).await;
             }
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+}
+
+/// Takes memory until the kernel ends the process. Without a limit it would be the machine's: it ends itself at 1 GiB.
+fn take_memory() -> ! {
+    const PIECE: usize = 16 << 20;
+    let mut taken = Vec::new();
+    while taken.len() < (1 << 30) / PIECE {
+        taken.push(vec![1_u8; PIECE]);
+    }
+    crate::log::plain("this container has no limit of memory below 1 GiB");
+    std::process::exit(3);
 }
 
 async fn read(session: &Session, settings: &Settings, patience: Duration) -> Result<(), DbError> {
