@@ -281,7 +281,7 @@ fn version(spec: &ChainlinkNodeSpec) -> Read<NodeVersion> {
         Err(error) => return refused(Reason::InvalidVersion, format!("spec.version: {error}")),
     };
     let tag = spec.image.as_ref().and_then(|image| image.tag.as_deref());
-    match tag.and_then(NodeVersion::parse_tag) {
+    match tag.and_then(NodeVersion::named_by) {
         Some(tagged) if !version.fits_tag(&tagged) => refused(
             Reason::InvalidVersion,
             format!(

@@ -54,19 +54,32 @@ pub enum VersionError {
 const IMAGE_FLAVOURS: [&str; 3] = ["root", "nonroot", "plugins"];
 
 impl NodeVersion {
-    /// The version that an image's tag names: `2.29.0`, `v2.29.0`, `2.29.0-root`, a beta or a
+    /// The release that an image's tag names: `2.29.0`, `v2.29.0`, `2.29.0-root`, a beta or a
     /// release candidate. Never inferred from a tag of another shape.
     #[must_use]
     pub fn parse_tag(tag: &str) -> Option<Self> {
+        Self::named_by(tag).filter(|version| !version.is_variant())
+    }
+
+    /// What an image's tag names, without its flavour: a release, or a variant of one (`2.74.0-ccip`).
+    #[must_use]
+    pub fn named_by(tag: &str) -> Option<Self> {
         let mut version = Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()?;
         if let Some(flavour) = image_flavour(&version) {
             version.pre = without_flavour(&version, flavour)?;
         }
-        let known = version.pre.is_empty()
-            || ["alpha", "beta", "rc"]
-                .iter()
-                .any(|stage| version.pre.starts_with(stage));
-        (known && version.build.is_empty()).then_some(Self(version))
+        version.build.is_empty().then_some(Self(version))
+    }
+
+    /// Whether its suffix is another than that of a stage before a release: `2.34.0-ccip`, or a build of somebody's own.
+    ///
+    /// Such an image may bear the suffix in its own name (`2.17.0-ccip1.5.16` in `package.json` of smartcontractkit/ccip),
+    /// or the release's. By semver, and so for the node (`core/services/versioning`, `CheckVersion`), a variant is older
+    /// than its release.
+    #[must_use]
+    pub fn is_variant(&self) -> bool {
+        let stages = ["alpha", "beta", "rc"];
+        self.is_prerelease() && !stages.iter().any(|stage| self.0.pre.starts_with(stage))
     }
 
     /// Whether a node of this version may call itself `said`, in its log and in `node_versions`.
@@ -84,20 +97,35 @@ impl NodeVersion {
     ///
     /// Of two versions of specs the order stays semver's, a beta before its release: that is never laxer than the
     /// node, for which a release and its betas are one. Only here, where the word is the node's own, a beta stands for
-    /// its release, as it has written that itself.
+    /// its release, as it has written that itself. A variant stands for itself.
     #[must_use]
     pub fn is_too_old_for(&self, by: &Self) -> bool {
+        if self.is_variant() {
+            by > self
+        } else {
+            self.is_too_old_to_return_to(by)
+        }
+    }
+
+    /// The same for a version that has worked on the database: a variant that calls itself by its release has written that.
+    #[must_use]
+    pub fn is_too_old_to_return_to(&self, by: &Self) -> bool {
         *by > self.release()
     }
 
-    /// Whether an image whose tag names `tagged` may be run as this version: it is the same, or one of the two names the
-    /// release alone, which is what a beta calls itself.
+    /// Whether an image whose tag names `tagged` may be run as this version: it is the same release, and where both have
+    /// a suffix, the tag's is this one, or this one and more behind a hyphen.
     #[must_use]
     pub fn fits_tag(&self, tagged: &Self) -> bool {
-        self.may_call_itself(tagged) || tagged.may_call_itself(self)
+        let (wanted, tag) = (self.0.pre.as_str(), tagged.0.pre.as_str());
+        let more = tag.strip_prefix(wanted);
+        self.release() == tagged.release()
+            && (wanted.is_empty()
+                || tag.is_empty()
+                || more.is_some_and(|more| more.is_empty() || more.starts_with('-')))
     }
 
-    /// Without the suffix of a beta or a release candidate.
+    /// Without its suffix.
     fn release(&self) -> Self {
         let mut version = self.0.clone();
         version.pre = Prerelease::EMPTY;
@@ -424,6 +452,7 @@ mod tests {
         let fits = |one: &str, tag: &str| version(one).fits_tag(&version(tag));
         assert!(fits("2.29.0", "2.29.0-rc0") && fits("2.29.0-rc0", "2.29.0"));
         assert!(!fits("2.29.0-beta.2", "2.29.0-beta.1") && !fits("2.29.0", "2.28.0"));
+        assert!(!fits("2.29.0-beta.1", "2.29.0-beta.10"));
     }
 
     #[test]
@@ -435,6 +464,39 @@ mod tests {
         assert!(too_old("2.29.0-beta.1", "2.29.1"));
         assert!(too_old("2.28.1", "2.29.0-beta.1"));
         assert!(too_old("2.28.1", "2.28.2"));
+    }
+
+    #[test]
+    fn a_variant_is_older_than_its_release_in_the_tag_as_in_the_version() {
+        let named = |tag: &str| NodeVersion::named_by(tag).map(|version| version.to_string());
+        for (tag, version) in [
+            ("2.74.0-ccip", "2.74.0-ccip"),
+            ("v2.74.0-ccip", "2.74.0-ccip"),
+            ("2.74.0-ccip-root", "2.74.0-ccip"),
+            ("2.17.0-ccip1.5.16", "2.17.0-ccip1.5.16"),
+            ("2.29.0-mybuild", "2.29.0-mybuild"),
+            ("2.29.0-root", "2.29.0"),
+        ] {
+            assert_eq!(named(tag).as_deref(), Some(version), "{tag}");
+        }
+        assert!(version("2.74.0-ccip") < version("2.74.0"));
+        assert!(version("2.73.0") < version("2.74.0-ccip"));
+
+        let fits = |one: &str, tag: &str| version(one).fits_tag(&version(tag));
+        assert!(fits("2.74.0-ccip", "2.74.0-ccip") && fits("2.74.0", "2.74.0-ccip"));
+        assert!(fits("2.74.0-ccip", "2.74.0-ccip-amd64") && fits("2.74.0", "2.74.0-mybuild"));
+        assert!(!fits("2.73.0", "2.74.0-ccip") && !fits("2.73.0-ccip", "2.74.0-ccip"));
+        assert!(!fits("2.17.0-ccip1.5", "2.17.0-ccip1.5.16"));
+        assert!(!fits("2.74.0-ccip", "2.74.0-beta.1"));
+
+        let ccip = version("2.74.0-ccip");
+        assert!(ccip.is_variant() && !version("2.74.0-rc.1").is_variant());
+        assert!(ccip.may_call_itself(&version("2.74.0")) && ccip.may_call_itself(&ccip));
+        assert!(ccip.is_too_old_for(&version("2.74.0")) && !ccip.is_too_old_for(&ccip));
+        assert!(!ccip.is_too_old_for(&version("2.73.0")));
+        assert!(!ccip.is_too_old_to_return_to(&version("2.74.0")));
+        assert!(ccip.is_too_old_to_return_to(&version("2.74.1")));
+        assert!(!version("2.74.0").is_too_old_for(&ccip));
     }
 
     #[test]

@@ -58,6 +58,11 @@ impl Wish {
         if updates.are_applied() && !range.as_ref().is_some_and(Range::has_upper_bound) {
             return Err(unbounded(&above));
         }
+        if above.is_variant() {
+            return Err(format!(
+                "spec.version {above} has a suffix of its own, and the tags of releases are no newer ones of it: leave spec.updates out"
+            ));
+        }
         let tag = spec.image.as_ref().and_then(|image| image.tag.as_deref());
         let form = TagForm::of(tag, &above).ok_or_else(|| {
             format!(

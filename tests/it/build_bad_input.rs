@@ -140,6 +140,7 @@ fn what_the_schema_refuses_does_not_get_past_the_operator_where_it_matters_most(
         "version-partial.yaml",
         "version-with-v.yaml",
         "tag-of-another-version.yaml",
+        "tag-of-another-variant.yaml",
         "database-without-secret.yaml",
         "database-url-as-value.yaml",
         "keystore-password-as-value.yaml",

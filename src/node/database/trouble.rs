@@ -30,7 +30,7 @@ const OF_THE_DATABASE: [&str; 14] = [
 ];
 
 /// What a person has to mend, whatever else is said: a pooler also quotes what its server said to it.
-const REFUSALS: [&str; 21] = [
+const REFUSALS: [&str; 20] = [
     "password authentication failed",
     "no pg_hba.conf entry",
     "permission denied for ",
@@ -40,7 +40,6 @@ const REFUSALS: [&str; 21] = [
     "unrecognized configuration parameter",
     "unsupported startup parameter",
     "invalid value for parameter",
-    "not currently accepting connections",
     "tenant or user not found",
     "server refused tls",
     "x509: ",
@@ -55,7 +54,7 @@ const REFUSALS: [&str; 21] = [
 ];
 
 /// Socket errors and name servers as Go words them, sessions that ended, and a fail-over without a writable server yet.
-const ABSENCES: [&str; 35] = [
+const ABSENCES: [&str; 36] = [
     "connection refused",
     "connection reset by peer",
     "connection aborted",
@@ -91,11 +90,12 @@ const ABSENCES: [&str; 35] = [
     "terminating connection due to",
     "read only connection",
     "server is in hot standby mode",
+    "not currently accepting connections",
 ];
 
 /// What a pooler says with code `08P01` while it is well itself: `PgBouncer` gives that code to nearly all it says
 /// (`src/client.c`, `src/objects.c`, `src/janitor.c`).
-const POOLER_WITHOUT_SERVER: [&str; 12] = [
+const POOLER_WITHOUT_SERVER: [&str; 18] = [
     "server login has been failing",
     "cannot connect to server",
     "connect failed",
@@ -108,15 +108,24 @@ const POOLER_WITHOUT_SERVER: [&str; 12] = [
     "server closed",
     "shutting down",
     "shut down",
+    // Closed for a while by who looks after it (`DISABLE`, up to 1.12 in the second words), and sessions ended by hand.
+    "\" is disabled",
+    "does not allow connections",
+    "admin forced disconnect",
+    "database removed",
+    // It lacks something itself.
+    "resources exhaustion",
+    "memory",
 ];
 
 /// What other poolers say with code `XX000` while they are well themselves.
-const POOLER_FULL_OR_WITHOUT_SERVER: [&str; 5] = [
+const POOLER_FULL_OR_WITHOUT_SERVER: [&str; 6] = [
     "max clients reached",
     "connection to database closed",
     "check out",
     "circuit breaker",
     "unable to establish connection",
+    "has been disabled",
 ];
 
 /// How a login or a handshake that failed is called, whatever the cause.
@@ -164,6 +173,8 @@ fn of_code(code: &str, lower: &str) -> Option<Trouble> {
         (_, "08p01" | "08004" | "57p04") => Trouble::Refuses,
         ("08" | "53", _) | (_, "58000" | "58030") => Trouble::Away,
         ("57", code) if code.starts_with("57p") => Trouble::Away,
+        // `ALLOW_CONNECTIONS false`: closed for a while by who looks after it.
+        (_, "55000") if lower.contains("not currently accepting connections") => Trouble::Away,
         // No database, no schema, no rights, read-only, and prepared statements of another session.
         ("28", _) | (_, "3d000" | "3f000" | "42501" | "25006" | "42p05" | "26000") => {
             Trouble::Refuses

@@ -10,7 +10,7 @@ use super::written::{Server, UnreadableUrl, Written};
 pub struct DatabaseUrl {
     /// In order: the first that answers, and is of the wanted kind, is used.
     pub hosts: Vec<Host>,
-    /// The same as newer versions of the node's driver read it, where that differs.
+    /// The same as newer versions of the node's driver read it, where that differs; empty where they refuse it.
     pub read_anew: Option<Vec<Host>>,
     pub user: String,
     pub password: Option<String>,
@@ -80,6 +80,13 @@ impl DatabaseUrl {
             database,
             mut settings,
         } = Written::read(text)?;
+        // Of what the URL leaves out, a service says the rest (pgx `parseServiceSettings`).
+        if settings
+            .take("service")
+            .is_some_and(|name| !name.is_empty())
+        {
+            return Err(UnreadableUrl::Service);
+        }
         // What stands in the query wins.
         let user = settings.take("user").or(user).unwrap_or_default();
         if user.is_empty() {
@@ -92,6 +99,15 @@ impl DatabaseUrl {
         let authority = settings.take("sslrootcert").unwrap_or_default();
         let of_system = authority == "system";
         let names_authority = !authority.is_empty() && !of_system;
+        let password = settings.take("password").or(password);
+        let has_password = password.as_ref().is_some_and(|text| !text.is_empty());
+        if !has_password
+            && settings
+                .take("passfile")
+                .is_some_and(|path| !path.is_empty())
+        {
+            return Err(UnreadableUrl::PasswordFile);
+        }
         let (hosts, read_anew) = hosts(servers, settings.take("host"), settings.take("port"))?;
         Ok(Self {
             hosts,
@@ -102,7 +118,7 @@ impl DatabaseUrl {
                 database
             },
             user,
-            password: settings.take("password").or(password),
+            password,
             tls: match tls_mode(settings.take("sslmode").as_deref(), names_authority)? {
                 // Whatever `sslmode` says (pgx v5 `pgconn/config.go`, `configTLS`, as libpq).
                 _ if of_system => TlsMode::VerifyFull,
@@ -122,7 +138,7 @@ impl DatabaseUrl {
 }
 
 /// The variables of a pod that pgx takes for what the URL leaves out (`parseEnvSettings`), and what they are called there.
-const VARIABLES: [(&str, &str); 9] = [
+const VARIABLES: [(&str, &str); 11] = [
     ("PGHOST", "host"),
     ("PGPORT", "port"),
     ("PGDATABASE", "database"),
@@ -132,6 +148,8 @@ const VARIABLES: [(&str, &str); 9] = [
     ("PGSSLROOTCERT", "sslrootcert"),
     ("PGSSLCERT", "sslcert"),
     ("PGTARGETSESSIONATTRS", "target_session_attrs"),
+    ("PGSERVICE", "service"),
+    ("PGPASSFILE", "passfile"),
 ];
 
 /// Whether pgx takes a variable of that name for a part of the URL.
@@ -175,31 +193,22 @@ pub fn completed(url: &str, variables: &BTreeMap<String, String>) -> String {
 /// What pgx takes where no port is named.
 const PORT: u16 = 5432;
 
-/// The servers in order; and where they are others to versions of pgx after August 2026, which give a host without a port the
-/// default one (jackc/pgx issue 2625), those. Before, the ports of all hosts made a list of their own, and a host beyond its
-/// end got the first of it.
+/// The servers in order; and where they are others to versions of pgx after August 2026, those. Since then a host without a
+/// port gets the default one (jackc/pgx issue 2625), and ports that are neither one nor one for each host are refused.
+/// Before, the ports of all hosts made a list of their own, and a host beyond its end got the first of it.
 fn hosts(
     servers: Vec<Server>,
     names: Option<String>,
     ports: Option<String>,
 ) -> Result<(Vec<Host>, Option<Vec<Host>>), UnreadableUrl> {
-    let paired = names.is_none() && ports.is_none();
-    let of_servers: Vec<String> = servers
-        .iter()
-        .filter_map(|server| server.port.clone())
-        .collect();
-    let ports = match ports {
-        Some(ports) => ports.split(',').map(str::to_owned).collect(),
-        None if of_servers.is_empty() => vec![PORT.to_string()],
-        None => of_servers,
+    let listed = |list: String| list.split(',').map(str::to_owned).collect::<Vec<_>>();
+    let of_each: Vec<Option<String>> = match ports {
+        Some(ports) => listed(ports).into_iter().map(Some).collect(),
+        None => servers.iter().map(|server| server.port.clone()).collect(),
     };
-    let of_each = if paired {
-        servers.iter().map(|server| server.port.clone()).collect()
-    } else {
-        Vec::new()
-    };
+    let unnamed = names.is_none() && servers.iter().any(|server| server.name.is_none());
     let names: Vec<String> = match names {
-        Some(names) => names.split(',').map(str::to_owned).collect(),
+        Some(names) => listed(names),
         None => servers
             .into_iter()
             .filter_map(|server| server.name)
@@ -212,23 +221,33 @@ fn hosts(
         Ok(port) if port > 0 => Ok(port),
         _ => Err(UnreadableUrl::Port),
     };
-    let listed = names.iter().enumerate().map(|(index, name)| {
-        let port = ports.get(index).or_else(|| ports.first());
-        Ok(Host {
-            name: name.clone(),
-            port: number(port.map_or("", String::as_str))?,
-        })
-    });
-    let listed = listed.collect::<Result<Vec<_>, _>>()?;
-    // A server without a name makes the two lists of different lengths: nothing is paired then.
-    if of_each.len() != names.len() {
+    let given = of_each.iter().flatten().map(|port| number(port));
+    let given = given.collect::<Result<Vec<u16>, _>>()?;
+    let before = |index: usize| given.get(index).or(given.first()).copied().unwrap_or(PORT);
+    let hosts = |port: &dyn Fn(usize) -> u16| -> Vec<Host> {
+        let named = names.iter().cloned().enumerate();
+        let hosts = named.map(|(index, name)| Host {
+            name,
+            port: port(index),
+        });
+        hosts.collect()
+    };
+    let listed = hosts(&before);
+    // Which port belongs to which host is not clear then.
+    if unnamed {
         return Ok((listed, None));
     }
-    let anew = names.into_iter().zip(of_each).map(|(name, port)| {
-        let port = port.as_deref().map_or(Ok(PORT), number)?;
-        Ok(Host { name, port })
-    });
-    let anew = anew.collect::<Result<Vec<_>, _>>()?;
+    let now = |of: &Option<String>| {
+        of.as_deref()
+            .and_then(|port| number(port).ok())
+            .unwrap_or(PORT)
+    };
+    let anew = match of_each.as_slice() {
+        [] => hosts(&|_| PORT),
+        [one] => hosts(&|_| now(one)),
+        each if each.len() == names.len() => hosts(&|index| each.get(index).map_or(PORT, now)),
+        _ => Vec::new(),
+    };
     let differs = anew != listed;
     Ok((listed, differs.then_some(anew)))
 }
@@ -326,8 +345,17 @@ mod tests {
         for clear in ["a,b", "a:5433,b:5433", "a:1,b:2", "a,b:5432", "a:5433"] {
             assert_eq!(anew(clear), None, "{clear}");
         }
-        let by_query = read("postgres://cl@a,b:5433/node?host=a,b&port=1,2");
-        assert_eq!(by_query.read_anew, None);
+        let by_query =
+            |query: &str| read(&format!("postgres://cl@a,b:5433/node?{query}")).read_anew;
+        for clear in ["host=a,b&port=1,2", "host=a,b,c&port=1"] {
+            assert_eq!(by_query(clear), None, "{clear}");
+        }
+        for refused in ["host=a,b,c&port=1,2", "host=a&port=1,2", "host=a,b,c"] {
+            assert_eq!(by_query(refused), Some(Vec::new()), "{refused}");
+        }
+        let of_one = read("postgres://cl@a:6432/node?host=b,c");
+        assert_eq!(of_one.hosts, [host("b", 6432), host("c", 6432)]);
+        assert_eq!(of_one.read_anew, None);
     }
 
     #[test]
@@ -440,6 +468,51 @@ mod tests {
         assert_eq!((part.user.as_str(), part.tls), ("cl", TlsMode::Disable));
         assert_eq!(part.password.as_deref(), Some("p&w ?#"));
         assert_eq!(completed("nonsense", &variables), "nonsense");
+    }
+
+    #[test]
+    fn what_stands_in_a_file_of_the_pod_is_told_with_what_to_write_instead() {
+        let error = |url: &str| DatabaseUrl::parse(url).unwrap_err();
+        for url in [
+            "postgres://?service=node",
+            "postgres://cl:pw@db/node?service=node&servicefile=/x",
+        ] {
+            assert_eq!(error(url), UnreadableUrl::Service, "{url}");
+        }
+        let with = |name: &str| [(name.to_owned(), "/a/file".to_owned())].into();
+        let by_variable = completed("postgres://cl@db/node", &with("PGSERVICE"));
+        assert_eq!(error(&by_variable), UnreadableUrl::Service);
+        let by_variable = completed("postgres://cl@db/node", &with("PGPASSFILE"));
+        assert_eq!(error(&by_variable), UnreadableUrl::PasswordFile);
+        let url = "postgres://cl@db/node?passfile=/a/file";
+        assert_eq!(error(url), UnreadableUrl::PasswordFile);
+        // pgx looks into the file only where no password is given.
+        for given in [
+            "postgres://cl:pw@db/node?passfile=/a/file",
+            "postgres://cl@db/node?passfile=/a/file&password=pw",
+        ] {
+            assert_eq!(read(given).password.as_deref(), Some("pw"), "{given}");
+        }
+        assert_eq!(
+            read("postgres://cl@db/node?service=&passfile=").password,
+            None
+        );
+    }
+
+    #[test]
+    fn an_address_with_a_zone_is_told_with_what_to_write_instead() {
+        for host in [
+            "[fe80::1%25eth0]",
+            "[fe80::1%25eth0]:5432",
+            "db,[fe80::1%25eth0]:5432",
+        ] {
+            let url = format!("postgres://cl:pw@{host}/node");
+            let error = DatabaseUrl::parse(&url).unwrap_err();
+            assert_eq!(error, UnreadableUrl::Zone, "{host}");
+        }
+        // Go wants the percent sign of a zone encoded.
+        let error = DatabaseUrl::parse("postgres://cl@[fe80::1%eth0]:5432/node").unwrap_err();
+        assert_eq!(error, UnreadableUrl::Host);
     }
 
     #[test]

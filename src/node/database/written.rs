@@ -36,12 +36,27 @@ pub enum UnreadableUrl {
         "its target_session_attrs is none that the node knows: any, read-write, read-only, primary, standby and prefer-standby are"
     )]
     Which,
+    #[error(
+        "it or PGSERVICE names a service, which stands in a file of the node's pod: write host, port, user, password and database into the URL itself"
+    )]
+    Service,
+    #[error(
+        "its password stands in a file of the node's pod (passfile, PGPASSFILE): write it into the URL, percent-encoded"
+    )]
+    PasswordFile,
+    #[error(
+        "its host is an address with a zone, which means another network in each pod: write a name, or an address without a zone"
+    )]
+    Zone,
 }
 
 /// What may stand in user and password beside letters and digits; all else has to be percent-encoded.
 const IN_USERINFO: &str = "-._:~!$&'()*+,;=%@";
 /// What may stand in a host's name beside letters, digits and what is no ASCII.
 const IN_HOST: &str = "-._~!$&'()*+;=:[]<>\"";
+
+/// What Go takes, in an address of IPv6, for the beginning of a zone.
+const ZONE: &str = "%25";
 
 /// The parts of a URL, decoded.
 pub(super) struct Written {
@@ -125,6 +140,9 @@ impl Server {
         let (name, port) = match text.strip_prefix('[') {
             Some(inner) => {
                 let (name, after) = inner.split_once(']').ok_or(UnreadableUrl::Host)?;
+                if name.contains(ZONE) {
+                    return Err(UnreadableUrl::Zone);
+                }
                 let port = after.strip_prefix(':').ok_or(UnreadableUrl::Host)?;
                 (name, port)
             }

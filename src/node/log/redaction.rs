@@ -9,7 +9,7 @@ use super::quoted::start_of_quote;
 const HIDDEN: &str = "xxxxx";
 
 /// Names whose value is a secret, in `key=value`; of a longer name the end is enough.
-const SECRET_NAMES: [&str; 30] = [
+const SECRET_NAMES: [&str; 45] = [
     "password",
     "passwd",
     "pwd",
@@ -30,7 +30,19 @@ const SECRET_NAMES: [&str; 30] = [
     "secret_key",
     "privatekey",
     "private_key",
+    "private-key",
+    "secret-key",
+    "access-key",
     "encryptionkey",
+    "encryption_key",
+    "signingkey",
+    "signing_key",
+    "authkey",
+    "auth_key",
+    "auth-key",
+    "masterkey",
+    "master_key",
+    "passcode",
     "authorization",
     "bearer",
     "cookie",
@@ -42,7 +54,17 @@ const SECRET_NAMES: [&str; 30] = [
     "api key",
     "private key",
     "secret key",
+    "encryption key",
+    "signing key",
+    "seed phrase",
 ];
+
+/// Names like these that are the end of harmless words, too (`bypass`): only those that begin a word count.
+const SECRET_WORDS: [&str; 4] = ["pass", "pw", "jwt", "pass_phrase"];
+
+/// The name of many harmless values (`duplicate key: …`): only what stands in quotation marks behind it counts, and what
+/// stands in the query of an address.
+const KEY: &str = "key";
 
 /// What Go says of a URL whose password it takes for a port (`net/url`, `parseHost`).
 const INVALID_PORT: &str = "invalid port \"";
@@ -62,7 +84,7 @@ fn redact_line(line: &str) -> String {
         Some(start) => (&line[..start], HIDDEN),
         None => (line, ""),
     };
-    let mut clean = hide_ports(&hide_in_urls(line));
+    let mut clean = hide_userinfo(&hide_ports(&hide_in_urls(line)));
     clean.push_str(quote);
     clean
 }
@@ -95,6 +117,53 @@ fn closing(text: &str, mark: char) -> Option<usize> {
     None
 }
 
+/// `user:password@host` without a scheme before it.
+fn hide_userinfo(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut from = 0;
+    for (colon, _) in text.match_indices(':') {
+        if colon < from {
+            continue;
+        }
+        if let Some((start, end)) = userinfo_around(text, from, colon) {
+            clean.push_str(&text[from..start]);
+            clean.push_str(HIDDEN);
+            from = end;
+        }
+    }
+    clean.push_str(&text[from..]);
+    clean
+}
+
+/// Where user and password around this colon start and end.
+fn userinfo_around(text: &str, from: usize, colon: usize) -> Option<(usize, usize)> {
+    let of_a_user = |c: char| c.is_ascii_alphanumeric() || "._~%+-".contains(c);
+    let user = text[from..colon].trim_end_matches(of_a_user);
+    let start = from + user.len();
+    let behind = &text[colon + 1..];
+    let words = &behind[..end_of_word(behind)];
+    let at = words.rfind('@')?;
+    let host = &words[at + 1..];
+    // `chainlink:2.29.0@sha256:…` is an image.
+    let is_host = host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
+    let is_digest = host.starts_with("sha256:");
+    let has_both = start < colon && at > 0 && !words.starts_with('/');
+    (has_both && is_host && !is_digest).then_some((start, colon + 1 + at))
+}
+
+/// Where a word ends that may have quotation marks in it.
+fn end_of_word(text: &str) -> usize {
+    let ends = |(at, c): (usize, char)| {
+        let ends = match c {
+            '"' | '\'' | '`' => is_end(&text[at + 1..]),
+            '<' | '>' => true,
+            c => c.is_whitespace(),
+        };
+        ends.then_some(at)
+    };
+    text.char_indices().find_map(ends).unwrap_or(text.len())
+}
+
 /// Userinfo, path and query of every URL: RPC providers have their keys in any of the three.
 fn hide_in_urls(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
@@ -125,19 +194,7 @@ fn end_of_quotes(before: &str, after: &str) -> Option<usize> {
 
 /// Where a URL ends that stands in no quotation marks. A quotation mark in it, or a blank in its password, is no end.
 fn end_of_bare_url(after: &str) -> usize {
-    let end_from = |from: usize| {
-        let ends = |(at, c): (usize, char)| {
-            let at = from + at;
-            let ends = match c {
-                '"' | '\'' | '`' => is_end(&after[at + 1..]),
-                '<' | '>' => true,
-                c => c.is_whitespace(),
-            };
-            ends.then_some(at)
-        };
-        let end = after[from..].char_indices().find_map(ends);
-        end.unwrap_or(after.len())
-    };
+    let end_from = |from: usize| from + end_of_word(&after[from..]);
     let end = end_from(0);
     let authority = &after[..end.min(end_of_authority(after))];
     let is_port = |text: &str| text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit());
@@ -191,22 +248,46 @@ fn hide_values(text: &str) -> String {
 }
 
 /// Where the next secret value starts and ends.
-fn next_value(text: &str, lower: &str, mut from: usize) -> Option<(usize, usize)> {
-    loop {
-        let start = SECRET_NAMES
-            .iter()
-            .filter_map(|name| lower[from..].find(name))
-            .min()?
-            + from;
-        // `secret` of `secretkey` is followed by no value, and `secretkey` may be.
-        let mut named = SECRET_NAMES
-            .iter()
-            .filter(|name| lower[start..].starts_with(**name));
-        if let Some(span) = named.find_map(|name| value_after(text, start + name.len())) {
-            return Some(span);
-        }
-        from = start + 1;
-    }
+fn next_value(text: &str, lower: &str, from: usize) -> Option<(usize, usize)> {
+    let starts = lower[from..].char_indices().map(|(at, _)| from + at);
+    starts
+        .filter_map(|start| {
+            // `secret` of `secretkey` is followed by no value, and `secretkey` may be.
+            let mut named = SECRET_NAMES
+                .iter()
+                .filter(|name| lower[start..].starts_with(**name));
+            named
+                .find_map(|name| value_after(text, start + name.len()))
+                .or_else(|| value_of_a_word(text, lower, start))
+                .or_else(|| value_of_a_key(text, lower, start))
+        })
+        .next()
+}
+
+fn value_of_a_word(text: &str, lower: &str, start: usize) -> Option<(usize, usize)> {
+    let mut named = SECRET_WORDS
+        .iter()
+        .filter(|name| lower[start..].starts_with(**name));
+    let before = text[..start].chars().next_back();
+    let hump =
+        text[start..].starts_with(char::is_uppercase) && before.is_some_and(char::is_lowercase);
+    let begins = hump || !before.is_some_and(char::is_alphanumeric);
+    named
+        .find_map(|name| value_after(text, start + name.len()))
+        .filter(|_| begins)
+}
+
+fn value_of_a_key(text: &str, lower: &str, start: usize) -> Option<(usize, usize)> {
+    lower[start..].strip_prefix(KEY)?;
+    let (value, end) = value_after(text, start + KEY.len())?;
+    let before = text[..start].chars().next_back();
+    let alone = before.is_none_or(|c| !c.is_alphanumeric() && !"_-.".contains(c));
+    let in_query = matches!(before, Some('?' | '&'));
+    let quoted = text[..value].ends_with(['"', '\'', '`']);
+    // The sentence goes on behind the address.
+    let bare = text[value..end].trim_end_matches(['.', ':']);
+    let end = if quoted { end } else { value + bare.len() };
+    (in_query || (alone && quoted)).then_some((value, end))
 }
 
 /// Words that follow `password:` in sentences of the node's own, and are no value.
@@ -408,6 +489,10 @@ mod tests {
             "ThresholdKeyShare",
             "invalid API key",
             "private key",
+            "pass",
+            "dbPass",
+            "DB_PASS",
+            "signing_key",
         ];
         let separators = ["=", " = ", ":", ": ", " : ", ":=", " => "];
         let values = [
@@ -492,6 +577,20 @@ mod tests {
             "URL = '''postgres://u:V@db/x'''",
             "<postgres://u:V@db/x>",
             "wss://rpc.example/V, https://u:V@h/V?key=V#V",
+            "chainlink --pass V --other",
+            "Key = 'V'",
+            "{\"key\":\"V\"}",
+            "Key = \"\"\"\nV\n\"\"\"",
+            "rpc.example/eth?key=V",
+            "eth?chain=1&key=V&x=y",
+            "dial u:V@db:5432/x",
+            "dial \"u:V@db\" failed",
+            "{\"url\":\"u:V@db\",\"x\":1}",
+            "url=u:V@[fd00::1]:5432",
+            "u:p@V@db, then",
+            "u:it's-V@db",
+            "parse \"//u:V@db/x\"",
+            "(u:V@10.0.0.7)",
         ] {
             let shown = redact(&text.replace('V', CANARY));
             assert!(!shown.contains(CANARY), "{text} is shown as {shown}");
@@ -637,6 +736,13 @@ mod tests {
             "https://host:6688 and http://host/",
             "missing or insufficiently complex password: at least 16 characters",
             "späße password=",
+            "did not pass the check, bypass=true, compass: north, passed=3, passes: 3",
+            "duplicate key value violates unique constraint \"keys\"; Key (id)=(5) already exists",
+            "unknown key: RootDirectory, key=EVM.Nodes, csa_key='12ab', publicKey=\"12ab\"",
+            "public.ecr.aws/chainlink/chainlink:2.30.0@sha256:0123 and localhost:5000/chainlink:2@sha256:01",
+            "DefaultBootstrappers = ['12D3KooWabc@peer.example.com:6690']",
+            "github.com/jackc/pgx/v4@v4.18.1/conn.go:47: read unix @->/tmp/plugin2: read",
+            "API exposed for user operator@example.com, at 12:00:01",
         ] {
             assert_eq!(redact(text), text);
         }

@@ -117,7 +117,7 @@ pub(super) fn leads_elsewhere(question: &Question<'_>) -> Result<DatabaseUrl, Si
     if url.read_anew.is_some() {
         return Err(Silence::new(
             Reason::UrlUnreadable,
-            "the database URL has a port behind some of its hosts only, and versions of the node differ in which port the others get: write one behind each",
+            "the database URL has ports for some of its hosts only, and versions of the node differ in which port the others get: write one for each",
         ));
     }
     Ok(url)

@@ -44,6 +44,13 @@ impl<'v> Creation<'v> {
             version: version_of(view.memory, revision),
         }
     }
+
+    /// Whether it was the last to work, or works now: what a node asks of its database it has found there.
+    fn works(&self) -> bool {
+        let active = self.view.active();
+        self.view.memory.last_worked.as_ref() == Some(&self.revision.name)
+            || active.is_some_and(|active| active.revision.as_ref() == Some(self.revision))
+    }
 }
 
 /// S6, S7: a pod of `revision` may be made.
@@ -77,15 +84,28 @@ fn no_newer_has_held(of: &Creation<'_>) -> Result<(), Denied> {
 
 /// S6: the database does not name a newer version that has migrated it.
 fn no_newer_has_migrated(of: &Creation<'_>) -> Result<(), Denied> {
-    let by = of.view.roles.migrated_by;
-    let Some(newer) = by.filter(|by| of.version.is_too_old_for(by)) else {
+    let too_old = |by: &&NodeVersion| {
+        if of.works() {
+            of.version.is_too_old_to_return_to(by)
+        } else {
+            of.version.is_too_old_for(by)
+        }
+    };
+    let Some(newer) = of.view.roles.migrated_by.filter(too_old) else {
         return Ok(());
+    };
+    let wanted = &of.revision.version;
+    let suffix = if wanted.is_variant() && !wanted.is_too_old_to_return_to(newer) {
+        format!(
+            " (a suffix ranks below its release; if the image calls itself {newer}, set version to {newer} and image.tag to {wanted})"
+        )
+    } else {
+        String::new()
     };
     deny(
         Reason::VersionWentBack,
         format!(
-            "the database says that version {newer} has migrated it, on which {} could not start any more: set version to {newer} or newer; or set replicas: 0 and restore a backup",
-            of.revision.version
+            "the database says that version {newer} has migrated it, on which {wanted} could not start any more: set version to {newer} or newer{suffix}; or set replicas: 0 and restore a backup"
         ),
     )
 }
@@ -93,16 +113,12 @@ fn no_newer_has_migrated(of: &Creation<'_>) -> Result<(), Denied> {
 /// The server is one that the version starts on. A revision that works has shown that it does.
 fn starts_on_the_server(of: &Creation<'_>) -> Result<(), Denied> {
     let (view, revision) = (of.view, of.revision);
-    let works = view.memory.last_worked.as_ref() == Some(&revision.name)
-        || view
-            .active()
-            .is_some_and(|active| active.revision.as_ref() == Some(revision));
     let runs = evidence::postgres(view.roles.database);
     let oldest = of.version.oldest_postgres().zip(runs);
     let Some((oldest, runs)) = oldest.filter(|(oldest, runs)| runs < oldest) else {
         return Ok(());
     };
-    if works || revision.any_postgres {
+    if of.works() || revision.any_postgres {
         return Ok(());
     }
     deny(

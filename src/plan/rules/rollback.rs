@@ -210,7 +210,14 @@ fn goal<'a>(memory: &Memory, look: &Look<'a>) -> Option<&'a Revision> {
     };
     let newer = remembered::upgraded_to(upgrade)?;
     let migrated_by = remembered::migrated_before(upgrade)?;
-    goal.filter(|goal| goal.version < newer && !goal.version.is_too_old_for(&migrated_by))
+    goal.filter(|goal| {
+        let too_old = if memory.last_worked.as_ref() == Some(&goal.name) {
+            goal.version.is_too_old_to_return_to(&migrated_by)
+        } else {
+            goal.version.is_too_old_for(&migrated_by)
+        };
+        goal.version < newer && !too_old
+    })
 }
 
 /// Whether the newer version is still wanted, and its successor had the lock and ended.

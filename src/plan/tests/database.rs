@@ -95,6 +95,28 @@ fn s6_no_pod_is_made_of_a_version_that_the_database_is_too_new_for() {
     world.database.answer = Some(migrated_by("2.29.0"));
     assert_eq!(world.obey(), ["create 2.29.0-beta.1"]);
 
+    // A variant is older than its release, unless it has worked there: it may call itself by that.
+    let variant = version("2.29.0-ccip");
+    let mut world = World::with(2).wanting(&variant);
+    world.database.answer = Some(migrated_by("2.29.0"));
+    assert_eq!(world.obey(), nothing());
+    assert_eq!(world.blocked(), blocked("VersionWentBack", true));
+    let text = told(&world);
+    assert!(
+        text.contains("set version to 2.29.0 and image.tag to 2.29.0-ccip"),
+        "{text}"
+    );
+    world.database.answer = Some(migrated_by("2.29.0-ccip"));
+    assert_eq!(world.obey(), ["create 2.29.0-ccip"]);
+    let mut world = World::with(2)
+        .wanting(&variant)
+        .active("a", &variant)
+        .standby("b", &variant)
+        .at_rest();
+    world.database.answer = Some(migrated_by("2.29.0"));
+    world.gone("b");
+    assert_eq!(world.obey(), ["create 2.29.0-ccip"]);
+
     let mut world = World::with(1).active("a", &v2()).at_rest();
     world.memory.newest_held = None;
     world.database.answer = Some(migrated_by("2.29.0"));

@@ -138,6 +138,10 @@ fn what_can_not_be_asked_for_is_told_with_what_to_write() {
         let refused = Wish::read(&spec(updates, tag)).unwrap_err();
         assert!(refused.contains(sentence), "{refused}");
     }
+    let mut variant = spec(Updates::default(), None);
+    variant.version = "2.28.0-ccip".to_owned();
+    let refused = Wish::read(&variant).unwrap_err();
+    assert!(refused.contains("leave spec.updates out"), "{refused}");
 }
 
 /// What a pass makes of these tags; each of them leads to this digest.

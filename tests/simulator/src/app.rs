@@ -37,7 +37,8 @@ pub(crate) struct Node {
     stop: Stop,
     app_id: String,
     password: String,
-    credentials: Option<String>,
+    /// The `-a` file.
+    api: Option<String>,
     started: Instant,
 }
 
@@ -57,7 +58,6 @@ pub(crate) async fn run(cli: &Cli, start: &StartFiles, version: &NodeVersion) ->
         return Err(Exit::failed("fault on request: crash-at-start"));
     }
     let password = files::password(start, &config)?;
-    let credentials = files::credentials(start)?;
     files::root_dir(&config, version)?;
     let locks_first = version.locks_before_starting();
     if !locks_first {
@@ -81,7 +81,7 @@ pub(crate) async fn run(cli: &Cli, start: &StartFiles, version: &NodeVersion) ->
         stop,
         app_id,
         password,
-        credentials,
+        api: start.api.clone(),
         started,
     };
     node.live(locks_first, first_look).await

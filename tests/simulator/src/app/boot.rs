@@ -184,7 +184,13 @@ impl Node {
         } else {
             self.tell_keys(&keys, pause).await;
         }
-        let user = database::user(session, self.credentials.as_deref())
+        let credentials = self
+            .api
+            .as_deref()
+            .map(super::files::credentials)
+            .transpose();
+        let credentials = credentials.map_err(Exit::failed)?;
+        let user = database::user(session, credentials.as_ref())
             .await
             .map_err(Exit::failed)?;
         // 1.11 says it at the first boot too, and twice at later ones.

@@ -1,4 +1,4 @@
-//! Files the node reads or makes before it asks for the lock. What is wrong here ends it at once.
+//! Files the node reads or makes. What is wrong here ends it: before it asks for the lock, or with the lock held.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -25,17 +25,19 @@ pub(super) fn password(start: &StartFiles, config: &Config) -> Result<String, Ex
     }
 }
 
-pub(super) fn credentials(start: &StartFiles) -> Result<Option<String>, Exit> {
-    let Some(path) = &start.api else {
-        return Ok(None);
-    };
-    let text = fs::read_to_string(path).map_err(|error| {
-        Exit::failed(format!(
-            "error reading API credentials: open {path}: {}",
-            go(&error)
+/// Email and password of the API's user: the first two lines of the `-a` file. Read at each start, with the lock held
+/// (`credentialsFromFile` of `core/cmd/shell.go`, read).
+pub(super) fn credentials(path: &str) -> Result<(String, String), String> {
+    let said = |error: &str| format!("error creating api initializer: {error}");
+    let text =
+        fs::read_to_string(path).map_err(|error| said(&format!("open {path}: {}", go(&error))))?;
+    let (email, rest) = text.split_once('\n').ok_or_else(|| {
+        said(&format!(
+            "malformed API credentials file does not have at least two lines at {path}"
         ))
     })?;
-    Ok(Some(text))
+    let password = rest.lines().next().unwrap_or_default();
+    Ok((email.trim().to_owned(), password.trim().to_owned()))
 }
 
 /// Made with its parents and set to 0700: the node must own it. Measured in an `emptyDir`, which is root's:

@@ -62,8 +62,11 @@ pub(crate) async fn keys(session: &Session, password: &str) -> Result<Keys, Stri
     })
 }
 
-/// The user of the API; `credentials` (email line, password line) are read only when there is none.
-pub(crate) async fn user(session: &Session, credentials: Option<&str>) -> Result<User, String> {
+/// The user of the API; of `credentials` (email, password) one is made only when there is none.
+pub(crate) async fn user(
+    session: &Session,
+    credentials: Option<&(String, String)>,
+) -> Result<User, String> {
     let timeout = Some(QUERY_TIMEOUT);
     let said = |error: DbError| {
         format!("error creating api initializer: Unable to List users for initialization: {error}")
@@ -78,13 +81,13 @@ pub(crate) async fn user(session: &Session, credentials: Option<&str>) -> Result
             created: false,
         });
     }
-    let text = credentials.ok_or("API credentials must be supplied")?;
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let email = lines
-        .next()
-        .filter(|email| email.contains('@'))
-        .ok_or("error creating api initializer: failed to instantiate new user: mail: missing '@' or angle-addr")?;
-    let password = lines.next().unwrap_or_default();
+    let (email, password) = credentials.ok_or("API credentials must be supplied")?;
+    if !email.contains('@') {
+        return Err(
+            "error creating api initializer: failed to instantiate new user: mail: missing '@' or angle-addr"
+                .to_owned(),
+        );
+    }
     if !password::is_long(password) {
         return Err(format!(
             "error creating api initializer: failed to instantiate new user: password insufficiently complex:\n{}: {}",
@@ -96,13 +99,13 @@ pub(crate) async fn user(session: &Session, credentials: Option<&str>) -> Result
     session
         .execute(
             insert,
-            &[&email, &format!("{:016x}", fnv(password))],
+            &[email, &format!("{:016x}", fnv(password))],
             timeout,
         )
         .await
         .map_err(said)?;
     Ok(User {
-        email: email.to_owned(),
+        email: email.clone(),
         created: true,
     })
 }

@@ -213,6 +213,51 @@ fn after_the_lock() {
     );
 }
 
+/// `fileAPIInitializer` of `core/cmd/shell.go` (read): the file is read before it is asked whether there is a user.
+#[test]
+fn the_api_credentials_are_read_at_each_start_with_the_lock_held() {
+    let database = Database::shared();
+    for version in ["1.13.3", "2.29.0"] {
+        let setup = Setup::new(version, &database);
+        let with = |file: &str| {
+            let words = ["node", "-c", "config.toml", "-s", "secrets.toml", "start"];
+            let words = match version {
+                "1.13.3" => ["-c", "config.toml", "-s", "secrets.toml", "node", "start"],
+                _ => words,
+            };
+            let files = ["-p", "password", "-a", file];
+            let setup = setup
+                .again()
+                .with_env("SIMULATOR_FAULTS", "crash-after-listening");
+            let (code, _, stderr) = setup.run(&[&words[..], &files].concat());
+            database.sql("DELETE FROM lease_lock");
+            (code, stderr)
+        };
+        let refused = |file: &str, said: &str| {
+            let (code, stderr) = with(file);
+            assert_eq!(code, Some(1), "{stderr}");
+            let said = format!("error creating api initializer: {said}");
+            assert!(stderr.contains(&said), "{version}: {stderr}");
+        };
+        refused("nothing", "open nothing: no such file or directory");
+        assert_eq!(
+            with("api").0,
+            Some(2),
+            "{version} makes the user, and works"
+        );
+
+        refused("nothing", "open nothing: no such file or directory");
+        refused(
+            "api-one-line",
+            "malformed API credentials file does not have at least two lines at api-one-line",
+        );
+        // Of what stands in it nothing is made any more.
+        assert_eq!(with("api-short").0, Some(2), "{version} works");
+        database.sql("DELETE FROM users");
+        refused("api-short", "failed to instantiate new user");
+    }
+}
+
 /// 2.30 validates behind the lock: a standby with a bad configuration looks healthy until it wins.
 #[test]
 fn version_2_30_validates_after_the_lock() {

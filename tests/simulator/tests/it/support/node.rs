@@ -112,6 +112,7 @@ impl Setup {
         write("password", "ThisIsAKeystorePassword\n");
         write("short", "TooShort\n");
         write("api-short", "user@example.com\nTooShort\n");
+        write("api-one-line", "user@example.com");
         write("api", "user@example.com\nThisIsAnApiPassword\n");
         write("secrets.toml", &format!("[Database]\nURL='{}'\n", self.url));
         write(
