@@ -13,13 +13,14 @@ use tokio::sync::{OnceCell, mpsc};
 use tokio::time::timeout;
 
 use super::failures::ApiFailures;
+use super::line::again;
 use super::local::{LastAnswer, Local, Reservation};
 use super::slots::HandoverSlots;
 use super::watchdog::Watchdog;
 use crate::act::{DigestKeyAt, digest_key};
 use crate::api::ChainlinkNode;
 use crate::build::DigestKey;
-use crate::cluster::Calls;
+use crate::cluster::{Calls, RepeatedLines, sentence};
 use crate::domain::EndedNodes;
 use crate::leader::{Leadership, LeaseAt};
 use crate::mutex::lock;
@@ -122,7 +123,7 @@ impl Context {
 
     /// Publishes events about a resource, and waits until that has been tried.
     pub(super) async fn tell(&self, node: &ChainlinkNode, notes: impl IntoIterator<Item = Note>) {
-        let about = node.object_ref(&());
+        let (about, reference) = (node.object_ref(&()), ObjectRef::from_obj(node));
         join_all(notes.into_iter().map(async |note| {
             let event = Event {
                 type_: if note.warning {
@@ -138,11 +139,15 @@ impl Context {
             // A recorder folds later events of one reason into the text of the first: each gets its own.
             let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
             // What is about to be done is told before it is done, but nothing waits for a server that hangs.
-            match timeout(PUBLISHED, recorder.publish(&event, &about)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "an event could not be published"),
-                Err(_) => tracing::warn!("an event could not be published in time"),
-            }
+            let said = match timeout(PUBLISHED, recorder.publish(&event, &about)).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => sentence(&error),
+                Err(_) => format!("the API server did not answer within {} s", PUBLISHED.as_secs()),
+            };
+            self.know(&reference, |known| {
+                let event = &event.reason;
+                again!(&mut known.lines, &reference, &said, event; "an event could not be published");
+            });
         }))
         .await;
     }
@@ -191,6 +196,7 @@ impl Context {
             failing: None,
         });
         what(entry)
+            lines: RepeatedLines::default(),
     }
 
     /// Forgets a resource that is gone. One of its name may have come since.

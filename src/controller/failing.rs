@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use super::repeated::Repeated;
+use crate::cluster::Repeated;
 
 /// The first pause. To each up to its own length is added by chance, so that resources which failed together do not come back
 /// together.

@@ -10,6 +10,7 @@ use kube::runtime::reflector::ObjectRef;
 use super::failing::Failing;
 use super::failures::ApiFailures;
 use crate::api::{ChainlinkNode, KeyRef, RevisionName};
+use crate::cluster::RepeatedLines;
 use crate::domain::{DatabaseAnswer, EndedNodes, Refused, Says, Silence};
 use crate::node::LockMode;
 use crate::observe::Moment;
@@ -45,6 +46,8 @@ pub(super) struct Local {
 
 /// What was last made of the budgets of a resource.
 #[derive(Clone, Debug)]
+    /// What was logged of it, and would be logged again with each try.
+    pub(super) lines: RepeatedLines,
 pub(super) struct Budgets {
     pub(super) standbys_kept: usize,
     pub(super) active: String,

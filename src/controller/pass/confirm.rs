@@ -187,13 +187,6 @@ impl Pass<'_> {
     /// The stop was not done, or is not known to be: that is told, and it is tried again ever later.
     fn refused(&self, permit: &Permit, said: &str, stopped: Stopped, refused: bool) {
         let pod = permit.pod();
-        log::line!(
-            warn,
-            &self.reference,
-            pod = pod.name,
-            said,
-            "a pod could not be stopped"
-        );
         let message = format!(
             "{} is to be stopped ({}), and the API server does not delete it: {said}. It is tried again by itself",
             pod.name,
@@ -207,6 +200,8 @@ impl Pass<'_> {
         };
         self.know(|known| {
             let before = known.refused_stop.take();
+            let pod = &pod.name;
+            log::again!(&mut known.lines, &self.reference, said, pod; "a pod could not be stopped");
             let before = before.filter(|before| before.pod == failed.pod);
             known.refused_stop = Some(failed.after(before, Timestamp::now()));
         });

@@ -116,13 +116,6 @@ impl Pass<'_> {
 
     fn not_given_back(&self, planned: &Return, said: &str, refused: bool) {
         let pod = &planned.pod().name;
-        log::line!(
-            warn,
-            &self.reference,
-            pod,
-            said,
-            "a lease could not be given back"
-        );
         let failed = Failed {
             pod: planned.lease().client().to_owned(),
             said: format!(
@@ -132,6 +125,7 @@ impl Pass<'_> {
             perhaps: false,
         };
         self.know(|known| {
+            log::again!(&mut known.lines, &self.reference, said, pod; "a lease could not be given back");
             let before = known.refused_return.take();
             let before = before.filter(|before| before.pod == failed.pod);
             known.refused_return = Some(failed.after(before, Timestamp::now()));
