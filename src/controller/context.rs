@@ -187,6 +187,7 @@ impl Context {
             budgets: None,
             failures: ApiFailures::default(),
             secrets_at: None,
+            refused: None,
             fenced: 0,
             refused_stop: None,
             refused_creations: BTreeMap::new(),

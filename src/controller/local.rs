@@ -7,7 +7,7 @@ use std::time::Instant;
 use jiff::SignedDuration;
 use kube::runtime::reflector::ObjectRef;
 
-use super::failing::Failing;
+use super::failing::{Failing, Pauses};
 use super::failures::ApiFailures;
 use crate::api::{ChainlinkNode, KeyRef, RevisionName};
 use crate::cluster::RepeatedLines;
@@ -28,6 +28,8 @@ pub(super) struct Local {
     pub(super) failures: ApiFailures,
     /// When its Secrets were looked at, for which generation of the spec.
     pub(super) secrets_at: Option<(Option<i64>, Instant)>,
+    /// How long what is refused in its passes is waited with, where something is.
+    pub(super) refused: Option<Pauses>,
     /// The term of this operator in which what an earlier one has sent was made void.
     pub(super) fenced: u64,
     /// The stop that the API server did not do when it was last tried.

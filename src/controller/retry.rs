@@ -26,6 +26,15 @@ fn lock_moves(node: &ChainlinkNode) -> bool {
     })
 }
 
+/// A pause before the next try, as long as it may be now.
+pub(super) fn short_while_the_lock_moves(node: &ChainlinkNode, pause: Duration) -> Duration {
+    if lock_moves(node) {
+        pause.min(WHILE_THE_LOCK_MOVES)
+    } else {
+        pause
+    }
+}
+
 /// How long until a resource is looked at again, after a pass over it has failed. Counts and logs that.
 pub(super) fn pause(node: &ChainlinkNode, error: &Error, context: &Context) -> Duration {
     let reference = ObjectRef::from_obj(node);
@@ -46,12 +55,7 @@ pub(super) fn pause(node: &ChainlinkNode, error: &Error, context: &Context) -> D
                 2 * LONGEST.as_secs()
             );
         }
-        let pause = failing.pause(generation);
-        if lock_moves(node) {
-            pause.min(WHILE_THE_LOCK_MOVES)
-        } else {
-            pause
-        }
+        short_while_the_lock_moves(node, failing.pauses.next(generation))
     })
 }
 
