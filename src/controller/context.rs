@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -183,11 +183,12 @@ impl Context {
         let mut known = lock(&self.known);
         let entry = known.entry(uid(reference)).or_insert_with(|| Local {
             reference: reference.clone(),
+            since: Instant::now(),
             taken: None,
             budgets: None,
             failures: ApiFailures::default(),
-            secrets_at: None,
             refused: None,
+            secrets_at: None,
             fenced: 0,
             refused_stop: None,
             refused_creations: BTreeMap::new(),
@@ -195,9 +196,9 @@ impl Context {
             refused_return: None,
             ended: EndedNodes::default(),
             failing: None,
+            lines: RepeatedLines::default(),
         });
         what(entry)
-            lines: RepeatedLines::default(),
     }
 
     /// Forgets a resource that is gone. One of its name may have come since.
