@@ -160,7 +160,8 @@ impl Pass<'_> {
                     .label(successor, true)
                     .await
         {
-            failures.fail(Reason::PodNotUpdated, "label the successor", &error);
+            let to = format!("label pod {}, the successor", successor.id.name);
+            failures.fail(Reason::PodNotUpdated, &to, &error);
         }
     }
 
