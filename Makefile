@@ -98,10 +98,11 @@ images: ## The operator's image and the simulated node's, as archives: kind load
 	  $(IMAGES)/chainlink-simulator:/usr/local/bin/chainlink /bin/sh:/bin/sh /usr/bin/base64:/bin/base64 /bin/cat:/bin/cat /bin/mkdir:/bin/mkdir
 	@ls $(IMAGES)/*.tar
 
-# Of a release: IMAGE is the repository of the image, DIGEST its sha256:…, HELM the program.
+# Of a release: IMAGE is the repository of the image, DIGEST its sha256:…, HELM the program. With REPOSITORY=OWNER/NAME the
+# plugin's archives, which make plugin has made for both platforms, are of it, too.
 HELM ?= $$($(CLUSTER) tools)/helm
 DIST := target/dist
-dist: ## The chart for one image, as an archive and as install.yaml, and what the program is made of (docs/releasing.md).
+dist: ## The chart for one image, as an archive and as install.yaml, the plugin, and what both programs are made of (docs/releasing.md).
 	@test -n "$(IMAGE)" && test -n "$(DIGEST)" || { echo "say make dist IMAGE=REGISTRY/chainlink-operator DIGEST=sha256:…" >&2; exit 1; }
 	@rm -rf $(DIST) && mkdir -p $(DIST) && cp -r $(CHART) $(DIST)/chart
 	@sed -i -e '/^image:/,/^imagePullSecrets:/s|^  repository: ""$$|  repository: $(IMAGE)|' \
@@ -111,12 +112,19 @@ dist: ## The chart for one image, as an archive and as install.yaml, and what th
 	{ printf 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: chainlink-operator\n  labels:\n    pod-security.kubernetes.io/enforce: restricted\n'; \
 	  "$$helm" template chainlink-operator $(DIST)/chart --namespace chainlink-operator --no-hooks; } > $(DIST)/install.yaml
 	@rm -r $(DIST)/chart
-	@.github/sbom.py > $(DIST)/sbom.cdx.json
+	@.github/sbom.py chainlink-operator > $(DIST)/sbom.cdx.json
+	@if test -n "$(REPOSITORY)"; then \
+	  $(MAKE) --no-print-directory krew && cp $(ARCHIVES) $(PLUGIN)/chainlink.yaml $(DIST)/ && \
+	  .github/sbom.py kubectl-chainlink > $(DIST)/kubectl-chainlink.cdx.json; \
+	fi
 	@cd $(DIST) && sha256sum -- * > SHA256SUMS && ls
 
 # Of the plugin: TARGET is Rust's name of the platform.
 TARGET ?= x86_64-unknown-linux-gnu
 PLUGIN := target/plugin
+ARCHIVES = $(foreach target,x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu,$(PLUGIN)/kubectl-chainlink-$(target).tar.gz)
+# The workspace has one.
+VERSION ?= $(shell sed -n '0,/^version = /s/^version = "\(.*\)"/\1/p' Cargo.toml)
 .PHONY: plugin krew
 plugin: ## kubectl chainlink, and an archive of it (docs/kubectl-chainlink.md).
 	cargo build --release --locked --package kubectl-chainlink --target $(TARGET)
@@ -124,8 +132,11 @@ plugin: ## kubectl chainlink, and an archive of it (docs/kubectl-chainlink.md).
 	@tar --create --gzip --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
 	  --file $(PLUGIN)/kubectl-chainlink-$(TARGET).tar.gz --directory $(PLUGIN) kubectl-chainlink LICENSE
 
-krew: ## The manifest by which krew installs those archives: make krew REPOSITORY=OWNER/NAME VERSION=X.Y.Z.
-	@test -n "$(REPOSITORY)" && test -n "$(VERSION)" || { echo "say make krew REPOSITORY=OWNER/NAME VERSION=X.Y.Z" >&2; exit 1; }
+krew: ## The manifest by which krew installs those archives: make krew REPOSITORY=OWNER/NAME.
+	@test -n "$(REPOSITORY)" || { echo "say make krew REPOSITORY=OWNER/NAME" >&2; exit 1; }
+	@for one in $(ARCHIVES); do \
+	  test -f "$$one" || { echo "there is no $$one: say make plugin TARGET=… for each platform first" >&2; exit 1; }; \
+	done
 	@sum() { sha256sum "$(PLUGIN)/kubectl-chainlink-$$1.tar.gz" | cut -d ' ' -f 1; }; \
 	amd64="$$(sum x86_64-unknown-linux-gnu)"; arm64="$$(sum aarch64-unknown-linux-gnu)"; \
 	sed -e '1d' -e 's|REPOSITORY|$(REPOSITORY)|' -e 's|VERSION|$(VERSION)|' -e "s|SUM_AMD64|$$amd64|" -e "s|SUM_ARM64|$$arm64|" \

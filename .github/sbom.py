@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What the operator's program is made of, as CycloneDX: the crates that are compiled into it, by Cargo.lock.
+"""What a program is made of, as CycloneDX: the crates that are compiled into it, by Cargo.lock. The program is named by its
+package: chainlink-operator or kubectl-chainlink.
 
 Development and build dependencies and macros run on the machine that builds, and are not in the program. The same commit makes
 the same bytes: no time and no random number stands in it.
@@ -12,7 +13,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-PROGRAM = "chainlink-operator"
+PROGRAM = sys.argv[1]
 PLATFORMS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Depth, name, version, and what else cargo says of it.

@@ -8,9 +8,9 @@
 //! | [`api`] | what users write and read: the resource, its bounds and rules | |
 //! | [`node`] | what a Chainlink node does: versions, locks, log lines, exits, SQL | |
 //! | `mutex` | locks within the process | |
-//! | [`leader`] | which of several operators acts | |
 //! | [`domain`] | the words that all rooms above share: one look, one pod, one revision, an intent. Data only | `api`, `node` |
-//! | [`cluster`] | what all calls of the API server share: ownership, refusals, scopes | `api` |
+//! | [`cluster`] | what all calls of the API server share: ownership, refusals, scopes, what of them is logged | `api` |
+//! | [`leader`] | which of several operators acts | `cluster` |
 //! | [`observe`] | from the cluster to one observation | `mutex`, `cluster`, `domain`, `node`, `api` |
 //! | [`plan`] | what to do next: pure, and the only place that can permit a stop | `domain`, `node`, `api` |
 //! | [`build`] | from a spec to objects; pure | `domain`, `node`, `api` |

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{ChainlinkNode, RevisionName};
 use crate::build::{self, Content, Resolved};
-use crate::cluster::{adoption, controls, may_adopt, remove};
+use crate::cluster::{adoption, controls, may_adopt, remove, sentence};
 use crate::domain::Revision;
 
 /// The kept revisions, readable.
@@ -27,6 +27,8 @@ pub struct Revisions {
     newest: i64,
     /// The one that the spec asks for, also while it can't be kept whole.
     asked_for: Option<RevisionName>,
+    /// Names of those that could not be read, and why.
+    pub unread: Vec<String>,
 }
 
 impl Revisions {
@@ -45,9 +47,7 @@ impl Revisions {
                         .insert(name.clone(), content.named(name.clone()));
                     kept.contents.insert(name, content);
                 }
-                Err(error) => {
-                    tracing::warn!(revision = %name, %error, "a kept revision can't be read");
-                }
+                Err(error) => kept.unread.push(format!("{name}: {error}")),
             }
         }
         kept
@@ -81,29 +81,33 @@ impl<'a> RevisionStore<'a> {
     /// The revisions among these that are the resource's own, or are now: those of an earlier resource of this name are
     /// taken over with their files, whether or not the spec asks for them. Pods may have been made from them, and else they
     /// would stay for ever.
-    pub async fn own(&self, listed: Vec<ControllerRevision>) -> Vec<ControllerRevision> {
-        let mut own = Vec::new();
+    ///
+    /// Beside them stands why others could not be taken over: that is tried again in the next pass.
+    pub async fn own(
+        &self,
+        listed: Vec<ControllerRevision>,
+    ) -> (Vec<ControllerRevision>, Vec<String>) {
+        let (mut own, mut left) = (Vec::new(), Vec::new());
         for object in listed {
-            let is_own = controls(self.node, &object);
-            if is_own || self.take_over(&object).await {
+            if controls(self.node, &object) {
                 own.push(object);
+                continue;
+            }
+            match self.take_over(&object).await {
+                Ok(true) => own.push(object),
+                Ok(false) => {}
+                Err(error) => left.push(format!("{}: {}", object.name_any(), sentence(&error))),
             }
         }
-        own
+        (own, left)
     }
 
-    /// Whether a revision is the resource's own now. What can't be read stays where it is: its files are not known. What
-    /// fails is tried again in the next pass.
-    async fn take_over(&self, object: &ControllerRevision) -> bool {
-        let taken = match build::content_of(object) {
+    /// Whether a revision is the resource's own now. What can't be read stays where it is: its files are not known.
+    async fn take_over(&self, object: &ControllerRevision) -> Result<bool, kube::Error> {
+        match build::content_of(object) {
             Ok(content) => self.adopt_with_files(object, &content).await,
             Err(_) => Ok(false),
-        };
-        taken.unwrap_or_else(|error| {
-            let revision = object.name_any();
-            tracing::warn!(revision, %error, "a revision that an earlier resource left could not be taken over");
-            false
-        })
+        }
     }
 
     /// The files first: a revision that is not the resource's own yet is found again after a crash between the two.

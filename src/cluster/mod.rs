@@ -1,14 +1,16 @@
-//! What all calls of the API server share: to whom an object belongs, how far a call reaches, what a refusal says, and that
-//! each is counted.
+//! What all calls of the API server share: to whom an object belongs, how far a call reaches, what a refusal says, that each
+//! is counted, and what of a try that fails again and again is worth a line in the log.
 //!
 //! Nothing here knows what the operator is for: neither a pod's part nor a plan enters. The room imports [`crate::api`] only.
 
 mod calls;
 mod ownership;
 mod refusal;
+mod repeated;
 mod scope;
 
 pub use calls::Calls;
 pub use ownership::{adoption, controls, may_adopt, may_change, still_there};
 pub use refusal::{refusal, says_the_same, sentence};
+pub use repeated::{Repeated, RepeatedLines};
 pub use scope::{only, remove, scoped};

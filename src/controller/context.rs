@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -13,13 +13,14 @@ use tokio::sync::{OnceCell, mpsc};
 use tokio::time::timeout;
 
 use super::failures::ApiFailures;
+use super::line::again;
 use super::local::{LastAnswer, Local, Reservation};
 use super::slots::HandoverSlots;
 use super::watchdog::Watchdog;
 use crate::act::{DigestKeyAt, digest_key};
 use crate::api::ChainlinkNode;
 use crate::build::DigestKey;
-use crate::cluster::Calls;
+use crate::cluster::{Calls, RepeatedLines, sentence};
 use crate::domain::EndedNodes;
 use crate::leader::{Leadership, LeaseAt};
 use crate::mutex::lock;
@@ -122,7 +123,7 @@ impl Context {
 
     /// Publishes events about a resource, and waits until that has been tried.
     pub(super) async fn tell(&self, node: &ChainlinkNode, notes: impl IntoIterator<Item = Note>) {
-        let about = node.object_ref(&());
+        let (about, reference) = (node.object_ref(&()), ObjectRef::from_obj(node));
         join_all(notes.into_iter().map(async |note| {
             let event = Event {
                 type_: if note.warning {
@@ -138,11 +139,15 @@ impl Context {
             // A recorder folds later events of one reason into the text of the first: each gets its own.
             let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
             // What is about to be done is told before it is done, but nothing waits for a server that hangs.
-            match timeout(PUBLISHED, recorder.publish(&event, &about)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "an event could not be published"),
-                Err(_) => tracing::warn!("an event could not be published in time"),
-            }
+            let said = match timeout(PUBLISHED, recorder.publish(&event, &about)).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => sentence(&error),
+                Err(_) => format!("the API server did not answer within {} s", PUBLISHED.as_secs()),
+            };
+            self.know(&reference, |known| {
+                let event = &event.reason;
+                again!(&mut known.lines, &reference, &said, event; "an event could not be published");
+            });
         }))
         .await;
     }
@@ -178,9 +183,11 @@ impl Context {
         let mut known = lock(&self.known);
         let entry = known.entry(uid(reference)).or_insert_with(|| Local {
             reference: reference.clone(),
+            since: Instant::now(),
             taken: None,
             budgets: None,
             failures: ApiFailures::default(),
+            refused: None,
             secrets_at: None,
             fenced: 0,
             refused_stop: None,
@@ -189,6 +196,7 @@ impl Context {
             refused_return: None,
             ended: EndedNodes::default(),
             failing: None,
+            lines: RepeatedLines::default(),
         });
         what(entry)
     }

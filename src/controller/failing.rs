@@ -1,11 +1,12 @@
-//! Passes over one resource that end early, one after the other: since when, and how long each is waited with. Each resource
-//! counts for itself: one that fails for ever makes no other wait.
+//! Passes over one resource that end early, one after the other: since when, and how long each is waited with. What is refused
+//! in a pass that goes through is waited with in the same way. Each resource counts for itself: one that fails for ever makes
+//! no other wait.
 
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use super::repeated::Repeated;
+use crate::cluster::Repeated;
 
 /// The first pause. To each up to its own length is added by chance, so that resources which failed together do not come back
 /// together.
@@ -21,7 +22,13 @@ pub(super) struct Failing {
     /// What was told of it by an event, and for which generation of the spec.
     pub(super) told: Option<(&'static str, Option<i64>)>,
     pub(super) log: Repeated,
-    pauses: ExponentialBackoff,
+    pub(super) pauses: Pauses,
+}
+
+/// How long each further try is waited with.
+#[derive(Debug)]
+pub(super) struct Pauses {
+    to_come: ExponentialBackoff,
     generation: Option<i64>,
 }
 
@@ -31,19 +38,26 @@ impl Failing {
             since: Instant::now(),
             told: None,
             log: Repeated::default(),
-            pauses: pauses(),
+            pauses: Pauses::begin(generation),
+        }
+    }
+}
+
+impl Pauses {
+    pub(super) fn begin(generation: Option<i64>) -> Self {
+        Self {
+            to_come: pauses(),
             generation,
         }
     }
 
-    /// How long until the next pass, after one more has failed. Another spec may be the cure: it is tried anew.
-    pub(super) fn pause(&mut self, generation: Option<i64>) -> Duration {
+    /// How long until the next try, after one more was in vain. Another spec may be the cure: it is tried anew.
+    pub(super) fn next(&mut self, generation: Option<i64>) -> Duration {
         if self.generation != generation {
-            self.generation = generation;
-            self.pauses = pauses();
+            *self = Self::begin(generation);
         }
         // It has no last one.
-        self.pauses.next().unwrap_or(LONGEST)
+        self.to_come.next().unwrap_or(LONGEST)
     }
 }
 

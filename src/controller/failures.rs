@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
 
-use super::repeated::Repeated;
+use super::line::line;
 use crate::api::ChainlinkNode;
-use crate::cluster::{refusal, says_the_same, sentence};
+use crate::cluster::{Repeated, refusal, says_the_same, sentence};
 use crate::domain::Reason;
 use crate::plan::Blocked;
 
@@ -72,7 +72,7 @@ impl ApiFailures {
                 }
             }
             if let Some(times) = failure.log.again(&failure.message, Instant::now()) {
-                tracing::warn!(namespace = of.namespace, name = of.name, %reason, times, "{}", failure.message);
+                line!(warn, of, %reason, times, "{}", failure.message);
             }
         }
         self

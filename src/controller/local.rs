@@ -7,9 +7,10 @@ use std::time::Instant;
 use jiff::SignedDuration;
 use kube::runtime::reflector::ObjectRef;
 
-use super::failing::Failing;
+use super::failing::{Failing, Pauses};
 use super::failures::ApiFailures;
 use crate::api::{ChainlinkNode, KeyRef, RevisionName};
+use crate::cluster::RepeatedLines;
 use crate::domain::{DatabaseAnswer, EndedNodes, Refused, Says, Silence};
 use crate::node::LockMode;
 use crate::observe::Moment;
@@ -19,12 +20,16 @@ use crate::observe::database::Target;
 pub(super) struct Local {
     /// What it is called: others know it by that alone.
     pub(super) reference: ObjectRef<ChainlinkNode>,
+    /// When this process began to look at it, as the leader that it is now.
+    pub(super) since: Instant,
     /// The name of the pod that was to be made last and turned out to be taken.
     pub(super) taken: Option<String>,
     /// What was last made of its budgets.
     pub(super) budgets: Option<Budgets>,
     /// What did not succeed in its last pass.
     pub(super) failures: ApiFailures,
+    /// How long what is refused in its passes is waited with, where something is.
+    pub(super) refused: Option<Pauses>,
     /// When its Secrets were looked at, for which generation of the spec.
     pub(super) secrets_at: Option<(Option<i64>, Instant)>,
     /// The term of this operator in which what an earlier one has sent was made void.
@@ -41,6 +46,8 @@ pub(super) struct Local {
     pub(super) ended: EndedNodes,
     /// What is known of its passes that end early, if the last one did.
     pub(super) failing: Option<Failing>,
+    /// What was logged of it, and would be logged again with each try.
+    pub(super) lines: RepeatedLines,
 }
 
 /// What was last made of the budgets of a resource.

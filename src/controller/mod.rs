@@ -7,16 +7,16 @@
 //! `run` says what wakes a resource, and [`reconcile`] makes one pass of it, within a time. `pass` is that pass, step by step, and `retry` says when the
 //! next one begins after one that failed.
 //! What outlives a pass is in `context`, with `local` (what this process knows of a resource), `slots` (who may move its lock
-//! now), `leading` (what begins and ends with the lead of this operator), `failures` (what the API server did not do), `failing` (since when passes fail, and how long each is waited with), `repeated` (what is worth a line in the log) and `watchdog` (whether the loops turn).
+//! now), `leading` (what begins and ends with the lead of this operator), `failures` (what the API server did not do), `failing` (since when passes fail, and how long each is waited with) and `watchdog` (whether the loops turn).
 
 mod context;
 mod error;
 mod failing;
 mod failures;
 mod leading;
+mod line;
 mod local;
 mod pass;
-mod repeated;
 mod retry;
 mod run;
 mod slots;
@@ -72,7 +72,9 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
         Err(error) => {
             let told = Box::pin(tell_failure(&context, error, &reference, &node, &api));
             if timeout(TOLD, told).await.is_err() {
-                tracing::warn!("nor could that be told in time");
+                context.know(&reference, |known| {
+                    line::again!(&mut known.lines, &reference, &error.to_string(); "the API server is so slow that the status could not be written to say that looks at this resource fail");
+                });
             }
         }
     }

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 
 use super::context::Context;
 use super::error::Error;
 use super::failing::{Failing, LONGEST};
+use super::line::line;
 use crate::api::ChainlinkNode;
 
 /// While the lock moves nobody may be at work: it is looked at again as soon as that.
@@ -26,32 +26,36 @@ fn lock_moves(node: &ChainlinkNode) -> bool {
     })
 }
 
+/// A pause before the next try, as long as it may be now.
+pub(super) fn short_while_the_lock_moves(node: &ChainlinkNode, pause: Duration) -> Duration {
+    if lock_moves(node) {
+        pause.min(WHILE_THE_LOCK_MOVES)
+    } else {
+        pause
+    }
+}
+
 /// How long until a resource is looked at again, after a pass over it has failed. Counts and logs that.
 pub(super) fn pause(node: &ChainlinkNode, error: &Error, context: &Context) -> Duration {
-    let (namespace, name) = (node.namespace().unwrap_or_default(), node.name_any());
+    let reference = ObjectRef::from_obj(node);
     context.metrics.failed();
     let generation = node.metadata.generation;
     let said = error.to_string();
-    context.know(&ObjectRef::from_obj(node), |known| {
+    context.know(&reference, |known| {
         let failing = known
             .failing
             .get_or_insert_with(|| Failing::begins(generation));
         if let Some(times) = failing.log.again(&said, Instant::now()) {
-            tracing::warn!(
-                namespace,
-                name,
+            line!(
+                warn,
+                &reference,
                 error = said,
                 times,
                 "a look at this resource failed: it is tried again by itself, ever later, at least every {} s",
                 2 * LONGEST.as_secs()
             );
         }
-        let pause = failing.pause(generation);
-        if lock_moves(node) {
-            pause.min(WHILE_THE_LOCK_MOVES)
-        } else {
-            pause
-        }
+        short_while_the_lock_moves(node, failing.pauses.next(generation))
     })
 }
 
@@ -65,9 +69,9 @@ pub(super) fn retry(node: Arc<ChainlinkNode>, error: &Error, context: Arc<Contex
 pub(super) fn recovered(reference: &ObjectRef<ChainlinkNode>, context: &Context) {
     let failed = context.know(reference, |known| known.failing.take());
     if let Some(failed) = failed {
-        tracing::info!(
-            namespace = reference.namespace,
-            name = reference.name,
+        line!(
+            info,
+            reference,
             times = failed.log.times(),
             "looks at this resource go through again"
         );

@@ -21,6 +21,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use candidate::{Candidate, Claim};
 
+use crate::cluster::{Repeated, sentence};
+
 /// How often a Lease is renewed, and how long it is good for.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
@@ -154,7 +156,7 @@ impl Leadership {
         let api: Api<Lease> = Api::namespaced(client.clone(), &at.namespace);
         let mut candidate = Candidate::new(&self.name, self.pace.length);
         let (mut led, mut known) = (false, self.term());
-        let mut trouble = None;
+        let mut trouble = Repeated::default();
         loop {
             let next = Instant::now() + self.pace.between;
             let tried = timeout(
@@ -163,16 +165,13 @@ impl Leadership {
             )
             .await;
             let next = match tried {
-                Ok(Ok(free)) => {
-                    trouble = None;
-                    free.map_or(next, |free| next.min(free))
-                }
+                Ok(Ok(free)) => free.map_or(next, |free| next.min(free)),
                 Ok(Err(error)) => {
-                    tell_once(&mut trouble, &error.to_string());
+                    tell(&mut trouble, &sentence(&error));
                     next
                 }
                 Err(_) => {
-                    tell_once(&mut trouble, "the API server does not answer in time");
+                    tell(&mut trouble, "the API server does not answer in time");
                     next
                 }
             };
@@ -248,17 +247,19 @@ impl Leadership {
         };
         match timeout(GIVEN_BACK, given).await {
             Ok(Ok(())) => tracing::info!("gave the Lease back: another operator leads from now on"),
-            Ok(Err(error)) => tracing::warn!(%error, "the Lease could not be given back"),
+            Ok(Err(error)) => {
+                let said = sentence(&error);
+                tracing::warn!(said, "the Lease could not be given back");
+            }
             Err(_) => tracing::warn!("the Lease could not be given back in time"),
         }
     }
 }
 
-/// The same trouble each second is told once.
-fn tell_once(told: &mut Option<String>, trouble: &str) {
-    if told.as_deref() != Some(trouble) {
-        tracing::warn!(trouble, "the Lease of the operators can't be had");
-        *told = Some(trouble.to_owned());
+/// The same trouble each second is told where it is new, and rarely while it goes on.
+fn tell(log: &mut Repeated, said: &str) {
+    if let Some(times) = log.again(said, std::time::Instant::now()) {
+        tracing::warn!(said, times, "the Lease of the operators can't be had");
     }
 }
 

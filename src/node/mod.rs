@@ -29,6 +29,6 @@ pub use log::{LogEvent, LogLine, LogReader, LogSummary, Milestone, TakeoverSign,
 pub use log::{kept_lines, last_line, last_words, read_line, redact};
 pub use range::{InvalidRange, Range};
 pub use settings::{Finding, OperatorSettings};
-pub use tag::TagForm;
+pub use tag::{ReleaseTag, TagForm};
 pub use validation::{Verdict, read_validation};
 pub use version::{ConfigStyle, NodeVersion, VersionError};

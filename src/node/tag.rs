@@ -32,17 +32,36 @@ impl TagForm {
         format!("{v}{version}{}", self.flavour)
     }
 
-    /// The version that a tag of this form names.
+    /// Whether a tag is of this form: `2.29.0-root` is another tag than that of 2.29.0.
     #[must_use]
-    pub fn version(&self, tag: &str) -> Option<NodeVersion> {
-        let rest = if self.leading_v {
-            tag.strip_prefix('v')?
-        } else {
-            tag
-        };
-        let version = rest.strip_suffix(self.flavour.as_str())?;
-        let named = NodeVersion::parse_tag(version)?;
-        // `2.29.0-root` is another tag than that of 2.29.0.
-        (self.tag(&named.to_string()) == tag).then_some(named)
+    pub fn is_of(&self, tag: &ReleaseTag) -> bool {
+        self.tag(&tag.version.to_string()) == tag.text
+    }
+}
+
+/// A tag that names a release, read once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReleaseTag {
+    version: NodeVersion,
+    text: String,
+}
+
+impl ReleaseTag {
+    /// `None` for a tag that names no release.
+    #[must_use]
+    pub fn read(text: String) -> Option<Self> {
+        let version = NodeVersion::parse_tag(&text)?;
+        Some(Self { version, text })
+    }
+
+    #[must_use]
+    pub fn version(&self) -> &NodeVersion {
+        &self.version
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 }

@@ -13,6 +13,7 @@ use kube::{Client, ResourceExt};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::api::ChainlinkNode;
+use crate::cluster::Repeated;
 use crate::domain::Machine;
 use crate::mutex::lock;
 
@@ -87,6 +88,7 @@ impl Machines {
         let mut events = Box::pin(watcher(nodes, watcher::Config::default()).default_backoff());
         let mut listing = BTreeMap::new();
         let mut failing: Option<Instant> = None;
+        let mut log = Repeated::default();
         while let Some(event) = events.next().await {
             let mut wait = Duration::ZERO;
             let changed = match event {
@@ -111,7 +113,14 @@ impl Machines {
                     self.applied(node.name_any(), None)
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "machines can't be watched: they are maintained by switchover only");
+                    let said = error.to_string();
+                    if let Some(times) = log.again(&said, Instant::now()) {
+                        tracing::warn!(
+                            said,
+                            times,
+                            "machines can't be watched: they are maintained by switchover only"
+                        );
+                    }
                     let since = *failing.get_or_insert_with(Instant::now);
                     let forbidden = is_forbidden(&error);
                     let changed =

@@ -108,14 +108,14 @@ pub fn of_server(database: &DatabaseView, pod: &Pod) -> Evidence {
     weigh(database, None, |said| {
         if let Some(why) = said.read_only {
             return Evidence::Contradicts(format!(
-                "the server that the database URL leads to takes no writes ({why}): no node can get the lock and work there"
+                "the server that the database URL leads to takes no writes ({why}): no node can get the lock and work there. Let the URL lead to the primary, or allow writes"
             ));
         }
         if let Some(right) = said.missing_right
             && mode(pod).is_some_and(LockMode::uses_lease)
         {
             return Evidence::Contradicts(format!(
-                "the role in the database URL has no right {right}: a waiting node would never get the lease, and print its waiting line all the same"
+                "the role in the database URL has no right {right}: a waiting node would never get the lease, and print its waiting line all the same. Grant it to that role"
             ));
         }
         let version = pod.revision.as_ref().map(|revision| &revision.version);
@@ -132,7 +132,7 @@ fn may_migrate(said: &Says, newer: &Pod) -> Evidence {
         return Evidence::Agrees;
     }
     Evidence::Contradicts(format!(
-        "the role in the database URL has no right to create tables in the schema: {} is of a newer version, and could not migrate the database once it has the lock",
+        "the role in the database URL has no right to create tables in the schema: {} is of a newer version, and could not migrate the database once it has the lock. Grant it to that role (GRANT CREATE ON SCHEMA)",
         newer.id.name
     ))
 }
@@ -257,7 +257,7 @@ fn holds(said: &Says, active: &Pod) -> Evidence {
             }
             Holder::Nobody => {
                 return Evidence::Contradicts(format!(
-                    "in the database that the URL leads to nobody holds {lock}: {name} has lost it, or works on another server or database"
+                    "in the database that the URL leads to nobody holds {lock}: {name} has lost it, or works on another server or database. A node that has lost its lock ends by itself: delete the pod where it does not"
                 ));
             }
             Holder::Elsewhere(_) | Holder::Unseen if is_anothers(said, active, lock) => {
@@ -269,7 +269,7 @@ fn holds(said: &Says, active: &Pod) -> Evidence {
             Holder::Elsewhere(_) if said.sessions.is_empty() => unseen = Some(addresses_hidden()),
             Holder::Elsewhere(address) => {
                 return Evidence::Contradicts(format!(
-                    "in the database a client at {address}, which is no pod of this resource, holds {lock}, not {name}"
+                    "in the database a client at {address}, which is no pod of this resource, holds {lock}, not {name}: find out what it is, and stop it"
                 ));
             }
             Holder::Unseen => {

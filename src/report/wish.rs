@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::api::{
     AppliedUpdate, ChainlinkNodeSpec, SHORTEST_INTERVAL, SeenRelease, Update, parse_duration,
 };
-use crate::node::{NodeVersion, Range, TagForm};
+use crate::node::{NodeVersion, Range, ReleaseTag, TagForm};
 
 /// Releases that wait for their age beside the one that comes first. What is more is noted when one of them has left.
 const MOST_WAITING: usize = 16;
@@ -90,7 +90,7 @@ impl Wish {
     /// they are seen; those whose tags are `gone` are passed over.
     pub fn choose(
         &self,
-        tags: &[String],
+        tags: &[ReleaseTag],
         gone: &[String],
         before: Option<&Update>,
         now: Timestamp,
@@ -101,10 +101,10 @@ impl Wish {
         };
         let mut all: Vec<(NodeVersion, Timestamp)> = tags
             .iter()
-            .filter(|tag| !gone.contains(tag))
-            .filter_map(|tag| self.form.version(tag))
-            .filter(|version| *version > self.above && wanted(version))
-            .map(|version| {
+            .filter(|tag| *tag.version() > self.above && wanted(tag.version()))
+            .filter(|tag| self.form.is_of(tag) && !gone.iter().any(|gone| gone == tag.text()))
+            .map(|tag| {
+                let version = tag.version().clone();
                 let seen = first_seen(&version, before).unwrap_or(now);
                 (version, seen)
             })

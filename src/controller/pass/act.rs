@@ -36,7 +36,8 @@ impl Pass<'_> {
                         // It has changed since: what it bears is not known before the next look.
                         Ok(_) => in_place = false,
                         Err(error) => {
-                            failures.fail(Reason::PodNotUpdated, "label a pod", &error);
+                            let to = format!("label pod {}", pod.id.name);
+                            failures.fail(Reason::PodNotUpdated, &to, &error);
                             in_place = false;
                         }
                     }
@@ -44,11 +45,8 @@ impl Pass<'_> {
                 Act::Gate { pod, ready } => {
                     log::act(&self.reference, act);
                     if let Err(error) = roles.gate(pod, *ready).await {
-                        failures.fail(
-                            Reason::PodNotUpdated,
-                            "set the readiness gate of a pod",
-                            &error,
-                        );
+                        let to = format!("set the readiness gate of pod {}", pod.name);
+                        failures.fail(Reason::PodNotUpdated, &to, &error);
                     }
                 }
                 _ => {}
@@ -93,18 +91,16 @@ impl Pass<'_> {
                 Act::Validate { pod, revision } => self.validate(&actor, pod, revision).await,
                 Act::EndOneshot { pod } => {
                     if let Err(error) = actor.end_oneshot(pod).await {
-                        failures.fail(
-                            Reason::PodNotUpdated,
-                            "remove a pod that is no node",
-                            &error,
-                        );
+                        let to = format!("remove pod {}, which is no node", pod.name);
+                        failures.fail(Reason::PodNotUpdated, &to, &error);
                     }
                 }
                 Act::Tidy { pod } => {
                     if let Some(pod) = find(seen, pod)
                         && let Err(error) = actor.tidy(pod).await
                     {
-                        failures.fail(Reason::PodNotUpdated, "remove an ended pod", &error);
+                        let to = format!("remove pod {}, which has ended", pod.id.name);
+                        failures.fail(Reason::PodNotUpdated, &to, &error);
                     }
                 }
                 Act::ReleaseLease(given_back) => self.give_back(given_back, recorded).await?,

@@ -106,12 +106,9 @@ impl Pass<'_> {
         let removed = self.store.forget_all_but(&needed, &self.kept).await;
         // What may not be removed is in nobody's way: the next pass at rest tries again.
         if let Some(said) = removed.as_ref().err().and_then(refusal) {
-            log::line!(
-                warn,
-                &self.reference,
-                said,
-                "an old revision could not be removed"
-            );
+            self.know(|known| {
+                log::again!(&mut known.lines, &self.reference, &said; "an old revision could not be removed");
+            });
             return Ok(());
         }
         removed.doing("removing old revisions")

@@ -1,6 +1,7 @@
 //! The second look: a stop that was planned, and whose intent is written, is done only where everything that
 //! permitted it still stands (rule S5). What that means is the planner's [`confirm`]; here is who asks and looks. From
-//! the look on the answers grow old: nothing below it may take longer than they stay fresh.
+//! the look on the answers grow old: nothing below it may take longer than they stay fresh. The return of a lease is looked
+//! at again in the same way.
 
 use std::time::{Duration, Instant};
 
@@ -14,12 +15,12 @@ use super::record::{ANSWER, Stands};
 use super::scene::Pass;
 use super::tried::Failed;
 use crate::act::{Actor, Outcome, Recorded, RoleKeeper};
-use crate::api::ChainlinkNode;
+use crate::api::{ChainlinkNode, Memory};
 use crate::cluster::{refusal, sentence};
 use crate::controller::error::{Doing, Error, LONGEST_PASS};
 use crate::controller::failures::ApiFailures;
 use crate::domain::{Observation, PodId, Reason};
-use crate::plan::{Pending, Permit, Purpose, SecondLook, Unconfirmed, confirm, plan};
+use crate::plan::{Pending, Permit, Plan, Purpose, SecondLook, Unconfirmed, confirm, plan};
 
 /// What came of a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,30 @@ pub(super) enum Stopped {
     Yes,
     /// The API server failed: it may have accepted the delete. The next look shows it.
     Perhaps,
+}
+
+/// A second look, and the plan that it leads to.
+pub(super) struct LookedAgain<'p> {
+    written: &'p Memory,
+    plan: Plan,
+    pub(super) seen: Observation,
+    /// When the pods were asked before it.
+    asked: Timestamp,
+    /// From when on the answers grow old.
+    pub(super) at: Instant,
+    now: Timestamp,
+}
+
+impl LookedAgain<'_> {
+    pub(super) fn look(&self) -> SecondLook<'_> {
+        SecondLook {
+            written: self.written,
+            seen: &self.seen,
+            plan: &self.plan,
+            asked: self.asked,
+            now: self.now,
+        }
+    }
 }
 
 impl Pass<'_> {
@@ -43,25 +68,16 @@ impl Pass<'_> {
         if planned.asks_database() {
             self.ask_again(Timestamp::now()).await?;
         }
-        let asked = Timestamp::now();
-        self.ask_all(planned).await?;
-        let seen = self.observe(false).await?.whole()?;
-        let (looked, now) = (Instant::now(), Timestamp::now());
-        let written = &recorded.plan().memory;
-        let look = SecondLook {
-            written,
-            seen: &seen,
-            plan: &plan(&seen, written, now),
-            asked,
-            now,
-        };
-        let confirmed = match confirm(pending, &look) {
+        let asked = planned.relies_on().iter().chain([planned.pod()]);
+        let again = self.look_again(asked, recorded).await?;
+        let confirmed = match confirm(pending, &again.look()) {
             Ok(confirmed) => confirmed,
             Err(why) => {
                 not_stopped(&self.reference, planned, &why);
                 return Ok(Stopped::No);
             }
         };
+        let seen = &again.seen;
         let permit = confirmed.permit();
         let hands_over = permit.successor().is_some();
         if permit.purpose() == Purpose::Unresponsive {
@@ -84,7 +100,7 @@ impl Pass<'_> {
                 return Ok(Stopped::No);
             }
         }
-        match timeout(limit, actor.stop(&confirmed, looked)).await {
+        match timeout(limit, actor.stop(&confirmed, again.at)).await {
             Ok(Ok(Outcome::Done)) => {}
             Ok(Ok(Outcome::Late)) => {
                 self.came_too_late(permit);
@@ -101,18 +117,32 @@ impl Pass<'_> {
         }
         log::stopped(&self.reference, permit);
         self.know(|known| known.refused_stop = None);
-        self.lead_to_successor(permit, &seen, failures).await;
+        self.lead_to_successor(permit, seen, failures).await;
         Ok(Stopped::Yes)
     }
 
-    /// Asks the pod itself and those that its stop relies on, all at once: what one of them takes to answer is not
-    /// to make the answer of another old.
-    async fn ask_all(&self, planned: &Permit) -> Result<(), Error> {
-        let asked = planned.relies_on().iter().chain([planned.pod()]);
-        try_join_all(asked.map(|pod| self.looker.ask(&pod.name)))
+    /// Asks these pods, all at once, as what one of them takes to answer is not to make the answer of another old; and then
+    /// looks and plans again.
+    pub(super) async fn look_again<'p>(
+        &self,
+        pods: impl Iterator<Item = &'p PodId>,
+        recorded: &Recorded<'p>,
+    ) -> Result<LookedAgain<'p>, Error> {
+        let asked = Timestamp::now();
+        try_join_all(pods.map(|pod| self.looker.ask(&pod.name)))
             .await
-            .doing("asking the pods that a stop relies on")?;
-        Ok(())
+            .doing("asking the pods that an act relies on")?;
+        let seen = self.observe(false).await?.whole()?;
+        let (at, now) = (Instant::now(), Timestamp::now());
+        let written = &recorded.plan().memory;
+        Ok(LookedAgain {
+            written,
+            plan: plan(&seen, written, now),
+            seen,
+            asked,
+            at,
+            now,
+        })
     }
 
     /// The Service follows now: neither the operator nor kube-proxy is to stand between the lock and the first
@@ -130,7 +160,8 @@ impl Pass<'_> {
                     .label(successor, true)
                     .await
         {
-            failures.fail(Reason::PodNotUpdated, "label the successor", &error);
+            let to = format!("label pod {}, the successor", successor.id.name);
+            failures.fail(Reason::PodNotUpdated, &to, &error);
         }
     }
 
@@ -157,13 +188,6 @@ impl Pass<'_> {
     /// The stop was not done, or is not known to be: that is told, and it is tried again ever later.
     fn refused(&self, permit: &Permit, said: &str, stopped: Stopped, refused: bool) {
         let pod = permit.pod();
-        log::line!(
-            warn,
-            &self.reference,
-            pod = pod.name,
-            said,
-            "a pod could not be stopped"
-        );
         let message = format!(
             "{} is to be stopped ({}), and the API server does not delete it: {said}. It is tried again by itself",
             pod.name,
@@ -177,6 +201,8 @@ impl Pass<'_> {
         };
         self.know(|known| {
             let before = known.refused_stop.take();
+            let pod = &pod.name;
+            log::again!(&mut known.lines, &self.reference, said, pod; "a pod could not be stopped");
             let before = before.filter(|before| before.pod == failed.pod);
             known.refused_stop = Some(failed.after(before, Timestamp::now()));
         });

@@ -13,7 +13,7 @@ use super::tried::{Failed, counts};
 use crate::act::{Actor, Kept, Outcome, Recorded, session_secret};
 use crate::api::{ChainlinkNode, RevisionName};
 use crate::build::{Content, Session};
-use crate::cluster::{refusal, sentence};
+use crate::cluster::{RepeatedLines, refusal, sentence};
 use crate::controller::error::Error;
 use crate::domain::{Place, Refused, Revision};
 
@@ -52,6 +52,7 @@ impl Created {
     /// What the planner is to know of it, after what it knew before.
     fn noted(
         self,
+        lines: &mut RepeatedLines,
         of: &ObjectRef<ChainlinkNode>,
         pod: &str,
         before: Option<Refused>,
@@ -75,7 +76,7 @@ impl Created {
                 (said, false, false)
             }
         };
-        log::line!(warn, of, pod, said, "a pod could not be made");
+        log::again!(lines, of, &said, pod; "a pod could not be made");
         let failed = Failed {
             pod: pod.to_owned(),
             said,
@@ -161,12 +162,12 @@ impl Pass<'_> {
 
     fn note_creation(&self, pod: &str, of: &RevisionName, created: Created) {
         self.know(|known| {
-            let all = &mut known.refused_creations;
+            let (lines, all) = (&mut known.lines, &mut known.refused_creations);
             all.retain(|revision, _| self.kept.revisions.contains_key(revision));
             let before = all.remove(of);
             all.extend(
                 created
-                    .noted(&self.reference, pod, before)
+                    .noted(lines, &self.reference, pod, before)
                     .map(|refused| (of.clone(), refused)),
             );
         });
@@ -175,11 +176,11 @@ impl Pass<'_> {
     /// What came of making a pod that is no node.
     pub(super) fn note_oneshot(&self, pod: &str, made: Result<Outcome, kube::Error>) {
         self.know(|known| {
-            let all = &mut known.refused_oneshots;
+            let (lines, all) = (&mut known.lines, &mut known.refused_oneshots);
             let before = all.remove(pod);
             let now = Timestamp::now();
             all.retain(|_, refused| counts(refused, now));
-            let refused = Created::from(made).noted(&self.reference, pod, before);
+            let refused = Created::from(made).noted(lines, &self.reference, pod, before);
             all.extend(refused.map(|refused| (pod.to_owned(), refused)));
         });
     }

@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use kube::api::Api;
 use kube::runtime::reflector::ObjectRef;
 
+use super::log::again;
 use super::scene::Pass;
 use crate::act::{Kept, RevisionStore, Revisions};
 use crate::api::{ChainlinkNode, RevisionName, SecretsSeen};
@@ -61,7 +62,6 @@ async fn keep(
                 return Ok(wanted);
             }
             None => {
-                tracing::warn!(%error, "the wanted revision could not be kept");
                 let said = sentence(&error);
                 (format!("the revision could not be kept: {said}"), true)
             }
@@ -86,9 +86,19 @@ impl<'a> Pass<'a> {
             .revisions()
             .await
             .doing("reading the kept revisions")?;
-        let mut kept = Revisions::read(&store.own(objects).await);
+        let (own, left) = store.own(objects).await;
+        let mut kept = Revisions::read(&own);
         let mut failures = ApiFailures::default();
         let reference = ObjectRef::from_obj(node);
+        context.know(&reference, |known| {
+            let lines = &mut known.lines;
+            if !kept.unread.is_empty() {
+                again!(lines, &reference, &kept.unread.join("; "); "a kept revision can't be read");
+            }
+            if !left.is_empty() {
+                again!(lines, &reference, &left.join("; "); "a revision that an earlier resource left could not be taken over");
+            }
+        });
         let secrets = look_at_secrets(context, &reference, node).await;
         let stamp = secrets.as_ref().and_then(|seen| seen.stamp.as_deref());
         let mut unread = None;
@@ -114,7 +124,13 @@ impl<'a> Pass<'a> {
             Ok(wanted) => {
                 let status = node.status.as_ref();
                 let before = status.and_then(|status| status.operator.wanted_name());
-                keep(&store, wanted, (&mut kept, before), &mut failures).await
+                let wanted = keep(&store, wanted, (&mut kept, before), &mut failures).await;
+                if let Err(problem) = &wanted {
+                    context.know(&reference, |known| {
+                        again!(&mut known.lines, &reference, &problem.message; "the wanted revision could not be kept");
+                    });
+                }
+                wanted
             }
             Err(problem) => Err(problem),
         };

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use kube::api::Api;
 use kube::runtime::reflector::ObjectRef;
 
+use super::log;
 use super::record::replace_status;
 use crate::api::ChainlinkNode;
 use crate::cluster::{refusal, sentence};
@@ -46,7 +47,6 @@ pub(in crate::controller) async fn tell_failure(
     let old = node.status.clone().unwrap_or_default();
     let told = report::not_looked(node, &old, &blocked, Timestamp::now());
     context.metrics.status(node, &told);
-    let (namespace, name) = (node.namespace().unwrap_or_default(), node.name_any());
     let known = Some((doing, node.metadata.generation));
     context.know(reference, |of| {
         if let Some(failing) = &mut of.failing {
@@ -65,10 +65,11 @@ pub(in crate::controller) async fn tell_failure(
     }
     // With each pass until it stands there: what keeps this one from being written may pass.
     let version = node.resource_version().unwrap_or_default();
-    if let Err(error) = replace_status(api, node, &told, &version, false).await
-        && is_new
-    {
-        tracing::warn!(namespace, name, %error, "nor could that be told in the status");
+    if let Err(error) = replace_status(api, node, &told, &version, false).await {
+        let said = sentence(&error);
+        context.know(reference, |known| {
+            log::again!(&mut known.lines, reference, &said; "the status could not be written to say that looks at this resource fail");
+        });
     }
 }
 

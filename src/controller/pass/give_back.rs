@@ -16,7 +16,7 @@ use crate::controller::error::{Doing, Error};
 use crate::domain::{GivenBack, Silence};
 use crate::node::database::Lease;
 use crate::observe::database::{Question, give_back, question};
-use crate::plan::{Return, SecondLook, confirm_return, plan};
+use crate::plan::{Return, confirm_return};
 use crate::report::lease_given_back;
 
 /// What is said where the API server, or this operator, is so slow that what was seen is old before the statement can be sent.
@@ -30,21 +30,9 @@ impl Pass<'_> {
         recorded: &Recorded<'_>,
     ) -> Result<(), Error> {
         self.ask_again(Timestamp::now()).await?;
-        let asked = Timestamp::now();
-        let successor = &planned.successor().name;
-        let heard = self.looker.ask(successor).await;
-        heard.doing("asking the pod that waits for a lease")?;
-        let seen = self.observe(false).await?.whole()?;
-        let (looked, now) = (Instant::now(), Timestamp::now());
-        let written = &recorded.plan().memory;
-        let look = SecondLook {
-            written,
-            seen: &seen,
-            plan: &plan(&seen, written, now),
-            asked,
-            now,
-        };
-        let confirmed = match confirm_return(planned, &look) {
+        let waits = [planned.successor()].into_iter();
+        let again = self.look_again(waits, recorded).await?;
+        let confirmed = match confirm_return(planned, &again.look()) {
             Ok(confirmed) => confirmed,
             Err(why) => {
                 let pod = &planned.pod().name;
@@ -63,7 +51,7 @@ impl Pass<'_> {
             }
         }
         let lease = confirmed.given_back().lease();
-        match self.release(lease, looked, good_for).await? {
+        match self.release(lease, again.at, good_for).await? {
             None => self.not_given_back(planned, LATE, false),
             Some(Ok(GivenBack::Yes)) => self.was_given_back(planned).await,
             // Somebody has it, or it has run out: the next answer shows who.
@@ -128,13 +116,6 @@ impl Pass<'_> {
 
     fn not_given_back(&self, planned: &Return, said: &str, refused: bool) {
         let pod = &planned.pod().name;
-        log::line!(
-            warn,
-            &self.reference,
-            pod,
-            said,
-            "a lease could not be given back"
-        );
         let failed = Failed {
             pod: planned.lease().client().to_owned(),
             said: format!(
@@ -144,6 +125,7 @@ impl Pass<'_> {
             perhaps: false,
         };
         self.know(|known| {
+            log::again!(&mut known.lines, &self.reference, said, pod; "a lease could not be given back");
             let before = known.refused_return.take();
             let before = before.filter(|before| before.pod == failed.pod);
             known.refused_return = Some(failed.after(before, Timestamp::now()));

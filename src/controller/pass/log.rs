@@ -5,17 +5,8 @@
 use kube::runtime::reflector::ObjectRef;
 
 use crate::api::{ChainlinkNode, LockMove};
+pub(super) use crate::controller::line::{again, line};
 use crate::plan::{Act, Permit};
-
-/// A line about one resource, at a level of `tracing`.
-macro_rules! line {
-    ($level:ident, $of:expr, $($rest:tt)+) => {{
-        let of: &kube::runtime::reflector::ObjectRef<crate::api::ChainlinkNode> = $of;
-        let namespace = of.namespace.as_deref().unwrap_or_default();
-        tracing::$level!(namespace, name = of.name, $($rest)+);
-    }};
-}
-pub(super) use line;
 
 /// An act that is about to be done. What needs a second look says so: whether it was done is another line.
 pub(super) fn act(of: &ObjectRef<ChainlinkNode>, act: &Act) {

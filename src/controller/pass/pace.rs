@@ -7,15 +7,14 @@ use super::confirm::Stopped;
 use super::scene::Pass;
 use crate::api::ChainlinkNodeStatus;
 use crate::controller::error::Error;
+use crate::controller::failing::Pauses;
 use crate::controller::failures::ApiFailures;
+use crate::controller::retry::short_while_the_lock_moves;
 use crate::domain::{Observation, Reason};
 use crate::plan::{Plan, Step};
 
 /// After an act: what came of it.
 const ACTED: Duration = Duration::from_millis(200);
-
-/// After the API server has refused something.
-const REFUSED: Duration = Duration::from_secs(5);
 
 impl Pass<'_> {
     /// Ports are tried more often while the lock moves, or may: not for as long as a rollout is stuck.
@@ -57,12 +56,20 @@ impl Pass<'_> {
         }
     }
 
-    /// How soon to look again. What the API server refuses is not tried again at once.
+    /// How soon to look again. What the API server refuses is tried again ever later.
     pub(super) fn again(&self, plan: &Plan, failures: ApiFailures) -> Result<Duration, Error> {
-        let failures = self.know(|known| {
+        let generation = self.node.metadata.generation;
+        let (failures, pause) = self.know(|known| {
             known.failures = failures.after(&known.failures, &self.reference);
-            known.failures.clone()
+            if known.failures.is_empty() {
+                known.refused = None;
+                return (ApiFailures::default(), Duration::ZERO);
+            }
+            let begin = || Pauses::begin(generation);
+            let pause = known.refused.get_or_insert_with(begin).next(generation);
+            (known.failures.clone(), pause)
         });
+        let pause = short_while_the_lock_moves(self.node, pause);
         let of_pods = [Reason::PodNotUpdated];
         if let Some(failure) = failures.failure()
             && (plan.acts.is_empty() || failures.are(&of_pods))
@@ -70,13 +77,13 @@ impl Pass<'_> {
             return Err(Error::Unfinished(failure.to_owned()));
         }
         Ok(if failures.are_refused(&of_pods) {
-            plan.again.max(REFUSED)
+            plan.again.max(pause)
         } else if !plan.acts.is_empty() {
             ACTED
         } else if failures.is_empty() {
             plan.again
         } else {
-            plan.again.min(REFUSED)
+            plan.again.min(pause)
         })
     }
 }

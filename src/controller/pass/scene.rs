@@ -1,6 +1,8 @@
 //! The scene of a pass: the resource, its clients, what was read before the pods, and the look at the pods. The steps play in
 //! it. A look writes what it has seen of a container into its pod; nothing else is written here, and nothing decided.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::Api;
@@ -22,6 +24,10 @@ use crate::mutex::lock;
 use crate::node::LockMode;
 use crate::observe::database::Target;
 use crate::observe::{Looker, Moment};
+
+/// For so long after this operator has begun to lead, what an earlier one has sent may arrive: a network that is cut off holds
+/// it back. What comes later yet stays until the next check.
+const MAY_BE_LATE: Duration = Duration::from_mins(2);
 
 /// One pass, after everything but the pods was read.
 pub(super) struct Pass<'a> {
@@ -136,9 +142,13 @@ impl Pass<'_> {
         } else {
             Vec::new()
         };
-        // The intent to check stands in the status before its pod is made.
-        let validates = status.is_some_and(|status| status.operator.validation.is_some());
-        let validations = if validates {
+        // The intent to check stands in the status before its pod is made. A pod that an earlier operator has sent for may
+        // come when that is long forgotten.
+        let intended = status.is_some_and(|status| status.operator.validation.is_some());
+        let checked = || self.kept.revisions.values().any(|one| one.validates);
+        let began = self.know(|known| known.since);
+        let may_be_late = !under_way && began.elapsed() < MAY_BE_LATE && checked();
+        let validations = if intended || may_be_late {
             let listed = self.looker.validations(at).await;
             or_missing(listed, "looking at checks of a configuration", &mut missing)
         } else {

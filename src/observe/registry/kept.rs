@@ -19,7 +19,7 @@ use super::talk::Talk;
 use crate::api::ChainlinkNode;
 use crate::domain::Reason;
 use crate::mutex::lock;
-use crate::node::NodeVersion;
+use crate::node::ReleaseTag;
 
 /// How long one question may take, with all of its pages.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -100,7 +100,7 @@ impl<T: Clone> Asked<T> {
 
 /// One image.
 struct Look {
-    tags: Asked<Arc<Vec<String>>>,
+    tags: Asked<Arc<Vec<ReleaseTag>>>,
     digests: BTreeMap<String, Asked<String>>,
     /// When a resource asked for it last.
     wanted: Instant,
@@ -161,7 +161,7 @@ impl Registries {
         source: &Source,
         every: Duration,
         asker: &ObjectRef<ChainlinkNode>,
-    ) -> Option<Result<Arc<Vec<String>>, Trouble>> {
+    ) -> Option<Result<Arc<Vec<ReleaseTag>>, Trouble>> {
         let now = Instant::now();
         let mut looks = lock(&self.0.looks);
         if !looks.contains_key(source) && !make_room(&mut looks, now) {
@@ -240,14 +240,12 @@ impl Registries {
 }
 
 /// The tags that name a release, the newest first. There may be thousands of others, and a registry may make up any number.
-fn newest(tags: Vec<String>) -> Vec<String> {
-    let named = tags
-        .into_iter()
-        .filter_map(|tag| Some((NodeVersion::parse_tag(&tag)?, tag)));
-    let mut named: Vec<_> = named.collect();
+/// They are read here, once for each answer.
+fn newest(tags: Vec<String>) -> Vec<ReleaseTag> {
+    let mut named: Vec<_> = tags.into_iter().filter_map(ReleaseTag::read).collect();
     named.sort_by(|one, other| other.cmp(one));
     named.truncate(MOST_TAGS);
-    named.into_iter().map(|(_, tag)| tag).collect()
+    named
 }
 
 /// Forgets what nobody asks for any more; says whether one more has room.
@@ -378,7 +376,8 @@ mod tests {
         tags.extend(["latest", "2.30.0", "2.9.0", "2.30.0-root", "sha-1"].map(str::to_owned));
         let kept = newest(tags);
         assert_eq!(kept.len(), MOST_TAGS);
-        assert_eq!(kept[..4], ["2.30.0-root", "2.30.0", "2.9.0", "2.0.2009"]);
+        let first: Vec<&str> = kept.iter().take(4).map(ReleaseTag::text).collect();
+        assert_eq!(first, ["2.30.0-root", "2.30.0", "2.9.0", "2.0.2009"]);
     }
 
     #[test]

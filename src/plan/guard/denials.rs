@@ -10,7 +10,7 @@ pub fn order_unknown() -> Denied {
         reason: Reason::OrderUnknown,
         message:
             "several pods have taken the lock and nothing says which of them came last, or whether \
-                  they use one database"
+                  they use one database: read their logs, and delete the one that is cut off"
                 .to_owned(),
     }
 }
@@ -27,7 +27,7 @@ pub fn suspect(view: &View<'_>, pod: &Pod) -> Denied {
         return Denied {
             reason: Reason::SuspectAnswers,
             message: format!(
-                "{name} worked before another pod took the lock, and still answers: it is cut off from the database, or sits on another; it gets no traffic"
+                "{name} worked before another pod took the lock, and still answers: it is cut off from the database, or sits on another; it gets no traffic. Mend its machine's network, or delete it"
             ),
         };
     }

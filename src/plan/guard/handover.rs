@@ -137,7 +137,7 @@ fn active_is_seen(stop: &Handover<'_>) -> Result<(), Denied> {
     deny(
         Reason::ActiveNotSeen,
         format!(
-            "{} does not answer: what can't be seen is not stopped",
+            "{0} does not answer: what can't be seen is not stopped. Look at its machine (kubectl get pod {0} --output wide)",
             active.id.name
         ),
     )
@@ -257,7 +257,10 @@ fn answers(candidate: &Candidate<'_>) -> Result<(), Denied> {
     }
     deny(
         Reason::SuccessorNotSeen,
-        format!("{} waited, but does not answer now", pod.id.name),
+        format!(
+            "{} waited, but does not answer now: look at its machine",
+            pod.id.name
+        ),
     )
 }
 

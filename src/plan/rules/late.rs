@@ -117,7 +117,7 @@ pub fn lateness(view: &View<'_>, pod: &Pod) -> Option<Blocked> {
         _ if late => (
             Reason::StandbyTimeout,
             format!(
-                "{name} has not come to wait for the lock within handover.standbyTimeout; a log level above info, also one that stands in a Secret, hides the line by which it says so"
+                "{name} has not come to wait for the lock within handover.standbyTimeout; a log level above info, also one that stands in a Secret, hides the line by which it says so. Read its log (kubectl logs {name} --container node)"
             ),
             false,
         ),

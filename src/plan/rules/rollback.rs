@@ -392,7 +392,12 @@ fn waits(view: &View<'_>, upgrade: &Upgrade, goal: &Revision) -> Decision {
     }
     let newer = view.seen.pods.iter().find(|pod| is_newer(pod, goal));
     let what = newer.map_or_else(
-        || "for the database's word that nothing is migrated".to_owned(),
+        || {
+            format!(
+                "for the database's word that nothing is migrated: LockVerified says why it can't be asked; or set version to {} or newer",
+                upgrade.version
+            )
+        },
         |pod| {
             format!(
                 "for the end of {}, which is newer and may still take the lock: delete it, or set the version back to its own",

@@ -285,7 +285,7 @@ fn replace(view: &View<'_>, pod: &Pod, target: &Revision) -> Decision {
             Decision::nothing(Progress::at(Step::PullingImage).blocked(Blocked {
                 reason: Reason::PullTimeout,
                 message: format!(
-                    "the image has not been pulled on {} within handover.standbyTimeout",
+                    "the image has not been pulled on {} within handover.standbyTimeout: look at that machine, and at its way to the registry",
                     needed.machine
                 ),
                 stalled: true,

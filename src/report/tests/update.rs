@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::api::{AppliedUpdate, ChainlinkNodeSpec, Image, SeenRelease, Update, UpdatePolicy};
+use crate::node::ReleaseTag;
 use crate::report::Wish;
 
 const DIGEST: &str = "sha256:aaaa";
@@ -25,8 +26,9 @@ fn of(field: impl FnOnce(&mut Updates)) -> Updates {
     updates
 }
 
-fn texts(tags: &[&str]) -> Vec<String> {
-    tags.iter().map(|tag| (*tag).to_owned()).collect()
+fn read(tags: &[&str]) -> Vec<ReleaseTag> {
+    let tags = tags.iter().map(|tag| (*tag).to_owned());
+    tags.filter_map(ReleaseTag::read).collect()
 }
 
 fn at(hour: i64) -> Timestamp {
@@ -36,7 +38,7 @@ fn at(hour: i64) -> Timestamp {
 /// The tag that is chosen of these.
 fn chosen(updates: Updates, tag: Option<&str>, tags: &[&str]) -> Option<String> {
     let wish = Wish::read(&spec(updates, tag)).unwrap();
-    let candidate = wish.choose(&texts(tags), &[], None, at(0));
+    let candidate = wish.choose(&read(tags), &[], None, at(0));
     candidate.map(|candidate| candidate.tag)
 }
 
@@ -152,7 +154,7 @@ fn pass(
     before: Option<&Update>,
     now: Timestamp,
 ) -> Option<Update> {
-    let candidate = wish.choose(&texts(tags), &[], before, now)?;
+    let candidate = wish.choose(&read(tags), &[], before, now)?;
     Some(wish.with_digest(candidate, digest.to_owned(), before, now))
 }
 
@@ -202,9 +204,9 @@ fn a_tag_that_leads_to_another_image_is_a_release_that_nobody_has_seen() {
 #[test]
 fn a_tag_that_the_registry_names_and_does_not_have_is_passed_over() {
     let wish = Wish::read(&spec(Updates::default(), None)).unwrap();
-    let tags = texts(&["2.29.0", "2.30.0"]);
+    let tags = read(&["2.29.0", "2.30.0"]);
     let chosen = wish
-        .choose(&tags, &texts(&["2.30.0"]), None, at(0))
+        .choose(&tags, &["2.30.0".to_owned()], None, at(0))
         .unwrap();
     assert_eq!(chosen.tag, "2.29.0");
 }
@@ -368,7 +370,7 @@ fn a_range_with_an_upper_bound_lets_releases_be_applied() {
 #[test]
 fn what_was_applied_is_the_floor_of_what_is_proposed() {
     let wish = Wish::read(&spec(applying(), None)).unwrap();
-    let tags = texts(&["2.29.0", "2.30.0"]);
+    let tags = read(&["2.29.0", "2.30.0"]);
     let chosen = |wish: &Wish| wish.choose(&tags, &[], None, at(0)).map(|it| it.tag);
     let one = wish.clone().beyond(Some(&applied("2.29.0")));
     assert_eq!(chosen(&one).as_deref(), Some("2.30.0"));

@@ -8,6 +8,7 @@ use chainlink_operator::api::ChainlinkNode;
 use chainlink_operator::controller::{Context, DatabaseAccess, Settings, reconcile};
 use chainlink_operator::leader::LeaseAt;
 use chainlink_operator::report::Format;
+use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
@@ -124,6 +125,13 @@ impl Operator {
         };
         self.post.end_pass();
         Some(ended?.is_ok())
+    }
+
+    /// One pass that goes through, and what the controller does after it.
+    pub async fn next(&mut self) -> Action {
+        let node: ChainlinkNode = serde_json::from_value(self.world.node()).unwrap();
+        let pass = reconcile(Arc::new(node), Arc::clone(&self.context));
+        pass.await.unwrap()
     }
 
     /// A pass over any resource, beside others of this operator.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use kube::runtime::controller::Action;
 use serde_json::json;
 
 use crate::fake_api::handover::DEEDS;
@@ -168,6 +169,26 @@ async fn the_service_follows_the_lock_where_it_can_not_be_applied_anew() {
         )
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_is_refused_at_rest_is_tried_ever_later_and_soon_for_another_spec() {
+    let world = World::new(&two_replicas());
+    let mut operator = refusing(&world, 403, |call| call.is("patch", "services"));
+    operator
+        .drive_in_vain("both pods work, and the Service is refused", |world| {
+            stalled(world) == "ServiceRefused"
+                && world.roles().len() == 2
+                && is_led_to(world, "pod 1")
+        })
+        .await;
+    for _ in 0..8 {
+        operator.pass().await;
+    }
+    let at_rest = Action::requeue(Duration::from_secs(15));
+    assert_eq!(operator.next().await, at_rest);
+    world.edit(|spec| spec["service"] = json!({"annotations": {"a": "b"}}));
+    assert_ne!(operator.next().await, at_rest);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,12 @@
-// What a release is made of, as far as no registry is needed: install.yaml is what the chart renders, and the bill of
-// materials is what Cargo.lock says. HELM is the program, which `make chart` builds with the test cluster's tools.
+// What a release is made of, as far as no registry is needed: install.yaml is what the chart renders, the bill of materials is
+// what Cargo.lock says, and krew's manifest has the sums of the plugin's archives. HELM is the program, which `make chart` builds
+// with the test cluster's tools.
 package release
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +20,7 @@ import (
 
 const (
 	repository = "../../.."
-	dist       = repository + "/target/dist"
+	parted     = repository + "/target/dist"
 	image      = "registry.example.com/chainlink-operator"
 	digest     = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 )
@@ -55,11 +58,34 @@ func parts(t *testing.T) map[string]string {
 	return made
 }
 
+// Stands for the plugin's archives, which a release compiles for each platform.
+var archives = map[string]string{
+	"kubectl-chainlink-x86_64-unknown-linux-gnu.tar.gz":  "for amd64",
+	"kubectl-chainlink-aarch64-unknown-linux-gnu.tar.gz": "for arm64",
+}
+
+func dist(t *testing.T, plugin string) (string, error) {
+	t.Helper()
+	command := exec.Command("make", "--silent", "dist", "IMAGE="+image, "DIGEST="+digest, "HELM="+os.Getenv("HELM"),
+		"PLUGIN="+plugin, "REPOSITORY=owner/name")
+	command.Dir = repository
+	said, err := command.CombinedOutput()
+	return string(said), err
+}
+
 func build(t *testing.T) map[string]string {
 	t.Helper()
-	run(t, "make", "--silent", "dist", "IMAGE="+image, "DIGEST="+digest, "HELM="+os.Getenv("HELM"))
+	plugin := t.TempDir()
+	for name, content := range archives {
+		if err := os.WriteFile(filepath.Join(plugin, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if said, err := dist(t, plugin); err != nil {
+		t.Fatalf("make dist: %v\n%s", err, said)
+	}
 	found := map[string]string{}
-	paths, _ := filepath.Glob(dist + "/*")
+	paths, _ := filepath.Glob(parted + "/*")
 	for _, path := range paths {
 		bytes, err := os.ReadFile(path)
 		if err != nil {
@@ -107,7 +133,7 @@ func TestInstallYamlIsWhatTheChartRenders(t *testing.T) {
 
 func TestEveryPartIsSummed(t *testing.T) {
 	made := parts(t)
-	if len(made) != 4 {
+	if len(made) != 8 {
 		t.Errorf("%d parts were made", len(made))
 	}
 	for name := range made {
@@ -117,9 +143,44 @@ func TestEveryPartIsSummed(t *testing.T) {
 	}
 }
 
+func TestKrewsManifestHasTheSumsOfTheArchives(t *testing.T) {
+	made := parts(t)
+	var plugin struct {
+		Spec struct {
+			Version   string
+			Platforms []struct{ URI, Sha256 string }
+		}
+	}
+	if err := yaml.Unmarshal([]byte(made["chainlink.yaml"]), &plugin); err != nil {
+		t.Fatal(err)
+	}
+	if plugin.Spec.Version != "v0.1.0" || len(plugin.Spec.Platforms) != len(archives) {
+		t.Errorf("%s for %d platforms", plugin.Spec.Version, len(plugin.Spec.Platforms))
+	}
+	for _, one := range plugin.Spec.Platforms {
+		name := one.URI[strings.LastIndex(one.URI, "/")+1:]
+		if made[name] == "" || made[name] != archives[name] {
+			t.Errorf("%s is not in the release", name)
+		}
+		if sum := fmt.Sprintf("%x", sha256.Sum256([]byte(archives[name]))); sum != one.Sha256 {
+			t.Errorf("%s has the sum %s, and the manifest says %s", name, sum, one.Sha256)
+		}
+		if !strings.HasPrefix(one.URI, "https://github.com/owner/name/releases/download/v0.1.0/") {
+			t.Errorf("%s is not of the release", one.URI)
+		}
+	}
+}
+
+func TestAReleaseWithoutTheArchiveOfAPlatformIsNotMade(t *testing.T) {
+	said, err := dist(t, t.TempDir())
+	if err == nil || !strings.Contains(said, "say make plugin TARGET=… for each platform first") {
+		t.Errorf("%v: %s", err, said)
+	}
+}
+
 func TestTheSameCommitMakesTheSameBytes(t *testing.T) {
 	first, second := parts(t), build(t)
-	for _, name := range []string{"install.yaml", "sbom.cdx.json"} {
+	for _, name := range []string{"install.yaml", "sbom.cdx.json", "kubectl-chainlink.cdx.json", "chainlink.yaml"} {
 		if first[name] == "" || first[name] != second[name] {
 			t.Errorf("%s differs from one time to the next", name)
 		}

@@ -261,7 +261,7 @@ fn keeps_from_answering(view: &View<'_>, pod: &domain::Validation) -> Option<Blo
         None if late => (
             Reason::ValidationTimeout,
             format!(
-                "{} has not checked the configuration within handover.standbyTimeout",
+                "{} has not checked the configuration within handover.standbyTimeout: read its log, or delete it to have it made again",
                 pod.id.name
             ),
             false,
