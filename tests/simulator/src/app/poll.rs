@@ -10,6 +10,11 @@ const PERIOD: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(2);
 const NAME: &str = "chainlink-simulator settings";
 
+/// What ends the process as soon as it is seen.
+const ENDS: [(&str, fn() -> !); 2] = [("crash", crash), ("take-memory", take_memory)];
+/// The value of one that the next start is not to see any more.
+const ONCE: &str = "once";
+
 /// So that faults count from the first log line on: ends when the settings are read, however slow the database is,
 /// or with the error of a database that can't be reached. It is looked for as long as the node itself would.
 pub(super) async fn first_look(database: &Database, settings: &Settings) -> Result<(), DbError> {
@@ -30,19 +35,30 @@ pub(super) async fn keep_looking(database: Database, settings: Arc<Settings>) {
     loop {
         if let Ok(session) = database.connect(PATIENCE).await {
             while read(&session, &settings, PATIENCE).await.is_ok() {
-                if settings.fault("crash").is_some() {
-                    crate::log::plain("fault on request: crash");
-                    std::process::exit(1);
-                }
-                if settings.fault("take-memory").is_some() {
-                    crate::log::plain("fault on request: take-memory");
-                    take_memory();
+                for (fault, end) in ENDS {
+                    if let Some(value) = settings.fault(fault) {
+                        if value == ONCE {
+                            forget(&session, fault).await;
+                        }
+                        crate::log::plain(&format!("fault on request: {fault}"));
+                        end();
+                    }
                 }
                 tokio::time::sleep(PERIOD).await;
             }
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+}
+
+fn crash() -> ! {
+    std::process::exit(1)
+}
+
+/// A role that may not write leaves the row to the test.
+async fn forget(session: &Session, fault: &str) {
+    let sql = "DELETE FROM simulator_settings WHERE key LIKE 'fault:' || $1::text || '%' AND value = 'once'";
+    let _ = session.query(sql, &[&fault], Some(PATIENCE)).await;
 }
 
 /// Takes memory until the kernel ends the process. Without a limit it would be the machine's: it ends itself at 1 GiB.

@@ -76,6 +76,21 @@ fn a_crash_after_listening() {
     );
 }
 
+/// The next start is well.
+#[test]
+fn a_crash_that_is_wanted_once() {
+    let database = Database::shared();
+    let setup = Setup::new("2.18.0", &database);
+    let mut node = setup.start();
+    node.listens();
+    database.set("fault:crash", "once");
+    assert_eq!(node.exits(), 1);
+    database.sql("DELETE FROM lease_lock");
+    let mut again = setup.again().start();
+    again.listens().signal("TERM");
+    assert_eq!(again.exits(), 0);
+}
+
 fn has_a_session(database: &Database) {
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'Chainlink%'";
     eventually("its session", || {
