@@ -12,7 +12,7 @@ pub enum Failure {
     )]
     Kubeconfig(#[from] KubeconfigError),
     #[error(
-        "no cluster to connect to: there is no kubeconfig ({kubeconfig}), and this is no pod ({pod})"
+        "no cluster to connect to: there is no kubeconfig ({kubeconfig}), and this is no pod ({pod}); name one with --kubeconfig"
     )]
     NoCluster {
         kubeconfig: KubeconfigError,
@@ -20,7 +20,7 @@ pub enum Failure {
     },
     #[error("{doing}: {}{}", sentence(source), way_out(source))]
     Api { doing: String, source: kube::Error },
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {source}; say the same once more")]
     Watch {
         doing: String,
         source: Box<kube::runtime::watcher::Error>,
@@ -33,7 +33,7 @@ pub enum Failure {
     File { path: String, problem: String },
     #[error("{0}")]
     Asked(String),
-    #[error("{0}")]
+    #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),
     #[error("the output can't be written: {0}")]
     Json(#[from] serde_json::Error),
@@ -41,8 +41,13 @@ pub enum Failure {
 
 /// What helps against an answer of the API server.
 fn way_out(error: &kube::Error) -> &'static str {
-    let kube::Error::Api(status) = error else {
-        return "";
+    let status = match error {
+        kube::Error::Api(status) => status,
+        // Nothing has answered.
+        kube::Error::Service(_) | kube::Error::HyperError(_) => {
+            return "; is the cluster of this context up, and can it be reached from here?";
+        }
+        _ => return "",
     };
     match status.code {
         401 => "; log in to the cluster again",
@@ -52,6 +57,8 @@ fn way_out(error: &kube::Error) -> &'static str {
         404 if !status.message.contains('"') => {
             "; is the operator's CRD installed in this cluster?"
         }
+        409 => "; somebody else has changed it: say the same once more",
+        429 | 500.. => "; the API server is in trouble: say the same once more in a moment",
         _ => "",
     }
 }

@@ -16,6 +16,8 @@ use chainlink_operator::node::lock::ADVISORY_LOCK_ID;
 use chainlink_operator::observe::database::{Known, Question, ask_server, give_back_on};
 use tokio_postgres::{Client, NoTls};
 
+use crate::golden::repository;
+
 #[allow(dead_code)]
 #[path = "../simulator/tests/it/support/postgres.rs"]
 mod postgres;
@@ -186,6 +188,34 @@ async fn the_holder_of_the_lease_is_the_pod_whose_session_bears_its_id() {
                 .into(),
         }
     );
+}
+
+/// What a person asks when the operator names no pod: docs/locks.md.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_statements_of_the_page_of_locks_name_the_holder_of_either_lock_and_end_its_session() {
+    let database = database().await;
+    leased(&database, "10 minutes");
+    let _leaseholder = node(&database, "127.0.0.2", ACTIVE).await;
+    let holder = node(&database, "127.0.0.3", "00000000").await;
+    let lock = format!("SELECT pg_advisory_lock({ADVISORY_LOCK_ID})");
+    holder.batch_execute(&lock).await.unwrap();
+    let page = std::fs::read_to_string(repository("docs/locks.md")).unwrap();
+    let blocks = page.split("```sql\n").skip(1);
+    let blocks = blocks.map(|block| block.split("```").next().unwrap());
+    let statements: Vec<&str> = blocks.flat_map(|block| block.split(';')).collect();
+    let of = |begin: &str| {
+        let found = statements.iter().find(|one| one.trim().starts_with(begin));
+        (*found.unwrap()).to_owned()
+    };
+    let told = database.sql(&of("-- the advisory lock"));
+    assert!(told.contains("|127.0.0.3|Chainlink 2.18.0 |"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+    let leased = database.sql(&of("-- the lease"));
+    assert!(leased.contains("|127.0.0.2|Chainlink 2.18.0 |"), "{leased}");
+    assert_eq!(leased.lines().count(), 1, "{leased}");
+    let pid = told.split('|').next().unwrap();
+    database.sql(&of("SELECT pg_terminate_backend").replace("12345", pid));
+    eventually("its session ends", || holder.is_closed().then_some(()));
 }
 
 /// One machine translates the addresses of its pods, and another does not.

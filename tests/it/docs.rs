@@ -85,6 +85,135 @@ fn every_step_is_explained() {
     }
 }
 
+/// The arguments of each call that begins with a mark.
+fn calls<'a>(code: &'a str, mark: &str) -> Vec<&'a str> {
+    let begins = code.match_indices(mark).map(|(at, _)| at + mark.len());
+    let end = |begin: usize| {
+        let (mut depth, mut quoted, mut escaped) = (1, false, false);
+        let inside = code[begin..].char_indices().find(|(_, letter)| {
+            match letter {
+                _ if escaped => {}
+                '"' => quoted = !quoted,
+                '(' if !quoted => depth += 1,
+                ')' if !quoted => depth -= 1,
+                _ => {}
+            }
+            escaped = quoted && !escaped && *letter == '\\';
+            depth == 0
+        });
+        &code[begin..begin + inside.expect("it ends").0]
+    };
+    begins.map(end).collect()
+}
+
+/// The texts that stand in quotes, each with `…` in place of what differs. One without a word is no text.
+fn texts(arguments: &str) -> Vec<String> {
+    let (mut texts, mut text, mut quoted) = (Vec::new(), String::new(), false);
+    let mut letters = arguments.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if quoted => text.extend(letters.next()),
+            '"' if quoted => texts.push(std::mem::take(&mut text)),
+            _ if quoted => text.push(letter),
+            _ => {}
+        }
+        quoted ^= letter == '"';
+    }
+    let told = texts.into_iter().map(|text| {
+        let parts = text.split(['{', '}']).enumerate();
+        let parts = parts.map(|(index, part)| if index % 2 == 1 { "…" } else { part });
+        parts.collect::<String>()
+    });
+    told.filter(|text| text.contains(char::is_alphabetic))
+        .collect()
+}
+
+/// What a table of docs/messages.md explains: the texts of its first column.
+fn told_in_messages(headline: &str) -> Vec<String> {
+    let page = text("docs/messages.md");
+    let part = page.split_once(&format!("\n## {headline}\n")).unwrap().1;
+    let part = part.split("\n## ").next().unwrap();
+    let rows = part.lines().filter_map(|line| line.strip_prefix("| `"));
+    let cells = rows.map(|row| row.split(" | ").next().unwrap());
+    let texts = cells.flat_map(|cell| cell.split('`').step_by(2).map(str::to_owned));
+    texts.filter(|text| !text.is_empty()).collect()
+}
+
+#[test]
+fn every_warning_of_the_log_and_every_error_of_the_plugin_is_told_with_what_to_do() {
+    let (mut operator, mut plugin) = (String::new(), String::new());
+    rust(&repository("src"), &mut operator);
+    rust(&repository("kubectl-chainlink/src"), &mut plugin);
+    let evidence = text("src/plan/evidence.rs");
+    let last = |call: &&str| texts(call).pop();
+    let first = |call: &&str| texts(call).into_iter().next();
+    let of = |code: &str, marks: &[&str], text: &dyn Fn(&&str) -> Option<String>| {
+        let calls = marks.iter().flat_map(|mark| calls(code, mark));
+        calls
+            .filter_map(|call| text(&call))
+            .collect::<Vec<String>>()
+    };
+    let mut log = of(&operator, &["warn!(", "error!(", "again!("], &last);
+    let lines = calls(&operator, "line!(").into_iter();
+    let warns = lines.filter(|call| call.trim_start().starts_with("warn,"));
+    log.extend(warns.filter_map(|call| last(&call)));
+    for (headline, said, code, least) in [
+        ("The operator's log", log, &operator, 15),
+        (
+            "What the database contradicts",
+            of(&evidence, &["Contradicts(format!("], &first),
+            &evidence,
+            8,
+        ),
+        (
+            "kubectl chainlink",
+            of(&plugin, &["#[error(", "Asked(format!("], &first),
+            &plugin,
+            10,
+        ),
+    ] {
+        assert!(said.len() >= least, "{headline}: not found: {said:#?}");
+        let told = told_in_messages(headline);
+        let missing: Vec<_> = said.iter().filter(|said| !told.contains(said)).collect();
+        assert!(
+            missing.is_empty(),
+            "docs/messages.md, {headline}: {missing:#?}"
+        );
+        // What nobody says any more is explained no more; the last one is the system's.
+        for part in told.iter().flat_map(|told| told.split('…')) {
+            let known = code.contains(part) || part == ": Address already in use";
+            assert!(known, "nobody says: {part}");
+        }
+    }
+}
+
+#[test]
+fn a_table_of_words_says_of_each_what_to_do() {
+    let mut seen = 0;
+    for page in ["docs/status.md", "docs/database.md", "docs/messages.md"] {
+        let text = text(page);
+        let mut head = None;
+        for line in text.lines() {
+            if !line.starts_with('|') {
+                head = None;
+                continue;
+            }
+            let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+            let last = *cells.last().unwrap();
+            match head {
+                None => head = Some((cells.len(), last)),
+                Some((columns, "what to do")) => {
+                    seen += 1;
+                    let says = cells.len() == columns && last.contains(char::is_alphabetic);
+                    assert!(says || last.starts_with("---"), "{page}: {line}");
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    assert!(seen > 150, "the tables were not found: {seen}");
+}
+
 #[test]
 fn the_versions_that_are_known_are_told_as_the_code_knows_them() {
     let table = chainlink_operator::node::supported::table();

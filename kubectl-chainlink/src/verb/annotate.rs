@@ -107,12 +107,14 @@ async fn ended(session: &Session, name: &str, token: &str) -> Result<Request, Fa
             (None, asked) => {
                 let by = asked.map_or("it was removed", |_| "somebody asked for another one");
                 return Err(Failure::Asked(format!(
-                    "the switchover was not taken up: {by}"
+                    "the switchover was not taken up: {by}; ask again where you still want it"
                 )));
             }
         }
     }
-    Err(Failure::Asked("the API server ended the watch".to_owned()))
+    Err(Failure::Asked(format!(
+        "the API server ended the watch; the switchover goes on: see kubectl chainlink status {name}"
+    )))
 }
 
 /// Approves the revision that waits for a person.
