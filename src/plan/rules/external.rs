@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::api::{Memory, Verification};
-use crate::domain::{DatabaseView, Holder, Pod, Reason, Says};
+use crate::domain::{Container, DatabaseView, Holder, Pod, Reason, Says};
 use crate::node::LockMode;
 use crate::plan::decision::Decision;
 use crate::plan::evidence::{Evidence, of_active};
@@ -39,23 +39,52 @@ pub fn decide(view: &View<'_>) -> Option<Decision> {
 }
 
 /// All pods wait. Where an active of ours had the lock before, that is an outage until the database names a holder
-/// outside: [`not_taken`] tells it.
+/// outside: [`not_taken`] tells it. Where one of ours may have it that says nothing, that one is told.
 pub fn all_wait(view: &View<'_>) -> Decision {
-    let outside = view.memory.last_active.is_none() && !one_may_leave_with_it(view);
-    if outside || names_a_holder(view.roles, view.memory) {
-        held_outside(view)
-    } else {
-        Decision::nothing(Progress::at(Step::AwaitingTakeover))
+    if names_a_holder(view.roles, view.memory) {
+        return held_outside(view);
+    }
+    if view.memory.last_active.is_some() {
+        return Decision::nothing(Progress::at(Step::AwaitingTakeover));
+    }
+    let database = &view.seen.database;
+    match may_have_it(view) {
+        Some(pod) if of_outside(database, view.roles) != Evidence::Agrees => {
+            let progress = Progress::at(Step::AwaitingTakeover);
+            Decision::nothing(progress.blocked(without_a_word(view, pod)))
+        }
+        Some(_) | None => held_outside(view),
     }
 }
 
-/// Whether a pod that somebody else deleted, and that still runs, may have the lock without a word: for it the others wait
-/// as they do for somebody outside. What the operator stops as a standby it has looked at before.
-fn one_may_leave_with_it(view: &View<'_>) -> bool {
+/// A pod that boots with the lock says nothing yet, and for it the others wait as they do for somebody outside. Who can't be
+/// heard may be such a one, unless it was seen to wait; so may who is to end because somebody deleted it: what the operator
+/// stops as a standby it has looked at before.
+fn may_have_it<'a>(view: &View<'a>) -> Option<&'a Pod> {
     let stop = view.memory.stopping.as_ref();
     let meant = |pod: &Pod| stop.is_some_and(|stop| stop.uid == pod.id.uid && !stop.active);
-    let mut stopping = view.roles.stopping.iter();
-    stopping.any(|pod| pod.running() && !meant(pod))
+    let leaving = view.roles.stopping.iter().filter(|pod| !meant(pod));
+    let lost = view.roles.lost.iter().filter(|pod| pod.waiting.is_none());
+    leaving.chain(lost).find(|pod| pod.running()).copied()
+}
+
+fn without_a_word(view: &View<'_>, pod: &Pod) -> Blocked {
+    let long_ago = before(view.now, view.seen.intent.standby_timeout);
+    let long = matches!(pod.container, Container::Running { since, .. } if since <= long_ago);
+    let state = if pod.deleted {
+        "was deleted, and has not ended yet"
+    } else {
+        "can't be reached"
+    };
+    Blocked {
+        reason: Reason::NoActive,
+        // One that can be reached ends within its grace period.
+        stalled: long && view.roles.unheard(pod),
+        message: format!(
+            "all other pods wait for the lock, and {}, which {state}, may have taken it without having said so. If its machine is gone for good, remove the machine or the pod (kubectl delete)",
+            pod.id.name
+        ),
+    }
 }
 
 /// Whether the database names a client outside that has taken the lease after our last active ended. It is asked for the

@@ -175,17 +175,37 @@ fn all_pods_wait_so_the_holder_is_outside() {
 
 /// It boots with the lock, and answers nothing yet.
 #[test]
-fn a_pod_that_somebody_deletes_may_have_the_lock_for_which_the_others_wait() {
-    let mut world = World::with(2)
-        .standby("a", &v1())
-        .standby("b", &v1())
-        .at_rest();
-    world.intent.replicas = 1;
-    world.starts("a");
-    world.pod("a").deleted = true;
-    assert_eq!(world.plan().progress.step, Step::AwaitingTakeover);
-    world.gone("a");
-    assert_eq!(world.plan().progress.step, Step::External);
+fn a_pod_of_which_nothing_is_known_may_have_the_lock_for_which_the_others_wait() {
+    let begun = || {
+        let mut world = World::with(2)
+            .standby("a", &v1())
+            .standby("b", &v1())
+            .at_rest();
+        world.intent.replicas = 1;
+        world.starts("a");
+        world
+    };
+    let mut deleted = begun();
+    deleted.pod("a").deleted = true;
+    let mut lost = begun();
+    lost.unseen("a");
+    lost.later(40);
+    for (mut world, for_a_person) in [(deleted, false), (lost, true)] {
+        let progress = world.plan().progress;
+        assert_eq!(progress.step, Step::AwaitingTakeover);
+        assert_eq!(world.blocked(), blocked("NoActive", false));
+        world.later(3_600);
+        assert_eq!(world.blocked(), blocked("NoActive", for_a_person));
+        let waits = (world.pod("b").id.clone(), SessionOf::Node);
+        world.hears(Ok(Says {
+            lease: Holder::Elsewhere([10, 0, 0, 9].into()),
+            sessions: [waits].into(),
+            ..Says::quiet()
+        }));
+        assert_eq!(world.plan().progress.step, Step::External);
+        world.gone("a");
+        assert_eq!(world.plan().progress.step, Step::External);
+    }
 }
 
 #[test]
