@@ -329,22 +329,30 @@ mod tests {
             (1, Some("aborting start: context canceled"), StoppedStarting),
             (
                 1,
-                Some("error authenticating keystore: unable to get encrypted key ring: context canceled"),
+                Some(
+                    "error authenticating keystore: unable to get encrypted key ring: context canceled",
+                ),
                 StoppedStarting,
             ),
             (
                 1,
-                Some("fatal error instantiating application: error authenticating keystore: timeout: context canceled"),
+                Some(
+                    "fatal error instantiating application: error authenticating keystore: timeout: context canceled",
+                ),
                 StoppedStarting,
             ),
             (
                 1,
-                Some("error creating api initializer: Unable to List users for initialization: context canceled"),
+                Some(
+                    "error creating api initializer: Unable to List users for initialization: context canceled",
+                ),
                 StoppedStarting,
             ),
             (
                 1,
-                Some("opening db: failed to open db: failed to connect to `host=db user=cl database=cl`: dial error (timeout: context canceled)"),
+                Some(
+                    "opening db: failed to open db: failed to connect to `host=db user=cl database=cl`: dial error (timeout: context canceled)",
+                ),
                 StoppedStarting,
             ),
             (143, None, StoppedStarting),

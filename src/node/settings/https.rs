@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::said::{More, Said, Setting, Settings};
+use super::said::{Said, Setting, Settings};
 use super::{Finding, HTTPS_PORT, ROOT_MOUNT};
 
 const CERTIFICATE: Setting = Setting {
@@ -116,6 +116,7 @@ fn folders(path: &str) -> Option<Vec<&str>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::said::More;
     use super::*;
 
     fn files(text: &str) -> [Option<&str>; 2] {
