@@ -196,7 +196,7 @@ pub struct PodOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<PodSecurity>,
     /// Seconds between SIGTERM and SIGKILL, 30 or more: the node itself may need 10. Default: 30, or 15 more than a
-    /// `ShutdownGracePeriod` of yours that can be read.
+    /// `ShutdownGracePeriod` of yours that can be read, and with `Telemetry.Enabled` 30 more than both (50).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 30, max = 3600))]
     pub termination_grace_period_seconds: Option<i64>,

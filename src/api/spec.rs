@@ -322,7 +322,8 @@ pub struct Config {
 pub struct Credentials {
     /// The keystore password (`-p`).
     pub keystore_password: SecretValue,
-    /// Email and password of the first API user, one a line (`-a`). Read only on an empty database.
+    /// Email and password of the API user, one a line (`-a`). The node reads both lines at each start, and makes the user of
+    /// them where its database has none yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_credentials: Option<SecretValue>,
     /// What signs the sessions of people and API clients, the same in all pods: with it they stay

@@ -15,7 +15,7 @@ use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
 /// Number of the pod template of this operator: how a pod is made from a revision's content. Where two make the same
 /// of a spec, it has the lower number.
-pub const TEMPLATE: u32 = WITH_NAMED_HTTPS;
+pub const TEMPLATE: u32 = WITH_TELEMETRYS_END;
 
 /// From this template on a pod has the time to stop that the node's own configuration asks for.
 pub(super) const WITH_THE_NODES_GRACE: u32 = 2;
@@ -29,6 +29,9 @@ pub(super) const WITH_THE_LOCK_ID: u32 = 4;
 /// From this template on HTTPS is off unless a certificate is really named, and its port is one of the pod's; and the home
 /// folder can be written.
 pub(super) const WITH_NAMED_HTTPS: u32 = 5;
+
+/// From this template on a pod has the time to send the rest of its telemetry.
+pub(super) const WITH_TELEMETRYS_END: u32 = 6;
 
 /// How the node is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::checks::{dumps, fits, lease_is_said_once, peers_fit, times};
 use super::content::{
-    Content, Resolved, Session, TEMPLATE, Value, WITH_COPIES, WITH_NAMED_HTTPS, WITH_THE_LOCK_ID,
-    WITH_THE_NODES_GRACE,
+    Content, Resolved, Session, TEMPLATE, Value, WITH_COPIES, WITH_NAMED_HTTPS,
+    WITH_TELEMETRYS_END, WITH_THE_LOCK_ID, WITH_THE_NODES_GRACE,
 };
 use super::mounted::{copies, digest_of, mounted_names};
 use super::options::{pod_options, service_labels};
@@ -23,7 +23,7 @@ use crate::domain::{Problem, Reason};
 use crate::node::lock::{LEASE_DURATION, LEASE_REFRESH_INTERVAL};
 use crate::node::settings::{
     AFTER_THE_GRACE, LeaseTimes, OperatorSettings, P2P_PORT, PeerAddress, ROOT_MOUNT, Settings,
-    grace_name, own_grace, tls_files, unreached_peers,
+    end_with_telemetry, grace_name, own_grace, tls_files, unreached_peers,
 };
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
@@ -126,6 +126,8 @@ fn render(
     let mut pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
     sidecars::fit(spec, &mut pod, maps)?;
     let mut user = UserConfig::read(config, maps, &version, style, &mut warnings)?;
+    let end = user.said(end_with_telemetry);
+    let template = with_telemetrys_end(end, spec.pod.as_ref(), template, &mut warnings);
     let template = with_named_https(&user, &pod, &version, template);
     let named_https = template >= WITH_NAMED_HTTPS;
     let https = named_https && user.serves_https();
@@ -225,9 +227,9 @@ fn with_the_nodes_grace(
     template: u32,
 ) -> Read<u32> {
     let needed = own_grace(settings)
-        .map(|own| (own + AFTER_THE_GRACE).as_millis().div_ceil(1000))
-        .and_then(|seconds| i64::try_from(seconds).ok())
+        .map(|own| seconds(own + AFTER_THE_GRACE))
         .filter(|seconds| *seconds > GRACE_SECONDS);
+    let end = end_with_telemetry(settings).filter(|_| template >= WITH_TELEMETRYS_END);
     // The default counts as asked for where it is written out.
     let asked = asked.and_then(|options| options.termination_grace_period_seconds);
     match (needed, asked) {
@@ -239,12 +241,43 @@ fn with_the_nodes_grace(
                 grace_name(settings)
             ),
         ),
+        (_, None) if end.is_some() => {
+            pod.termination_grace_period_seconds = end.map(seconds);
+            Ok(template)
+        }
         (Some(needed), None) if template >= WITH_THE_NODES_GRACE => {
             pod.termination_grace_period_seconds = Some(needed);
             Ok(template)
         }
         _ if template == WITH_THE_NODES_GRACE => Ok(WITH_THE_NODES_GRACE - 1),
         _ => Ok(template),
+    }
+}
+
+/// In whole ones.
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(i64::MAX)
+}
+
+/// Which template it is for a node that may take so long to end with its telemetry: one without, or whose time is given,
+/// goes on under the older one's name (rule S8).
+fn with_telemetrys_end(
+    end: Option<Duration>,
+    asked: Option<&PodOptions>,
+    template: u32,
+    warnings: &mut Vec<String>,
+) -> u32 {
+    let asked = asked.and_then(|options| options.termination_grace_period_seconds);
+    let end = end.map(seconds);
+    if let Some((given, needed)) = asked.zip(end).filter(|(given, needed)| given < needed) {
+        warnings.push(format!(
+            "spec.pod.terminationGracePeriodSeconds is {given}, and with Telemetry.Enabled a node may take {needed} s to end: killed sooner, it loses the rest of its telemetry (its lock it has given back by then); write {needed} or more, or leave it out"
+        ));
+    }
+    if template == WITH_TELEMETRYS_END && (end.is_none() || asked.is_some()) {
+        WITH_NAMED_HTTPS
+    } else {
+        template
     }
 }
 

@@ -56,12 +56,8 @@ const STOPPED_STANDBY: [&str; 2] = [
     "error acquiring lock: stopped",
 ];
 
-/// Measured on 2.18.0: a stop during migrations, or before the web server listens.
-const STOPPED_STARTING: [&str; 3] = [
-    "aborting start: context canceled",
-    "timeout: context canceled",
-    "context canceled",
-];
+/// What a stop makes of whatever the start was at: migrations, keys, services (measured on 2.18.0).
+const STOPPED_STARTING: &str = "context canceled";
 
 const CREDENTIALS: [&str; 9] = [
     "unable to decrypt encrypted key ring",
@@ -153,6 +149,8 @@ fn by_words(words: &str) -> ExitKind {
         ExitKind::StopTimedOut
     } else if lower.starts_with("another node has taken the ") {
         ExitKind::Deposed
+    } else if lower.contains(STOPPED_STARTING) && trouble(words).is_none() {
+        ExitKind::StoppedStarting
     } else if says(&["failed to create root directory", "rootdir"]) {
         ExitKind::RootDir
     } else if is_about_a_password_file(&lower) {
@@ -169,7 +167,6 @@ fn by_words(words: &str) -> ExitKind {
             }
             Some(Trouble::Refuses) => ExitKind::DatabaseRefused,
             Some(Trouble::Away) => ExitKind::DatabaseAway,
-            None if says(&STOPPED_STARTING) => ExitKind::StoppedStarting,
             None => ExitKind::Unknown,
         }
     }
@@ -330,6 +327,34 @@ mod tests {
                 StoppedStandby,
             ),
             (1, Some("aborting start: context canceled"), StoppedStarting),
+            (
+                1,
+                Some(
+                    "error authenticating keystore: unable to get encrypted key ring: context canceled",
+                ),
+                StoppedStarting,
+            ),
+            (
+                1,
+                Some(
+                    "fatal error instantiating application: error authenticating keystore: timeout: context canceled",
+                ),
+                StoppedStarting,
+            ),
+            (
+                1,
+                Some(
+                    "error creating api initializer: Unable to List users for initialization: context canceled",
+                ),
+                StoppedStarting,
+            ),
+            (
+                1,
+                Some(
+                    "opening db: failed to open db: failed to connect to `host=db user=cl database=cl`: dial error (timeout: context canceled)",
+                ),
+                StoppedStarting,
+            ),
             (143, None, StoppedStarting),
             (2, None, StoppedStarting),
             (

@@ -197,6 +197,62 @@ fn s8_only_a_node_that_needs_more_time_to_stop_has_the_second_template() {
     assert_eq!(changed.content.template, 2);
 }
 
+/// With telemetry in the node's own file.
+fn with_telemetry(more: &str) -> ChainlinkNodeSpec {
+    let mut spec = spec("2.28.0");
+    let file = format!("{more}\n[Telemetry]\nEnabled = true");
+    spec.config = serde_json::from_value(
+        serde_json::json!({"files": [{"name": "node.toml", "inline": file}]}),
+    )
+    .unwrap();
+    spec
+}
+
+#[test]
+fn s8_only_a_node_with_telemetry_has_the_sixth_template_and_the_time_to_send_the_rest() {
+    let maps = ConfigMaps::new();
+    let of = |spec: &ChainlinkNodeSpec, template| {
+        let resolved = render("node", spec, &maps, None, template).unwrap();
+        let seconds = resolved.content.pod.termination_grace_period_seconds;
+        (resolved.content.template, seconds)
+    };
+    assert_eq!(of(&with_telemetry(""), 6), (6, Some(50)));
+    let slow = with_telemetry("ShutdownGracePeriod = '40s'");
+    assert_eq!(of(&slow, 6), (6, Some(85)));
+    assert_eq!(of(&slow, 5), (2, Some(55)));
+    assert_eq!(of(&spec("2.28.0"), 6), (1, None));
+    assert_eq!(of(&with_grace(40), 6), (2, Some(55)));
+
+    let before = render("node", &with_telemetry(""), &maps, None, 5).unwrap();
+    let recorded = RevisionBefore {
+        revision: &before.revision.name,
+        template: before.content.template,
+    };
+    let after = |spec: &ChainlinkNodeSpec| {
+        resolve_after(Some(recorded), "node", spec, &maps, None).unwrap()
+    };
+    assert_eq!(after(&with_telemetry("")), before);
+    assert_eq!(after(&with_telemetry("# changed")).content.template, 6);
+}
+
+#[test]
+fn a_time_to_end_that_telemetry_may_exceed_is_warned_of_and_kept() {
+    let given = |seconds| {
+        let mut spec = with_telemetry("");
+        spec.pod = Some(PodOptions {
+            termination_grace_period_seconds: Some(seconds),
+            ..PodOptions::default()
+        });
+        resolve("node", &spec, &ConfigMaps::new()).unwrap()
+    };
+    let short = given(40);
+    assert_eq!(short.content.pod.termination_grace_period_seconds, Some(40));
+    assert_eq!(short.content.template, 1);
+    let warning = short.warnings.join("; ");
+    assert!(warning.contains("write 50 or more"), "{warning}");
+    assert_eq!(given(50).warnings, Vec::<String>::new());
+}
+
 #[test]
 fn a_grace_that_the_node_itself_may_exceed_is_refused_with_what_to_write() {
     let mut spec = with_grace(40);

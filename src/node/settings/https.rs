@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::said::{More, Said, Setting, Settings};
+use super::said::{Said, Setting, Settings};
 use super::{Finding, HTTPS_PORT, ROOT_MOUNT};
 
 const CERTIFICATE: Setting = Setting {
@@ -26,8 +26,8 @@ const HIDDEN: [&str; 3] = [ROOT_MOUNT, "/tmp", "/etc/chainlink"];
 /// is not there the port would be open without one.
 #[must_use]
 pub fn serves_https(settings: Settings<'_>) -> bool {
-    let named = |setting: Setting| !matches!(readable(setting, settings), Said::Nothing);
-    let off = matches!(readable(PORT, settings), Said::This(port) if port == "0");
+    let named = |setting: Setting| !matches!(setting.readable(settings), Said::Nothing);
+    let off = matches!(PORT.readable(settings), Said::This(port) if port == "0");
     named(CERTIFICATE) && named(KEY) && !off
 }
 
@@ -66,7 +66,7 @@ pub fn check_https(settings: Settings<'_>, mounts: &[&str]) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     for setting in [CERTIFICATE, KEY] {
-        let Said::This(path) = readable(setting, settings) else {
+        let Said::This(path) = setting.readable(settings) else {
             continue;
         };
         let (Some(folders), name) = (folders(&path), setting.name(settings)) else {
@@ -88,7 +88,7 @@ pub fn check_https(settings: Settings<'_>, mounts: &[&str]) -> Vec<Finding> {
             ))),
         }
     }
-    if let Said::This(port) = readable(PORT, settings)
+    if let Said::This(port) = PORT.readable(settings)
         && port != HTTPS_PORT.to_string()
     {
         findings.push(Finding::Refused(format!(
@@ -97,21 +97,6 @@ pub fn check_https(settings: Settings<'_>, mounts: &[&str]) -> Vec<Finding> {
         )));
     }
     findings
-}
-
-/// What is said outside of Secrets.
-fn readable(setting: Setting, settings: Settings<'_>) -> Said {
-    let said = match settings {
-        Settings::Files(texts) => {
-            let texts: Vec<_> = texts.iter().flatten().map(|text| Some(*text)).collect();
-            setting.said(Settings::Files(&texts))
-        }
-        Settings::Variables(variables, _) => setting.said(Settings::Variables(variables, More::No)),
-    };
-    match said {
-        Said::This(text) if text.is_empty() => Said::Nothing,
-        said => said,
-    }
 }
 
 /// The folders of an absolute path, from the root. A relative one is the image's.
@@ -131,6 +116,7 @@ fn folders(path: &str) -> Option<Vec<&str>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::said::More;
     use super::*;
 
     fn files(text: &str) -> [Option<&str>; 2] {

@@ -144,7 +144,7 @@ pub fn unreached_peers(settings: Settings<'_>) -> Option<String> {
     let addresses = match settings {
         Settings::Files(texts) => in_files(texts),
         Settings::Variables(variables, _) => {
-            let named = [ANNOUNCE, "P2P_ANNOUNCE_IP", LISTEN].into_iter();
+            let named = [ANNOUNCE, "P2P_ANNOUNCE_IP", LISTEN, "P2P_LISTEN_PORT"].into_iter();
             let mut said = named.filter_map(|name| {
                 let (_, value) = variables.iter().rfind(|(known, _)| *known == name)?;
                 value.filter(|value| !value.is_empty()).map(str::to_owned)
@@ -158,7 +158,8 @@ pub fn unreached_peers(settings: Settings<'_>) -> Option<String> {
     ))
 }
 
-/// The addresses that peers are told, or that the node listens on, by the last readable file that names them.
+/// The addresses that peers are told, or that the node listens on, by the last readable file that names them; of the older
+/// networking stack those of 1.13 (`v1.13.3:core/config/v2/types.go`, `P2PV1`).
 fn in_files(texts: &[Option<&str>]) -> Option<String> {
     let tables: Vec<Table> = texts
         .iter()
@@ -166,15 +167,27 @@ fn in_files(texts: &[Option<&str>]) -> Option<String> {
         .filter_map(|text| parse(text).ok())
         .collect();
     let last = |key: &str| tables.iter().rev().find_map(|table| at(table, key).pop());
-    if last("Enabled").and_then(Value::as_bool) == Some(false) {
-        return None;
-    }
-    ["AnnounceAddresses", "ListenAddresses"]
-        .into_iter()
-        .filter_map(|key| last(key)?.as_array())
-        .map(|all| all.iter().filter_map(Value::as_str).collect::<Vec<_>>())
-        .find(|all| !all.is_empty())
-        .map(|all| all.join(", "))
+    let newer = if last("Enabled").and_then(Value::as_bool) == Some(false) {
+        None
+    } else {
+        ["AnnounceAddresses", "ListenAddresses"]
+            .into_iter()
+            .filter_map(|key| last(key)?.as_array())
+            .map(|all| all.iter().filter_map(Value::as_str).collect::<Vec<_>>())
+            .find(|all| !all.is_empty())
+            .map(|all| all.join(", "))
+    };
+    let older = |key: &str| {
+        let all = tables.iter().rev();
+        all.filter_map(|table| values(table, &["P2P", "V1", key]).pop())
+            .next()
+    };
+    newer.or_else(|| {
+        older("Enabled").and_then(Value::as_bool).filter(|on| *on)?;
+        let ip = older("AnnounceIP").and_then(Value::as_str)?;
+        let port = older("AnnouncePort").or_else(|| older("ListenPort"));
+        Some(port.map_or_else(|| ip.to_owned(), |port| format!("{ip}:{port}")))
+    })
 }
 
 fn at<'a>(table: &'a Table, key: &str) -> Vec<&'a Value> {
@@ -317,9 +330,24 @@ mod tests {
         let off = "[P2P.V2]\nEnabled = false";
         assert_eq!(told(&[Some(&announces), Some(off)]), None);
 
-        let variables = [("P2PV2_LISTEN_ADDRESSES", Some("0.0.0.0:7990"))];
+        let older = "[P2P.V1]\nEnabled = true\nAnnounceIP = '203.0.113.7'\nListenPort = 7990";
+        assert!(
+            told(&[Some(older)])
+                .unwrap()
+                .contains("dial 203.0.113.7:7990")
+        );
+        assert_eq!(told(&[Some("[P2P.V1]\nAnnounceIP = '203.0.113.7'")]), None);
+
         let more = super::super::More::No;
-        assert!(unreached_peers(Settings::Variables(&variables, more)).is_some());
+        for (name, value) in [
+            ("P2PV2_LISTEN_ADDRESSES", "0.0.0.0:7990"),
+            ("P2P_ANNOUNCE_IP", "203.0.113.7"),
+            ("P2P_LISTEN_PORT", "7990"),
+        ] {
+            let variables = [(name, Some(value))];
+            let sentence = unreached_peers(Settings::Variables(&variables, more));
+            assert!(sentence.unwrap().contains(value), "{name}");
+        }
         assert_eq!(unreached_peers(Settings::Variables(&[], more)), None);
     }
 

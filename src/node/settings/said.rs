@@ -54,6 +54,21 @@ impl Setting {
         }
     }
 
+    /// What is said outside of Secrets.
+    pub(super) fn readable(self, settings: Settings<'_>) -> Said {
+        let said = match settings {
+            Settings::Files(texts) => {
+                let texts: Vec<_> = texts.iter().flatten().map(|text| Some(*text)).collect();
+                self.in_files(&texts)
+            }
+            Settings::Variables(variables, _) => self.in_variables(variables, More::No),
+        };
+        match said {
+            Said::This(text) if text.is_empty() => Said::Nothing,
+            said => said,
+        }
+    }
+
     fn in_files(self, files: &[Option<&str>]) -> Said {
         for text in files.iter().rev() {
             let Some(Ok(table)) = text.map(parse) else {
