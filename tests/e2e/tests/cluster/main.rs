@@ -33,5 +33,6 @@ mod sessions;
 mod sidecars;
 mod stuck;
 mod trials;
+mod updates;
 mod upgrades;
 mod version_one;
