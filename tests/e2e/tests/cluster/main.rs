@@ -18,6 +18,7 @@ mod limits;
 mod machines;
 mod moves;
 mod neighbours;
+mod network;
 mod on_call;
 mod operator;
 mod p2p;
