@@ -1,4 +1,4 @@
-//! The chart's NetworkPolicies, held by the network: what they let through, and what they keep out.
+//! The chart's policies for the network, held by it: what they let through, and what they keep out.
 
 use anyhow::{Context, Result, ensure};
 use chainlink_operator::api::ChainlinkNodeStatus;
