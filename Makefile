@@ -107,6 +107,8 @@ dist: ## The chart for one image, as an archive and as install.yaml, the plugin,
 	@rm -rf $(DIST) && mkdir -p $(DIST) && cp -r $(CHART) $(DIST)/chart
 	@sed -i -e '/^image:/,/^imagePullSecrets:/s|^  repository: ""$$|  repository: $(IMAGE)|' \
 	  -e '/^image:/,/^imagePullSecrets:/s|^  digest: ""$$|  digest: $(DIGEST)|' $(DIST)/chart/values.yaml
+	@sed -i 's|^annotations:$$|&\n  artifacthub.io/images: \|\n    - name: operator\n      image: $(IMAGE)@$(DIGEST)\n      platforms: [linux/amd64, linux/arm64]|' \
+	  $(DIST)/chart/Chart.yaml
 	@helm="$(HELM)"; \
 	"$$helm" package $(DIST)/chart --destination $(DIST) >/dev/null; \
 	{ printf 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: chainlink-operator\n  labels:\n    pod-security.kubernetes.io/enforce: restricted\n'; \

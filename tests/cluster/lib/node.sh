@@ -112,6 +112,8 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri",
   address = "/run/containerd/containerd.sock"
 [plugins."io.containerd.cri.v1.images".pinned_images]
   sandbox = "$pause_image"
+[plugins."io.containerd.cri.v1.images".registry]
+  config_path = "$state/registries"
 [plugins."io.containerd.cri.v1.runtime"]
   restrict_oom_score_adj = true  # lowering the score may be forbidden where the cluster itself runs in a container
   netns_mounts_under_state_dir = true

@@ -73,27 +73,38 @@ fn load_into(cluster: &Cluster, programs: &Path, folder: &Path) -> Result<String
             .map(|version| format!("{}:{version}", cluster.node_repository))
             .collect();
         names.push(marker);
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        assemble(
-            &archive,
-            &names,
-            &simulator,
-            "/usr/local/bin/chainlink",
-            &[
-                "--env",
-                "SIMULATOR_VERSION={tag}",
-                "--entrypoint",
-                "chainlink",
-                // What of the real image a pod uses beside the node.
-                "/bin/sh:/bin/sh",
-                "/usr/bin/base64:/bin/base64",
-                "/bin/cat:/bin/cat",
-                "/bin/mkdir:/bin/mkdir",
-            ],
-        )?;
+        simulators(&archive, &names, &simulator)?;
         cluster.command(&["load", &archive.to_string_lossy()])?;
     }
     Ok(image)
+}
+
+/// Archives images of the simulator under these names, whose tags are the versions that they play.
+fn simulators(archive: &Path, names: &[String], simulator: &Path) -> Result<()> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assemble(
+        archive,
+        &names,
+        simulator,
+        "/usr/local/bin/chainlink",
+        &[
+            "--env",
+            "SIMULATOR_VERSION={tag}",
+            "--entrypoint",
+            "chainlink",
+            // What of the real image a pod uses beside the node.
+            "/bin/sh:/bin/sh",
+            "/usr/bin/base64:/bin/base64",
+            "/bin/cat:/bin/cat",
+            "/bin/mkdir:/bin/mkdir",
+        ],
+    )
+}
+
+/// The simulator that was built last, as an archive for whoever serves these names.
+pub(crate) fn archived(archive: &Path, names: &[String], folder: &Path) -> Result<()> {
+    let simulator = stripped(&programs()?.join("chainlink-simulator"), folder)?;
+    simulators(archive, names, &simulator)
 }
 
 /// Builds the workspace in the profile that this program was built in, so that nothing is compiled twice, and returns

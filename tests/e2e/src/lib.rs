@@ -19,6 +19,7 @@ pub mod explain;
 pub mod images;
 pub mod install;
 pub mod machine;
+pub mod mirror;
 pub mod pair;
 pub mod policy;
 pub mod pooler;

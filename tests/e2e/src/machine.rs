@@ -97,6 +97,38 @@ impl Drop for StillKubelet {
     }
 }
 
+/// Whether a pod gets a connection to a port: asked from its own network, by this machine's programs.
+pub fn reaches(pod: &str, program: &str, address: &str, port: u16) -> Result<bool> {
+    let network = format!("/proc/{}/ns/net", process_of(pod, program)?);
+    let connect = format!("exec 3<>/dev/tcp/{address}/{port}");
+    let asked = Command::new("nsenter")
+        .arg(format!("--net={network}"))
+        .args(["timeout", "2", "bash", "-c", &connect])
+        .output()
+        .context("nsenter could not be started")?;
+    Ok(asked.status.success())
+}
+
+/// `NetworkPolicies` are enforced until this is dropped.
+pub struct Firewall(Cluster);
+
+impl Firewall {
+    /// From now on.
+    pub fn start(cluster: &Cluster) -> Result<Self> {
+        let firewall = Self(cluster.clone());
+        cluster.command(&["firewall", "start"])?;
+        Ok(firewall)
+    }
+}
+
+impl Drop for Firewall {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.command(&["firewall", "stop"]) {
+            eprintln!("the firewall could not be stopped: {error:#}");
+        }
+    }
+}
+
 /// A node without its cable; it is plugged in again when dropped, also where a test fails.
 pub struct LostNode {
     cluster: Cluster,

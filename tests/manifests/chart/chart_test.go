@@ -123,6 +123,13 @@ func TestImagesAreNamedByWhatIsSet(t *testing.T) {
 	expect(t, "everything set", at(all["Pod nodes-operator-test"], "spec", "containers", 0, "image"), "registry.example.com/tools/busybox@"+sum)
 }
 
+func TestTheOperatorSeesAnAuthorityThatIsMounted(t *testing.T) {
+	pod := at(everything(t)["Deployment nodes-operator"], "spec", "template", "spec")
+	expect(t, "the volume", at(pod, "volumes", 0, "configMap", "name"), "registry-authority")
+	expect(t, "its name", at(pod, "volumes", 0, "name"), at(pod, "containers", 0, "volumeMounts", 0, "name"))
+	expect(t, "its place", at(pod, "containers", 0, "volumeMounts", 0, "mountPath"), "/authority")
+}
+
 func TestWhatNobodyAskedForIsNotThere(t *testing.T) {
 	for name := range defaults(t) {
 		kind, _, _ := strings.Cut(name, " ")

@@ -131,6 +131,24 @@ func TestInstallYamlIsWhatTheChartRenders(t *testing.T) {
 	}
 }
 
+func TestTheChartNamesItsImageForThoseWhoListCharts(t *testing.T) {
+	parts(t)
+	var chart struct{ Annotations map[string]string }
+	if err := yaml.Unmarshal([]byte(helm(t, "show", "chart", "target/dist/chainlink-operator-0.1.0.tgz")), &chart); err != nil {
+		t.Fatal(err)
+	}
+	var images []struct {
+		Image     string
+		Platforms []string
+	}
+	if err := yaml.Unmarshal([]byte(chart.Annotations["artifacthub.io/images"]), &images); err != nil {
+		t.Fatal(err)
+	}
+	if len(images) != 1 || images[0].Image != image+"@"+digest || len(images[0].Platforms) != 2 {
+		t.Errorf("the images are %v", images)
+	}
+}
+
 func TestEveryPartIsSummed(t *testing.T) {
 	made := parts(t)
 	if len(made) != 8 {
