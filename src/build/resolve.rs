@@ -126,8 +126,7 @@ fn render(
     let mut pod = pod_options(spec.pod.as_ref(), &mut warnings)?;
     sidecars::fit(spec, &mut pod, maps)?;
     let mut user = UserConfig::read(config, maps, &version, style, &mut warnings)?;
-    let end = user.said(end_with_telemetry);
-    let template = with_telemetrys_end(end, spec.pod.as_ref(), template, &mut warnings);
+    let template = with_telemetrys_end(&user, spec.pod.as_ref(), template, &mut warnings);
     let template = with_named_https(&user, &pod, &version, template);
     let named_https = template >= WITH_NAMED_HTTPS;
     let https = named_https && user.serves_https();
@@ -262,13 +261,13 @@ fn seconds(time: Duration) -> i64 {
 /// Which template it is for a node that may take so long to end with its telemetry: one without, or whose time is given,
 /// goes on under the older one's name (rule S8).
 fn with_telemetrys_end(
-    end: Option<Duration>,
+    user: &UserConfig,
     asked: Option<&PodOptions>,
     template: u32,
     warnings: &mut Vec<String>,
 ) -> u32 {
     let asked = asked.and_then(|options| options.termination_grace_period_seconds);
-    let end = end.map(seconds);
+    let end = user.said(end_with_telemetry).map(seconds);
     if let Some((given, needed)) = asked.zip(end).filter(|(given, needed)| given < needed) {
         warnings.push(format!(
             "spec.pod.terminationGracePeriodSeconds is {given}, and with Telemetry.Enabled a node may take {needed} s to end: killed sooner, it loses the rest of its telemetry (its lock it has given back by then); write {needed} or more, or leave it out"

@@ -225,8 +225,8 @@ fn hosts(
     let given = given.collect::<Result<Vec<u16>, _>>()?;
     let before = |index: usize| given.get(index).or(given.first()).copied().unwrap_or(PORT);
     let hosts = |port: &dyn Fn(usize) -> u16| -> Vec<Host> {
-        let named = names.iter().cloned().enumerate();
-        let hosts = named.map(|(index, name)| Host {
+        let each = names.iter().cloned().enumerate();
+        let hosts = each.map(|(index, name)| Host {
             name,
             port: port(index),
         });

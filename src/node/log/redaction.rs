@@ -249,19 +249,17 @@ fn hide_values(text: &str) -> String {
 
 /// Where the next secret value starts and ends.
 fn next_value(text: &str, lower: &str, from: usize) -> Option<(usize, usize)> {
-    let starts = lower[from..].char_indices().map(|(at, _)| from + at);
-    starts
-        .filter_map(|start| {
-            // `secret` of `secretkey` is followed by no value, and `secretkey` may be.
-            let mut named = SECRET_NAMES
-                .iter()
-                .filter(|name| lower[start..].starts_with(**name));
-            named
-                .find_map(|name| value_after(text, start + name.len()))
-                .or_else(|| value_of_a_word(text, lower, start))
-                .or_else(|| value_of_a_key(text, lower, start))
-        })
-        .next()
+    let mut starts = lower[from..].char_indices().map(|(at, _)| from + at);
+    starts.find_map(|start| {
+        // `secret` of `secretkey` is followed by no value, and `secretkey` may be.
+        let mut named = SECRET_NAMES
+            .iter()
+            .filter(|name| lower[start..].starts_with(**name));
+        named
+            .find_map(|name| value_after(text, start + name.len()))
+            .or_else(|| value_of_a_word(text, lower, start))
+            .or_else(|| value_of_a_key(text, lower, start))
+    })
 }
 
 fn value_of_a_word(text: &str, lower: &str, start: usize) -> Option<(usize, usize)> {

@@ -178,9 +178,8 @@ fn in_files(texts: &[Option<&str>]) -> Option<String> {
             .map(|all| all.join(", "))
     };
     let older = |key: &str| {
-        let all = tables.iter().rev();
-        all.filter_map(|table| values(table, &["P2P", "V1", key]).pop())
-            .next()
+        let mut all = tables.iter().rev();
+        all.find_map(|table| values(table, &["P2P", "V1", key]).pop())
     };
     newer.or_else(|| {
         older("Enabled").and_then(Value::as_bool).filter(|on| *on)?;
