@@ -35,7 +35,7 @@ start_firewall() {
     done
 }
 
-has_firewall() { inside "$1" iptables-save --table filter | grep -q '^:KUBE-POD-FW-'; }
+has_firewall() { inside "$1" iptables-save --table filter | grep -q '^:KUBE-NWPLCY-DEFAULT '; }
 
 stop_firewall() {
     local node
