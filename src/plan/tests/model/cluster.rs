@@ -38,6 +38,9 @@ pub struct Cluster {
     /// There has been such a one, or a pod that nobody knows to hold it: as its end can't be seen, a
     /// takeover is not expected.
     pub outsider: bool,
+    /// A pod has ended that had the lock without a word, and nobody has served since: that the lock is free shows nowhere but
+    /// in the database.
+    pub untold_end: bool,
     /// The Secret names another database.
     pub secret_changed: bool,
     /// The operator asks the database, which shows what has migrated it.
@@ -83,6 +86,7 @@ impl Cluster {
             replicas,
             outside: false,
             outsider: false,
+            untold_end: false,
             secret_changed: false,
             asked: false,
             database: Database::Right,
@@ -389,6 +393,7 @@ impl Cluster {
         if self.asked && !pod.elsewhere {
             self.named = pod.kind().version;
         }
+        self.untold_end = false;
         self.change(no, |pod| pod.does = Does::Serve);
     }
 
@@ -397,6 +402,7 @@ impl Cluster {
             self.exits_were_before(|pod| pod.no != no);
         }
         self.note_fall(no);
+        self.note_untold_end(no);
         self.leaves_its_lease(no, End::Told);
         self.change(no, |pod| pod.goes_down(how));
     }
@@ -413,6 +419,11 @@ impl Cluster {
         {
             self.fell |= 1 << pod.kind;
         }
+    }
+
+    fn note_untold_end(&mut self, no: u8) {
+        let untold = |pod: &Pod| pod.holds() && pod.took == 0;
+        self.untold_end |= self.pod(no).is_some_and(untold);
     }
 
     fn half_minute(&mut self) {
@@ -492,6 +503,7 @@ impl Cluster {
 
     fn leaves(&mut self, no: u8) {
         self.note_deception(no);
+        self.note_untold_end(no);
         // Who has the lock ends in order, and gives it back.
         if self.pod(no).is_some_and(|pod| pod.does == Does::Zombie) {
             self.leaves_its_lease(no, End::Untold);

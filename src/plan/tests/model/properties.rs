@@ -188,11 +188,12 @@ fn failure_is_true(thought: &Thought) -> Judged {
     }
 }
 
-/// Pods that wait are good news only while somebody outside has the lock. That one outside has left shows by nothing but
-/// an active of ours.
+/// Pods that wait are good news only while somebody outside has the lock. That one outside has left, and that a pod of ours had
+/// the lock which has ended without a word, shows by nothing but an active of ours.
 fn calm_needs_a_holder(thought: &Thought) -> Judged {
     let Thought { cluster, plan, .. } = thought;
-    let may_have_left = cluster.outsider && plan.memory.last_active.is_none();
+    let unknown = cluster.outsider || cluster.untold_end;
+    let may_have_left = unknown && plan.memory.last_active.is_none();
     let lies = cluster.database == Database::Lies;
     if plan.progress.step == Step::External && !cluster.outside && !may_have_left && !lies {
         return broken("external", "nobody outside holds the lock");
