@@ -24,6 +24,7 @@ pub mod pair;
 pub mod policy;
 pub mod pooler;
 pub mod scenario;
+pub mod shown;
 pub mod timeline;
 pub mod turn;
 pub mod until;

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use e2e::audit::Audit;
 use e2e::bad_input::{BadInput, Refusal, bad_input};
+use e2e::shown::shown;
 use e2e::world::PATIENCE;
 use e2e::{Company, World, scenario, until};
 use serde_json::{Value, json};
@@ -149,6 +150,21 @@ async fn every_manifest_that_cannot_work_is_refused_in_the_words_it_expects() ->
         ensure!(after.active == before.active, "the active changed");
         idle(world, &audit)?;
         ensure!(world.judged().await?.gaps().is_empty(), "there was a gap");
+        Ok(())
+    })
+    .await
+}
+
+/// With the rules between fields, which the API server alone knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn every_resource_that_a_page_shows_is_taken() -> Result<()> {
+    scenario("shown", Company::Welcome, async |world| {
+        let base = world.node("shown", "2.29.0", 2);
+        for shown in shown(&base)? {
+            let taken = world.would_take(&shown.node).await;
+            taken.with_context(|| format!("{}:\n{:#}", shown.page, shown.node))?;
+        }
         Ok(())
     })
     .await
