@@ -58,19 +58,24 @@ pub fn all_wait(view: &View<'_>) -> Decision {
 }
 
 /// A pod that boots with the lock says nothing yet, and for it the others wait as they do for somebody outside. Who can't be
-/// heard may be such a one, unless it was seen to wait; so may who is to end because somebody deleted it: what the operator
-/// stops as a standby it has looked at before.
+/// heard, or is to end, may be such a one, unless it was seen to wait; and also then where somebody else deleted it: what
+/// the operator stops as a standby it has looked at before.
 fn may_have_it<'a>(view: &View<'a>) -> Option<&'a Pod> {
     let stop = view.memory.stopping.as_ref();
     let meant = |pod: &Pod| stop.is_some_and(|stop| stop.uid == pod.id.uid && !stop.active);
-    let leaving = view.roles.stopping.iter().filter(|pod| !meant(pod));
-    let lost = view.roles.lost.iter().filter(|pod| pod.waiting.is_none());
-    leaving.chain(lost).find(|pod| pod.running()).copied()
+    // One that counts as over, because it shows nothing any more, may still run.
+    let mut leaving = view.seen.pods.iter().filter(|pod| pod.deleted);
+    let leaving = leaving.find(|pod| !pod.ended() && (pod.waiting.is_none() || !meant(pod)));
+    let mut lost = view.roles.lost.iter().copied();
+    leaving.or_else(|| lost.find(|pod| pod.waiting.is_none()))
 }
 
 fn without_a_word(view: &View<'_>, pod: &Pod) -> Blocked {
     let long_ago = before(view.now, view.seen.intent.standby_timeout);
-    let long = matches!(pod.container, Container::Running { since, .. } if since <= long_ago);
+    let since = match &pod.container {
+        Container::Running { since, .. } => *since,
+        _ => pod.created,
+    };
     let state = if pod.deleted {
         "was deleted, and has not ended yet"
     } else {
@@ -79,7 +84,7 @@ fn without_a_word(view: &View<'_>, pod: &Pod) -> Blocked {
     Blocked {
         reason: Reason::NoActive,
         // One that can be reached ends within its grace period.
-        stalled: long && view.roles.unheard(pod),
+        stalled: since <= long_ago && view.roles.unheard(pod),
         message: format!(
             "all other pods wait for the lock, and {}, which {state}, may have taken it without having said so. If its machine is gone for good, remove the machine or the pod (kubectl delete)",
             pod.id.name

@@ -402,7 +402,6 @@ impl Cluster {
             self.exits_were_before(|pod| pod.no != no);
         }
         self.note_fall(no);
-        self.note_untold_end(no);
         self.leaves_its_lease(no, End::Told);
         self.change(no, |pod| pod.goes_down(how));
     }
@@ -421,7 +420,7 @@ impl Cluster {
         }
     }
 
-    fn note_untold_end(&mut self, no: u8) {
+    pub fn note_untold_end(&mut self, no: u8) {
         let untold = |pod: &Pod| pod.holds() && pod.took == 0;
         self.untold_end |= self.pod(no).is_some_and(untold);
     }

@@ -137,6 +137,7 @@ impl Cluster {
 
     /// A pod is about to end, or is cut off: what becomes of the lease that it has.
     pub fn leaves_its_lease(&mut self, no: u8, end: End) {
+        self.note_untold_end(no);
         let Some(pod) = self.pod(no).copied() else {
             return;
         };
