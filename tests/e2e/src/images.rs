@@ -73,14 +73,14 @@ fn load_into(cluster: &Cluster, programs: &Path, folder: &Path) -> Result<String
             .map(|version| format!("{}:{version}", cluster.node_repository))
             .collect();
         names.push(marker);
-        simulators(&archive, &names, &simulator)?;
+        simulators(&archive, &names, &simulator, "from=archive")?;
         cluster.command(&["load", &archive.to_string_lossy()])?;
     }
     Ok(image)
 }
 
 /// Archives images of the simulator under these names, whose tags are the versions that they play.
-fn simulators(archive: &Path, names: &[String], simulator: &Path) -> Result<()> {
+fn simulators(archive: &Path, names: &[String], simulator: &Path, label: &str) -> Result<()> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     assemble(
         archive,
@@ -88,6 +88,8 @@ fn simulators(archive: &Path, names: &[String], simulator: &Path) -> Result<()> 
         simulator,
         "/usr/local/bin/chainlink",
         &[
+            "--label",
+            label,
             "--env",
             "SIMULATOR_VERSION={tag}",
             "--entrypoint",
@@ -101,10 +103,11 @@ fn simulators(archive: &Path, names: &[String], simulator: &Path) -> Result<()> 
     )
 }
 
-/// The simulator that was built last, as an archive for whoever serves these names.
+/// The simulator that was built last, as an archive for whoever serves these names. These are other images than those that are
+/// loaded: of one that a kubelet has pulled once it believes no name any more that it has not pulled.
 pub(crate) fn archived(archive: &Path, names: &[String], folder: &Path) -> Result<()> {
     let simulator = stripped(&programs()?.join("chainlink-simulator"), folder)?;
-    simulators(archive, names, &simulator)
+    simulators(archive, names, &simulator, "from=registry")
 }
 
 /// Builds the workspace in the profile that this program was built in, so that nothing is compiled twice, and returns
