@@ -645,3 +645,38 @@ fn every_page_is_named_in_the_index() {
         assert!(named, "docs/README.md does not name {name}");
     }
 }
+
+/// Where on a line of a page another sentence begins: after its end, by a capital letter, as text, a link or in bold.
+fn second_sentence(line: &str) -> Option<&str> {
+    let marks = ["**", "[", "`", "("];
+    line.match_indices(['.', '!', '?']).find_map(|(at, _)| {
+        let before = &line[..at];
+        let in_code = before.matches('`').count() % 2 == 1;
+        let is_number = before.trim_start().chars().all(|one| one.is_ascii_digit());
+        let after = line[at + 1..].trim_start_matches(['*', ')']);
+        let next = after.strip_prefix(' ')?;
+        let next = marks
+            .iter()
+            .fold(next, |next, mark| next.strip_prefix(mark).unwrap_or(next));
+        let begins = next.starts_with(|one: char| one.is_ascii_uppercase());
+        (!in_code && !is_number && begins).then_some(&line[at..])
+    })
+}
+
+#[test]
+fn a_line_of_a_page_holds_one_sentence() {
+    let shared = ["One. Two.", "* **One.** Two.", "Is it? [It is](a.md)."];
+    assert!(shared.iter().all(|line| second_sentence(line).is_some()));
+    let own = ["1. One.", "One `a. B` two.", "From 1.13 on."];
+    assert!(own.iter().all(|line| second_sentence(line).is_none()));
+
+    for page in pages().into_iter().filter(|page| page.starts_with("docs/")) {
+        let mut in_block = false;
+        for (number, line) in text(&page).lines().enumerate() {
+            in_block ^= line.trim_start().starts_with("```");
+            let is_text = !in_block && !line.starts_with(['|', '#']) && !line.starts_with("    ");
+            let second = if is_text { second_sentence(line) } else { None };
+            assert_eq!(second, None, "{page}:{}", number + 1);
+        }
+    }
+}
