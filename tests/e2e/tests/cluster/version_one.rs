@@ -1,6 +1,7 @@
 //! Nodes of version 1, configured by environment, with their own locks.
 
 use anyhow::{Result, ensure};
+use e2e::world::condition;
 use e2e::{Company, World, scenario};
 use serde_json::{Value, json};
 
@@ -92,6 +93,12 @@ async fn a_frozen_active_with_an_advisory_lock_is_replaced_where_that_is_asked_f
         world.apply(&node(world, "1.13.3", "advisorylock")).await?;
         let before = world.until_running("node", "1.13.3", 2).await?;
         let active = before.active.unwrap_or_default();
+        // That a port does not answer any more is known of one that has answered.
+        world
+            .until_status("node", "the active is seen to serve", |status| {
+                condition(status, "Available") == Some(true)
+            })
+            .await?;
         world.freeze(&active)?;
         let status = world
             .until_status("node", "the active is said to be unresponsive", |status| {
