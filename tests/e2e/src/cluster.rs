@@ -3,6 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use kube::Client;
@@ -10,6 +11,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::exec::{quietly, repository, run};
 use crate::images::programs;
+use crate::until::until;
 
 /// A kubeconfig of an existing cluster; the variables below go with it.
 pub const KUBECONFIG: &str = "E2E_KUBECONFIG";
@@ -21,6 +23,9 @@ pub const NODE_IMAGE_REPOSITORY: &str = "E2E_NODE_IMAGE_REPOSITORY";
 pub const DATABASE_URL: &str = "E2E_DATABASE_URL";
 /// This machine's address as pods reach it, for the duty datagrams. Without it that record is not kept.
 pub const COLLECTOR_ADDRESS: &str = "E2E_COLLECTOR_ADDRESS";
+
+/// How long autovacuum may be at work in a database that is to go.
+const VACUUMED: Duration = Duration::from_secs(30);
 
 /// A cluster that can be used.
 #[derive(Clone, Debug)]
@@ -148,13 +153,14 @@ impl Cluster {
         Ok(format!("{server}/{name}?{query}"))
     }
 
-    /// Removes a database.
+    /// Removes a database. A worker of autovacuum in it, which this role may not end, is waited for.
     pub async fn drop_database(&self, name: &str) -> Result<()> {
-        let server = connect(&self.database_url).await?;
-        server
-            .batch_execute(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"))
-            .await?;
-        Ok(())
+        let drop = format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)");
+        until("the database is removed", VACUUMED, async || {
+            let server = connect(&self.database_url).await?;
+            Ok(server.batch_execute(&drop).await?)
+        })
+        .await
     }
 
     /// Removes all databases whose names begin so.
