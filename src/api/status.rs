@@ -33,7 +33,8 @@ pub struct ChainlinkNodeStatus {
     /// Name of the pod that holds the lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<String>,
-    /// Who holds the lock: the active pod, or `external` where all pods of ours wait.
+    /// Who holds the lock: the active pod; one that boots with it, which the database may tell before its log does; or
+    /// `external` where all pods of ours wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<String>,
     /// Version of the active pod.

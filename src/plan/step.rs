@@ -117,6 +117,12 @@ impl Progress {
         self
     }
 
+    /// The pod that has the lock and does not work yet, known from its log or from the database.
+    pub fn booting(&self) -> Option<&str> {
+        let pod = self.pod.as_deref();
+        pod.filter(|_| self.step == Step::Booting)
+    }
+
     /// Whether as many other resources move their lock as may: it is told when one of them is done.
     pub fn waits_for_turn(&self) -> bool {
         let blocked = self.blocked.as_ref();

@@ -13,7 +13,7 @@ use super::secrets_changed::{SECRETS_CHANGED, secrets_changed};
 use super::update::{News, UPDATE_AVAILABLE, update_available};
 use crate::domain::{Answered, Pod, Reason};
 use crate::node::LockMode;
-use crate::plan::{Blocked, Roles, Step, UNRESPONSIVE, has_its_sidecars, not_taken};
+use crate::plan::{Blocked, Progress, Roles, Step, UNRESPONSIVE, has_its_sidecars, not_taken};
 
 /// All conditions that a resource can have, each with its status where nothing calls for a look. Some are there only where they
 /// have something to say.
@@ -71,7 +71,7 @@ pub(super) fn conditions(
         ),
         match &outage {
             Some(outage) => said("Available", false, &outage.reason, &outage.message),
-            None => available(roles, step, contradicted, old, report.now),
+            None => available(roles, &report.plan.progress, contradicted, old, report.now),
         },
         match &outage {
             Some(outage) => said("Redundant", false, &outage.reason, NONE_HAS_WON),
@@ -151,11 +151,12 @@ const NONE_HAS_WON: &str =
 
 fn available(
     roles: &Roles<'_>,
-    step: Step,
+    progress: &Progress,
     contradicted: Option<Blocked>,
     old: &[Condition],
     now: Timestamp,
 ) -> Said {
+    let step = progress.step;
     match roles.active {
         Some(active) if roles.unheard(active) => said(
             "Available",
@@ -167,7 +168,7 @@ fn available(
                 keeps_the_lock(active)
             ),
         ),
-        Some(active) if step == Step::Booting && !serves(active) => boots(active),
+        Some(active) if step == Step::Booting && !serves(active) => boots(&active.id.name),
         Some(active) => with_its_sidecars(active, active_available(active, roles, old, now)),
         None if step == Step::External && contradicted.is_some() => unknown(
             "Available",
@@ -185,12 +186,16 @@ fn available(
             Reason::OrderUnknown,
             "several pods have taken a lock, and it is not known yet which of them is the active",
         ),
-        None => said(
-            "Available",
-            false,
-            Reason::NoActive,
-            "no pod holds the lock",
-        ),
+        // Known from the database alone: it has said nothing yet.
+        None => match progress.booting() {
+            Some(taker) => boots(taker),
+            None => said(
+                "Available",
+                false,
+                Reason::NoActive,
+                "no pod holds the lock",
+            ),
+        },
     }
 }
 
@@ -214,14 +219,13 @@ fn serves(active: &Pod) -> bool {
 }
 
 /// What answers before a node's own server knows nothing but that it migrates.
-fn boots(active: &Pod) -> Said {
+fn boots(taker: &str) -> Said {
     said(
         "Available",
         false,
         Reason::ActiveBoots,
         format!(
-            "{} holds the lock, and boots, dumps or migrates the database: it does not work yet",
-            active.id.name
+            "{taker} holds the lock, and boots, dumps or migrates the database: it does not work yet"
         ),
     )
 }
@@ -257,7 +261,7 @@ fn active_available(active: &Pod, roles: &Roles<'_>, old: &[Condition], now: Tim
     };
     match active.contact.map(|contact| contact.answer) {
         Some(Answered::Serving) => serves,
-        Some(Answered::Starting) => boots(active),
+        Some(Answered::Starting) => boots(&active.id.name),
         Some(Answered::Refused) if !roles.refuses_for_long(active) => unknown(
             "Available",
             Reason::ActiveNotReached,

@@ -41,8 +41,10 @@ pub fn status(report: &Report<'_>, old: &ChainlinkNodeStatus) -> ChainlinkNodeSt
         conditions: conditions(report, &roles, &news, &old.conditions),
         active: active.map(|pod| pod.id.name.clone()),
         holder: active
-            .map(|pod| pod.id.name.clone())
-            .or_else(|| external.then(|| "external".to_owned())),
+            .map(|pod| pod.id.name.as_str())
+            .or_else(|| report.plan.progress.booting())
+            .or_else(|| external.then_some("external"))
+            .map(str::to_owned),
         current_version: active
             .and_then(|pod| pod.revision.as_ref())
             .map(|revision| revision.version.to_string()),

@@ -41,6 +41,28 @@ fn pods_that_wait_after_an_active_of_ours_has_ended_are_no_good_news() {
     assert_eq!(told.condition("Redundant"), not_taken("False"));
 }
 
+/// Its log comes later than the database's word, and before 2.15 only once the boot is over.
+#[test]
+fn a_pod_that_has_the_lock_and_says_nothing_yet_is_named_as_its_holder() {
+    let mut told = Told::of(pair());
+    let b = told.world.pod("b").id.clone();
+    told.world.gone("a");
+    told.look();
+    assert_eq!(told.status.holder, None);
+    assert_eq!(told.condition("Available").1, "NoActive");
+    told.world.later(1);
+    told.world.hears(Ok(Says {
+        lease: Holder::Pod(b.clone()),
+        sessions: [(b, SessionOf::Node)].into(),
+        ..Says::quiet()
+    }));
+    told.look();
+    assert_eq!(told.status.phase.as_deref(), Some("Booting"));
+    assert_eq!(told.status.holder.as_deref(), Some("b"));
+    assert_eq!(told.status.active, None);
+    assert_eq!(told.condition("Available").1, "ActiveBoots");
+}
+
 /// Seen on real nodes: for half a second its port refused, and the API server showed its container as running.
 #[test]
 fn one_crash_of_an_active_is_one_warning() {
