@@ -22,7 +22,7 @@ use crate::report::Sharer;
 impl Pass<'_> {
     /// Every other resource whose spec leads to this one's database, as far as that can be told: both name the same key
     /// of the same Secret, or the operator has read both URLs. With the key that the other's URL was read from, if it leads there.
-    fn neighbours(&self) -> Vec<(Arc<ChainlinkNode>, Option<KeyRef>)> {
+    pub(super) fn neighbours(&self) -> Vec<(Arc<ChainlinkNode>, Option<KeyRef>)> {
         let all: Vec<_> = lock(&self.context.stores)
             .iter()
             .flat_map(Store::state)
@@ -106,7 +106,7 @@ impl Pass<'_> {
         claims: &[Claim],
     ) -> Result<Option<Claim>, Error> {
         let of = name(self.node, other);
-        let client = self.context.client.clone();
+        let client = self.client.clone();
         let namespace = other.namespace().unwrap_or_default();
         let api: Api<ChainlinkNode> = Api::namespaced(client.clone(), &namespace);
         let fresh = api.get_opt(&other.name_any()).await;
