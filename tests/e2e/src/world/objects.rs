@@ -38,8 +38,12 @@ impl World {
         )
         .await?;
         // No watch tells of a Secret, and nobody waits here until a resource at rest is read again.
+        Box::pin(self.touch_all(name)).await
+    }
+
+    async fn touch_all(&self, secret: &str) -> Result<()> {
         for node in self.nodes().list(&ListParams::default()).await? {
-            let written = format!("{name} {:?}", std::time::SystemTime::now());
+            let written = format!("{secret} {:?}", std::time::SystemTime::now());
             self.annotate(&node.name_any(), "e2e/secret-written", &written)
                 .await?;
         }
