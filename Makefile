@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit model manifests alerts chart cluster cluster-down e2e soak crds dist images
+.PHONY: help demo demo-down test lint unit model manifests alerts chart cluster cluster-down e2e e2e-alerts soak crds dist images
 
 CLUSTER := tests/cluster/cluster
 CHART := charts/chainlink-operator
@@ -79,9 +79,12 @@ chart: $(HELM3) ## Lint and render the chart by Helm 4 and Helm 3, and look at w
 	done; \
 	cd tests/manifests && HELM="$$helm4" go test -count=1 ./release
 
-# They wait more than they work: two at a time.
+# They wait more than they work: three at a time on two cores.
 e2e: ## The operator on the real cluster, installed by its chart (make e2e ONLY=upgrades: some of it).
-	cargo test --locked -p e2e -- --include-ignored --test-threads 2 $(ONLY)
+	cargo test --locked -p e2e -- --include-ignored --test-threads 3 $(ONLY)
+
+e2e-alerts: ## The same beside a Prometheus that knows the alerts: which fired, where, and whether they ended.
+	tests/e2e/alerts.py $(MAKE) --no-print-directory e2e ONLY="$(ONLY)"
 
 soak: ## Counted repetitions on the real cluster: gaps, kills, lost machines, a resource at rest. About 15 minutes.
 	cargo run --quiet --locked -p e2e --bin soak

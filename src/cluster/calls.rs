@@ -89,7 +89,7 @@ fn asks(uri: &Uri, parameter: &str) -> bool {
 }
 
 /// Whether the answer lasts.
-fn is_stream(uri: &Uri) -> bool {
+pub(super) fn is_stream(uri: &Uri) -> bool {
     asks(uri, "watch") || asks(uri, "follow")
 }
 

@@ -2,6 +2,7 @@
 //! and told things; it decides nothing.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use tokio::time::timeout;
 use super::failures::ApiFailures;
 use super::line::again;
 use super::local::{LastAnswer, Local, Reservation};
+use super::rest::Rest;
 use super::slots::HandoverSlots;
 use super::watchdog::Watchdog;
 use crate::act::{DigestKeyAt, digest_key};
@@ -78,6 +80,8 @@ pub struct Context {
     pub(super) reserved: Mutex<HashMap<String, Reservation>>,
     /// The key of the digests of Secrets, once it is needed.
     digest_key: OnceCell<DigestKey>,
+    /// Whether watches run that tell what changes.
+    hears: AtomicBool,
     /// All resources, as the controllers of their namespaces know them.
     pub(super) stores: Mutex<Vec<Store<ChainlinkNode>>>,
 }
@@ -114,6 +118,7 @@ impl Context {
             answers: Mutex::default(),
             reserved: Mutex::default(),
             digest_key: OnceCell::new(),
+            hears: AtomicBool::new(false),
             stores: Mutex::default(),
             settings,
             client,
@@ -121,8 +126,13 @@ impl Context {
         (Arc::new(context), woken)
     }
 
-    /// Publishes events about a resource, and waits until that has been tried.
-    pub(super) async fn tell(&self, node: &ChainlinkNode, notes: impl IntoIterator<Item = Note>) {
+    /// Publishes events about a resource by the client of its pass, and waits until that has been tried.
+    pub(super) async fn tell(
+        &self,
+        client: &Client,
+        node: &ChainlinkNode,
+        notes: impl IntoIterator<Item = Note>,
+    ) {
         let (about, reference) = (node.object_ref(&()), ObjectRef::from_obj(node));
         join_all(notes.into_iter().map(async |note| {
             let event = Event {
@@ -137,7 +147,7 @@ impl Context {
                 secondary: None,
             };
             // A recorder folds later events of one reason into the text of the first: each gets its own.
-            let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+            let recorder = Recorder::new(client.clone(), self.reporter.clone());
             // What is about to be done is told before it is done, but nothing waits for a server that hangs.
             let said = match timeout(PUBLISHED, recorder.publish(&event, &about)).await {
                 Ok(Ok(())) => return,
@@ -197,8 +207,34 @@ impl Context {
             ended: EndedNodes::default(),
             failing: None,
             lines: RepeatedLines::default(),
+            rest: Rest::default(),
         });
         what(entry)
+    }
+
+    /// Watches run from now on that tell what changes. Until then every pass reads what is there.
+    pub fn hears_of_changes(&self) {
+        self.hears.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether watches tell what changes.
+    pub(super) fn hears(&self) -> bool {
+        self.hears.load(Ordering::SeqCst)
+    }
+
+    /// Something of a resource has changed, or may have. Where nothing is known of it, there is nothing to forget.
+    pub fn stir(&self, reference: &ObjectRef<ChainlinkNode>) {
+        let mut known = lock(&self.known);
+        if let Some(known) = known.get_mut(&uid(reference)) {
+            known.rest.stir();
+        }
+    }
+
+    /// Nobody knows what has changed.
+    pub(super) fn stir_all(&self) {
+        for known in lock(&self.known).values_mut() {
+            known.rest.stir();
+        }
     }
 
     /// Forgets a resource that is gone. One of its name may have come since.

@@ -9,6 +9,7 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::failing::{Failing, Pauses};
 use super::failures::ApiFailures;
+use super::rest::Rest;
 use crate::api::{ChainlinkNode, KeyRef, RevisionName};
 use crate::cluster::RepeatedLines;
 use crate::domain::{DatabaseAnswer, EndedNodes, Refused, Says, Silence};
@@ -48,6 +49,8 @@ pub(super) struct Local {
     pub(super) failing: Option<Failing>,
     /// What was logged of it, and would be logged again with each try.
     pub(super) lines: RepeatedLines,
+    /// What its passes have read, where nothing is left to do.
+    pub(super) rest: Rest,
 }
 
 /// What was last made of the budgets of a resource.

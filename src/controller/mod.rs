@@ -6,6 +6,7 @@
 //!
 //! `run` says what wakes a resource, and [`reconcile`] makes one pass of it, within a time. `pass` is that pass, step by step, and `retry` says when the
 //! next one begins after one that failed.
+//! `rest` keeps what was read where nothing is left to do, so that a resource at rest costs no requests.
 //! What outlives a pass is in `context`, with `local` (what this process knows of a resource), `slots` (who may move its lock
 //! now), `leading` (what begins and ends with the lead of this operator), `failures` (what the API server did not do), `failing` (since when passes fail, and how long each is waited with) and `watchdog` (whether the loops turn).
 
@@ -17,6 +18,7 @@ mod leading;
 mod line;
 mod local;
 mod pass;
+mod rest;
 mod retry;
 mod run;
 mod slots;
@@ -25,16 +27,19 @@ mod watchdog;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kube::ResourceExt;
+use jiff::Timestamp;
 use kube::api::Api;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
+use kube::{Client, ResourceExt};
 use tokio::time::timeout;
 
 use crate::api::ChainlinkNode;
+use crate::cluster::Listener;
 
 use error::{Doing, LONGEST_PASS};
-use pass::tell_failure;
+use pass::{Done, tell_failure};
+use rest::Remembered;
 
 pub use context::{Context, DatabaseAccess, Settings};
 pub use error::Error;
@@ -56,7 +61,7 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
         context.client.clone(),
         &node.namespace().unwrap_or_default(),
     );
-    let pass = Box::pin(one_pass(&node, &context, &reference, &api));
+    let pass = Box::pin(one_pass(&node, &context, &reference));
     let began = Instant::now();
     // As good as a crash: the next pass goes on from what is written (rule S4).
     let result = tokio::select! {
@@ -82,12 +87,52 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
     result
 }
 
+/// One pass, by what the last one has read where that is still so; else, and where that is not enough, by what is there now.
 async fn one_pass(
     node: &ChainlinkNode,
     context: &Context,
     reference: &ObjectRef<ChainlinkNode>,
-    api: &Api<ChainlinkNode>,
 ) -> Result<Action, Error> {
+    let version = node.metadata.resource_version.as_deref();
+    let remembered = context.know(reference, |known| known.rest.remembered(version));
+    if let Some(remembered) = remembered {
+        let (client, unlike) = remembered.reads.recall();
+        let calls = (&client, Some(remembered.at));
+        let pass = Box::pin(pass_by(calls, node, context, reference));
+        let recalled = tokio::select! {
+            () = unlike.notified() => None,
+            result = pass => result.ok(),
+        };
+        if let Some((done, _)) = recalled {
+            return Ok(done.again);
+        }
+        context.stir(reference);
+    }
+    let since = context.know(reference, |known| known.rest.stirs());
+    let at = Timestamp::now();
+    let (client, listener) = Listener::of(&context.client);
+    let pass = Box::pin(pass_by((&client, None), node, context, reference));
+    let (done, version) = pass.await?;
+    if done.rests
+        && context.hears()
+        && let Some(reads) = listener.heard()
+    {
+        let reads = Arc::new(reads);
+        let read = Remembered { at, reads };
+        context.know(reference, |known| known.rest.keep(version, read, since));
+    }
+    Ok(done.again)
+}
+
+/// One pass by this client, and the version of the resource that it was about.
+async fn pass_by(
+    calls: (&Client, Option<Timestamp>),
+    node: &ChainlinkNode,
+    context: &Context,
+    reference: &ObjectRef<ChainlinkNode>,
+) -> Result<(Done, Option<String>), Error> {
+    let namespace = node.namespace().unwrap_or_default();
+    let api: Api<ChainlinkNode> = Api::namespaced(calls.0.clone(), &namespace);
     let fresh = api
         .get_opt(&node.name_any())
         .await
@@ -95,8 +140,16 @@ async fn one_pass(
     let Some(node) = fresh.filter(|node| node.metadata.deletion_timestamp.is_none()) else {
         // What belongs to it goes by its owner references, with or without this operator.
         context.forget(reference);
-        return Ok(Action::await_change());
+        let again = Action::await_change();
+        return Ok((
+            Done {
+                again,
+                rests: false,
+            },
+            None,
+        ));
     };
     context.fence(&node, reference).await?;
-    pass::run(context, &node, api).await
+    let done = pass::run(context, calls, &node, &api).await?;
+    Ok((done, node.resource_version()))
 }

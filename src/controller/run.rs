@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt, Stream, StreamExt};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, GroupVersionKind, PartialObjectMeta};
-use kube::runtime::controller::{Config, Controller};
+use kube::runtime::controller::{self, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
@@ -32,8 +34,8 @@ const TICK: Duration = Duration::from_secs(15);
 /// How long the first list of the machines is waited for.
 const LISTING: Duration = Duration::from_secs(10);
 
-/// All that is watched of a `ConfigMap`: there may be many in the cluster, and large ones.
-type Metadata = PartialObjectMeta<ConfigMap>;
+/// All that is watched of what only has to tell that it has changed: there may be many in the cluster, and large ones.
+type Metadata<K> = PartialObjectMeta<K>;
 
 /// Waits until the API server serves `ChainlinkNode`: Helm may start the operator before the CRD is
 /// established.
@@ -55,6 +57,7 @@ pub async fn run(
     context: Arc<Context>,
     mut woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
 ) {
+    context.hears_of_changes();
     let watches = context.settings.watch_machines;
     let machines = context.machines.clone();
     let mut watching = pin!(async {
@@ -102,6 +105,7 @@ pub async fn run(
                 .iter()
                 .find(|(namespace, _)| namespace.is_none() || *namespace == node.namespace);
             if let Some((_, waker)) = waker {
+                context.stir(&node);
                 // The receiver only goes away with its controller.
                 let _ = waker.send(node);
             }
@@ -124,8 +128,11 @@ fn control(
     woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
 ) -> (Store<ChainlinkNode>, impl Future<Output = ()>) {
     let nodes: Api<ChainlinkNode> = scoped(client, namespace.as_deref());
-    let pods: Api<Pod> = scoped(client, namespace.as_deref());
-    let maps: Api<Metadata> = scoped(client, namespace.as_deref());
+    let pods: Api<Metadata<Pod>> = scoped(client, namespace.as_deref());
+    let services: Api<Metadata<Service>> = scoped(client, namespace.as_deref());
+    let budgets: Api<Metadata<PodDisruptionBudget>> = scoped(client, namespace.as_deref());
+    let revisions: Api<Metadata<ControllerRevision>> = scoped(client, namespace.as_deref());
+    let maps: Api<Metadata<ConfigMap>> = scoped(client, namespace.as_deref());
     let woken = futures::stream::unfold(woken, |mut woken| async move {
         woken.recv().await.map(|node| (node, woken))
     });
@@ -144,18 +151,56 @@ fn control(
     };
     let turning = controller
         .with_config(Config::default().concurrency(CONCURRENCY))
-        .owns(pods, watcher::Config::default().labels(NODE_LABEL))
-        .watches(maps, watcher::Config::default(), move |map| {
-            referring(&store, &map)
-        })
+        .watches(
+            pods,
+            ours(),
+            stirred(&context, {
+                let store = store.clone();
+                move |pod: Metadata<Pod>| owner(&store, &pod)
+            }),
+        )
+        .watches(
+            services,
+            ours(),
+            stirred(&context, {
+                let store = store.clone();
+                move |service: Metadata<Service>| owner(&store, &service)
+            }),
+        )
+        .watches(
+            budgets,
+            ours(),
+            stirred(&context, {
+                let store = store.clone();
+                move |budget: Metadata<PodDisruptionBudget>| owner(&store, &budget)
+            }),
+        )
+        .watches(
+            revisions,
+            ours(),
+            stirred(&context, {
+                let store = store.clone();
+                move |revision: Metadata<ControllerRevision>| owner(&store, &revision)
+            }),
+        )
+        .watches(
+            maps,
+            watcher::Config::default(),
+            stirred(&context, move |map| referring(&store, &map)),
+        )
         .reconcile_on(woken)
         .reconcile_on(idle)
         .shutdown_on_signal()
-        .run(reconcile, retry, context)
-        .for_each(|result| async move {
+        .run(reconcile, retry, Arc::clone(&context))
+        .for_each(move |result| {
+            // A watch that fails may have missed something.
+            if let Err(controller::Error::QueueError(_)) = &result {
+                context.stir_all();
+            }
             if let Err(error) = result {
                 tracing::debug!(%error, "a pass ended early");
             }
+            std::future::ready(())
         });
     let turns = async {
         tokio::join!(turning, listed);
@@ -203,8 +248,52 @@ fn is_idle(store: &Store<ChainlinkNode>) -> bool {
         .all(|node| node.metadata.deletion_timestamp.is_some())
 }
 
+/// What carries the label of a resource.
+fn ours() -> watcher::Config {
+    watcher::Config::default().labels(NODE_LABEL)
+}
+
+/// The resources that something tells of, whose passes read what is there from then on.
+fn stirred<K, I>(
+    context: &Arc<Context>,
+    tells_of: impl Fn(K) -> I + Send + Sync + 'static,
+) -> impl Fn(K) -> Vec<ObjectRef<ChainlinkNode>> + Send + Sync + 'static
+where
+    I: IntoIterator<Item = ObjectRef<ChainlinkNode>>,
+{
+    let context = Arc::clone(context);
+    move |object| {
+        let nodes: Vec<_> = tells_of(object).into_iter().collect();
+        for node in &nodes {
+            context.stir(node);
+        }
+        nodes
+    }
+}
+
+/// The resource to which something belongs: the one that controls it; or, where nobody does, that of its label, which may
+/// adopt it.
+fn owner<K>(store: &Store<ChainlinkNode>, object: &K) -> Option<ObjectRef<ChainlinkNode>>
+where
+    K: ResourceExt,
+{
+    let owners = object.owner_references();
+    if let Some(owner) = owners.iter().find(|owner| owner.controller == Some(true)) {
+        return ObjectRef::from_owner_ref(object.namespace().as_deref(), owner, ());
+    }
+    let name = object.labels().get(NODE_LABEL)?;
+    let named = |node: &Arc<ChainlinkNode>| {
+        node.name_any() == *name && node.namespace() == object.namespace()
+    };
+    let node = store.state().into_iter().find(named)?;
+    Some(ObjectRef::from_obj(node.as_ref()))
+}
+
 /// The resources that refer to a ConfigMap.
-fn referring(store: &Store<ChainlinkNode>, map: &Metadata) -> Vec<ObjectRef<ChainlinkNode>> {
+fn referring(
+    store: &Store<ChainlinkNode>,
+    map: &Metadata<ConfigMap>,
+) -> Vec<ObjectRef<ChainlinkNode>> {
     let name = map.name_any();
     store
         .state()
@@ -235,11 +324,46 @@ mod tests {
             tell.send(accept.to_owned()).unwrap();
             async { StatusCode::INTERNAL_SERVER_ERROR }
         });
-        let maps: Api<Metadata> = scoped(&Client::new(server, "default"), None);
+        let maps: Api<Metadata<ConfigMap>> = scoped(&Client::new(server, "default"), None);
         let mut watch = Box::pin(watcher(maps, watcher::Config::default()));
         while let Some(Ok(_)) = watch.next().await {}
         let accepted = told.recv().await.unwrap();
         assert!(accepted.contains("as=PartialObjectMetadata"), "{accepted}");
+    }
+
+    #[test]
+    fn what_nobody_controls_belongs_to_the_resource_of_its_label() {
+        let (store, mut writer) = kube::runtime::reflector::store();
+        let mut there = node();
+        there.metadata.uid = Some("there".to_owned());
+        writer.apply_watcher_event(&watcher::Event::Apply(there.clone()));
+        let pod = |namespace: &str, owner: serde_json::Value| -> Pod {
+            serde_json::from_value(serde_json::json!({"metadata": {
+                "name": "p", "namespace": namespace, "labels": {NODE_LABEL: "cl"}, "ownerReferences": owner,
+            }}))
+            .unwrap()
+        };
+        let owned = |kind: &str| {
+            serde_json::json!([{
+                "apiVersion": "chainlink-operator.dev/v1alpha1", "kind": kind, "name": "earlier",
+                "uid": "earlier", "controller": true,
+            }])
+        };
+        let belongs_to = |pod: &Pod| owner(&store, pod).map(|node| node.name);
+        assert_eq!(
+            belongs_to(&pod("a", owned("ChainlinkNode"))).as_deref(),
+            Some("earlier")
+        );
+        assert_eq!(belongs_to(&pod("a", owned("Other"))), None);
+        assert_eq!(
+            belongs_to(&pod("a", serde_json::json!([]))).as_deref(),
+            Some("cl")
+        );
+        assert_eq!(
+            belongs_to(&pod("b", serde_json::json!([]))),
+            None,
+            "of another namespace"
+        );
     }
 
     async fn becomes_ready(server: Router) -> bool {

@@ -137,6 +137,8 @@ impl Progress {
         }
         let stalled = self.blocked.as_ref().is_some_and(|blocked| blocked.stalled);
         match self.step {
+            // No pod is there that could fall silent.
+            Step::Hibernating => Duration::from_secs(60),
             step if step.at_rest() => Duration::from_secs(15),
             _ if stalled || self.waits_for_turn() => Duration::from_secs(5),
             Step::StoppingActive | Step::AwaitingTakeover if idle < QUICK => {

@@ -12,7 +12,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("node", &[]),
     ("domain", &["api", "node"]),
     ("mutex", &[]),
-    ("cluster", &["api"]),
+    ("cluster", &["api", "mutex"]),
     ("leader", &["cluster"]),
     ("observe", &["mutex", "cluster", "domain", "node", "api"]),
     ("plan", &["domain", "node", "api"]),

@@ -6,14 +6,18 @@ use std::collections::BTreeSet;
 
 use crate::granted;
 
-/// The kinds of which a file makes watches. `Api<K>` is written out wherever one is made.
+/// The kinds of which a file makes watches. `Api<K>` is written out wherever one is made; `Metadata<K>` is that of `K`.
 fn apis<'a>(code: &'a str, ending: &str) -> BTreeSet<&'a str> {
     let (code, _) = code.split_once("#[cfg(test)]").unwrap();
     code.lines()
         .filter_map(|line| line.trim().strip_prefix("let ")?.split_once(": Api<"))
-        .filter_map(|(_, rest)| rest.split_once('>'))
-        .filter(|(_, rest)| rest.trim_start_matches(" = ").starts_with(ending))
+        .filter_map(|(_, rest)| rest.split_once("> = "))
+        .filter(|(_, rest)| rest.starts_with(ending))
         .map(|(kind, _)| kind)
+        .map(|kind| {
+            kind.strip_prefix("Metadata<")
+                .map_or(kind, |kind| kind.trim_end_matches('>'))
+        })
         .collect()
 }
 
@@ -26,17 +30,25 @@ fn watched(all: &BTreeSet<String>) -> BTreeSet<&str> {
 #[test]
 fn what_the_operator_watches_it_may_list_and_watch_and_nothing_else() {
     let streams = include_str!("../../src/controller/run.rs");
-    // `Metadata` is that of ConfigMaps.
-    assert!(streams.contains("type Metadata = PartialObjectMeta<ConfigMap>;"));
     assert_eq!(
         apis(streams, "scoped("),
-        BTreeSet::from(["ChainlinkNode", "Metadata", "Pod"])
+        BTreeSet::from([
+            "ChainlinkNode",
+            "ConfigMap",
+            "ControllerRevision",
+            "Pod",
+            "PodDisruptionBudget",
+            "Service",
+        ])
     );
     let granted = granted::all();
     let kinds = [
+        "apps/controllerrevisions",
         "chainlink-operator.dev/chainlinknodes",
         "configmaps",
         "pods",
+        "policy/poddisruptionbudgets",
+        "services",
     ];
     assert_eq!(watched(&granted), BTreeSet::from(kinds));
     for kind in kinds {

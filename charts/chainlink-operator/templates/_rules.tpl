@@ -26,7 +26,7 @@ sessionSecrets, databaseVerification and updates add one right each, below.
   verbs: [get]
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, create, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 # The node's files, each revision's own; and those that the user refers to. Those that an earlier resource of the same
 # name has left are taken over, which is a patch.
 - apiGroups: [""]
@@ -34,11 +34,11 @@ sessionSecrets, databaseVerification and updates add one right each, below.
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [controllerrevisions]
-  verbs: [get, list, create, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 # One that keeps the active from being evicted, and one for its standbys.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 # Why the kubelet or the scheduler could not start a pod.
 - apiGroups: [""]
   resources: [events]

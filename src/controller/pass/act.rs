@@ -20,7 +20,7 @@ impl Pass<'_> {
         plan: &Plan,
         failures: &mut ApiFailures,
     ) -> bool {
-        let roles = RoleKeeper::new(&self.context.client, self.node, &self.context.leadership);
+        let roles = RoleKeeper::new(self.client, self.node, &self.context.leadership);
         let mut in_place = true;
         for act in &plan.acts {
             match act {
@@ -63,12 +63,7 @@ impl Pass<'_> {
         labels_in_place: bool,
         failures: &mut ApiFailures,
     ) -> Result<Stopped, Error> {
-        let actor = Actor::new(
-            &self.context.client,
-            self.node,
-            &self.context.leadership,
-            recorded,
-        );
+        let actor = Actor::new(self.client, self.node, &self.context.leadership, recorded);
         let mut stopped = Stopped::No;
         for act in &recorded.plan().acts {
             if !matches!(act, Act::Label { .. } | Act::Gate { .. }) {

@@ -45,7 +45,11 @@ impl Pass<'_> {
             Ok(_) => {
                 let told = word.filter(|word| known.contradicts(word));
                 self.context
-                    .tell(self.node, told.map(|word| differs(word, &known)))
+                    .tell(
+                        self.client,
+                        self.node,
+                        told.map(|word| differs(word, &known)),
+                    )
                     .await;
             }
             // The next pass looks anew.

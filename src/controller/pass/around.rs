@@ -20,7 +20,7 @@ const BUDGETS: Duration = Duration::from_secs(15);
 impl Pass<'_> {
     pub(super) async fn keep_services(&self, failures: &mut ApiFailures) {
         let https = self.kept.contents.values().any(|content| content.https);
-        match services(&self.context.client, self.node, https).await {
+        match services(self.client, self.node, https).await {
             Ok(Services::AsWanted) => {}
             Ok(Services::NotOurs(name)) => failures.refuse(
                 Reason::ServiceRefused,
@@ -48,9 +48,7 @@ impl Pass<'_> {
         let refusal = if let Some(known) = known {
             known.refusal
         } else {
-            let refusal = match budgets(&self.context.client, self.node, standbys_kept, active)
-                .await
-            {
+            let refusal = match budgets(self.client, self.node, standbys_kept, active).await {
                 Ok(None) => None,
                 Ok(Some(name)) => Some(format!(
                     "a PodDisruptionBudget named {name} exists and is not this resource's: remove it, or rename the resource"

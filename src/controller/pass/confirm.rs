@@ -155,10 +155,9 @@ impl Pass<'_> {
     ) {
         let find = |id: &PodId| seen.pods.iter().find(|pod| pod.id == *id);
         if let Some(successor) = permit.successor().and_then(find)
-            && let Err(error) =
-                RoleKeeper::new(&self.context.client, self.node, &self.context.leadership)
-                    .label(successor, true)
-                    .await
+            && let Err(error) = RoleKeeper::new(self.client, self.node, &self.context.leadership)
+                .label(successor, true)
+                .await
         {
             let to = format!("label pod {}, the successor", successor.id.name);
             failures.fail(Reason::PodNotUpdated, &to, &error);

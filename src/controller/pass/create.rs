@@ -123,7 +123,7 @@ impl Pass<'_> {
             return Ok(Some(message));
         }
         if content.session == Some(Session::Generated)
-            && let Some(message) = session_secret(&self.context.client, self.node).await?
+            && let Some(message) = session_secret(self.client, self.node).await?
             && !self.has_session_secret()
         {
             return Ok(Some(format!(

@@ -1,5 +1,7 @@
 //! Whether and when the database is asked, and where its answer is kept. What an answer is worth is for the planner to say.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
@@ -15,6 +17,9 @@ use crate::mutex::lock;
 use crate::observe::Moment;
 use crate::observe::database::{Question, Target, ask, question};
 use crate::plan::{Plan, is_due, is_stale};
+
+/// By so much more than a stop permits an answer counts as older that was asked for by what is remembered.
+const OF_MEMORY: Duration = Duration::from_secs(2);
 
 impl Pass<'_> {
     fn may_ask(&self) -> bool {
@@ -44,9 +49,13 @@ impl Pass<'_> {
     }
 
     async fn ask_database(&self) -> Result<(), Error> {
-        let at = Moment::now();
+        // Where the pods' addresses came from memory, the answer is as old as to permit nothing.
+        let at = match self.read_at {
+            Some(_) => Moment::now().before(OF_MEMORY),
+            None => Moment::now(),
+        };
         let (mut digest, mut leads_to) = (None, None);
-        let question = question(&self.context.client, self.node, &self.looker).await;
+        let question = question(self.client, self.node, &self.looker).await;
         let said = match question.doing("reading the addresses of the pods")? {
             Ok((url, authority, pods)) => {
                 digest = Some(Sha256::digest(&url).into());

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 use kube::api::Api;
 use kube::runtime::reflector::ObjectRef;
+use kube::{Client, ResourceExt};
 
 use super::log::again;
 use super::scene::Pass;
@@ -77,11 +77,12 @@ async fn keep(
 impl<'a> Pass<'a> {
     pub(super) async fn begin(
         context: &'a Context,
+        (client, read_at): (&'a Client, Option<Timestamp>),
         node: &'a ChainlinkNode,
         api: &'a Api<ChainlinkNode>,
     ) -> Result<Self, Error> {
-        let looker = Looker::new(&context.client, &context.witnesses, node);
-        let store = RevisionStore::new(&context.client, node);
+        let looker = Looker::new(client, &context.witnesses, node);
+        let store = RevisionStore::new(client, node);
         let objects = looker
             .revisions()
             .await
@@ -99,7 +100,11 @@ impl<'a> Pass<'a> {
                 again!(lines, &reference, &left.join("; "); "a revision that an earlier resource left could not be taken over");
             }
         });
-        let secrets = look_at_secrets(context, &reference, node).await;
+        let secrets = match read_at {
+            // They are not looked at again before all else is.
+            Some(_) => secrets_before(node),
+            None => look_at_secrets(context, client, &reference, node).await,
+        };
         let stamp = secrets.as_ref().and_then(|seen| seen.stamp.as_deref());
         let mut unread = None;
         let names = build::referenced_config_maps(&node.spec);
@@ -136,6 +141,8 @@ impl<'a> Pass<'a> {
         };
         Ok(Self {
             context,
+            client,
+            read_at,
             node,
             api,
             reference,
@@ -150,14 +157,21 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// What was known of the Secrets of a resource before this pass.
+fn secrets_before(node: &ChainlinkNode) -> Option<SecretsSeen> {
+    let status = node.status.as_ref()?;
+    status.operator.secrets.clone()
+}
+
 /// What is to be remembered of the Secrets of a resource. What can't be told now is as it was.
 async fn look_at_secrets(
     context: &Context,
+    client: &Client,
     reference: &ObjectRef<ChainlinkNode>,
     node: &ChainlinkNode,
 ) -> Option<SecretsSeen> {
     let status = node.status.as_ref();
-    let before = status.and_then(|status| status.operator.secrets.clone());
+    let before = secrets_before(node);
     // While the lock moves nothing stands between two looks at the pods.
     let moves = status.is_some_and(|status| status.operator.stop_of_active().is_some());
     let generation = node.metadata.generation;
@@ -179,7 +193,7 @@ async fn look_at_secrets(
             return before;
         }
     };
-    let Some(data) = read_secrets(&context.client, &namespace, names).await else {
+    let Some(data) = read_secrets(client, &namespace, names).await else {
         return before;
     };
     context.know(reference, |known| {

@@ -61,7 +61,7 @@ pub(in crate::controller) async fn tell_failure(
     // Once, also where the status can't be written; the words of a webhook may be others each time.
     let is_new = before != known;
     if is_new {
-        context.tell(node, new).await;
+        context.tell(&context.client, node, new).await;
     }
     // With each pass until it stands there: what keeps this one from being written may pass.
     let version = node.resource_version().unwrap_or_default();

@@ -79,7 +79,7 @@ impl Pass<'_> {
         looked: Instant,
         good_for: Duration,
     ) -> Result<Option<Result<GivenBack, Silence>>, Error> {
-        let question = question(&self.context.client, self.node, &self.looker).await;
+        let question = question(self.client, self.node, &self.looker).await;
         let (url, authority, pods) = match question.doing("reading the addresses of the pods")? {
             Ok(material) => material,
             Err(silence) => return Ok(Some(Err(silence))),
@@ -111,7 +111,8 @@ impl Pass<'_> {
             known.refused_return = None;
         });
         self.context.metrics.gave_back();
-        self.context.tell(self.node, [lease_given_back(done)]).await;
+        let told = [lease_given_back(done)];
+        self.context.tell(self.client, self.node, told).await;
     }
 
     fn not_given_back(&self, planned: &Return, said: &str, refused: bool) {

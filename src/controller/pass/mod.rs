@@ -30,6 +30,7 @@ mod updates;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::Client;
 use kube::api::Api;
 use kube::runtime::controller::Action;
 
@@ -55,19 +56,38 @@ const MOST_QUESTIONS: u32 = 2;
 /// While the CRD is too old to keep what the operator has to remember.
 const OUTDATED: Duration = Duration::from_secs(15);
 
-/// Makes one pass over a resource that is there and is to stay.
+/// What came of a pass that went through.
+pub(super) struct Done {
+    /// When the next one begins.
+    pub(super) again: Action,
+    /// Whether nothing is left to do, and another pass would read the same until something changes.
+    pub(super) rests: bool,
+}
+
+impl Done {
+    fn soon(pause: Duration) -> Self {
+        Self {
+            again: Action::requeue(pause),
+            rests: false,
+        }
+    }
+}
+
+/// Makes one pass over a resource that is there and is to stay. All its calls go through this client, which may answer from
+/// memory what was read at that time.
 pub(super) async fn run(
     context: &Context,
+    calls: (&Client, Option<Timestamp>),
     node: &ChainlinkNode,
     api: &Api<ChainlinkNode>,
-) -> Result<Action, Error> {
-    let pass = Pass::begin(context, node, api).await?;
+) -> Result<Done, Error> {
+    let pass = Pass::begin(context, calls, node, api).await?;
     Box::pin(pass.finish()).await
 }
 
 impl Pass<'_> {
     /// Everything after what was read before the pods.
-    async fn finish(mut self) -> Result<Action, Error> {
+    async fn finish(mut self) -> Result<Done, Error> {
         let old = self.node.status.clone().unwrap_or_default();
         let (seen, plan, now) = self.look_and_plan(&old).await?;
         let mut failures = std::mem::take(&mut self.failures);
@@ -91,29 +111,29 @@ impl Pass<'_> {
         let new = report::status(&report, &old);
         // Another resource is about to make a pod that would not see the lock of this one's: it is seen soon.
         if !self.reserve(&plan) {
-            return Ok(Action::requeue(OVERTAKEN));
+            return Ok(Done::soon(OVERTAKEN));
         }
         let recorded = match self.write(&plan, &old, &new).await? {
             Written::Whole(recorded) => recorded,
             // This plan is worth nothing any more (rule S4).
-            Written::Overtaken => return Ok(Action::requeue(OVERTAKEN)),
+            Written::Overtaken => return Ok(Done::soon(OVERTAKEN)),
             Written::StillPruned => {
                 self.measure(&old, &seen);
-                return Ok(Action::requeue(OUTDATED));
+                return Ok(Done::soon(OUTDATED));
             }
             Written::Pruned { field, version } => {
                 report.refusal = Some(outdated(&field));
                 let told = report::status(&report, &old);
                 self.measure(&told, &seen);
                 self.write_what_is_kept(&told, &version).await?;
-                return Ok(Action::requeue(OUTDATED));
+                return Ok(Done::soon(OUTDATED));
             }
         };
         self.count(&old, &new, &seen, &plan);
         self.set_alert(&new, &plan);
 
         let notes = report::notes(&report, &old, &new, self.warnings());
-        self.context.tell(self.node, notes).await;
+        self.context.tell(self.client, self.node, notes).await;
         self.keep_services(&mut failures).await;
         let stopped = self
             .act(&seen, &recorded, labels_in_place, &mut failures)
@@ -131,7 +151,10 @@ impl Pass<'_> {
         if plan.acts.is_empty() && is_calm(&plan) {
             self.tidy_revisions(&seen, &plan.memory).await?;
         }
-        Ok(Action::requeue(again))
+        Ok(Done {
+            again: Action::requeue(again),
+            rests: self.rests(&plan),
+        })
     }
 
     async fn look_and_plan(

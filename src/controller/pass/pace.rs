@@ -88,6 +88,19 @@ impl Pass<'_> {
     }
 }
 
+impl Pass<'_> {
+    /// Whether nothing is left to do, and nothing matters of which no watch tells: what keeps a person from what he wants may
+    /// be a Secret, and a neighbour on the database has pods of its own.
+    pub(super) fn rests(&self, plan: &Plan) -> bool {
+        let blocked = plan.progress.blocked.as_ref();
+        plan.progress.step.at_rest()
+            && plan.acts.is_empty()
+            && blocked.is_none_or(|blocked| !blocked.stalled)
+            && self.know(|known| known.failures.is_empty())
+            && self.neighbours().is_empty()
+    }
+}
+
 pub(super) fn is_busy(plan: &Plan) -> bool {
     !plan.progress.step.at_rest()
 }

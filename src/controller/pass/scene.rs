@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 use kube::api::Api;
 use kube::runtime::reflector::ObjectRef;
+use kube::{Client, ResourceExt};
 
 use super::intent;
 use crate::act::{RevisionStore, Revisions};
@@ -32,6 +32,10 @@ const MAY_BE_LATE: Duration = Duration::from_mins(2);
 /// One pass, after everything but the pods was read.
 pub(super) struct Pass<'a> {
     pub(super) context: &'a Context,
+    /// All calls of the pass go through it.
+    pub(super) client: &'a Client,
+    /// When what the pass reads was read, where it reads from memory.
+    pub(super) read_at: Option<Timestamp>,
     pub(super) node: &'a ChainlinkNode,
     pub(super) api: &'a Api<ChainlinkNode>,
     pub(super) reference: ObjectRef<ChainlinkNode>,

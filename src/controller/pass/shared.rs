@@ -22,19 +22,25 @@ use crate::report::Sharer;
 impl Pass<'_> {
     /// Every other resource whose spec leads to this one's database, as far as that can be told: both name the same key
     /// of the same Secret, or the operator has read both URLs. With the key that the other's URL was read from, if it leads there.
-    fn neighbours(&self) -> Vec<(Arc<ChainlinkNode>, Option<KeyRef>)> {
+    pub(super) fn neighbours(&self) -> Vec<(Arc<ChainlinkNode>, Option<KeyRef>)> {
         let all: Vec<_> = lock(&self.context.stores)
             .iter()
             .flat_map(Store::state)
             .collect();
-        let ours = self.target_of(self.node).map(|(target, _)| target);
+        // Every pass asks, at rest as well: nothing is copied of those that lead elsewhere.
+        let answers = lock(&self.context.answers);
+        let target_of = |node: &ChainlinkNode| {
+            let last = answers.get(node.metadata.uid.as_deref()?)?;
+            last.leads_to.as_ref()
+        };
+        let ours = target_of(self.node);
         let leads_here = |other: &ChainlinkNode| {
-            let (target, key) = self.target_of(other)?;
-            ours.as_ref()?.is_that_of(&target).then_some(key)
+            let (target, key) = target_of(other)?;
+            ours?.0.is_that_of(target).then(|| key.clone())
         };
         let others = all
             .into_iter()
-            .filter(|other| other.uid() != self.node.uid());
+            .filter(|other| other.metadata.uid != self.node.metadata.uid);
         others
             .map(|other| {
                 let key = leads_here(&other);
@@ -106,7 +112,7 @@ impl Pass<'_> {
         claims: &[Claim],
     ) -> Result<Option<Claim>, Error> {
         let of = name(self.node, other);
-        let client = self.context.client.clone();
+        let client = self.client.clone();
         let namespace = other.namespace().unwrap_or_default();
         let api: Api<ChainlinkNode> = Api::namespaced(client.clone(), &namespace);
         let fresh = api.get_opt(&other.name_any()).await;
@@ -206,8 +212,10 @@ fn age(node: &ChainlinkNode) -> (Option<jiff::Timestamp>, Option<String>) {
 }
 
 fn names_same_key(one: &ChainlinkNode, other: &ChainlinkNode) -> bool {
-    let key = |node: &ChainlinkNode| node.spec.database.url.secret_key_ref.clone();
-    one.namespace() == other.namespace() && key(one).is_some() && key(one) == key(other)
+    let (ours, theirs) = (&one.spec.database.url, &other.spec.database.url);
+    one.metadata.namespace == other.metadata.namespace
+        && ours.secret_key_ref.is_some()
+        && ours.secret_key_ref == theirs.secret_key_ref
 }
 
 fn name(node: &ChainlinkNode, other: &ChainlinkNode) -> String {

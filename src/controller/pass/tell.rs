@@ -41,7 +41,7 @@ impl Pass<'_> {
         let answer = seen.database.answer.as_ref();
         let said = answer.and_then(|answer| answer.last()).map(|(at, _)| at);
         let metrics = &self.context.metrics;
-        metrics.looked(self.node, status, seen.at, said);
+        metrics.looked(self.node, status, self.read_at.unwrap_or(seen.at), said);
     }
 
     pub(super) fn count(

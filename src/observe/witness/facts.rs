@@ -56,6 +56,16 @@ impl Moment {
         }
     }
 
+    /// So long before this one.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        let steady = self.steady.checked_sub(by).unwrap_or(self.steady);
+        Self {
+            steady,
+            wall: self.wall_at(steady),
+        }
+    }
+
     /// What the wall clock of now would have shown then.
     pub fn wall_at(self, then: Instant) -> Timestamp {
         let signed = |age: Duration| SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);

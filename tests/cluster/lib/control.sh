@@ -41,13 +41,16 @@ start_control_plane() {
 }
 
 # Every write is recorded, but for the nodes' and the control plane's own: those are many, and no
-# test asks about them.
+# test asks about them. Of who reads what, only what the operator reads in a namespace.
 write_audit_policy() {
     cat >"$state/audit-policy.yaml" <<'END'
 apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+- level: Metadata
+  users: ["system:serviceaccount:chainlink-operator:chainlink-operator"]
+  verbs: [get, list]
 - level: None
   verbs: [get, list, watch]
 - level: None

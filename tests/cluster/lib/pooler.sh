@@ -20,7 +20,9 @@ pooler_program() {
 
 # start_pooler session|transaction
 start_pooler() {
-    local program
+    local program connections=60
+    # One for all transactions: where there are several, that of a client may still bear its name when nobody uses it.
+    [[ $1 == transaction ]] && connections=1
     program=$(pooler_program)
     # The cache may lie where only its owner may look.
     install -d -o postgres -g postgres -m 700 "$state/pooler"
@@ -35,7 +37,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = $1
 max_client_conn = 200
-default_pool_size = 60
+default_pool_size = $connections
 ignore_startup_parameters = extra_float_digits,options
 server_login_retry = 1
 query_wait_timeout = 10

@@ -1,4 +1,4 @@
-//! What the operator wrote, by the API server's own audit log.
+//! What the operator wrote and read, by the API server's own audit log.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::cluster::Cluster;
 use crate::install::SERVICE_ACCOUNT;
 
-/// A request of the operator that changed something, or tried to.
+/// A request of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Write {
+pub struct Call {
     pub at: String,
     pub verb: String,
     /// `pods`, `pods/status`, `chainlinknodes/status`, …
@@ -21,7 +21,7 @@ pub struct Write {
     pub code: u64,
 }
 
-impl Write {
+impl Call {
     /// Whether it is a stop of a pod that the API server accepted.
     pub fn stops(&self) -> bool {
         self.verb == "delete" && self.resource == "pods" && self.code < 300
@@ -33,6 +33,9 @@ impl Write {
         made && is_of_a_node(&self.name)
     }
 }
+
+/// The verbs that change nothing.
+const READS: [&str; 3] = ["get", "list", "watch"];
 
 /// The log from some moment on.
 pub struct Audit {
@@ -52,7 +55,16 @@ impl Audit {
     }
 
     /// The operator's writes in a namespace since then, in order.
-    pub fn writes(&self, namespace: &str) -> Result<Vec<Write>> {
+    pub fn writes(&self, namespace: &str) -> Result<Vec<Call>> {
+        self.calls(namespace, |verb| !READS.contains(&verb))
+    }
+
+    /// What the operator read in a namespace since then, in order; watches are of all namespaces.
+    pub fn reads(&self, namespace: &str) -> Result<Vec<Call>> {
+        self.calls(namespace, |verb| READS.contains(&verb))
+    }
+
+    fn calls(&self, namespace: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<Call>> {
         let mut file = File::open(&self.file)?;
         // A log that was rotated meanwhile begins anew.
         let from = if file.metadata()?.len() < self.from {
@@ -61,7 +73,7 @@ impl Audit {
             self.from
         };
         file.seek(SeekFrom::Start(from))?;
-        let mut writes = Vec::new();
+        let mut calls = Vec::new();
         for line in BufReader::new(file).lines() {
             // The last line may be half written.
             let Ok(event) = serde_json::from_str::<Value>(&line?) else {
@@ -69,11 +81,12 @@ impl Audit {
             };
             if event["user"]["username"] == SERVICE_ACCOUNT
                 && event["objectRef"]["namespace"] == namespace
+                && event["verb"].as_str().is_some_and(&wanted)
             {
-                writes.push(write(&event));
+                calls.push(call(&event));
             }
         }
-        Ok(writes)
+        Ok(calls)
     }
 
     /// The names of the nodes' pods that the operator stopped, in order. Short pods that pull an image or check a
@@ -82,7 +95,7 @@ impl Audit {
         Ok(self
             .writes(namespace)?
             .into_iter()
-            .filter(Write::stops)
+            .filter(Call::stops)
             .map(|write| write.name)
             .filter(|pod| is_of_a_node(pod))
             .collect())
@@ -94,14 +107,14 @@ fn is_of_a_node(pod: &str) -> bool {
     !pod.contains("-pull-") && !pod.contains("-validate-")
 }
 
-fn write(event: &Value) -> Write {
+fn call(event: &Value) -> Call {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let target = &event["objectRef"];
     let mut resource = text(&target["resource"]);
     if let Some(part) = target["subresource"].as_str() {
         resource = format!("{resource}/{part}");
     }
-    Write {
+    Call {
         at: text(&event["requestReceivedTimestamp"]),
         verb: text(&event["verb"]),
         resource,

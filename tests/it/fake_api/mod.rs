@@ -30,6 +30,7 @@ mod lease;
 mod metrics;
 mod pods;
 mod refusals;
+mod rest;
 mod rights;
 mod short_pods;
 mod sidecars;

@@ -127,6 +127,12 @@ impl Operator {
         Some(ended?.is_ok())
     }
 
+    /// A watch tells of a change.
+    pub fn stir(&self) {
+        let node: ChainlinkNode = serde_json::from_value(self.world.node()).unwrap();
+        self.context.stir(&ObjectRef::from_obj(&node));
+    }
+
     /// One pass that goes through, and what the controller does after it.
     pub async fn next(&mut self) -> Action {
         let node: ChainlinkNode = serde_json::from_value(self.world.node()).unwrap();
@@ -167,8 +173,8 @@ impl Operator {
                 self.world.describe()
             );
             tokio::select! {
-                _ = changes.changed() => {}
-                _ = self.woken.recv() => {}
+                _ = changes.changed() => self.stir(),
+                _ = self.woken.recv() => self.stir(),
                 () = tokio::time::sleep(PACE) => {}
             }
             // Changes come in bursts; the controller's queue folds them into one pass, too.

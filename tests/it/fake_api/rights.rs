@@ -12,15 +12,20 @@ use crate::fake_api::world::{NAME, World, two_replicas};
 use crate::granted;
 
 /// What this server can't see the need of. Watches are held against the code in `tests/it/rights.rs`.
-const UNSEEN: [&str; 6] = [
+const UNSEEN: [&str; 11] = [
     // The first half of a watch: passes are begun by hand here.
     "list chainlink-operator.dev/chainlinknodes",
     "list configmaps",
+    "list policy/poddisruptionbudgets",
+    "list services",
     // Asked for by an admission plugin (OwnerReferencesPermissionEnforcement), for owner references that block.
     "update chainlink-operator.dev/chainlinknodes/finalizers",
+    "watch apps/controllerrevisions",
     "watch chainlink-operator.dev/chainlinknodes",
     "watch configmaps",
     "watch pods",
+    "watch policy/poddisruptionbudgets",
+    "watch services",
 ];
 
 async fn until_asked_for(operator: &mut Operator, right: &str) {

@@ -1,0 +1,94 @@
+//! What a resource costs at rest, and what ends that rest: what was read is read again from memory until something tells of a
+//! change, and never permits an act.
+
+use std::time::{Duration, Instant};
+
+use crate::fake_api::operator::Operator;
+use crate::fake_api::world::{World, two_replicas};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An operator that hears of changes, after a pass that read everything from memory.
+async fn resting(world: &World) -> Operator {
+    let mut operator = Operator::start(world);
+    operator.context.hears_of_changes();
+    operator.rest().await;
+    let start = Instant::now();
+    loop {
+        let calls = operator.post.calls();
+        operator.next().await;
+        if operator.post.calls() == calls {
+            return operator;
+        }
+        assert!(start.elapsed() < PATIENCE, "{}", world.describe());
+    }
+}
+
+/// How many calls some passes make.
+async fn calls_of_passes(operator: &mut Operator) -> usize {
+    let before = operator.post.calls();
+    for _ in 0..5 {
+        operator.next().await;
+    }
+    operator.post.calls() - before
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resource_at_rest_costs_no_request() {
+    let world = World::new(&two_replicas());
+    let mut operator = resting(&world).await;
+    assert_eq!(calls_of_passes(&mut operator).await, 0);
+    assert_eq!(world.status()["phase"], "Running");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_watches_every_pass_reads_what_is_there() {
+    let world = World::new(&two_replicas());
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    assert!(calls_of_passes(&mut operator).await >= 5);
+}
+
+/// A watch tells that something has changed, and not what.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_watch_tells_of_is_read_and_mended() {
+    let world = World::new(&two_replicas());
+    let mut operator = resting(&world).await;
+    let services = |world: &World| world.with(|all| all.store.all("services").len());
+    let whole = services(&world);
+    world.with(|all| {
+        let name = all.store.all("services").keys().next().cloned().unwrap();
+        all.store.remove("services", &name);
+    });
+    assert_eq!(calls_of_passes(&mut operator).await, 0, "nobody has told");
+    operator.stir();
+    operator.next().await;
+    assert_eq!(services(&world), whole);
+}
+
+/// The port of the pod tells first: no watch does, where it is slow.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_ends_the_rest_at_once() {
+    let world = World::new(&two_replicas());
+    let mut operator = resting(&world).await;
+    let before = world.status()["active"].clone();
+    world.with(|all| all.kill("pod 1"));
+    operator
+        .drive("the standby has taken over", |world| {
+            let active = &world.status()["active"];
+            active.is_string() && *active != before
+        })
+        .await;
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
+/// An edit that the watch has not told yet can't be planned by: the next pass reads the resource as it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_is_followed_and_every_stop_is_judged_by_what_is_there() {
+    let world = World::new(&two_replicas());
+    let mut operator = resting(&world).await;
+    world.upgrade("2.29.0");
+    operator.rest().await;
+    assert_eq!(world.status()["currentVersion"], "2.29.0");
+    assert_eq!(world.wrongs(), [""; 0]);
+}
