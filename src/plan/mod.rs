@@ -69,7 +69,7 @@ pub use safety::Rules;
 pub use step::{Blocked, Progress, Step};
 
 /// While the lease of a node that has ended may be given back, and something is missing for it.
-const SOON: Duration = Duration::from_millis(200);
+const SOON: Duration = Duration::from_millis(100);
 
 /// Plans the next step. The same look and memory always give the same plan.
 pub fn plan(seen: &Observation, memory: &Memory, now: Timestamp) -> Plan {
