@@ -212,6 +212,11 @@ impl Context {
         what(entry)
     }
 
+    /// How many resources passes were made over.
+    pub(super) fn resources(&self) -> usize {
+        lock(&self.known).len()
+    }
+
     /// Watches run from now on that tell what changes. Until then every pass reads what is there.
     pub fn hears_of_changes(&self) {
         self.hears.store(true, Ordering::SeqCst);

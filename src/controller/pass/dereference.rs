@@ -21,8 +21,18 @@ use crate::controller::failures::ApiFailures;
 use crate::domain::{Problem, Reason, wanted_spec};
 use crate::observe::{Looker, read_secrets};
 
-/// Between two looks: nobody says when a Secret changes, as the operator may only read those that it can name.
+/// Between two looks, at least: nobody says when a Secret changes, as the operator may only read those that it can name.
 const NOW_AND_THEN: Duration = Duration::from_secs(30);
+/// Of many resources each is looked at so much less often that all together cost a few reads a second.
+const EACH: Duration = Duration::from_millis(600);
+/// Between two looks, at most.
+const SELDOM: Duration = Duration::from_mins(10);
+
+/// Between two looks at the Secrets of one of so many resources.
+fn between_looks(resources: usize) -> Duration {
+    let all = EACH.saturating_mul(u32::try_from(resources).unwrap_or(u32::MAX));
+    all.clamp(NOW_AND_THEN, SELDOM)
+}
 
 /// The revision that was wanted when the operator last looked.
 fn recorded<'a>(node: &'a ChainlinkNode, kept: &Revisions) -> Option<RevisionBefore<'a>> {
@@ -100,11 +110,8 @@ impl<'a> Pass<'a> {
                 again!(lines, &reference, &left.join("; "); "a revision that an earlier resource left could not be taken over");
             }
         });
-        let secrets = match read_at {
-            // They are not looked at again before all else is.
-            Some(_) => secrets_before(node),
-            None => look_at_secrets(context, client, &reference, node).await,
-        };
+        // Never from memory: no watch tells of them.
+        let secrets = look_at_secrets(context, &reference, node).await;
         let stamp = secrets.as_ref().and_then(|seen| seen.stamp.as_deref());
         let mut unread = None;
         let names = build::referenced_config_maps(&node.spec);
@@ -157,28 +164,22 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// What was known of the Secrets of a resource before this pass.
-fn secrets_before(node: &ChainlinkNode) -> Option<SecretsSeen> {
-    let status = node.status.as_ref()?;
-    status.operator.secrets.clone()
-}
-
 /// What is to be remembered of the Secrets of a resource. What can't be told now is as it was.
 async fn look_at_secrets(
     context: &Context,
-    client: &Client,
     reference: &ObjectRef<ChainlinkNode>,
     node: &ChainlinkNode,
 ) -> Option<SecretsSeen> {
     let status = node.status.as_ref();
-    let before = secrets_before(node);
+    let before = status.and_then(|status| status.operator.secrets.clone());
     // While the lock moves nothing stands between two looks at the pods.
     let moves = status.is_some_and(|status| status.operator.stop_of_active().is_some());
     let generation = node.metadata.generation;
+    let between = between_looks(context.resources());
     let due = context.know(reference, |known| {
         known
             .secrets_at
-            .is_none_or(|(of, at)| of != generation || at.elapsed() >= NOW_AND_THEN)
+            .is_none_or(|(of, at)| of != generation || at.elapsed() >= between)
     });
     if context.settings.database == DatabaseAccess::No || node.spec.replicas == 0 || moves || !due {
         return before;
@@ -193,7 +194,7 @@ async fn look_at_secrets(
             return before;
         }
     };
-    let Some(data) = read_secrets(client, &namespace, names).await else {
+    let Some(data) = read_secrets(&context.client, &namespace, names).await else {
         return before;
     };
     context.know(reference, |known| {
@@ -224,5 +225,24 @@ fn unreadable(said: &str) -> Problem {
             "the API server does not let the operator read the ConfigMaps of spec.config and spec.pod.volumes: {said}"
         ),
         missing: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_resources_have_their_secrets_looked_at_less_often_each() {
+        for (resources, seconds) in [
+            (0, 30),
+            (1, 30),
+            (50, 30),
+            (100, 60),
+            (1000, 600),
+            (usize::MAX, 600),
+        ] {
+            assert_eq!(between_looks(resources).as_secs(), seconds, "{resources}");
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::PoisonError;
 use anyhow::{Context, Result};
 use chainlink_operator::api::ChainlinkNode;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use kube::{Api, ResourceExt};
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::World;
@@ -37,16 +37,6 @@ impl World {
             &Patch::Apply(&secret),
         )
         .await?;
-        // No watch tells of a Secret, and nobody waits here until a resource at rest is read again.
-        Box::pin(self.touch_all(name)).await
-    }
-
-    async fn touch_all(&self, secret: &str) -> Result<()> {
-        for node in self.nodes().list(&ListParams::default()).await? {
-            let written = format!("{secret} {:?}", std::time::SystemTime::now());
-            self.annotate(&node.name_any(), "e2e/secret-written", &written)
-                .await?;
-        }
         Ok(())
     }
 
