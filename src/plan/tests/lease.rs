@@ -61,7 +61,7 @@ fn due(world: &World) -> bool {
 fn the_lease_of_a_node_that_was_killed_is_given_back_once_and_the_gap_says_so() {
     let mut world = killed();
     assert!(due(&world), "the database is asked at once");
-    assert_eq!(world.plan().again, Duration::from_millis(200));
+    assert_eq!(world.plan().again, Duration::from_millis(100));
     world.later(1);
     leased(&mut world, false);
     assert!(gives_back(&mut world));
