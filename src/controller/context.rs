@@ -16,6 +16,7 @@ use super::failures::ApiFailures;
 use super::line::again;
 use super::local::{LastAnswer, Local, Reservation};
 use super::slots::HandoverSlots;
+use super::timing::Timing;
 use super::watchdog::Watchdog;
 use crate::act::{DigestKeyAt, digest_key};
 use crate::api::ChainlinkNode;
@@ -194,6 +195,7 @@ impl Context {
             refused_creations: BTreeMap::new(),
             refused_oneshots: BTreeMap::new(),
             refused_return: None,
+            timing: Timing::default(),
             ended: EndedNodes::default(),
             failing: None,
             lines: RepeatedLines::default(),

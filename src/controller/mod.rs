@@ -7,7 +7,7 @@
 //! `run` says what wakes a resource, and [`reconcile`] makes one pass of it, within a time. `pass` is that pass, step by step, and `retry` says when the
 //! next one begins after one that failed.
 //! What outlives a pass is in `context`, with `local` (what this process knows of a resource), `slots` (who may move its lock
-//! now), `leading` (what begins and ends with the lead of this operator), `failures` (what the API server did not do), `failing` (since when passes fail, and how long each is waited with) and `watchdog` (whether the loops turn).
+//! now), `timing` (when a planned stop is due), `leading` (what begins and ends with the lead of this operator), `failures` (what the API server did not do), `failing` (since when passes fail, and how long each is waited with) and `watchdog` (whether the loops turn).
 
 mod context;
 mod error;
@@ -20,6 +20,7 @@ mod pass;
 mod retry;
 mod run;
 mod slots;
+mod timing;
 mod watchdog;
 
 use std::sync::Arc;

@@ -34,6 +34,7 @@ mod rights;
 mod short_pods;
 mod sidecars;
 mod successor;
+mod timed;
 mod turns;
 mod two_operators;
 mod unmade;
