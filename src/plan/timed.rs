@@ -15,9 +15,11 @@ const JITTER: f64 = 0.1;
 const TWO_SIGMA: f64 = 0.115_5;
 /// After so many tries the next one can't be told well enough.
 const MOST_TRIES: u8 = 10;
-/// The time from the end of the wait until the lock is free, where no move before has told it, and at least.
-const UNKNOWN: Duration = Duration::from_millis(250);
-/// So much later than the lock is free the end of its pod is seen.
+/// The time from the end of the wait until the lock is free, where no move before has told it. Measured on a test cluster of
+/// two busy cores, ten handovers of simulated nodes: 0.62 to 0.86 s, 0.56 to 0.73 s of it until the delete was accepted.
+const UNKNOWN: Duration = Duration::from_millis(800);
+/// So much later than the lock is free the end of its pod is seen, at least. Counted like this the lock was free for 0.09 to
+/// 0.55 s there, and no try was missed.
 const SEEN_LATE: Duration = Duration::from_millis(150);
 
 /// How a pod that waits tries the lock.
@@ -61,8 +63,8 @@ fn to_release(moves: &[Duration], interval: Duration) -> Option<Duration> {
     let Some((shortest, longest)) = shortest.zip(longest) else {
         return Some(UNKNOWN);
     };
-    let steady = *longest - *shortest <= interval / 2;
-    steady.then(|| longest.saturating_sub(SEEN_LATE).max(UNKNOWN))
+    let steady = longest.saturating_sub(*shortest) <= interval / 2;
+    steady.then(|| longest.saturating_sub(SEEN_LATE))
 }
 
 /// When the try of this number after the last one comes, at the earliest that is worth to be waited for.
@@ -119,8 +121,8 @@ mod tests {
             let moves: Vec<Duration> = moves.iter().map(|took| millis(*took)).collect();
             wait(tries(0), &moves).as_millis()
         };
-        assert_eq!(wait(&[]), 650, "none is known");
-        assert_eq!(wait(&[10]), 650, "no stop is as quick as that");
+        assert_eq!(wait(&[]), 100, "none is known");
+        assert_eq!(wait(&[10]), 900, "it was over before it was seen");
         assert_eq!(wait(&[550, 650, 450]), 400, "the longest counts");
         assert_eq!(wait(&[550, 1051]), 0, "they differ by too much");
     }

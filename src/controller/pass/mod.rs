@@ -77,7 +77,7 @@ impl Pass<'_> {
         let seen = seen.whole()?;
         let rest = self.rest(&plan);
         if rest > WITHIN_THE_PASS {
-            return Ok(Action::requeue(rest - WITHIN_THE_PASS));
+            return Ok(Action::requeue(rest.saturating_sub(WITHIN_THE_PASS)));
         }
         plan.stops_later(rest);
         let mut report = Report {

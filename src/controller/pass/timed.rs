@@ -18,13 +18,11 @@ pub(super) const WITHIN_THE_PASS: Duration = Duration::from_millis(500);
 impl Pass<'_> {
     /// How long the stop in a plan waits yet.
     pub(super) fn rest(&self, plan: &Plan) -> Duration {
-        let stops = plan.acts.iter().filter_map(|act| match act {
-            Act::Stop(permit) if is_timed(permit) => Some(permit),
+        let stop = plan.acts.iter().find_map(|act| match act {
+            Act::Stop(permit) if is_timed(permit) => Some((permit, permit.successor()?)),
             _ => None,
         });
-        let stop = stops.last();
-        let Some((permit, successor)) = stop.and_then(|permit| Some((permit, permit.successor()?)))
-        else {
+        let Some((permit, successor)) = stop else {
             self.know(|known| known.timing.take_due());
             return Duration::ZERO;
         };
