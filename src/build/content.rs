@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use crate::api::{KeyRef, PodOptions, RevisionName};
 use crate::domain::{Lock, Revision};
-use crate::node::lock::LOCK_ID_VARIABLE;
-use crate::node::settings::{TlsFiles, skips_postgres_check};
+use crate::node::lock::{LEASE_REFRESH_INTERVAL, LOCK_ID_VARIABLE};
+use crate::node::settings::{TlsFiles, go_duration, refresh_interval, skips_postgres_check};
 use crate::node::{ConfigStyle, LockMode, NodeVersion};
 
 /// Number of the pod template of this operator: how a pod is made from a revision's content. Where two make the same
@@ -212,6 +212,19 @@ impl Content {
         };
         let json = serde_json::to_vec(&named)?;
         Ok(self.named(RevisionName::new(format!("{node}-{}", digest(&json, 10)))))
+    }
+
+    /// How often its node tries the lock while it waits: as the operator has set it, or a variable of the user's, or the
+    /// node's default. `None` where it stands in a Secret.
+    pub fn tries_each(&self) -> Option<Duration> {
+        let variable = self.lock.interval_variable();
+        match self.env.iter().rfind(|(name, _)| name == variable) {
+            Some((_, Value::Text(value))) => return go_duration(value),
+            Some((_, Value::Secret(_) | Value::Field(_))) => return None,
+            None => {}
+        }
+        let own = self.settings.as_deref().and_then(refresh_interval);
+        Some(own.unwrap_or(LEASE_REFRESH_INTERVAL))
     }
 
     /// Whether a Secret may give the node another `ADVISORY_LOCK_ID`, as with the templates before

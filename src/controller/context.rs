@@ -18,6 +18,7 @@ use super::line::again;
 use super::local::{LastAnswer, Local, Reservation};
 use super::rest::Rest;
 use super::slots::HandoverSlots;
+use super::timing::Timing;
 use super::watchdog::Watchdog;
 use crate::act::{DigestKeyAt, digest_key};
 use crate::api::ChainlinkNode;
@@ -204,6 +205,7 @@ impl Context {
             refused_creations: BTreeMap::new(),
             refused_oneshots: BTreeMap::new(),
             refused_return: None,
+            timing: Timing::default(),
             ended: EndedNodes::default(),
             failing: None,
             lines: RepeatedLines::default(),

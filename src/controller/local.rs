@@ -2,7 +2,7 @@
 //! it is found anew, and what must outlive the operator stands in the status.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use kube::runtime::reflector::ObjectRef;
@@ -10,9 +10,10 @@ use kube::runtime::reflector::ObjectRef;
 use super::failing::{Failing, Pauses};
 use super::failures::ApiFailures;
 use super::rest::Rest;
+use super::timing::Timing;
 use crate::api::{ChainlinkNode, KeyRef, RevisionName};
 use crate::cluster::RepeatedLines;
-use crate::domain::{DatabaseAnswer, EndedNodes, Refused, Says, Silence};
+use crate::domain::{DatabaseAnswer, EndedNodes, PodId, Refused, Says, Silence};
 use crate::node::LockMode;
 use crate::observe::Moment;
 use crate::observe::database::Target;
@@ -45,6 +46,8 @@ pub(super) struct Local {
     pub(super) refused_return: Option<Refused>,
     /// Its nodes whose ends were seen.
     pub(super) ended: EndedNodes,
+    /// When its next planned stop is due, and how long those before took.
+    pub(super) timing: Timing,
     /// What is known of its passes that end early, if the last one did.
     pub(super) failing: Option<Failing>,
     /// What was logged of it, and would be logged again with each try.
@@ -71,6 +74,8 @@ pub(super) struct LastAnswer {
     answer: DatabaseAnswer,
     /// When it was asked for, by a clock that nobody sets.
     asked: Instant,
+    /// When it came, by the same.
+    pub(super) came: Instant,
 }
 
 /// A wall clock may be off by so much and was not set.
@@ -94,7 +99,15 @@ impl LastAnswer {
             leads_to,
             answer: DatabaseAnswer::after(before, at.wall, said),
             asked: at.steady,
+            came: Instant::now(),
         }
+    }
+
+    /// How long ago the node of a pod asked its database last, where the last answer told.
+    pub(super) fn asked_ago(&self, pod: &PodId, now: Instant) -> Option<Duration> {
+        let says = self.answer.said.as_ref().ok()?;
+        let then = says.asked_ago.get(pod)?;
+        then.checked_add(now.saturating_duration_since(self.came))
     }
 
     /// The answer, as old as it is: its age permits stops, and a wall clock that was set back would make it young for as
@@ -138,8 +151,6 @@ impl Reservation {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::time::Duration;
-
     use jiff::Timestamp;
 
     use super::*;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -161,6 +162,9 @@ pub struct Says {
     pub sessions: BTreeMap<PodId, SessionOf>,
     /// The pods whose `client_id` was known from their logs: a session of theirs is found wherever it comes from.
     pub identified: BTreeSet<PodId>,
+    /// How long before this answer came the pod last asked its database, where one session alone is its node's: a node that
+    /// waits asks for the lock and for nothing else (measured on 1.13.3 and 2.29.0). Half a round trip is the error.
+    pub asked_ago: BTreeMap<PodId, Duration>,
     /// How many sessions bear a node's name and are of no pod of the resource, as far as ids and addresses tell.
     pub nodes_elsewhere: usize,
 }
@@ -193,6 +197,7 @@ impl Says {
             schema: None,
             sessions: BTreeMap::new(),
             identified: BTreeSet::new(),
+            asked_ago: BTreeMap::new(),
             nodes_elsewhere: 0,
         }
     }

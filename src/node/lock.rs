@@ -73,6 +73,16 @@ impl LockMode {
         }
     }
 
+    /// The variable that says how often a node in this mode tries the lock that it waits for first, with environment
+    /// configuration (`v1.13.3:core/config/envvar/schema.go`).
+    #[must_use]
+    pub fn interval_variable(self) -> &'static str {
+        match self {
+            Self::Dual | Self::Lease => "LEASE_LOCK_REFRESH_INTERVAL",
+            Self::Advisory => "ADVISORY_LOCK_CHECK_INTERVAL",
+        }
+    }
+
     /// Whether a node in this mode must hold the row in `lease_lock` to be active.
     #[must_use]
     pub fn uses_lease(self) -> bool {

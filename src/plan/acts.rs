@@ -26,6 +26,15 @@ pub struct Plan {
     pub standbys_kept: usize,
 }
 
+impl Plan {
+    /// The stop in it is sent so much later, and its intent bears the time at which it is: the gap counts from there.
+    pub fn stops_later(&mut self, by: Duration) {
+        if let Some(stop) = &mut self.memory.stopping {
+            stop.at = stop.at.checked_add(by).unwrap_or(stop.at);
+        }
+    }
+}
+
 /// One act on the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {

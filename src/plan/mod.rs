@@ -5,7 +5,7 @@
 //! gives the same plan.
 //!
 //! The floors, from the ground: words (`limits`, `safety`, `cause`, `step`, `standing`, `given`); `evidence`; `doubts`; `roles`; `view`;
-//! `neighbours`; `guard`; `acts`, `decision`; `places`, `labels`, `moves`; `rules`; `decide`, `remember`, `ask`, `confirm`;
+//! `neighbours`; `guard`; `acts`, `decision`; `places`, `labels`, `moves`; `rules`; `decide`, `remember`, `ask`, `confirm`, `timed`;
 //! and this page.
 //! What stands on a floor calls what is below it, and nothing above. All that the rest of the operator uses is named
 //! here.
@@ -33,6 +33,7 @@ mod standing;
 mod step;
 #[cfg(test)]
 pub(crate) mod tests;
+mod timed;
 mod view;
 
 use std::time::Duration;
@@ -67,6 +68,7 @@ pub use rules::external::{not_taken, of_outside};
 pub use safety::Rule;
 pub use safety::Rules;
 pub use step::{Blocked, Progress, Step};
+pub use timed::{Tries, is_timed, wait};
 
 /// While the lease of a node that has ended may be given back, and something is missing for it.
 const SOON: Duration = Duration::from_millis(100);

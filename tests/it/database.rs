@@ -182,11 +182,39 @@ async fn the_holder_of_the_lease_is_the_pod_whose_session_bears_its_id() {
             server_start: says.server_start,
             schema: None,
             nodes_elsewhere: 0,
+            // A time, which is measured elsewhere.
+            asked_ago: says.asked_ago,
             identified: BTreeSet::new(),
             sessions: [pod("a"), pod("b")]
                 .map(|pod| (pod, SessionOf::Node))
                 .into(),
         }
+    );
+}
+
+/// By this the next try of a node that waits is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_long_ago_a_node_asked_last_is_told_where_one_session_alone_is_its() {
+    let database = database().await;
+    let standby = node(&database, "127.0.0.3", ACTIVE).await;
+    let other = session(&database, "127.0.0.3", "psql").await;
+    let before = Instant::now();
+    standby.simple_query("commit").await.unwrap();
+    let after = Instant::now();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    other.simple_query("commit").await.unwrap();
+    let told = ask(&database).await.asked_ago[&pod("b")];
+    // The clocks of the test and of the server run alike, and count from different moments of one query.
+    let a_little = Duration::from_millis(5);
+    assert!(told + a_little >= Duration::from_millis(300), "{told:?}");
+    assert!(told <= before.elapsed() + a_little, "{told:?}");
+    assert!(after.elapsed() <= told + Duration::from_secs(1), "{told:?}");
+
+    let _second = node(&database, "127.0.0.3", "00000000-2d9b").await;
+    assert_eq!(
+        ask(&database).await.asked_ago,
+        [].into(),
+        "which of them waits?"
     );
 }
 

@@ -39,7 +39,7 @@ const FLOORS: [&[&str]; 11] = [
     &["acts", "decision"],
     &["places", "labels", "moves"],
     &["rules"],
-    &["decide", "remember", "ask", "confirm"],
+    &["decide", "remember", "ask", "confirm", "timed"],
 ];
 
 /// What a room without a client, a clock or a Kubernetes type must not name.

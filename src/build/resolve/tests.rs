@@ -347,3 +347,37 @@ fn a_node_of_version_1_is_configured_by_files_where_the_spec_names_any() {
         );
     }
 }
+
+/// How often a pod tries the lock while it waits: a planned stop goes by it.
+#[test]
+fn how_often_a_pod_tries_the_lock_is_read_from_its_revision() {
+    let tries_each = |version: &str, lock: &serde_json::Value, env: &serde_json::Value| {
+        let mut spec = spec(version);
+        spec.database.lock = serde_json::from_value(lock.clone()).unwrap();
+        if version.starts_with('1') {
+            let config = serde_json::json!({"env": env});
+            spec.config = serde_json::from_value(config).unwrap();
+        }
+        let resolved = render("node", &spec, &ConfigMaps::new(), None, TEMPLATE);
+        let each = resolved.unwrap().content.tries_each();
+        each.map(|each| each.as_secs())
+    };
+    let (none, no_env) = (serde_json::Value::Null, serde_json::json!([]));
+    let slow = serde_json::json!({"leaseDuration": "10s", "refreshInterval": "4s"});
+    for version in ["1.13.3", "2.28.0"] {
+        assert_eq!(tries_each(version, &none, &no_env), Some(1), "{version}");
+        assert_eq!(tries_each(version, &slow, &no_env), Some(4), "{version}");
+    }
+    let advisory = serde_json::json!({"mode": "advisorylock"});
+    let variable = |of: &serde_json::Value| {
+        let mut variable = serde_json::json!({"name": "ADVISORY_LOCK_CHECK_INTERVAL"});
+        let fields = of.as_object().unwrap().clone();
+        variable.as_object_mut().unwrap().extend(fields);
+        serde_json::json!([variable])
+    };
+    let text = variable(&serde_json::json!({"value": "2s"}));
+    assert_eq!(tries_each("1.13.3", &advisory, &text), Some(2));
+    let secret = serde_json::json!({"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}});
+    let secret = variable(&secret);
+    assert_eq!(tries_each("1.13.3", &advisory, &secret), None);
+}

@@ -20,7 +20,9 @@ use crate::cluster::{refusal, sentence};
 use crate::controller::error::{Doing, Error, LONGEST_PASS};
 use crate::controller::failures::ApiFailures;
 use crate::domain::{Observation, PodId, Reason};
-use crate::plan::{Pending, Permit, Plan, Purpose, SecondLook, Unconfirmed, confirm, plan};
+use crate::plan::{
+    Pending, Permit, Plan, Purpose, SecondLook, Unconfirmed, confirm, is_timed, plan,
+};
 
 /// What came of a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,8 @@ impl Pass<'_> {
         failures: &mut ApiFailures,
     ) -> Result<Stopped, Error> {
         let planned = pending.permit();
+        self.wait_to_the_end().await;
+        let began = Instant::now();
         if planned.asks_database() {
             self.ask_again(Timestamp::now()).await?;
         }
@@ -116,7 +120,12 @@ impl Pass<'_> {
             }
         }
         log::stopped(&self.reference, permit);
-        self.know(|known| known.refused_stop = None);
+        self.know(|known| {
+            known.refused_stop = None;
+            if is_timed(permit) {
+                known.timing.stopped(permit.pod(), began);
+            }
+        });
         self.lead_to_successor(permit, seen, failures).await;
         Ok(Stopped::Yes)
     }

@@ -3,7 +3,7 @@
 //!
 //! This page is the order of the steps, and each step has a file: `dereference` reads what the spec refers to, `scene` looks
 //! at the pods, `database` asks the database where that is due, `record` writes the status with the intent in it, `act` does
-//! what was planned, `create` makes a pod, `confirm` looks again before a stop, and `give_back` before it gives back the lease
+//! what was planned, `create` makes a pod, `timed` has a planned stop wait for its moment, `confirm` looks again before a stop, and `give_back` before it gives back the lease
 //! of a node that has ended. `around` sees to what stands around the pods, `applied` to the annotation of the release that was
 //! applied, `tell` to what is told, `log` to what stands in the operator's log, `pace` to when the next pass begins, and
 //! `failed` to what is told of a pass that ended early.
@@ -24,6 +24,7 @@ mod record;
 mod scene;
 mod shared;
 mod tell;
+mod timed;
 mod tried;
 mod updates;
 
@@ -37,6 +38,7 @@ use kube::runtime::controller::Action;
 use pace::{is_calm, moves};
 use record::{Written, outdated};
 use scene::{Pass, Seen};
+use timed::WITHIN_THE_PASS;
 
 use super::context::Context;
 use super::error::Error;
@@ -89,10 +91,15 @@ impl Pass<'_> {
     /// Everything after what was read before the pods.
     async fn finish(mut self) -> Result<Done, Error> {
         let old = self.node.status.clone().unwrap_or_default();
-        let (seen, plan, now) = self.look_and_plan(&old).await?;
+        let (seen, mut plan, now) = self.look_and_plan(&old).await?;
         let mut failures = std::mem::take(&mut self.failures);
         let labels_in_place = self.move_roles(&seen.seen, &plan, &mut failures).await;
         let seen = seen.whole()?;
+        let wait = self.stop_waits(&plan);
+        if wait > WITHIN_THE_PASS {
+            return Ok(Done::soon(wait.saturating_sub(WITHIN_THE_PASS)));
+        }
+        plan.stops_later(wait);
         let mut report = Report {
             node: self.node,
             seen: &seen,

@@ -1,7 +1,7 @@
 //! The scene of a pass: the resource, its clients, what was read before the pods, and the look at the pods. The steps play in
 //! it. A look writes what it has seen of a container into its pod; nothing else is written here, and nothing decided.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::api::Api;
@@ -160,6 +160,7 @@ impl Pass<'_> {
         };
         let (refused_return, ended) = self.know(|known| {
             known.ended.note(&pods, at);
+            known.timing.note(&pods, Instant::now());
             (known.refused_return.clone(), known.ended.clone())
         });
         let (taken, refused_stop, refused_creations, refused_oneshots) = self.know(|known| {

@@ -47,8 +47,10 @@ pub fn major_version(number: &str) -> Option<u32> {
 }
 
 /// Every session on the database but the one that asks. Columns: pid, address of the client (null where it may not be
-/// seen), `application_name`.
-pub const SESSIONS_QUERY: &str = "SELECT pid, host(client_addr), COALESCE(application_name, '') \
+/// seen), `application_name`, and how many microseconds ago its last query began, by the server's clock alone (null where
+/// there was none, or it may not be seen).
+pub const SESSIONS_QUERY: &str = "SELECT pid, host(client_addr), COALESCE(application_name, ''), \
+    (extract(epoch FROM clock_timestamp() - query_start) * 1000000)::bigint \
     FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
 /// The lease, if there is one. Columns: `client_id`, whether it is still good by the server's clock.

@@ -53,6 +53,14 @@ pub fn sets_lease_times(text: &str) -> bool {
     })
 }
 
+/// How often a text of the operator's own has the lease refreshed, and tried for, where it says so.
+#[must_use]
+pub fn refresh_interval(text: &str) -> Option<Duration> {
+    let table = parse(text).ok()?;
+    let value = values(&table, &["Database", "Lock", INTERVAL]).pop()?;
+    duration::parse(value.as_str()?)
+}
+
 /// The value of the last file that sets it; `None` where that can't be read.
 fn last<'a>(files: &[(&'a str, Option<&str>)], key: &str, default: Duration) -> Option<Time<'a>> {
     for (place, (name, text)) in files.iter().enumerate().rev() {

@@ -30,12 +30,13 @@ mod toml_check;
 
 pub use backup::{backup_off_by_files, backup_off_by_variables};
 pub use dump::{dump_folder, dump_must_fit};
+pub use duration::parse as go_duration;
 pub use environment_check::{check_environment, check_environment_value};
 pub use fixed::{HTTP_PORT, HTTPS_PORT, ROOT_DIR, ROOT_MOUNT};
 pub use grace::{AFTER_THE_GRACE, end_with_telemetry, grace_name, own_grace};
 pub use https::{TlsFiles, check_https, serves_https, tls_files};
 pub use last_check::check_last;
-pub use lease_check::{check_lease_times, sets_lease_times};
+pub use lease_check::{check_lease_times, refresh_interval, sets_lease_times};
 pub use own::{LeaseTimes, OperatorSettings};
 pub use p2p::{P2P_PORT, PeerAddress, unreached_peers};
 pub use reserved::{reserved_variable, secret_variable, skips_postgres_check};

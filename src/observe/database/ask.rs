@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
@@ -258,11 +258,14 @@ async fn converse(config: Config, tls: Tls, pods: &Known) -> Result<Says, tokio_
             .is_some_and(|value| value == "t")
     };
     let (table, may_read) = (flag(2), flag(3));
+    let sent = Instant::now();
     let sessions: Vec<Session> = rows(&client, SESSIONS_QUERY)
         .await?
         .iter()
         .map(Session::read)
         .collect();
+    // The server has told the ages in the middle of the round trip, as far as can be known.
+    let told = sent + sent.elapsed() / 2;
     let held = rows(&client, &advisory_query()).await?;
     let leases = if may_read {
         rows(&client, LEASE_QUERY).await?
@@ -326,6 +329,7 @@ async fn converse(config: Config, tls: Tls, pods: &Known) -> Result<Says, tokio_
         server_start: server.first().and_then(|row| row.get(9)?.parse().ok()),
         sessions: by_pod(&sessions, pods),
         identified: pods.clients.values().cloned().collect(),
+        asked_ago: asked_ago(&sessions, pods, told.elapsed()),
         nodes_elsewhere: nodes_elsewhere(&sessions, pods),
     })
 }
@@ -359,6 +363,26 @@ fn by_pod(sessions: &[Session], pods: &Known) -> BTreeMap<PodId, SessionOf> {
     found
 }
 
+/// How long ago the node of a pod asked last, where one session alone is its: of two, each may be the one that waits for the
+/// lock. They were told so long ago.
+fn asked_ago(sessions: &[Session], pods: &Known, told_ago: Duration) -> BTreeMap<PodId, Duration> {
+    let mut found: BTreeMap<PodId, Option<Duration>> = BTreeMap::new();
+    let nodes = sessions
+        .iter()
+        .filter(|session| session_of(&session.name) == SessionOf::Node);
+    for session in nodes {
+        if let Some(pod) = pods.owner(session) {
+            let ago = session.asked_ago.map(|ago| ago + told_ago);
+            let only = found.entry(pod.clone()).and_modify(|ago| *ago = None);
+            only.or_insert(ago);
+        }
+    }
+    found
+        .into_iter()
+        .filter_map(|(pod, ago)| Some((pod, ago?)))
+        .collect()
+}
+
 pub(super) async fn rows(
     client: &Client,
     sql: &str,
@@ -377,6 +401,8 @@ struct Session {
     pid: String,
     address: Option<IpAddr>,
     name: String,
+    /// How long ago its last query began.
+    asked_ago: Option<Duration>,
 }
 
 impl Session {
@@ -389,6 +415,8 @@ impl Session {
                 .ok()
                 .map(|address: IpAddr| address.to_canonical()),
             name: text(2).to_owned(),
+            // Less than nothing: the server's clock was set back since.
+            asked_ago: text(3).parse().ok().map(Duration::from_micros),
         }
     }
 }

@@ -36,7 +36,7 @@ impl World {
     }
 
     /// Its port has answered last so many seconds ago; its kubelet answers.
-    pub(super) fn goes_dumb(&mut self, pod: &str, seconds: i64) {
+    pub(in crate::plan) fn goes_dumb(&mut self, pod: &str, seconds: i64) {
         let since = self.now - jiff::SignedDuration::from_secs(seconds);
         self.dumb.insert(pod.to_owned(), Some(since));
         self.pod(pod).worked_at = Some(since);

@@ -22,7 +22,7 @@ fn own_address() -> IpAddr {
 }
 
 /// A way to the database that does not look like one to the pod itself.
-async fn way_to(database: &Database) -> String {
+pub async fn way_to(database: &Database) -> String {
     let listener = TcpListener::bind((own_address(), 0)).await.unwrap();
     let at = listener.local_addr().unwrap();
     let server = ("127.0.0.1", database.postgres.port());

@@ -35,6 +35,7 @@ mod rights;
 mod short_pods;
 mod sidecars;
 mod successor;
+mod timed;
 mod turns;
 mod two_operators;
 mod unmade;

@@ -1,0 +1,68 @@
+//! A planned stop of the active waits until its successor is about to try the lock. The wait comes before the second look, and
+//! no answer that permits the stop grows old in it. Most of it comes before the intent, too, and between passes: what changes
+//! meanwhile is planned anew, and a crash leaves nothing behind.
+
+use std::time::{Duration, Instant};
+
+use kube::ResourceExt;
+use tokio::time::sleep_until;
+
+use super::log;
+use super::scene::Pass;
+use crate::mutex::lock;
+use crate::plan::{Act, Permit, Plan, Tries, is_timed, wait};
+
+/// So much of the wait is within the pass that stops: as long as it may take a pass to come to its second look.
+pub(super) const WITHIN_THE_PASS: Duration = Duration::from_millis(500);
+
+impl Pass<'_> {
+    /// How long the stop in a plan waits yet.
+    pub(super) fn stop_waits(&self, plan: &Plan) -> Duration {
+        let stop = plan.acts.iter().find_map(|act| match act {
+            Act::Stop(permit) if is_timed(permit) => Some((permit, permit.successor()?)),
+            _ => None,
+        });
+        let Some((permit, successor)) = stop else {
+            self.know(|known| known.timing.take_due());
+            return Duration::ZERO;
+        };
+        let now = Instant::now();
+        let tries = self.tries(permit, now);
+        self.know(|known| {
+            known.timing.rest(permit.pod(), successor, now, |moves| {
+                let wait = tries.map_or(Duration::ZERO, |tries| wait(tries, moves));
+                if !wait.is_zero() {
+                    let (pod, to) = (&permit.pod().name, &successor.name);
+                    let millis = wait.as_millis();
+                    log::line!(
+                        info,
+                        &self.reference,
+                        pod,
+                        to,
+                        waitMs = millis,
+                        "waits, to stop the active just before its successor tries the lock"
+                    );
+                }
+                wait
+            })
+        })
+    }
+
+    /// How the successor tries the lock, where the database has told that.
+    fn tries(&self, permit: &Permit, now: Instant) -> Option<Tries> {
+        let content = self.kept.contents.get(permit.to()?)?;
+        let answers = lock(&self.context.answers);
+        let answer = answers.get(&self.node.uid()?)?;
+        Some(Tries {
+            last: answer.asked_ago(permit.successor()?, now)?,
+            interval: content.tries_each()?,
+        })
+    }
+
+    /// The end of the wait, right before the second look.
+    pub(super) async fn wait_to_the_end(&self) {
+        if let Some(due) = self.know(|known| known.timing.take_due()) {
+            sleep_until(due.into()).await;
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A planned stop waits until its successor is about to try the lock. The tries are queries of the test's own, in a real
+//! `PostgreSQL`: a long interval makes the moment sure on a busy machine.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use chainlink_operator::controller::{DatabaseAccess, Settings};
+use serde_json::json;
+use tokio_postgres::Client;
+
+use crate::database::{Database, database, leased_to, node};
+use crate::fake_api::database::url;
+use crate::fake_api::lease::way_to;
+use crate::fake_api::meddler::{Fate, Post};
+use crate::fake_api::operator::Operator;
+use crate::fake_api::world::{HOME, World, two_replicas};
+
+/// From one try to the next.
+const INTERVAL: Duration = Duration::from_secs(8);
+/// A stop that does not wait comes sooner after a try, and no later than so long before the next one.
+const AT_LEAST: Duration = Duration::from_secs(4);
+
+/// An answer of the database that is older is asked for again before a stop.
+const OLD: Duration = Duration::from_millis(1100);
+
+/// Two nodes whose database an operator asks: `pod 1` has the lease, and `pod 2` waits for it.
+struct Pair {
+    world: World,
+    operator: Operator,
+    standby: Client,
+    /// When the operator sent the first delete of a pod.
+    sent: Arc<Mutex<Option<Instant>>>,
+    _active: Client,
+    _database: Database,
+}
+
+async fn pair() -> Pair {
+    let mut spec = two_replicas();
+    spec["database"]["lock"] = json!({"leaseDuration": "20s", "refreshInterval": "8s"});
+    let world = World::new(&spec);
+    Operator::start(&world).rest().await;
+    let database = database().await;
+    let [first, second] = ["pod 1", "pod 2"].map(|pod| world.with(|all| all.app_id(pod)));
+    leased_to(&database, &first, "10 minutes");
+    let active = node(&database, "127.0.0.1", &first).await;
+    let standby = node(&database, "127.0.0.1", &second).await;
+    url(&world, &way_to(&database).await);
+    let sent: Arc<Mutex<Option<Instant>>> = Arc::default();
+    let last = Arc::clone(&sent);
+    let post = Post::new(move |call| {
+        if call.is("delete", "pods") {
+            last.lock().unwrap().get_or_insert_with(Instant::now);
+        }
+        Fate::Pass
+    });
+    let settings = Settings {
+        database: DatabaseAccess::Yes,
+        ..Settings::default()
+    };
+    let mut operator = Operator::with_settings(&world, post, settings);
+    operator.rest().await;
+    Pair {
+        world,
+        operator,
+        standby,
+        sent,
+        _active: active,
+        _database: database,
+    }
+}
+
+impl Pair {
+    /// The standby tries the lock; and once the operator's last answer is so old that it asks again before a stop, a person
+    /// asks for a handover. Returns when the try was.
+    async fn tries_and_is_asked_for(&mut self) -> Instant {
+        self.standby.simple_query("commit").await.unwrap();
+        let tried = Instant::now();
+        self.operator.passes_for(OLD).await;
+        let asked = json!({"chainlink-operator.dev/switchover": "now"});
+        self.world.with(|all| {
+            all.store.change("chainlinknodes", "mainnet", |node| {
+                node["metadata"]["annotations"] = asked;
+            });
+        });
+        tried
+    }
+
+    fn is_stopped(world: &World) -> bool {
+        world.deeds().contains(&"remove pod 1".to_owned())
+    }
+
+    fn sent(&self) -> Option<Instant> {
+        *self.sent.lock().unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_planned_stop_is_sent_just_before_its_successor_tries_the_lock() {
+    let mut pair = pair().await;
+    let tried = pair.tries_and_is_asked_for().await;
+    pair.operator
+        .drive("pod 1 is stopped", Pair::is_stopped)
+        .await;
+    let after = pair.sent().unwrap().saturating_duration_since(tried);
+    assert!(
+        (AT_LEAST..INTERVAL).contains(&after),
+        "{after:?}\n{}",
+        pair.world.describe()
+    );
+    assert_eq!(pair.world.wrongs(), [""; 0]);
+}
+
+/// Nothing of it is written before its time, and what permits it is looked at after the wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spec_that_changes_in_the_wait_is_followed_and_nothing_is_stopped_for_the_one_before() {
+    let mut pair = pair().await;
+    let tried = pair.tries_and_is_asked_for().await;
+    while tried.elapsed() < AT_LEAST {
+        pair.operator.pass().await;
+        let intent = &pair.world.status()["operator"]["stopping"];
+        assert!(intent.is_null(), "{intent}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    pair.world.edit(|spec| spec["paused"] = json!(true));
+    pair.operator.passes_for(INTERVAL).await;
+    assert_eq!(pair.sent(), None, "{}", pair.world.describe());
+    assert_eq!(
+        pair.world.with(|all| all.holder(HOME)).as_deref(),
+        Some("pod 1")
+    );
+}
