@@ -10,6 +10,7 @@ use http_body_util::BodyExt;
 use hyper::body::Bytes;
 use kube::Client;
 use kube::client::Body;
+use serde_json::Value;
 use tokio::sync::Notify;
 use tower::service_fn;
 
@@ -91,7 +92,53 @@ fn read_of(request: &Request<Body>) -> Option<Asked> {
     Some((uri.to_string(), accepted))
 }
 
+async fn ask(client: &Client, (uri, accepted): &Asked) -> Result<Bytes, kube::Error> {
+    let mut request = Request::get(uri).body(Body::empty());
+    if let (Ok(request), Some(accepted)) = (&mut request, accepted) {
+        request
+            .headers_mut()
+            .insert(header::ACCEPT, accepted.clone());
+    }
+    let request = request.map_err(kube::Error::HttpError)?;
+    let answer = client.send(request).await?;
+    if !answer.status().is_success() {
+        let said = answer.status().to_string();
+        return Err(kube::Error::Service(said.into()));
+    }
+    Ok(answer.into_body().collect().await?.to_bytes())
+}
+
+/// What an answer says of objects: the version of a list is that of the whole store.
+fn content(body: &Bytes) -> Option<Value> {
+    let mut content: Value = serde_json::from_slice(body).ok()?;
+    if content.get("items").is_some() {
+        content.as_object_mut()?.remove("metadata");
+    }
+    Some(content)
+}
+
 impl Reads {
+    /// Whether the API server answers the reads of this kind (`pods`) as it did, asked anew: it does so from a quorum. Not where
+    /// there was none, or one fails.
+    pub async fn hold(&self, client: &Client, kind: &str) -> bool {
+        let of_kind = |(uri, _): &&Asked| {
+            let path = uri.split('?').next().unwrap_or_default();
+            path.rsplit('/').next() == Some(kind)
+        };
+        let mut asked = self.answers.keys().filter(of_kind).peekable();
+        if asked.peek().is_none() {
+            return false;
+        }
+        for asked in asked {
+            let known = self.answers.get(asked).map(|(_, body)| content(body));
+            match ask(client, asked).await {
+                Ok(now) if known == Some(content(&now)) => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+
     /// A client that answers from memory, and what tells that something else was asked of it: that is never answered.
     pub fn recall(self: &Arc<Self>) -> (Client, Arc<Notify>) {
         let unlike = Arc::new(Notify::new());
@@ -215,6 +262,30 @@ mod tests {
             assert_eq!(told, Ok(true), "{case}");
         }
         assert_eq!(calls.load(Ordering::SeqCst), 3);
+    }
+
+    /// An API server whose list of pods is this one now.
+    fn lists(items: &'static str, code: StatusCode) -> Client {
+        let serve = move || async move {
+            let list = format!(r#"{{"metadata":{{"resourceVersion":"7"}},"items":[{items}]}}"#);
+            (code, list)
+        };
+        Client::new(Router::new().fallback(serve), "a")
+    }
+
+    #[tokio::test]
+    async fn what_was_listed_holds_while_the_same_is_listed_in_whatever_version() {
+        let (client, _) = server();
+        let reads = heard(&client).await;
+        let same = r#"{"metadata":{"name":"p"}}"#;
+        let other = r#"{"metadata":{"name":"p","deletionTimestamp":"2026-01-01T00:00:00Z"}}"#;
+        assert!(reads.hold(&lists(same, StatusCode::OK), "pods").await);
+        assert!(!reads.hold(&lists(other, StatusCode::OK), "pods").await);
+        assert!(!reads.hold(&lists("", StatusCode::OK), "pods").await);
+        let fails = lists(same, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!reads.hold(&fails, "pods").await);
+        let none = reads.hold(&lists(same, StatusCode::OK), "services").await;
+        assert!(!none, "there was no such read");
     }
 
     #[tokio::test]

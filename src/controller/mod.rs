@@ -40,7 +40,6 @@ use crate::cluster::Listener;
 
 use error::{Doing, LONGEST_PASS};
 use pass::{Done, tell_failure};
-use rest::Remembered;
 
 pub use context::{Context, DatabaseAccess, Settings};
 pub use error::Error;
@@ -96,7 +95,21 @@ async fn one_pass(
 ) -> Result<Action, Error> {
     let version = node.metadata.resource_version.as_deref();
     let remembered = context.know(reference, |known| known.rest.remembered(version));
-    if let Some(remembered) = remembered {
+    let holds = match &remembered {
+        Some(remembered) if remembered.looks => {
+            let at = Timestamp::now();
+            let holds = remembered.reads.hold(&context.client, "pods").await;
+            if holds {
+                context.know(reference, |known| known.rest.looked(at));
+            } else {
+                context.stir(reference);
+            }
+            holds
+        }
+        Some(_) => true,
+        None => false,
+    };
+    if let Some(remembered) = remembered.filter(|_| holds) {
         let (client, unlike) = remembered.reads.recall();
         let calls = (&client, Some(remembered.at));
         let pass = Box::pin(pass_by(calls, node, context, reference));
@@ -118,9 +131,9 @@ async fn one_pass(
         && context.hears()
         && let Some(reads) = listener.heard()
     {
-        let reads = Arc::new(reads);
-        let read = Remembered { at, reads };
-        context.know(reference, |known| known.rest.keep(version, read, since));
+        context.know(reference, |known| {
+            known.rest.keep(version, (at, reads), since);
+        });
     }
     Ok(done.again)
 }

@@ -14,9 +14,11 @@ use jiff::Timestamp;
 
 use crate::cluster::Reads;
 
-/// So long all that was read may be read again from memory, and for up to a fifth longer: what no watch tells of is seen by
-/// then, and not of all resources at once.
-const WHOLE_LOOK: Duration = Duration::from_mins(10);
+/// So often the pods are looked at anew, whatever the watches say, or up to a fifth later: not of all resources at once.
+const SAFETY_LOOK: Duration = Duration::from_mins(10);
+
+/// So long all else may be read from memory, or up to a fifth longer.
+const WHOLE_LOOK: Duration = Duration::from_hours(2);
 
 /// What is remembered for the passes over one resource.
 #[derive(Debug, Default)]
@@ -31,7 +33,8 @@ struct Kept {
     /// The resource as it was read.
     version: Option<String>,
     remembered: Remembered,
-    /// Until when it may be read again.
+    /// Until when it may be read again without a look at the pods, and at all.
+    pods_until: Instant,
     until: Instant,
 }
 
@@ -45,6 +48,8 @@ pub(super) struct Remembered {
     /// When it was read, by the wall clock.
     pub(super) at: Timestamp,
     pub(super) reads: Arc<Reads>,
+    /// Whether the pods have to be looked at anew before.
+    pub(super) looks: bool,
 }
 
 impl Rest {
@@ -62,16 +67,37 @@ impl Rest {
     pub(super) fn remembered(&mut self, version: Option<&str>) -> Option<Remembered> {
         let holds = |kept: &Kept| kept.version.as_deref() == version && Instant::now() < kept.until;
         self.kept = self.kept.take().filter(holds);
-        self.kept.as_ref().map(|kept| kept.remembered.clone())
+        let kept = self.kept.as_mut()?;
+        kept.remembered.looks = Instant::now() >= kept.pods_until;
+        Some(kept.remembered.clone())
+    }
+
+    /// The pods were looked at anew at that time, and are as they are remembered, unless something was told meanwhile.
+    pub(super) fn looked(&mut self, at: Timestamp) {
+        if let Some(kept) = &mut self.kept {
+            kept.remembered.at = at;
+            kept.pods_until = Instant::now() + spread(SAFETY_LOOK);
+        }
     }
 
     /// Keeps what a pass over the resource of this version has read that found nothing to do, unless something was told since
     /// it began.
-    pub(super) fn keep(&mut self, version: Option<String>, read: Remembered, since: Stirs) {
+    pub(super) fn keep(
+        &mut self,
+        version: Option<String>,
+        (at, reads): (Timestamp, Reads),
+        since: Stirs,
+    ) {
+        let now = Instant::now();
         self.kept = (self.stirs == since).then(|| Kept {
             version,
-            remembered: read,
-            until: Instant::now() + spread(WHOLE_LOOK),
+            remembered: Remembered {
+                at,
+                reads: Arc::new(reads),
+                looks: false,
+            },
+            pods_until: now + spread(SAFETY_LOOK),
+            until: now + spread(WHOLE_LOOK),
         });
     }
 }
@@ -88,10 +114,7 @@ mod tests {
     use super::*;
 
     fn keep(rest: &mut Rest, since: Stirs) {
-        let read = Remembered {
-            at: Timestamp::UNIX_EPOCH,
-            reads: Arc::default(),
-        };
+        let read = (Timestamp::UNIX_EPOCH, Reads::default());
         rest.keep(Some("1".to_owned()), read, since);
     }
 
@@ -131,6 +154,20 @@ mod tests {
         let kept = rest.kept.as_mut().unwrap();
         assert!(kept.until > Instant::now() + WHOLE_LOOK / 2);
         kept.until = Instant::now();
+        assert!(!remembers(&mut rest, "1"));
+    }
+
+    #[test]
+    fn the_pods_are_looked_at_now_and_then_whatever_the_watches_say() {
+        let mut rest = Rest::default();
+        keep(&mut rest, Stirs::default());
+        assert!(!rest.remembered(Some("1")).unwrap().looks);
+        rest.kept.as_mut().unwrap().pods_until = Instant::now();
+        assert!(rest.remembered(Some("1")).unwrap().looks);
+        rest.looked(Timestamp::UNIX_EPOCH);
+        assert!(!rest.remembered(Some("1")).unwrap().looks);
+        rest.stir();
+        rest.looked(Timestamp::UNIX_EPOCH);
         assert!(!remembers(&mut rest, "1"));
     }
 

@@ -241,7 +241,7 @@ const ROWS: [Row; 19] = [
     .in_seconds(),
     Row::gauge(
         "looked_timestamp",
-        "When the operator last read the resource and its pods, and nothing failed",
+        "When the operator last looked at the pods of the resource, and nothing failed",
         |node| at(node.looked),
     )
     .in_seconds(),
