@@ -113,7 +113,8 @@ impl<'a> Series<'a> {
             kind,
             number,
             holes: holes(&gaps[before..]),
-            service: requests::without_answer(&self.requests.since(begin)),
+            service: requests::without_answer(&self.requests.since(begin))
+                .map(|micros| micros / 1000),
             failed_at_rest: self.failed_before(begin),
         })
     }
