@@ -42,12 +42,12 @@ pub async fn measure(cluster: &Cluster, peer: Peer, times: u32, file: &Path) -> 
 pub async fn moves(world: &World, peer: Peer, times: u32, file: &Path) -> Result<()> {
     let mut series = Series::begin(world, peer, file).await?;
     let (planned, crash) = (Kind::Planned, Kind::Crash);
-    for number in 1..=times {
+    for _ in 0..times {
         if peer.ends() && peer.kinds().contains(&planned) {
-            series.one(planned, number).await?;
+            series.one(planned).await?;
         }
         if peer.kinds().contains(&crash) {
-            series.one(crash, number).await?;
+            series.one(crash).await?;
             series.renew().await?;
         }
     }
@@ -82,7 +82,7 @@ impl<'a> Series<'a> {
         })
     }
 
-    async fn one(&mut self, kind: Kind, number: u32) -> Result<()> {
+    async fn one(&mut self, kind: Kind) -> Result<()> {
         let (world, peer) = (self.world, self.peer);
         self.at_rest().await?;
         let before = world.gaps().await?.len();
@@ -111,7 +111,7 @@ impl<'a> Series<'a> {
         self.keep(&Move {
             peer: peer.name(),
             kind,
-            number,
+            number: self.number(kind)?,
             holes: holes(&gaps[before..]),
             service: requests::without_answer(&self.requests.since(begin))
                 .map(|micros| micros / 1000),
@@ -132,7 +132,7 @@ impl<'a> Series<'a> {
         self.keep(&Move {
             peer: peer.name(),
             kind: Kind::Planned,
-            number: 1,
+            number: self.number(Kind::Planned)?,
             holes: Vec::new(),
             service: None,
             failed_at_rest: self.failed_before(begin),
@@ -171,6 +171,17 @@ impl<'a> Series<'a> {
         };
         let patience = Duration::from_secs(if self.peer.leads_to_standbys() { 0 } else { 30 });
         let _ = until("the Service answers", patience, answered).await;
+    }
+
+    /// Of the next move of a kind, over all runs that the file has.
+    fn number(&self, kind: Kind) -> Result<usize> {
+        if !self.file.exists() {
+            return Ok(1);
+        }
+        let name = self.peer.name();
+        let before = record::read(self.file)?;
+        let same = |one: &&Move| one.peer == name && one.kind == kind;
+        Ok(before.iter().filter(same).count() + 1)
     }
 
     fn keep(&self, one: &Move) -> Result<()> {

@@ -43,7 +43,7 @@ pub struct Hole {
 pub struct Move {
     pub peer: String,
     pub kind: Kind,
-    pub number: u32,
+    pub number: usize,
     /// By the record of duty; empty where the move had no end while it was watched.
     pub holes: Vec<Hole>,
     /// From answer to answer through the Service; `None` where that has no end, or no beginning.
