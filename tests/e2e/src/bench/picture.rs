@@ -18,9 +18,11 @@ const MARGIN: Micros = 16;
 const ROW: Micros = 26;
 const BAR: Micros = 14;
 const HEAD: Micros = 34;
-const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#24292f}.head{font-weight:600}.small{font-size:11px}\
+/// The grey of the text can be read on white and on black; where the viewer says which it is, it is sharper.
+const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#6e7781}.head{font-weight:600}.small{font-size:11px}\
     .first{fill:#8c959f}.next{fill:#1a7f37}.grid{stroke:#8c959f;stroke-opacity:.35}\
-    @media(prefers-color-scheme:dark){text{fill:#e6edf3}.next{fill:#3fb950}}";
+    @media(prefers-color-scheme:light){text{fill:#24292f}}@media(prefers-color-scheme:dark){text{fill:#e6edf3}}\
+    .on{font-size:11px;fill:#fff}";
 
 /// The picture of these moves.
 pub fn of(moves: &[Move]) -> String {
@@ -92,7 +94,7 @@ fn row(rows: &mut String, group: &Group<'_>, y: Micros) {
     let (x, class) = if all > 1500 && typical.holes.len() == 1 {
         (at(all / 2) - 16, "small")
     } else {
-        (at(END) - 44, "small")
+        (at(END) - 44, "on")
     };
     let _ = writeln!(
         rows,
