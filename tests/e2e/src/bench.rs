@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::duty::Micros;
 use crate::machine::NODES;
 use crate::timeline::Timeline;
 use crate::world::PATIENCE;
@@ -23,7 +24,8 @@ use record::{Kind, Move, holes, version};
 use requests::{Requests, now};
 
 /// What is looked at before a move.
-const AT_REST: i64 = 2_000_000;
+const AT_REST: Micros = 2 * SECOND;
+const SECOND: Micros = 1_000_000;
 /// The port of every Service.
 const PORT: u16 = 6688;
 
@@ -73,13 +75,15 @@ impl<'a> Series<'a> {
         let address = service.and_then(|spec| spec.cluster_ip);
         let address = address.context("the Service has no address")?;
         let requests = Requests::start(NODES[0], &format!("{address}:{PORT}"))?;
-        Ok(Self {
+        let series = Self {
             world,
             peer,
             file,
             requests,
             upgrades: 0,
-        })
+        };
+        series.until_answered().await;
+        Ok(series)
     }
 
     async fn one(&mut self, kind: Kind) -> Result<()> {
@@ -106,7 +110,7 @@ impl<'a> Series<'a> {
             }
         }
         peer.rested(world, &version(self.upgrades)).await?;
-        self.until_answered(begin).await;
+        self.until_answered().await;
         let gaps = world.gaps().await?;
         self.keep(&Move {
             peer: peer.name(),
@@ -153,16 +157,19 @@ impl<'a> Series<'a> {
         .await
     }
 
-    fn failed_before(&self, moved: i64) -> usize {
+    fn failed_before(&self, moved: Micros) -> usize {
         let mut requests = self.requests.since(moved - AT_REST);
         requests.retain(|request| request.sent < moved);
         requests::failed(&requests)
     }
 
-    /// Waits until the Service answers for a second; where it leads to a standby too, that never comes.
-    async fn until_answered(&self, begin: i64) {
+    /// Waits until every request of a second is answered; where the Service leads to a standby too, that never comes.
+    async fn until_answered(&self) {
+        let begin = now();
         let answered = async || {
-            let last = self.requests.since(begin.max(now() - 1_000_000));
+            let since = now() - SECOND;
+            ensure!(since >= begin, "it was not looked at for a second");
+            let last = self.requests.since(since);
             ensure!(
                 !last.is_empty() && requests::failed(&last) == 0,
                 "some fail"
@@ -170,6 +177,7 @@ impl<'a> Series<'a> {
             Ok(())
         };
         let patience = Duration::from_secs(if self.peer.leads_to_standbys() { 0 } else { 30 });
+        // Where it does not answer, what is measured next says so.
         let _ = until("the Service answers", patience, answered).await;
     }
 
