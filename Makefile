@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit model manifests alerts chart cluster cluster-down e2e e2e-alerts soak crds dist images
+.PHONY: help demo demo-down test lint unit model manifests alerts chart cluster cluster-down e2e e2e-alerts soak bench crds dist images
 
 CLUSTER := tests/cluster/cluster
 CHART := charts/chainlink-operator
@@ -88,6 +88,12 @@ e2e-alerts: ## The same beside a Prometheus that knows the alerts: which fired, 
 
 soak: ## Counted repetitions on the real cluster: gaps, kills, lost machines, a resource at rest. About 15 minutes.
 	cargo run --quiet --locked -p e2e --bin soak
+
+# TIMES=1 ONLY=operator: less of it. What is measured is added to what $(BENCH) has already.
+TIMES ?= 15
+BENCH := target/bench
+bench: ## The operator beside what people do without it, with figures (docs/performance.md). About an hour.
+	cargo run --quiet --locked -p e2e --bin bench -- --times $(TIMES) $(addprefix --only ,$(ONLY)) --cases --out $(BENCH)
 
 IMAGES := target/images
 images: ## The operator's image and the simulated node's, as archives: kind load image-archive, docker load.

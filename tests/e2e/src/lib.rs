@@ -10,6 +10,7 @@
 
 pub mod audit;
 pub mod bad_input;
+pub mod bench;
 pub mod canary;
 pub mod cluster;
 pub mod collector;

@@ -14,12 +14,16 @@ pub const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
 /// Sends a signal to the program of a pod's container: KILL leaves no word to anybody, as in a crash, STOP freezes it.
 /// `program` is the name of its executable.
 pub fn signal(pod: &str, program: &str, signal: &str) -> Result<()> {
-    let process = process_of(pod, program)?.to_string();
-    quietly(Command::new("kill").args(["-s", signal, &process])).map(drop)
+    signal_process(process_of(pod, program)?, signal)
 }
 
-/// Its host name is the pod's name, and it is in the container's environment.
-fn process_of(pod: &str, program: &str) -> Result<u32> {
+/// Sends a signal to a process.
+pub fn signal_process(process: u32, signal: &str) -> Result<()> {
+    quietly(Command::new("kill").args(["-s", signal, &process.to_string()])).map(drop)
+}
+
+/// The process of a pod's program: its host name is the pod's name, and it is in the container's environment.
+pub fn process_of(pod: &str, program: &str) -> Result<u32> {
     let wanted = format!("HOSTNAME={pod}");
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -63,38 +67,46 @@ pub struct StillKubelet(u32);
 
 impl StillKubelet {
     pub fn of(node: &str) -> Result<Self> {
-        let words = |words: &[u8]| -> Vec<String> {
-            let words = words.split(|byte| *byte == 0);
-            words
-                .map(|word| String::from_utf8_lossy(word).into_owned())
-                .collect()
-        };
-        let is_kubelet = |id: &u32| {
-            let command = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-            let command = words(&command);
-            let program = command
-                .first()
-                .is_some_and(|first| first.ends_with("/kubelet"));
-            let named = ["--hostname-override", node];
-            program && command.windows(2).any(|pair| pair == named)
-        };
-        let mut processes = fs::read_dir("/proc")?
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let kubelet = processes.find(is_kubelet);
-        let kubelet = kubelet.with_context(|| format!("no kubelet of {node} runs"))?;
-        quietly(Command::new("kill").args(["-s", "STOP", &kubelet.to_string()]))?;
+        let kubelet = kubelet_of(node)?;
+        signal_process(kubelet, "STOP")?;
         Ok(Self(kubelet))
     }
 }
 
 impl Drop for StillKubelet {
     fn drop(&mut self) {
-        let kubelet = self.0.to_string();
-        if let Err(error) = quietly(Command::new("kill").args(["-s", "CONT", &kubelet])) {
-            eprintln!("kubelet {kubelet} still stands still: {error:#}");
+        if let Err(error) = signal_process(self.0, "CONT") {
+            eprintln!("kubelet {} still stands still: {error:#}", self.0);
         }
     }
+}
+
+fn kubelet_of(node: &str) -> Result<u32> {
+    let words = |words: &[u8]| -> Vec<String> {
+        let words = words.split(|byte| *byte == 0);
+        words
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect()
+    };
+    let is_kubelet = |id: &u32| {
+        let command = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let command = words(&command);
+        let program = command
+            .first()
+            .is_some_and(|first| first.ends_with("/kubelet"));
+        let named = ["--hostname-override", node];
+        program && command.windows(2).any(|pair| pair == named)
+    };
+    let mut processes = fs::read_dir("/proc")?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let kubelet = processes.find(is_kubelet);
+    kubelet.with_context(|| format!("no kubelet of {node} runs"))
+}
+
+/// The network of a node, for nsenter.
+pub fn network_of(node: &str) -> Result<String> {
+    Ok(format!("/proc/{}/ns/net", kubelet_of(node)?))
 }
 
 /// Whether a pod gets a connection to a port: asked from its own network, by this machine's programs.
