@@ -111,7 +111,7 @@ impl<'a> Pass<'a> {
             }
         });
         // Never from memory: no watch tells of them.
-        let secrets = look_at_secrets(context, &reference, node).await;
+        let secrets = look_at_secrets(context, read_at.is_some(), &reference, node).await;
         let stamp = secrets.as_ref().and_then(|seen| seen.stamp.as_deref());
         let mut unread = None;
         let names = build::referenced_config_maps(&node.spec);
@@ -167,6 +167,7 @@ impl<'a> Pass<'a> {
 /// What is to be remembered of the Secrets of a resource. What can't be told now is as it was.
 async fn look_at_secrets(
     context: &Context,
+    from_memory: bool,
     reference: &ObjectRef<ChainlinkNode>,
     node: &ChainlinkNode,
 ) -> Option<SecretsSeen> {
@@ -197,16 +198,20 @@ async fn look_at_secrets(
     let Some(data) = read_secrets(&context.client, &namespace, names).await else {
         return before;
     };
-    context.know(reference, |known| {
-        known.secrets_at = Some((generation, Instant::now()));
-    });
     let look = SecretsLook {
         at: Timestamp::now(),
         uid: &node.uid().unwrap_or_default(),
         spec: &node.spec,
         data: &data,
     };
-    secrets_seen(before.as_ref(), key, look)
+    let seen = secrets_seen(before.as_ref(), key, look);
+    // What is new is for a pass that reads all else as well: the next one, which looks at them again.
+    if !from_memory || seen == before {
+        context.know(reference, |known| {
+            known.secrets_at = Some((generation, Instant::now()));
+        });
+    }
+    seen
 }
 
 /// Stands for a spec of which a part could not be read in this pass. Nothing is told or done by it but to set roles.
