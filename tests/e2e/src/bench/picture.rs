@@ -160,6 +160,13 @@ mod tests {
             service: None,
             failed_at_rest: 0,
         };
+        let endless = Move {
+            peer: Peer::Rolling.name(),
+            kind: Kind::Planned,
+            holes: Vec::new(),
+            ..one.clone()
+        };
+        assert!(of(&[endless]).contains(">the next version never works<"));
         let picture = of(&[one]);
         let rects: Vec<&str> = picture
             .lines()
