@@ -72,7 +72,7 @@ fn row(rows: &mut String, group: &Group<'_>, y: Micros) {
         bar(rows, y, BEGIN, END, "first");
         let _ = writeln!(
             rows,
-            "<text class=\"small\" x=\"{}\" y=\"{middle}\">the next version never works</text>",
+            "<text class=\"on\" x=\"{}\" y=\"{middle}\">the next version never works</text>",
             at(400)
         );
         return;
