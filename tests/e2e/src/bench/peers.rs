@@ -56,8 +56,8 @@ impl Peer {
         match self {
             Self::Hand => "by hand, docker kill",
             Self::HandStop => "by hand, docker stop",
-            Self::Recreate => "Deployment, Recreate, image cached",
-            Self::Rolling => "Deployment, RollingUpdate, readiness probe",
+            Self::Recreate => "Deployment, Recreate",
+            Self::Rolling => "Deployment, RollingUpdate",
             Self::Stateful => "StatefulSet of two, no probe",
             Self::Operator => "this operator",
             Self::Limit => "the limit: two pods, no operator",

@@ -72,7 +72,7 @@ fn row(rows: &mut String, group: &Group<'_>, y: Micros) {
         bar(rows, y, BEGIN, END, "first");
         let _ = writeln!(
             rows,
-            "<text class=\"small\" x=\"{}\" y=\"{middle}\">the next version never works</text>",
+            "<text class=\"on\" x=\"{}\" y=\"{middle}\">the next version never works</text>",
             at(400)
         );
         return;
@@ -160,6 +160,13 @@ mod tests {
             service: None,
             failed_at_rest: 0,
         };
+        let endless = Move {
+            peer: Peer::Rolling.name(),
+            kind: Kind::Planned,
+            holes: Vec::new(),
+            ..one.clone()
+        };
+        assert!(of(&[endless]).contains(">the next version never works<"));
         let picture = of(&[one]);
         let rects: Vec<&str> = picture
             .lines()

@@ -39,9 +39,11 @@ impl Group<'_> {
 
     /// The move in the middle.
     pub fn typical(&self) -> Option<&Move> {
-        let middle = median(self.without_active());
+        let middle = median(self.without_active())?;
         let mut moves = self.moves.iter();
-        moves.find(|one| one.without_active() == middle).copied()
+        moves
+            .find(|one| one.without_active() == Some(middle))
+            .copied()
     }
 
     /// What was lost through the Service beyond the time without an active, at worst.
