@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -25,6 +26,10 @@ RULES = ROOT / "charts/chainlink-operator/files/alerts.yaml"
 PROGRAM = ROOT / "target/prometheus/prometheus"
 ADDRESS = "127.0.0.1:19090"
 NAMESPACE = "chainlink-operator"
+KUBECTL = [str(ROOT / "tests/cluster/cluster"), "kubectl"]
+LISTED = ["--selector", f"app.kubernetes.io/name={NAMESPACE}", "--output", "jsonpath={.items[*].metadata.name}"]
+TARGETS = "targets.json"
+SHOWN = 5
 SETTLED = 60  # seconds after the command, for what ends then
 
 
@@ -34,28 +39,16 @@ def in_seconds(rules):
     return re.sub(r"(\d+) \* (?:3600|86400)", r"\1", rules)
 
 
-def configuration(folder, kubeconfig):
-    said = json.loads(output(["config", "view", "--raw", "--output", "json"]))
-    server = urllib.parse.urlsplit(said["clusters"][0]["cluster"]["server"])
+def configuration(folder):
+    cluster, user = access()
     (folder / "alerts.yaml").write_text(in_seconds(RULES.read_text()))
-    user = said["users"][0]["user"]
-    parts = {"ca": said["clusters"][0]["cluster"], "cert": user, "key": user}
-    names = {"ca": "certificate-authority", "cert": "client-certificate", "key": "client-key"}
-    tls = {f"{part}_file": file_of(folder, held, names[part]) for part, held in parts.items()}
-    path = f"/api/v1/namespaces/{NAMESPACE}/pods/${{1}}:8080/proxy/metrics"
+    parts = {"ca": (cluster, "certificate-authority"), "cert": (user, "client-certificate"), "key": (user, "client-key")}
     scraped = {
         "job_name": "operator",
         "honor_labels": True,
         "scheme": "https",
-        "tls_config": tls,
-        "kubernetes_sd_configs": [{"role": "pod", "kubeconfig_file": kubeconfig, "namespaces": {"names": [NAMESPACE]}}],
-        "relabel_configs": [
-            {"source_labels": ["__meta_kubernetes_pod_label_app_kubernetes_io_name"], "regex": NAMESPACE, "action": "keep"},
-            {"source_labels": ["__meta_kubernetes_pod_phase"], "regex": "Running", "action": "keep"},
-            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "instance"},
-            {"source_labels": ["__meta_kubernetes_pod_name"], "regex": "(.*)", "replacement": path, "target_label": "__metrics_path__"},
-            {"replacement": server.netloc, "target_label": "__address__"},
-        ],
+        "tls_config": {f"{part}_file": file_of(folder, held, name) for part, (held, name) in parts.items()},
+        "file_sd_configs": [{"files": [str(folder / TARGETS)]}],
     }
     whole = {
         "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"},
@@ -65,6 +58,25 @@ def configuration(folder, kubeconfig):
     file = folder / "prometheus.yml"
     file.write_text(json.dumps(whole))
     return file
+
+
+def access():
+    said = json.loads(output(["config", "view", "--raw", "--output", "json"]))
+    return said["clusters"][0]["cluster"], said["users"][0]["user"]
+
+
+def follow(folder, over):
+    """Tells Prometheus where the operator's pods are: Debian's knows nothing of Kubernetes."""
+    server = urllib.parse.urlsplit(access()[0]["server"]).netloc
+    while not over.wait(1):
+        # There may be none of them, or no API server.
+        found = subprocess.run([*KUBECTL, "get", "pods", "--namespace", NAMESPACE, *LISTED], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        pods = found.stdout.split() if found.returncode == 0 else []
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{{}}:8080/proxy/metrics"
+        targets = [{"targets": [server], "labels": {"instance": pod, "__metrics_path__": path.format(pod)}} for pod in pods]
+        file = folder / f"{TARGETS}.new"
+        file.write_text(json.dumps(targets))
+        file.rename(folder / TARGETS)
 
 
 def file_of(folder, held, name):
@@ -78,8 +90,7 @@ def file_of(folder, held, name):
 
 
 def output(arguments):
-    command = [str(ROOT / "tests/cluster/cluster"), "kubectl", *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run([*KUBECTL, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def ask(query, **more):
@@ -100,7 +111,8 @@ def report(began):
     still = {series["metric"]["alertname"] for series in ask('ALERTS{alertstate="firing"}')}
     for name in names:
         seen = fired.get(name, [])
-        places = ", ".join(sorted({place for place, _, _ in seen if place}))
+        places = sorted({place for place, _, _ in seen if place})
+        places = ", ".join(places[:SHOWN]) + (f" and {len(places) - SHOWN} more" if len(places) > SHOWN else "")
         state = "never fired" if not seen else "fires still" if name in still else "fired and ended"
         print(f"{name:40} {state:16} {len(seen):3} times  {places}")
     return all(name in fired and name not in still for name in names)
@@ -110,10 +122,10 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     subprocess.run(["make", "--no-print-directory", "--directory", str(ROOT), "cluster", "target/prometheus/promtool"], check=True)
-    path = subprocess.run([ROOT / "tests/cluster/cluster", "kubeconfig"], check=True, stdout=subprocess.PIPE, text=True)
-    kubeconfig = path.stdout.strip()
     with tempfile.TemporaryDirectory() as folder:
-        file = configuration(Path(folder), kubeconfig)
+        file = configuration(Path(folder))
+        over = threading.Event()
+        threading.Thread(target=follow, args=(Path(folder), over), daemon=True).start()
         log = open(Path(folder) / "log", "w")
         data = os.path.join(folder, "data")
         server = subprocess.Popen(
@@ -127,6 +139,7 @@ def main():
                 sys.exit("Prometheus has ended:\n" + (Path(folder) / "log").read_text())
             whole = report(began)
         finally:
+            over.set()
             server.terminate()
             server.wait()
     sys.exit(code or (0 if whole else 1))
