@@ -27,8 +27,9 @@ lint: ## Format and lints.
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
+# Most of them wait for a clock: four at a time on two cores.
 unit: postgres ## Tests that need no cluster: rules, model walk, fake API server, simulator beside real transcripts, the plugin.
-	cargo test --locked -p chainlink-operator -p chainlink-simulator -p kubectl-chainlink
+	RUST_TEST_THREADS=4 cargo test --locked -p chainlink-operator -p chainlink-simulator -p kubectl-chainlink
 
 .PHONY: postgres
 postgres:
