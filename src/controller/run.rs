@@ -151,38 +151,10 @@ fn control(
     };
     let turning = controller
         .with_config(Config::default().concurrency(CONCURRENCY))
-        .watches(
-            pods,
-            ours(),
-            stirred(&context, {
-                let store = store.clone();
-                move |pod: Metadata<Pod>| owner(&store, &pod)
-            }),
-        )
-        .watches(
-            services,
-            ours(),
-            stirred(&context, {
-                let store = store.clone();
-                move |service: Metadata<Service>| owner(&store, &service)
-            }),
-        )
-        .watches(
-            budgets,
-            ours(),
-            stirred(&context, {
-                let store = store.clone();
-                move |budget: Metadata<PodDisruptionBudget>| owner(&store, &budget)
-            }),
-        )
-        .watches(
-            revisions,
-            ours(),
-            stirred(&context, {
-                let store = store.clone();
-                move |revision: Metadata<ControllerRevision>| owner(&store, &revision)
-            }),
-        )
+        .watches(pods, ours(), owned(&context, &store))
+        .watches(services, ours(), owned(&context, &store))
+        .watches(budgets, ours(), owned(&context, &store))
+        .watches(revisions, ours(), owned(&context, &store))
         .watches(
             maps,
             watcher::Config::default(),
@@ -269,6 +241,18 @@ where
         }
         nodes
     }
+}
+
+/// The same of what belongs to a resource.
+fn owned<K>(
+    context: &Arc<Context>,
+    store: &Store<ChainlinkNode>,
+) -> impl Fn(K) -> Vec<ObjectRef<ChainlinkNode>> + Send + Sync + 'static
+where
+    K: ResourceExt + 'static,
+{
+    let store = store.clone();
+    stirred(context, move |object: K| owner(&store, &object))
 }
 
 /// The resource to which something belongs: the one that controls it; or, where nobody does, that of its label, which may
