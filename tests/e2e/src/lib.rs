@@ -14,6 +14,7 @@ pub mod bench;
 pub mod canary;
 pub mod cluster;
 pub mod collector;
+pub mod company;
 pub mod duty;
 pub mod exec;
 pub mod explain;
@@ -33,6 +34,7 @@ pub mod walk;
 pub mod world;
 
 pub use cluster::Cluster;
-pub use scenario::{Company, scenario};
+pub use company::Company;
+pub use scenario::scenario;
 pub use until::until;
 pub use world::World;

@@ -5,10 +5,11 @@ use std::panic::AssertUnwindSafe;
 
 use anyhow::{Result, anyhow};
 use futures::FutureExt;
-use tokio::sync::{OnceCell, RwLock};
+use tokio::sync::OnceCell;
 
 use crate::canary::nothing_is_shown;
 use crate::cluster::Cluster;
+use crate::company::Company;
 use crate::duty::Gap;
 use crate::explain::explain;
 use crate::timeline::Timeline;
@@ -19,18 +20,8 @@ use crate::{images, install};
 /// Keeps the namespace of a scenario that failed.
 const KEEP: &str = "E2E_KEEP";
 
-/// Whether a scenario bears others beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Company {
-    /// Disturbs nobody.
-    Welcome,
-    /// Takes machines or the operator away.
-    Alone,
-}
-
 static TURN: OnceCell<Turn> = OnceCell::const_new();
 static READY: OnceCell<Cluster> = OnceCell::const_new();
-static QUIET: RwLock<()> = RwLock::const_new(());
 
 /// Waits for other runs to end, and has the cluster from then on until this process ends.
 pub async fn take_turn() -> Result<()> {
@@ -58,10 +49,7 @@ pub async fn scenario(
     body: impl AsyncFnOnce(&World) -> Result<()>,
 ) -> Result<()> {
     let cluster = ready().await?;
-    let (_alone, _together) = match company {
-        Company::Alone => (Some(QUIET.write().await), None),
-        Company::Welcome => (None, Some(QUIET.read().await)),
-    };
+    let _seat = company.enter().await;
     let world = World::new(&cluster, &format!("e2e-{name}"), Timeline::new(false))
         .await?
         .with_secrets()
