@@ -95,7 +95,7 @@ impl Pass<'_> {
         let mut failures = std::mem::take(&mut self.failures);
         let labels_in_place = self.move_roles(&seen.seen, &plan, &mut failures).await;
         let seen = seen.whole()?;
-        let wait = self.stop_waits(&plan);
+        let wait = self.stop_waits(&plan, &seen.pods);
         if wait > WITHIN_THE_PASS {
             return Ok(Done::soon(wait.saturating_sub(WITHIN_THE_PASS)));
         }

@@ -2,14 +2,16 @@
 //! no answer that permits the stop grows old in it. Most of it comes before the intent, too, and between passes: what changes
 //! meanwhile is planned anew, and a crash leaves nothing behind.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::ResourceExt;
 use tokio::time::sleep_until;
 
 use super::log;
 use super::scene::Pass;
+use crate::domain::Pod;
 use crate::mutex::lock;
+use crate::observe::Moment;
 use crate::plan::{Act, Permit, Plan, Tries, is_timed, wait};
 
 /// So much of the wait is within the pass that stops: as long as it may take a pass to come to its second look.
@@ -17,7 +19,7 @@ pub(super) const WITHIN_THE_PASS: Duration = Duration::from_millis(500);
 
 impl Pass<'_> {
     /// How long the stop in a plan waits yet.
-    pub(super) fn stop_waits(&self, plan: &Plan) -> Duration {
+    pub(super) fn stop_waits(&self, plan: &Plan, pods: &[Pod]) -> Duration {
         let stop = plan.acts.iter().find_map(|act| match act {
             Act::Stop(permit) if is_timed(permit) => Some((permit, permit.successor()?)),
             _ => None,
@@ -26,8 +28,9 @@ impl Pass<'_> {
             self.know(|known| known.timing.take_due());
             return Duration::ZERO;
         };
-        let now = Instant::now();
-        let tries = self.tries(permit, now);
+        let now = Moment::now();
+        let tries = self.tries(permit, pods, now);
+        let now = now.steady;
         self.know(|known| {
             known.timing.rest(permit.pod(), successor, now, |moves| {
                 let wait = tries.map_or(Duration::ZERO, |tries| wait(tries, moves));
@@ -48,13 +51,23 @@ impl Pass<'_> {
         })
     }
 
-    /// How the successor tries the lock, where the database has told that.
-    fn tries(&self, permit: &Permit, now: Instant) -> Option<Tries> {
+    /// How the successor tries the lock: by its session, where the database has told that, else by its waiting line, which a
+    /// node writes at its first try. The clock of its machine may be another one: a stop is sent at a wrong moment then, and
+    /// no later than an interval.
+    fn tries(&self, permit: &Permit, pods: &[Pod], now: Moment) -> Option<Tries> {
         let content = self.kept.contents.get(permit.to()?)?;
-        let answers = lock(&self.context.answers);
-        let answer = answers.get(&self.node.uid()?)?;
+        let successor = permit.successor()?;
+        let by_session = || {
+            let answers = lock(&self.context.answers);
+            let answer = answers.get(&self.node.uid()?)?;
+            answer.asked_ago(successor, now.steady)
+        };
+        let by_line = || {
+            let pod = pods.iter().find(|pod| pod.id == *successor)?;
+            now.wall.duration_since(pod.waiting?).try_into().ok()
+        };
         Some(Tries {
-            last: answer.asked_ago(permit.successor()?, now)?,
+            last: by_session().or_else(by_line)?,
             interval: content.tries_each()?,
         })
     }

@@ -28,37 +28,58 @@ struct Pair {
     world: World,
     operator: Operator,
     standby: Client,
-    /// When the operator sent the first delete of a pod.
-    sent: Arc<Mutex<Option<Instant>>>,
+    sent: Sent,
     _active: Client,
     _database: Database,
 }
 
-async fn pair() -> Pair {
+/// When an operator sent the first delete of a pod.
+#[derive(Clone, Default)]
+struct Sent(Arc<Mutex<Option<Instant>>>);
+
+impl Sent {
+    fn at(&self) -> Option<Instant> {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// Two pods of a node that tries the lock every [`INTERVAL`].
+async fn waiting() -> World {
     let mut spec = two_replicas();
     spec["database"]["lock"] = json!({"leaseDuration": "20s", "refreshInterval": "8s"});
     let world = World::new(&spec);
     Operator::start(&world).rest().await;
+    world
+}
+
+/// An operator that has seen those pods, and is watched.
+async fn watched(world: &World, database: DatabaseAccess) -> (Operator, Sent) {
+    let sent = Sent::default();
+    let last = sent.clone();
+    let post = Post::new(move |call| {
+        if call.is("delete", "pods") {
+            last.0.lock().unwrap().get_or_insert_with(Instant::now);
+        }
+        Fate::Pass
+    });
+    let settings = Settings {
+        database,
+        ..Settings::default()
+    };
+    let mut operator = Operator::with_settings(world, post, settings);
+    operator.rest().await;
+    (operator, sent)
+}
+
+async fn pair() -> Pair {
+    let world = waiting().await;
     let database = database().await;
     let [first, second] = ["pod 1", "pod 2"].map(|pod| world.with(|all| all.app_id(pod)));
     leased_to(&database, &first, "10 minutes");
     let active = node(&database, "127.0.0.1", &first).await;
     let standby = node(&database, "127.0.0.1", &second).await;
     url(&world, &way_to(&database).await);
-    let sent: Arc<Mutex<Option<Instant>>> = Arc::default();
-    let last = Arc::clone(&sent);
-    let post = Post::new(move |call| {
-        if call.is("delete", "pods") {
-            last.lock().unwrap().get_or_insert_with(Instant::now);
-        }
-        Fate::Pass
-    });
-    let settings = Settings {
-        database: DatabaseAccess::Yes,
-        ..Settings::default()
-    };
-    let mut operator = Operator::with_settings(&world, post, settings);
-    operator.rest().await;
+    let (operator, sent) = watched(&world, DatabaseAccess::Yes).await;
     Pair {
         world,
         operator,
@@ -69,6 +90,20 @@ async fn pair() -> Pair {
     }
 }
 
+/// A person asks for a handover.
+fn ask_to_move(world: &World) {
+    let asked = json!({"chainlink-operator.dev/switchover": "now"});
+    world.with(|all| {
+        all.store.change("chainlinknodes", "mainnet", |node| {
+            node["metadata"]["annotations"] = asked;
+        });
+    });
+}
+
+fn is_stopped(world: &World) -> bool {
+    world.deeds().contains(&"remove pod 1".to_owned())
+}
+
 impl Pair {
     /// The standby tries the lock; and once the operator's last answer is so old that it asks again before a stop, a person
     /// asks for a handover. Returns when the try was.
@@ -76,21 +111,8 @@ impl Pair {
         self.standby.simple_query("commit").await.unwrap();
         let tried = Instant::now();
         self.operator.passes_for(OLD).await;
-        let asked = json!({"chainlink-operator.dev/switchover": "now"});
-        self.world.with(|all| {
-            all.store.change("chainlinknodes", "mainnet", |node| {
-                node["metadata"]["annotations"] = asked;
-            });
-        });
+        ask_to_move(&self.world);
         tried
-    }
-
-    fn is_stopped(world: &World) -> bool {
-        world.deeds().contains(&"remove pod 1".to_owned())
-    }
-
-    fn sent(&self) -> Option<Instant> {
-        *self.sent.lock().unwrap()
     }
 }
 
@@ -98,16 +120,29 @@ impl Pair {
 async fn a_planned_stop_is_sent_just_before_its_successor_tries_the_lock() {
     let mut pair = pair().await;
     let tried = pair.tries_and_is_asked_for().await;
-    pair.operator
-        .drive("pod 1 is stopped", Pair::is_stopped)
-        .await;
-    let after = pair.sent().unwrap().saturating_duration_since(tried);
+    pair.operator.drive("pod 1 is stopped", is_stopped).await;
+    let after = pair.sent.at().unwrap().saturating_duration_since(tried);
     assert!(
         (AT_LEAST..INTERVAL).contains(&after),
         "{after:?}\n{}",
         pair.world.describe()
     );
     assert_eq!(pair.world.wrongs(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_no_database_is_asked_the_waiting_line_tells_when_the_successor_tries() {
+    let before = Instant::now();
+    let world = waiting().await;
+    let after = Instant::now();
+    let (mut operator, sent) = watched(&world, DatabaseAccess::No).await;
+    ask_to_move(&world);
+    operator.drive("pod 1 is stopped", is_stopped).await;
+    let sent = sent.at().unwrap();
+    let in_time = before + AT_LEAST..after + INTERVAL;
+    let said = world.describe();
+    assert!(in_time.contains(&sent), "{:?}\n{said}", sent - before);
+    assert_eq!(world.wrongs(), [""; 0]);
 }
 
 /// Nothing of it is written before its time, and what permits it is looked at after the wait.
@@ -123,7 +158,7 @@ async fn a_spec_that_changes_in_the_wait_is_followed_and_nothing_is_stopped_for_
     }
     pair.world.edit(|spec| spec["paused"] = json!(true));
     pair.operator.passes_for(INTERVAL).await;
-    assert_eq!(pair.sent(), None, "{}", pair.world.describe());
+    assert_eq!(pair.sent.at(), None, "{}", pair.world.describe());
     assert_eq!(
         pair.world.with(|all| all.holder(HOME)).as_deref(),
         Some("pod 1")
