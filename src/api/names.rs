@@ -8,6 +8,8 @@ pub const GROUP: &str = "chainlink-operator.dev";
 
 /// Label on everything that belongs to a `ChainlinkNode`: its name.
 pub const NODE_LABEL: &str = "chainlink-operator.dev/node";
+/// The same on all that belongs to a resource, by its customary name.
+pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 /// Label on pods: the name of the revision that they are made from.
 pub const REVISION_LABEL: &str = "chainlink-operator.dev/revision";
 /// Label on pods, from creation on: what the active Service and the budgets select.
@@ -92,7 +94,7 @@ pub const APP_NAME: &str = "chainlink-node";
 pub fn labels(node: &str) -> BTreeMap<String, String> {
     BTreeMap::from([
         ("app.kubernetes.io/name".to_owned(), APP_NAME.to_owned()),
-        ("app.kubernetes.io/instance".to_owned(), node.to_owned()),
+        (INSTANCE_LABEL.to_owned(), node.to_owned()),
         (
             "app.kubernetes.io/managed-by".to_owned(),
             "chainlink-operator".to_owned(),

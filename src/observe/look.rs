@@ -20,7 +20,9 @@ use super::read;
 use super::record::{apply, client_id, last_takeover, news, record};
 use super::warning::{is_slow, warning};
 use super::witness::{Facts, FromBefore, Subject, Witnesses};
-use crate::api::names::{ACTIVE_CONDITION, CONTAINER, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL};
+use crate::api::names::{
+    ACTIVE_CONDITION, CONTAINER, INSTANCE_LABEL, NODE_LABEL, PULL_LABEL, VALIDATION_LABEL,
+};
 use crate::api::{ChainlinkNode, KeyRef, RevisionName};
 use crate::cluster::{adoption, controls, still_there};
 use crate::domain::{Claim, Pod, Pull, Revision, Trouble, Validation};
@@ -164,33 +166,31 @@ impl<'a> Looker<'a> {
         }
     }
 
-    /// Every pod of the resource that only pulls an image.
-    pub async fn pulls(&self, at: Timestamp) -> Result<Vec<Pull>, kube::Error> {
-        let mut seen = Vec::new();
-        for pod in self.oneshots(PULL_LABEL).await? {
-            let warning = self.warning(&pod, at).await;
-            seen.extend(read::pull(&pod, warning));
+    /// Every pod of the resource that is no node: it only pulls an image, or only checks a configuration.
+    pub async fn oneshots(
+        &self,
+        at: Timestamp,
+    ) -> Result<(Vec<Pull>, Vec<Validation>), kube::Error> {
+        let name = self.node.name_any();
+        let labelled = format!("{INSTANCE_LABEL}={name},!{NODE_LABEL}");
+        let labelled = ListParams::default().labels(&labelled);
+        let listed = self.pods().list(&labelled).await?;
+        let (mut pulls, mut validations) = (Vec::new(), Vec::new());
+        for pod in listed.items {
+            if !controls(self.node, &pod) {
+                continue;
+            }
+            let is = |kind| pod.labels().get(kind) == Some(&name);
+            if is(PULL_LABEL) {
+                let warning = self.warning(&pod, at).await;
+                pulls.extend(read::pull(&pod, warning));
+            } else if is(VALIDATION_LABEL) {
+                let log = self.output_of_success(&pod).await;
+                let warning = self.warning(&pod, at).await;
+                validations.push(read::validation(&pod, log.as_deref(), warning));
+            }
         }
-        Ok(seen)
-    }
-
-    /// The pods of the resource that are no nodes, of one kind.
-    async fn oneshots(&self, kind: &str) -> Result<Vec<ApiPod>, kube::Error> {
-        let labelled = ListParams::default().labels(&format!("{kind}={}", self.node.name_any()));
-        let mut listed = self.pods().list(&labelled).await?.items;
-        listed.retain(|pod| controls(self.node, pod));
-        Ok(listed)
-    }
-
-    /// Every pod of the resource that only checks a configuration.
-    pub async fn validations(&self, at: Timestamp) -> Result<Vec<Validation>, kube::Error> {
-        let mut seen = Vec::new();
-        for pod in self.oneshots(VALIDATION_LABEL).await? {
-            let log = self.output_of_success(&pod).await;
-            let warning = self.warning(&pod, at).await;
-            seen.push(read::validation(&pod, log.as_deref(), warning));
-        }
-        Ok(seen)
+        Ok((pulls, validations))
     }
 
     /// What a container printed that ended well: Kubernetes keeps that of others by itself.
@@ -392,13 +392,14 @@ impl<'a> Looker<'a> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use axum::Router;
     use axum::extract::Request;
     use serde_json::Value;
 
     use super::*;
+    use crate::api::names::REVISION_LABEL;
     use crate::domain::{Checked, Pulled};
 
     fn node() -> ChainlinkNode {
@@ -416,13 +417,13 @@ mod tests {
         .unwrap()
     }
 
-    /// A cluster with one pod, and one event of it.
-    fn cluster(pod: Value, event: Value) -> Client {
+    /// A cluster with these pods of one uid, and one event of it.
+    fn cluster(pods: [Value; 3], event: Value) -> Client {
         let serve = move |request: Request| {
             let uri = request.uri().to_string();
             let asks_of_the_pod = uri.contains("involvedObject.uid%3Dp");
             let items = match &uri {
-                uri if uri.contains("/pods?") => json!([pod]),
+                uri if uri.contains("/pods?") => json!(pods),
                 uri if uri.contains("/events?") && asks_of_the_pod => json!([event]),
                 _ => json!([]),
             };
@@ -436,24 +437,29 @@ mod tests {
     #[tokio::test]
     async fn what_keeps_a_pod_that_is_no_node_from_starting_is_told() {
         let (wake, _woken) = tokio::sync::mpsc::unbounded_channel();
-        let pod = json!({
-            "metadata": {
-                "name": "cl-validate-1", "uid": "p", "creationTimestamp": "2026-01-01T12:00:00Z",
-                "labels": {"chainlink-operator.dev/revision": "r"},
-                "ownerReferences": [{"apiVersion": "x", "kind": "x", "name": "cl", "uid": "n", "controller": true}],
-            },
-            "spec": {"nodeName": "m", "containers": []},
-            "status": {"phase": "Pending", "containerStatuses": [{
-                "name": CONTAINER, "ready": false, "restartCount": 0, "image": "", "imageID": "",
-                "state": {"waiting": {"reason": "ContainerCreating"}},
-            }]},
-        });
+        let pod = |label: &str| {
+            json!({
+                "metadata": {
+                    "name": "cl-1", "uid": "p", "creationTimestamp": "2026-01-01T12:00:00Z",
+                    "labels": {"chainlink-operator.dev/revision": "r", label: "cl"},
+                    "ownerReferences": [{"apiVersion": "x", "kind": "x", "name": "cl", "uid": "n", "controller": true}],
+                },
+                "spec": {"nodeName": "m", "containers": []},
+                "status": {"phase": "Pending", "containerStatuses": [{
+                    "name": CONTAINER, "ready": false, "restartCount": 0, "image": "", "imageID": "",
+                    "state": {"waiting": {"reason": "ContainerCreating"}},
+                }]},
+            })
+        };
         let event = json!({
             "metadata": {"name": "e"}, "involvedObject": {"uid": "p"}, "type": "Warning",
             "reason": "FailedMount", "lastTimestamp": "2026-01-01T12:00:09Z",
             "message": "references non-existent secret key: no-such-key",
         });
-        let client = cluster(pod, event);
+        let client = cluster(
+            [pod(VALIDATION_LABEL), pod(PULL_LABEL), pod(REVISION_LABEL)],
+            event,
+        );
         let witnesses = Witnesses::new(client.clone(), wake);
         let node = node();
         let looker = Looker::new(&client, &witnesses, &node);
@@ -463,9 +469,14 @@ mod tests {
             message: "references non-existent secret key: no-such-key".to_owned(),
         });
 
-        let validations = looker.validations(at).await.unwrap();
-        assert_eq!(validations[0].checked, Checked::NotYet(told.clone()));
-        let pulls = looker.pulls(at).await.unwrap();
-        assert_eq!(pulls[0].pulled, Pulled::NotYet(told));
+        let (pulls, validations) = looker.oneshots(at).await.unwrap();
+        let [validation] = &validations[..] else {
+            panic!("{validations:?}");
+        };
+        assert_eq!(validation.checked, Checked::NotYet(told.clone()));
+        let [pull] = &pulls[..] else {
+            panic!("{pulls:?}");
+        };
+        assert_eq!(pull.pulled, Pulled::NotYet(told));
     }
 }

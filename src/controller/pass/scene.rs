@@ -137,26 +137,20 @@ impl Pass<'_> {
             let place = pod.machine.as_ref().zip(machines.as_ref());
             pod.stranded = place.is_some_and(|(name, machines)| !reports(machines, name));
         }
-        // There are some only without room for a surge, or where it has just been given.
+        // Pulls are there only without room for a surge, or where it has just been given. The intent to check stands in the
+        // status before its pod is made; and a pod that an earlier operator has sent for may come when that is long forgotten.
         let status = self.node.status.as_ref();
         let under_way = status.is_some_and(|status| status.handover.is_some());
-        let pulls = if intent.surge == 0 || under_way {
-            let listed = self.looker.pulls(at).await;
-            or_missing(listed, "looking at pulls", &mut missing)
-        } else {
-            Vec::new()
-        };
-        // The intent to check stands in the status before its pod is made. A pod that an earlier operator has sent for may
-        // come when that is long forgotten.
-        let intended = status.is_some_and(|status| status.operator.validation.is_some());
+        let checks = status.is_some_and(|status| status.operator.validation.is_some());
         let checked = || self.kept.revisions.values().any(|one| one.validates);
         let began = self.know(|known| known.since);
-        let may_be_late = !under_way && began.elapsed() < MAY_BE_LATE && checked();
-        let validations = if intended || may_be_late {
-            let listed = self.looker.validations(at).await;
-            or_missing(listed, "looking at checks of a configuration", &mut missing)
+        let may_be_late = || began.elapsed() < MAY_BE_LATE && checked();
+        let (pulls, validations) = if intent.surge == 0 || under_way || checks || may_be_late() {
+            let listed = self.looker.oneshots(at).await;
+            let doing = "looking at pulls and checks of a configuration";
+            or_missing(listed, doing, &mut missing)
         } else {
-            Vec::new()
+            Default::default()
         };
         let (refused_return, ended) = self.know(|known| {
             known.ended.note(&pods, at);

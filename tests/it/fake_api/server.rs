@@ -321,9 +321,14 @@ impl Asked {
             .query("fieldSelector")
             .into_iter()
             .flat_map(|text| text.split(','));
+        let of = &object["metadata"]["labels"];
         labels
-            .filter_map(|pair| pair.split_once('='))
-            .all(|(label, value)| object["metadata"]["labels"][label] == value)
+            .map(|asked| (asked, asked.split_once('=')))
+            .all(|(asked, pair)| match (pair, asked.strip_prefix('!')) {
+                (Some((label, value)), _) => of[label] == value,
+                (None, Some(label)) => of[label].is_null(),
+                (None, None) => !of[asked].is_null(),
+            })
             && fields
                 .filter_map(|pair| pair.split_once('='))
                 .all(|(field, value)| {
