@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::failures::ApiFailures;
 use super::line::again;
-use super::local::{LastAnswer, Local, Reservation};
+use super::local::{Around, LastAnswer, Local, Reservation};
 use super::rest::Rest;
 use super::slots::HandoverSlots;
 use super::timing::Timing;
@@ -196,7 +196,7 @@ impl Context {
             reference: reference.clone(),
             since: Instant::now(),
             taken: None,
-            budgets: None,
+            around: Around::default(),
             failures: ApiFailures::default(),
             refused: None,
             secrets_at: None,
@@ -233,6 +233,14 @@ impl Context {
     pub fn stir(&self, reference: &ObjectRef<ChainlinkNode>) {
         let mut known = lock(&self.known);
         if let Some(known) = known.get_mut(&uid(reference)) {
+            known.stir();
+        }
+    }
+
+    /// One of its pods has, and nothing else.
+    pub fn pods_stir(&self, reference: &ObjectRef<ChainlinkNode>) {
+        let mut known = lock(&self.known);
+        if let Some(known) = known.get_mut(&uid(reference)) {
             known.rest.stir();
         }
     }
@@ -240,7 +248,7 @@ impl Context {
     /// Nobody knows what has changed.
     pub(super) fn stir_all(&self) {
         for known in lock(&self.known).values_mut() {
-            known.rest.stir();
+            known.stir();
         }
     }
 

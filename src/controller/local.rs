@@ -26,8 +26,8 @@ pub(super) struct Local {
     pub(super) since: Instant,
     /// The name of the pod that was to be made last and turned out to be taken.
     pub(super) taken: Option<String>,
-    /// What was last made of its budgets.
-    pub(super) budgets: Option<Budgets>,
+    /// What was last made of its Services and budgets.
+    pub(super) around: Around,
     /// What did not succeed in its last pass.
     pub(super) failures: ApiFailures,
     /// How long what is refused in its passes is waited with, where something is.
@@ -54,6 +54,34 @@ pub(super) struct Local {
     pub(super) lines: RepeatedLines,
     /// What its passes have read, where nothing is left to do.
     pub(super) rest: Rest,
+}
+
+impl Local {
+    /// What was read of the resource may be of before a change.
+    pub(super) fn stir(&mut self) {
+        self.rest.stir();
+        self.around.stir();
+    }
+}
+
+/// What was last made of the Services and the budgets of a resource, until it is told that one of them has changed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Around {
+    /// How often that was told.
+    pub(super) changes: u64,
+    /// The generation of the spec and whether HTTPS is served, for which the Services were as wanted, and when.
+    pub(super) services: Option<((Option<i64>, bool), Instant)>,
+    pub(super) budgets: Option<Budgets>,
+}
+
+impl Around {
+    /// One of them has changed, or may have.
+    pub(super) fn stir(&mut self) {
+        *self = Self {
+            changes: self.changes + 1,
+            ..Self::default()
+        };
+    }
 }
 
 /// What was last made of the budgets of a resource.

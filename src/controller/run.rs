@@ -151,14 +151,14 @@ fn control(
     };
     let turning = controller
         .with_config(Config::default().concurrency(CONCURRENCY))
-        .watches(pods, ours(), owned(&context, &store))
-        .watches(services, ours(), owned(&context, &store))
-        .watches(budgets, ours(), owned(&context, &store))
-        .watches(revisions, ours(), owned(&context, &store))
+        .watches(pods, ours(), owned(&context, Context::pods_stir, &store))
+        .watches(services, ours(), owned(&context, Context::stir, &store))
+        .watches(budgets, ours(), owned(&context, Context::stir, &store))
+        .watches(revisions, ours(), owned(&context, Context::stir, &store))
         .watches(
             maps,
             watcher::Config::default(),
-            stirred(&context, move |map| referring(&store, &map)),
+            stirred(&context, Context::stir, move |map| referring(&store, &map)),
         )
         .reconcile_on(woken)
         .reconcile_on(idle)
@@ -228,6 +228,7 @@ fn ours() -> watcher::Config {
 /// The resources that something tells of, whose passes read what is there from then on.
 fn stirred<K, I>(
     context: &Arc<Context>,
+    stir: fn(&Context, &ObjectRef<ChainlinkNode>),
     tells_of: impl Fn(K) -> I + Send + Sync + 'static,
 ) -> impl Fn(K) -> Vec<ObjectRef<ChainlinkNode>> + Send + Sync + 'static
 where
@@ -237,7 +238,7 @@ where
     move |object| {
         let nodes: Vec<_> = tells_of(object).into_iter().collect();
         for node in &nodes {
-            context.stir(node);
+            stir(&context, node);
         }
         nodes
     }
@@ -246,13 +247,14 @@ where
 /// The same of what belongs to a resource.
 fn owned<K>(
     context: &Arc<Context>,
+    stir: fn(&Context, &ObjectRef<ChainlinkNode>),
     store: &Store<ChainlinkNode>,
 ) -> impl Fn(K) -> Vec<ObjectRef<ChainlinkNode>> + Send + Sync + 'static
 where
     K: ResourceExt + 'static,
 {
     let store = store.clone();
-    stirred(context, move |object: K| owner(&store, &object))
+    stirred(context, stir, move |object: K| owner(&store, &object))
 }
 
 /// The resource to which something belongs: the one that controls it; or, where nobody does, that of its label, which may

@@ -14,14 +14,26 @@ use crate::controller::failures::ApiFailures;
 use crate::controller::local::Budgets;
 use crate::domain::{Observation, Reason};
 
-/// How often budgets are looked at while they should be as they are.
-const BUDGETS: Duration = Duration::from_secs(15);
+/// How often Services and budgets are looked at while they should be as they are, and no watch tells of one of them.
+const AROUND: Duration = Duration::from_secs(15);
 
 impl Pass<'_> {
     pub(super) async fn keep_services(&self, failures: &mut ApiFailures) {
         let https = self.kept.contents.values().any(|content| content.https);
+        let wanted = (self.node.metadata.generation, https);
+        let (known, changes) = self.know(|known| {
+            let known = &known.around;
+            (known.services, known.changes)
+        });
+        let as_wanted = known.is_some_and(|(of, at)| of == wanted && at.elapsed() < AROUND);
+        if as_wanted && self.context.hears() {
+            return;
+        }
         match services(self.client, self.node, https).await {
-            Ok(Services::AsWanted) => {}
+            Ok(Services::AsWanted) => self.know(|known| {
+                let known = &mut known.around;
+                known.services = (known.changes == changes).then(|| (wanted, Instant::now()));
+            }),
             Ok(Services::NotOurs(name)) => failures.refuse(
                 Reason::ServiceRefused,
                 format!(
@@ -39,11 +51,14 @@ impl Pass<'_> {
         active: &str,
         failures: &mut ApiFailures,
     ) {
-        let known = self.know(|known| known.budgets.clone());
+        let (known, changes) = self.know(|known| {
+            let known = &known.around;
+            (known.budgets.clone(), known.changes)
+        });
         let known = known.filter(|known| {
             known.standbys_kept == standbys_kept
                 && known.active == active
-                && known.at.elapsed() < BUDGETS
+                && known.at.elapsed() < AROUND
         });
         let refusal = if let Some(known) = known {
             known.refusal
@@ -55,7 +70,7 @@ impl Pass<'_> {
                 )),
                 Err(error) => {
                     let Some(said) = refusal(&error) else {
-                        self.know(|known| known.budgets = None);
+                        self.know(|known| known.around.budgets = None);
                         return failures.fail(
                             Reason::BudgetRefused,
                             "apply the disruption budgets",
@@ -73,7 +88,10 @@ impl Pass<'_> {
                 at: Instant::now(),
                 refusal: refusal.clone(),
             };
-            self.know(|known| known.budgets = Some(kept));
+            self.know(|known| {
+                let known = &mut known.around;
+                known.budgets = (known.changes == changes).then_some(kept);
+            });
             refusal
         };
         if let Some(message) = refusal {

@@ -40,6 +40,8 @@ pub struct Operator {
     pub context: Arc<Context>,
     woken: UnboundedReceiver<ObjectRef<ChainlinkNode>>,
     pub post: Arc<Post>,
+    /// What its watches tell of a change.
+    pub tells: fn(&Context, &ObjectRef<ChainlinkNode>),
 }
 
 impl Operator {
@@ -83,6 +85,7 @@ impl Operator {
             context,
             woken,
             post,
+            tells: Context::stir,
         }
     }
 
@@ -130,7 +133,7 @@ impl Operator {
     /// A watch tells of a change.
     pub fn stir(&self) {
         let node: ChainlinkNode = serde_json::from_value(self.world.node()).unwrap();
-        self.context.stir(&ObjectRef::from_obj(&node));
+        (self.tells)(&self.context, &ObjectRef::from_obj(&node));
     }
 
     /// One pass that goes through, and what the controller does after it.
