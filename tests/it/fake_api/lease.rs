@@ -22,7 +22,7 @@ fn own_address() -> IpAddr {
 }
 
 /// A way to the database that does not look like one to the pod itself.
-pub async fn way_to(database: &Database) -> String {
+async fn way_to(database: &Database) -> String {
     let listener = TcpListener::bind((own_address(), 0)).await.unwrap();
     let at = listener.local_addr().unwrap();
     let server = ("127.0.0.1", database.postgres.port());
@@ -41,24 +41,41 @@ pub async fn way_to(database: &Database) -> String {
     )
 }
 
+/// The database of two nodes, in which `pod 1` has the lease and `pod 2` waits for it, and their sessions.
+pub struct Sessions {
+    pub database: Database,
+    pub active: Client,
+    pub standby: Client,
+}
+
+impl Sessions {
+    /// Of the two pods of a world, whose URL leads there from then on.
+    pub async fn of(world: &World) -> Self {
+        let database = database().await;
+        let [first, second] = ["pod 1", "pod 2"].map(|pod| world.with(|all| all.app_id(pod)));
+        leased_to(&database, &first, "10 minutes");
+        let active = node(&database, "127.0.0.1", &first).await;
+        let standby = node(&database, "127.0.0.1", &second).await;
+        url(world, &way_to(&database).await);
+        Self {
+            database,
+            active,
+            standby,
+        }
+    }
+}
+
 /// Two nodes whose database an operator asks: `pod 1` has the lease, and the operator has been shown its session.
 struct Pair {
     world: World,
     operator: Operator,
-    database: Database,
-    active: Client,
-    _standby: Client,
+    sessions: Sessions,
 }
 
 async fn pair(spec: &serde_json::Value) -> Pair {
     let world = World::new(spec);
     Operator::start(&world).rest().await;
-    let database = database().await;
-    let [first, second] = ["pod 1", "pod 2"].map(|pod| world.with(|all| all.app_id(pod)));
-    leased_to(&database, &first, "10 minutes");
-    let active = node(&database, "127.0.0.1", &first).await;
-    let standby = node(&database, "127.0.0.1", &second).await;
-    url(&world, &way_to(&database).await);
+    let sessions = Sessions::of(&world).await;
     world.behave(|habits| habits.leaves_lease = true);
     // One that has just started asks at once.
     let mut operator = Operator::that_asks(&world);
@@ -66,9 +83,7 @@ async fn pair(spec: &serde_json::Value) -> Pair {
     Pair {
         world,
         operator,
-        database,
-        active,
-        _standby: standby,
+        sessions,
     }
 }
 
@@ -76,12 +91,12 @@ impl Pair {
     /// SIGKILL: its connections are gone with it.
     fn kill_active(&mut self, left: Client) {
         self.world.with(|all| all.kill("pod 1"));
-        self.active = left;
+        self.sessions.active = left;
     }
 
     fn is_kept(&self) -> bool {
         let sql = "SELECT expires_at > now() + interval '5 minutes' FROM lease_lock";
-        self.database.sql(sql) == "t"
+        self.sessions.database.sql(sql) == "t"
     }
 
     fn counted(&self) -> u32 {
@@ -103,10 +118,10 @@ impl Pair {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_lease_of_a_node_that_was_killed_is_given_back_and_told() {
     let mut pair = pair(&two_replicas()).await;
-    let stranger = session(&pair.database, "127.0.0.1", "psql").await;
+    let stranger = session(&pair.sessions.database, "127.0.0.1", "psql").await;
     pair.kill_active(stranger);
     let sql = "SELECT expires_at <= now() FROM lease_lock";
-    let database = &pair.database;
+    let database = &pair.sessions.database;
     pair.operator
         .drive("the lease is given back", |_| database.sql(sql) == "t")
         .await;
@@ -140,7 +155,7 @@ async fn a_lease_is_kept_where_the_spec_says_so_or_a_session_of_that_node_is_lef
         if keeps_session {
             pair.world.with(|all| all.kill("pod 1"));
         } else {
-            let stranger = session(&pair.database, "127.0.0.1", "psql").await;
+            let stranger = session(&pair.sessions.database, "127.0.0.1", "psql").await;
             pair.kill_active(stranger);
         }
         pair.world
@@ -158,7 +173,7 @@ async fn a_lease_is_kept_where_the_spec_says_so_or_a_session_of_that_node_is_lef
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_that_the_database_does_not_give_back_is_told_and_not_asked_for_at_once_again() {
     let mut pair = pair(&two_replicas()).await;
-    let nameless = session(&pair.database, "127.0.0.1", "").await;
+    let nameless = session(&pair.sessions.database, "127.0.0.1", "").await;
     pair.kill_active(nameless);
     pair.operator
         .drive_in_vain("it is told", |world| {
@@ -179,10 +194,10 @@ async fn a_lease_is_kept_where_no_kubelet_has_told_of_the_end() {
     for lost in [true, false] {
         let mut pair = pair(&two_replicas()).await;
         pair.world.behave(|habits| habits.ends_untold = true);
-        let stranger = session(&pair.database, "127.0.0.1", "psql").await;
+        let stranger = session(&pair.sessions.database, "127.0.0.1", "psql").await;
         if lost {
             pair.world.with(|all| all.lose_machine("pod 1"));
-            pair.active = stranger;
+            pair.sessions.active = stranger;
         } else {
             pair.kill_active(stranger);
         }

@@ -6,11 +6,8 @@ use std::time::{Duration, Instant};
 
 use chainlink_operator::controller::{DatabaseAccess, Settings};
 use serde_json::json;
-use tokio_postgres::Client;
 
-use crate::database::{Database, database, leased_to, node};
-use crate::fake_api::database::url;
-use crate::fake_api::lease::way_to;
+use crate::fake_api::lease::Sessions;
 use crate::fake_api::meddler::{Fate, Post};
 use crate::fake_api::operator::Operator;
 use crate::fake_api::world::{HOME, World, two_replicas};
@@ -27,10 +24,8 @@ const OLD: Duration = Duration::from_millis(1100);
 struct Pair {
     world: World,
     operator: Operator,
-    standby: Client,
     sent: Sent,
-    _active: Client,
-    _database: Database,
+    sessions: Sessions,
 }
 
 /// When an operator sent the first delete of a pod.
@@ -73,20 +68,13 @@ async fn watched(world: &World, database: DatabaseAccess) -> (Operator, Sent) {
 
 async fn pair() -> Pair {
     let world = waiting().await;
-    let database = database().await;
-    let [first, second] = ["pod 1", "pod 2"].map(|pod| world.with(|all| all.app_id(pod)));
-    leased_to(&database, &first, "10 minutes");
-    let active = node(&database, "127.0.0.1", &first).await;
-    let standby = node(&database, "127.0.0.1", &second).await;
-    url(&world, &way_to(&database).await);
+    let sessions = Sessions::of(&world).await;
     let (operator, sent) = watched(&world, DatabaseAccess::Yes).await;
     Pair {
         world,
         operator,
-        standby,
         sent,
-        _active: active,
-        _database: database,
+        sessions,
     }
 }
 
@@ -108,7 +96,7 @@ impl Pair {
     /// The standby tries the lock; and once the operator's last answer is so old that it asks again before a stop, a person
     /// asks for a handover. Returns when the try was.
     async fn tries_and_is_asked_for(&mut self) -> Instant {
-        self.standby.simple_query("commit").await.unwrap();
+        self.sessions.standby.simple_query("commit").await.unwrap();
         let tried = Instant::now();
         self.operator.passes_for(OLD).await;
         ask_to_move(&self.world);
