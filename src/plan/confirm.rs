@@ -134,8 +134,9 @@ impl ConfirmedReturn {
     }
 }
 
-/// Confirms the return of a lease only where the second look plans the same, and the pod that waits for it has answered since
-/// it was asked.
+/// Confirms the return of a lease only where the second look plans the same: that the pod which waits for it has answered within
+/// the last two seconds is a part of that. It need not have answered since the look, as a pod for which a working one is stopped:
+/// where it has just ended, nobody takes a lease that would have run out by itself.
 pub fn confirm_return(
     planned: &Return,
     look: &SecondLook<'_>,
@@ -150,13 +151,10 @@ pub fn confirm_return(
     let successor = given_back.successor();
     let pod = look.seen.pods.iter().find(|pod| pod.id == *successor);
     let contact = pod.and_then(|pod| pod.contact).map(|contact| contact.at);
-    let heard = contact.filter(|at| *at >= look.asked);
-    let heard = heard.ok_or_else(|| Unconfirmed::Silent(successor.name.clone()))?;
     let answer = look.seen.database.answer.as_ref().map(|answer| answer.at);
-    let oldest = answer.map_or(heard, |answer| answer.min(heard));
     Ok(ConfirmedReturn {
         given_back: given_back.clone(),
-        good_for: rest(Some(oldest), look.now),
+        good_for: rest(contact, look.now).min(rest(answer, look.now)),
     })
 }
 

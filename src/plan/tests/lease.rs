@@ -270,7 +270,7 @@ fn given_back(plan: &Plan) -> Option<&Return> {
     })
 }
 
-/// A second look of now, at which pods that answer were asked so many milliseconds ago.
+/// A second look of now; the pods that answer did so that many milliseconds ago.
 fn second_look(
     world: &World,
     written: &Plan,
@@ -288,7 +288,7 @@ fn second_look(
         written: &written.memory,
         seen: &seen,
         plan: &plan(&seen, &written.memory, world.now),
-        asked: world.now - Duration::from_millis(500),
+        asked: world.now,
         now: world.now,
     };
     confirm_return(given_back(written).unwrap(), &look)
@@ -308,8 +308,10 @@ fn a_second_look_has_to_show_the_same_and_is_good_for_what_is_left_of_two_second
         Duration::from_secs(1),
         "the database was asked before"
     );
-    let silent = second_look(&world, &written, 501).err();
-    assert_eq!(silent, Some(Unconfirmed::Silent("b".to_owned())));
+    let confirmed = second_look(&world, &written, 1999).unwrap();
+    assert_eq!(confirmed.good_for(), Duration::from_millis(1));
+    let silent = second_look(&world, &written, 2001).err();
+    assert_eq!(silent, Some(Unconfirmed::NotPermitted));
 
     let changes: [fn(&mut World); 4] = [
         |world| world.takes("b"),
