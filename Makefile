@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit model manifests alerts chart cluster cluster-down e2e e2e-alerts soak bench crds dist images
+.PHONY: help demo demo-down test lint unit model manifests alerts chart cluster cluster-down e2e e2e-alerts soak bench bench-locks crds dist images
 
 CLUSTER := tests/cluster/cluster
 CHART := charts/chainlink-operator
@@ -94,7 +94,10 @@ soak: ## Counted repetitions on the real cluster: gaps, kills, lost machines, a 
 TIMES ?= 15
 BENCH := target/bench
 bench: ## The operator beside what people do without it, with figures (docs/performance.md). About an hour.
-	cargo run --quiet --locked -p e2e --bin bench -- --times $(TIMES) $(addprefix --only ,$(ONLY)) --cases --out $(BENCH)
+	cargo run --quiet --release --locked -p e2e --bin bench -- --times $(TIMES) $(addprefix --only ,$(ONLY)) --cases --out $(BENCH)
+
+bench-locks: ## What the times of the lease cost and buy, by simulated nodes beside PostgreSQL (docs/locks.md). A quarter of an hour.
+	cargo test --quiet --locked -p chainlink-simulator --test it -- --ignored --nocapture locks::
 
 IMAGES := target/images
 images: ## The operator's image and the simulated node's, as archives: kind load image-archive, docker load.

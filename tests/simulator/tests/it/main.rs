@@ -11,6 +11,7 @@ mod configuration;
 mod duty;
 mod faults;
 mod https;
+mod locks;
 mod newer;
 mod outages;
 mod pooler;
