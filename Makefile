@@ -96,7 +96,7 @@ BENCH := target/bench
 bench: ## The operator beside what people do without it, with figures (docs/performance.md). About an hour.
 	cargo run --quiet --release --locked -p e2e --bin bench -- --times $(TIMES) $(addprefix --only ,$(ONLY)) --cases --out $(BENCH)
 
-bench-locks: ## What the times of the lease cost and buy, by simulated nodes beside PostgreSQL (docs/locks.md). A quarter of an hour.
+bench-locks: ## What the times of the lease cost and buy, by simulated nodes beside PostgreSQL (docs/locks.md). About 20 minutes.
 	cargo test --quiet --locked -p chainlink-simulator --test it -- --ignored --nocapture locks::
 
 IMAGES := target/images
