@@ -11,6 +11,7 @@ It ends with 1 where an alert never fired, or fires to the end; and with the cod
 
 import base64
 import json
+import math
 import os
 import re
 import subprocess
@@ -114,6 +115,11 @@ def settle():
         time.sleep(1)
 
 
+def ends_of(times, step):
+    """When each of the spells ended of which these are moments."""
+    return [at for at, after in zip(times, [*times[1:], math.inf]) if after - at > 1.5 * step]
+
+
 def report(began):
     names = re.findall(r"- alert: (\w+)", RULES.read_text())
     now = time.time()
@@ -124,12 +130,13 @@ def report(began):
 
     told = ask("max by (namespace, name) (chainlinknode_looked_timestamp_seconds)", **span)
     told = {resource(series["metric"]): float(series["values"][-1][0]) for series in told}
+    still = firing()
     fired = {}
     for series in ask('ALERTS{alertstate="firing"}', **span):
         labels = series["metric"]
-        outlived = told.get(resource(labels), now) > float(series["values"][-1][0]) + MISSED
-        fired.setdefault(labels["alertname"], []).append((resource(labels)[0], outlived))
-    still = firing()
+        for end in ends_of([float(at) for at, _ in series["values"]], span["step"]):
+            outlived = told.get(resource(labels), now) > end + MISSED
+            fired.setdefault(labels["alertname"], []).append((resource(labels)[0], outlived))
     for name in names:
         seen = fired.get(name, [])
         places = sorted({place for place, _ in seen if place})

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use chainlink_operator::api::ChainlinkNode;
+use e2e::audit::Call;
 use e2e::exec::repository;
 use e2e::world::{PATIENCE, condition, pods_with_role};
 use e2e::{Cluster, Company, World, scenario, until};
@@ -11,6 +12,7 @@ use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use serde_json::json;
 
 const CRD: &str = "chainlinknodes.chainlink-operator.dev";
+const STATUS: &str = "chainlinknodes/status";
 /// What the older one does not know: the operator remembers there which pod it is about to make.
 const UNKNOWN: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/operator/properties/creating";
 
@@ -86,15 +88,21 @@ async fn an_operator_that_finds_an_older_crd_makes_and_stops_nothing_until_it_is
         world.change("node", json!({"version": "2.19.0"})).await?;
         let said = world.until_stalled("node", &["CrdOutdated"]).await?;
         ensure!(said.contains("status.operator.creating"), "{said}");
+        let rehearsals = world.audit()?;
+        let what = "it has asked twice whether the API server keeps it now";
+        until(what, PATIENCE, async || {
+            let writes = rehearsals.writes(&world.namespace)?;
+            let of_status = writes.iter().filter(|write| write.resource == STATUS);
+            ensure!(of_status.count() > 1, "not yet");
+            Ok(())
+        })
+        .await?;
         // The lock fails over, and the Service follows it.
         world.force_delete(active).await?;
         world.until_service_leads_to("node", standby).await?;
         ensure!(
             audit.stops(&world.namespace)?.is_empty()
-                && !audit
-                    .writes(&world.namespace)?
-                    .iter()
-                    .any(e2e::audit::Call::makes_pod),
+                && !audit.writes(&world.namespace)?.iter().any(Call::makes_pod),
             "it stopped or made a pod"
         );
         let status = world.status("node").await?;
