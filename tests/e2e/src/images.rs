@@ -114,7 +114,7 @@ pub(crate) fn archived(archive: &Path, names: &[String], folder: &Path) -> Resul
 /// the folder of the programs.
 fn build() -> Result<PathBuf> {
     let folder = programs()?;
-    let mut cargo = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    let mut cargo = cargo();
     cargo
         .current_dir(repository())
         .args(["build", "--quiet", "--workspace", "--bins"]);
@@ -123,6 +123,19 @@ fn build() -> Result<PathBuf> {
     }
     run(&mut cargo)?;
     Ok(folder)
+}
+
+/// Cargo, which knows nothing of the crate whose tests call it: ring looks at these variables, and would be compiled anew for
+/// another crate's, with all that needs it.
+fn cargo() -> Command {
+    let mut cargo = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }
 
 /// Where cargo puts the programs of the workspace.
@@ -182,4 +195,20 @@ fn present(cluster: &Cluster, image: &str) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_for_the_cluster_is_no_other_build_than_one_by_hand() {
+        let cargo = cargo();
+        let kept = |name: &str| cargo.get_envs().all(|(one, _)| one != name);
+        for name in ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR"] {
+            assert!(env::var_os(name).is_some(), "cargo tells {name} no more");
+            assert!(!kept(name), "{name} is told to another cargo");
+        }
+        assert!(kept("CARGO_HOME"));
+    }
 }

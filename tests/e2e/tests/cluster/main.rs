@@ -20,6 +20,7 @@ mod machines;
 mod moves;
 mod neighbours;
 mod network;
+mod older_crd;
 mod on_call;
 mod operator;
 mod p2p;

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use chainlink_operator::api::ChainlinkNodeStatus;
 use e2e::world::condition;
 use e2e::{Company, World, install, scenario};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 fn says(status: &ChainlinkNodeStatus, reason: &str) -> bool {
@@ -27,6 +28,17 @@ async fn until_checked(world: &World, reason: &str) -> Result<ChainlinkNodeStatu
                     .all(|pod| pod.version.as_deref() == Some("2.18.0"))
         })
         .await
+}
+
+/// Whether a person has been waited for since ten seconds: longer than the alert for it waits beside the scenarios.
+fn has_waited(status: &ChainlinkNodeStatus) -> bool {
+    let mut asked = status.conditions.iter();
+    asked.any(|one| {
+        let since = one.last_transition_time.0;
+        one.type_ == "ApprovalRequired"
+            && one.status == "True"
+            && Timestamp::now().duration_since(since) > SignedDuration::from_secs(10)
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,6 +77,8 @@ async fn a_rollout_is_checked_and_waits_for_approval_and_for_its_window() -> Res
             status.current_version.as_deref() == Some("2.18.0"),
             "it was upgraded"
         );
+        let what = "it has waited for approval since the failover";
+        world.until_status("node", what, has_waited).await?;
         world
             .annotate("node", "chainlink-operator.dev/approved", checked.as_str())
             .await?;
