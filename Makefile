@@ -139,9 +139,8 @@ ARCHIVES = $(foreach target,x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu,$
 VERSION ?= $(shell sed -n '0,/^version = /s/^version = "\(.*\)"/\1/p' Cargo.toml)
 .PHONY: plugin krew
 plugin: ## kubectl chainlink, and an archive of it (docs/kubectl-chainlink.md).
-	cargo build --release --locked --package kubectl-chainlink --target $(TARGET)
-	@mkdir -p $(PLUGIN) && cp target/$(TARGET)/release/kubectl-chainlink LICENSE $(PLUGIN)/
-	@tar --create --gzip --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
+	@program="$$(.github/compile kubectl-chainlink $(TARGET))" && mkdir -p $(PLUGIN) && cp "$$program" LICENSE $(PLUGIN)/
+	@tar --create --gzip --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
 	  --file $(PLUGIN)/kubectl-chainlink-$(TARGET).tar.gz --directory $(PLUGIN) kubectl-chainlink LICENSE
 
 krew: ## The manifest by which krew installs those archives: make krew REPOSITORY=OWNER/NAME.
