@@ -110,20 +110,18 @@ pub(crate) fn archived(archive: &Path, names: &[String], folder: &Path) -> Resul
     simulators(archive, names, &simulator, "from=registry")
 }
 
-/// Loads Debian's busybox under the name of the image of `helm test`. A cluster that is not ours pulls the true one.
-pub fn load_busybox(cluster: &Cluster) -> Result<()> {
+/// Loads Debian's sh and wget under the name of the image of `helm test`. A cluster that is not ours pulls the true one.
+pub fn load_test(cluster: &Cluster) -> Result<()> {
     const IMAGE: &str = "docker.io/library/busybox:1.37.0";
     if !cluster.is_ours() || present(cluster, IMAGE)? {
         return Ok(());
     }
-    cluster.command(&["packages", "busybox"])?;
-    let archive = env::temp_dir().join(format!("busybox-{}.tar", std::process::id()));
-    let busybox = Path::new("/bin/busybox");
-    // It plays the program by whose name it is called.
-    let more = ["/bin/busybox:/bin/wget"];
-    assemble(&archive, &[IMAGE], busybox, "/bin/sh", &more)?;
+    cluster.command(&["packages", "wget"])?;
+    let archive = env::temp_dir().join(format!("helm-test-{}.tar", std::process::id()));
+    let more = ["/usr/bin/wget:/bin/wget"];
+    assemble(&archive, &[IMAGE], Path::new("/bin/sh"), "/bin/sh", &more)?;
     let loaded = cluster.command(&["load", &archive.to_string_lossy()]);
-    fs::remove_file(&archive).context("the archive of busybox could not be removed")?;
+    fs::remove_file(&archive).context("the archive of helm test could not be removed")?;
     loaded.map(drop)
 }
 
@@ -135,11 +133,22 @@ fn build() -> Result<PathBuf> {
     cargo
         .current_dir(repository())
         .args(["build", "--quiet", "--workspace", "--bins"]);
+    // cargo tells the program that it runs of its package. A build that is told the same passes for another one: the build
+    // script of ring asks for these, and with ring all that rests on it would be compiled anew.
+    for (name, _) in env::vars().filter(|(name, _)| of_a_package(name)) {
+        cargo.env_remove(name);
+    }
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
     run(&mut cargo)?;
     Ok(folder)
+}
+
+fn of_a_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_"]
+        .iter()
+        .any(|prefix| variable.starts_with(prefix))
 }
 
 /// Where cargo puts the programs of the workspace.

@@ -195,7 +195,7 @@ async fn the_operator_is_upgraded_in_the_middle_of_an_upgrade() -> Result<()> {
 #[ignore = "needs the cluster: make e2e"]
 async fn helm_test_passes_where_the_service_leads_to_the_operator_alone() -> Result<()> {
     scenario("helm-test", Company::Alone, async |world| {
-        images::load_busybox(&world.cluster)?;
+        images::load_test(&world.cluster)?;
         let astray = install::LedAstray::now(&world.cluster)?;
         until("the operator is not reached", PATIENCE, async || {
             let refused = install::test(&world.cluster).err();
