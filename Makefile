@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit model manifests alerts chart cluster cluster-down e2e e2e-alerts soak bench crds dist images
+.PHONY: help demo demo-down test lint unit model manifests alerts chart cluster cluster-down e2e e2e-alerts soak bench crds dist images reproducible
 
 CLUSTER := tests/cluster/cluster
 CHART := charts/chainlink-operator
@@ -152,6 +152,9 @@ krew: ## The manifest by which krew installs those archives: make krew REPOSITOR
 	amd64="$$(sum x86_64-unknown-linux-gnu)"; arm64="$$(sum aarch64-unknown-linux-gnu)"; \
 	sed -e '1d' -e 's|REPOSITORY|$(REPOSITORY)|' -e 's|VERSION|$(VERSION)|' -e "s|SUM_AMD64|$$amd64|" -e "s|SUM_ARM64|$$arm64|" \
 	  kubectl-chainlink/krew.yaml > $(PLUGIN)/chainlink.yaml
+
+reproducible: ## A release's programs, image and plugin made twice: the same to the byte, no path of this machine in them, under 30 MB.
+	@.github/reproducible.py
 
 crds: ## Write the CRD, and the reference of its fields, again after a change of src/api.
 	cargo run --quiet --locked -- crd | tee crds/chainlinknodes.yaml > $(CHART)/files/chainlinknodes.yaml
