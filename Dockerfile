@@ -25,7 +25,7 @@ RUN case $TARGETARCH in \
     rustup target add "$triple"; \
     name=${triple//-/_}; \
     { \
-        echo "export CARGO_BUILD_TARGET=$triple"; \
+        echo "triple=$triple"; \
         echo "export CARGO_TARGET_${name^^}_LINKER=$machine-linux-gnu-gcc CC_$name=$machine-linux-gnu-gcc"; \
     } >/target.sh
 COPY . .
@@ -34,8 +34,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/usr/local/cargo/git \
     --mount=type=cache,target=/build/target,id=chainlink-operator-target-${TARGETARCH},sharing=locked \
     source /target.sh; \
-    cargo build --release --locked --package chainlink-operator; \
-    cp "target/$CARGO_BUILD_TARGET/release/chainlink-operator" /chainlink-operator
+    cp "$(.github/compile chainlink-operator "$triple")" /chainlink-operator
 
 # The C library and the certificate authorities, no shell. Debian 12, as where the binary was built.
 FROM gcr.io/distroless/cc-debian12:nonroot@sha256:9dac0a79194e45a7da0158a9c6da57b217585af0786db3845d1f0ec1a0dd182f

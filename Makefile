@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit model manifests alerts chart cluster cluster-down e2e e2e-alerts soak bench bench-locks crds dist images
+.PHONY: help demo demo-down test lint unit model manifests alerts chart cluster cluster-down e2e e2e-alerts soak bench bench-locks crds dist images reproducible
 
 CLUSTER := tests/cluster/cluster
 CHART := charts/chainlink-operator
@@ -142,9 +142,8 @@ ARCHIVES = $(foreach target,x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu,$
 VERSION ?= $(shell sed -n '0,/^version = /s/^version = "\(.*\)"/\1/p' Cargo.toml)
 .PHONY: plugin krew
 plugin: ## kubectl chainlink, and an archive of it (docs/kubectl-chainlink.md).
-	cargo build --release --locked --package kubectl-chainlink --target $(TARGET)
-	@mkdir -p $(PLUGIN) && cp target/$(TARGET)/release/kubectl-chainlink LICENSE $(PLUGIN)/
-	@tar --create --gzip --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
+	@program="$$(.github/compile kubectl-chainlink $(TARGET))" && mkdir -p $(PLUGIN) && cp "$$program" LICENSE $(PLUGIN)/
+	@tar --create --gzip --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
 	  --file $(PLUGIN)/kubectl-chainlink-$(TARGET).tar.gz --directory $(PLUGIN) kubectl-chainlink LICENSE
 
 krew: ## The manifest by which krew installs those archives: make krew REPOSITORY=OWNER/NAME.
@@ -156,6 +155,9 @@ krew: ## The manifest by which krew installs those archives: make krew REPOSITOR
 	amd64="$$(sum x86_64-unknown-linux-gnu)"; arm64="$$(sum aarch64-unknown-linux-gnu)"; \
 	sed -e '1d' -e 's|REPOSITORY|$(REPOSITORY)|' -e 's|VERSION|$(VERSION)|' -e "s|SUM_AMD64|$$amd64|" -e "s|SUM_ARM64|$$arm64|" \
 	  kubectl-chainlink/krew.yaml > $(PLUGIN)/chainlink.yaml
+
+reproducible: ## A release's programs, image and plugin made twice: the same to the byte, no path of this machine in them, under 30 MB.
+	@.github/reproducible.py
 
 crds: ## Write the CRD, and the reference of its fields, again after a change of src/api.
 	cargo run --quiet --locked -- crd | tee crds/chainlinknodes.yaml > $(CHART)/files/chainlinknodes.yaml

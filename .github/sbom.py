@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What a program is made of, as CycloneDX: the crates that are compiled into it, by Cargo.lock. The program is named by its
-package: chainlink-operator or kubectl-chainlink.
+package, chainlink-operator or kubectl-chainlink, and is for the platforms that are named after it, or for both.
 
 Development and build dependencies and macros run on the machine that builds, and are not in the program. The same commit makes
 the same bytes: no time and no random number stands in it.
@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 
 PROGRAM = sys.argv[1]
-PLATFORMS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
+PLATFORMS = sys.argv[2:] or ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Depth, name, version, and what else cargo says of it.
 LINE = re.compile(r"(\d+)(\S+) v(\S+)(?: \([^|]*\))*\|([^|]*)\|")

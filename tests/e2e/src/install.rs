@@ -42,6 +42,56 @@ pub async fn image(client: &Client) -> Result<String> {
         .context("the operator has no image")
 }
 
+/// `helm test` of the release, with what its pod said where it fails.
+pub fn test(cluster: &Cluster) -> Result<()> {
+    cluster
+        .helm(&[
+            "test",
+            RELEASE,
+            "--namespace",
+            NAMESPACE,
+            "--logs",
+            "--timeout",
+            "1m",
+        ])
+        .map(drop)
+}
+
+/// The metrics Service leads to no pod until this is dropped.
+pub struct LedAstray<'a>(&'a Cluster);
+
+impl<'a> LedAstray<'a> {
+    /// From now on.
+    pub fn now(cluster: &'a Cluster) -> Result<Self> {
+        let astray = Self(cluster);
+        astray.select("\"nobody\"")?;
+        Ok(astray)
+    }
+
+    /// One label more or less that it asks for.
+    fn select(&self, label: &str) -> Result<()> {
+        let patch = format!(r#"{{"spec":{{"selector":{{"e2e":{label}}}}}}}"#);
+        let service = format!("service/{RELEASE}-metrics");
+        let patched = [
+            "patch",
+            &service,
+            "--namespace",
+            NAMESPACE,
+            "--patch",
+            &patch,
+        ];
+        self.0.kubectl(&patched).map(drop)
+    }
+}
+
+impl Drop for LedAstray<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.select("null") {
+            eprintln!("the metrics Service could not be put back: {error:#}");
+        }
+    }
+}
+
 /// The release with one more setting; put back when dropped.
 pub struct Changed<'a> {
     cluster: &'a Cluster,

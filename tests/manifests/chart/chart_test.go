@@ -2,6 +2,7 @@
 package chart
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"reflect"
@@ -339,8 +340,24 @@ func TestHelmTestAsksTheMetricsServiceAndIsOfTheStrictestProfile(t *testing.T) {
 	all := defaults(t)
 	pod := all["Pod test-chainlink-operator-test"]
 	command, _ := at(pod, "spec", "containers", 0, "command").([]any)
-	if all["Service test-chainlink-operator-metrics"] == nil || !slices.Contains(command, any("http://test-chainlink-operator-metrics.operators.svc:8080/readyz")) {
-		t.Errorf("it asks %v", command)
+	// By the variable that the kubelet makes of a Service's name, as a shell reads it.
+	asks := func(tells ...string) (string, error) {
+		t.Helper()
+		shell := exec.Command("sh", "-c", "wget() { echo \"$5\"; }\n"+strings.Replace(fmt.Sprint(command[len(command)-1]), "exec ", "", 1))
+		shell.Env = tells
+		said, err := shell.CombinedOutput()
+		return strings.TrimSpace(string(said)), err
+	}
+	if all["Service test-chainlink-operator-metrics"] == nil || at(pod, "spec", "enableServiceLinks") != true {
+		t.Error("the kubelet does not tell it where the Service is")
+	}
+	for _, place := range []string{"10.96.0.7:8080", "[fd00::7]:8080"} {
+		if said, err := asks("TEST_CHAINLINK_OPERATOR_METRICS_PORT=tcp://" + place); err != nil || said != "http://"+place+"/readyz" {
+			t.Errorf("it asks %s: %v", said, err)
+		}
+	}
+	if said, err := asks(); err == nil || !strings.Contains(said, "the kubelet tells of no Service test-chainlink-operator-metrics") {
+		t.Errorf("without the Service it says %q (%v)", said, err)
 	}
 	expect(t, "the hook", at(pod, "metadata", "annotations", "helm.sh/hook"), "test")
 	operator := at(all["Deployment test-chainlink-operator"], "spec", "template", "spec")

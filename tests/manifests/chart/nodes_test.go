@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/ext"
+	"sigs.k8s.io/yaml"
 )
 
 func TestEachNamespaceOfNodesHasItsNetworkPolicy(t *testing.T) {
@@ -87,6 +89,73 @@ func TestValuesOfTheChartBeforeStillDo(t *testing.T) {
 	}
 	if err != nil || strings.Contains(said, "clusterWideRights") {
 		t.Error(said)
+	}
+}
+
+// The names of these values and of those within them, such as metrics and metrics.service; of maps alone, if asked.
+func valueNames(values any, mapsAlone bool) []string {
+	names := []string{}
+	fields, _ := values.(object)
+	for name, value := range fields {
+		within := valueNames(value, mapsAlone)
+		if _, isMap := value.(object); isMap || !mapsAlone {
+			names = append(names, name)
+		}
+		for _, one := range within {
+			names = append(names, name+"."+one)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func chartValues(t *testing.T) object {
+	t.Helper()
+	text, err := os.ReadFile(folder + "/values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values object
+	if err := yaml.Unmarshal(text, &values); err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
+// Which of them an earlier chart lacked, --reuse-values tells: the chart does without, or Helm names what is missing.
+func TestValuesThatAreMissingAreNamedWhereTheChartNeedsThem(t *testing.T) {
+	missing := 0
+	for _, name := range valueNames(chartValues(t), true) {
+		said, err := helm(t, "template", "--values", folder+"/ci/everything-set.yaml", "--set", name+"=null")
+		if strings.Contains(said, "nil pointer") || strings.Contains(said, "wrong type for value") {
+			t.Errorf("without %s it says: %s", name, said)
+		}
+		if err != nil {
+			missing++
+		}
+	}
+	if missing < 10 {
+		t.Errorf("only %d times something was missed", missing)
+	}
+}
+
+// Who upgrades has written these names into his values.
+func TestNoValueIsRenamedOrTakenAway(t *testing.T) {
+	text, err := os.ReadFile("testdata/values.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := strings.Fields(string(text))
+	now := valueNames(chartValues(t), false)
+	for _, name := range known {
+		if !slices.Contains(now, name) {
+			t.Errorf("%s was a value of the chart, and is none any more: whoever has set it could not upgrade", name)
+		}
+	}
+	for _, name := range now {
+		if !slices.Contains(known, name) {
+			t.Errorf("%s is new: add it to testdata/values.txt", name)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ package workflow
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -72,5 +73,25 @@ func TestBasesAreNamedByTheirDigest(t *testing.T) {
 		if !regexp.MustCompile(`:\S+@sha256:[0-9a-f]{64}$`).MatchString(one[1]) {
 			t.Errorf("%s has no digest beside its tag", one[1])
 		}
+	}
+}
+
+func TestTheDockerfileIsGivenWhatCargoReads(t *testing.T) {
+	given := t.TempDir()
+	for _, command := range []*exec.Cmd{
+		exec.Command(repository+"/.github/reproducible.py", "--context", given),
+		exec.Command("cargo", "metadata", "--locked", "--offline", "--no-deps", "--format-version", "1",
+			"--manifest-path", filepath.Join(given, "Cargo.toml")),
+	} {
+		if said, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", command.Args, err, said)
+		}
+	}
+	compiles := regexp.MustCompile(`"\$\((\.github/\S+)`).FindStringSubmatch(text(t, "Dockerfile"))
+	if compiles == nil {
+		t.Fatal("the Dockerfile compiles by no script")
+	}
+	if _, err := os.Stat(filepath.Join(given, compiles[1])); err != nil {
+		t.Errorf("the Dockerfile runs %s, and is not given it", compiles[1])
 	}
 }

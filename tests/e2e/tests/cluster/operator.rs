@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::audit::{Audit, Call};
 use e2e::world::PATIENCE;
-use e2e::{Company, World, install, scenario, until};
+use e2e::{Company, World, images, install, scenario, until};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::json;
@@ -187,6 +187,28 @@ async fn the_operator_is_upgraded_in_the_middle_of_an_upgrade() -> Result<()> {
         );
         begun.stopped_each_once(world)?;
         Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the cluster: make e2e"]
+async fn helm_test_passes_where_the_service_leads_to_the_operator_alone() -> Result<()> {
+    scenario("helm-test", Company::Alone, async |world| {
+        images::load_test(&world.cluster)?;
+        let astray = install::LedAstray::now(&world.cluster)?;
+        until("the operator is not reached", PATIENCE, async || {
+            let refused = install::test(&world.cluster).err();
+            let said = format!("{:#}", refused.context("helm test passes")?);
+            ensure!(said.contains("refused"), "it fails otherwise: {said}");
+            Ok(())
+        })
+        .await?;
+        drop(astray);
+        until("helm test passes", PATIENCE, async || {
+            install::test(&world.cluster)
+        })
+        .await
     })
     .await
 }
