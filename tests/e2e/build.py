@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds the programs of the workspace, and says how far it is: cargo itself is either silent for ten minutes or names every
+"""Builds the demo and the programs that it starts, and says how far it is: cargo itself is either silent for ten minutes or names every
 download. Nothing is said where nothing is left to be built."""
 
 import json
@@ -8,7 +8,10 @@ import sys
 import threading
 import time
 
-BUILD = ["cargo", "build", "--quiet", "--locked", "--workspace", "--bins", "--message-format", "json-render-diagnostics"]
+# As the scenarios build them (tests/e2e/src/images.rs).
+PROGRAMS = ["chainlink-operator", "chainlink-simulator", "kubectl-chainlink", "requests", "demo"]
+BINS = [argument for program in PROGRAMS for argument in ("--bin", program)]
+BUILD = ["cargo", "build", "--quiet", "--locked", "--workspace", *BINS, "--message-format", "json-render-diagnostics"]
 TREE = ["cargo", "tree", "--locked", "--workspace", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"]
 EVERY = 10  # seconds
 
