@@ -12,6 +12,8 @@ const KEPT: usize = 3;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timing {
     due: Option<Due>,
+    /// The pod that the planned stop is for. The second look has to be for the same.
+    successor: Option<PodId>,
     /// The uid of the active that was stopped last and is not seen to have ended, and when its wait was over.
     stopped: Option<(String, Instant)>,
     /// How long the last ones took from then until they were seen to have ended, the last of them first.
@@ -43,8 +45,20 @@ impl Timing {
             at: now + wait(&self.moves),
         });
         let at = due.at;
+        self.successor = Some(due.successor.clone());
         self.due = Some(due);
         at.saturating_duration_since(now)
+    }
+
+    /// No stop is planned.
+    pub(super) fn none_planned(&mut self) {
+        self.due = None;
+        self.successor = None;
+    }
+
+    /// Whom the planned stop is for.
+    pub(super) fn successor(&self) -> Option<&PodId> {
+        self.successor.as_ref()
     }
 
     /// No stop waits any more, and when the last one was due.
@@ -98,6 +112,9 @@ mod tests {
         assert_eq!(rest(&mut timing, "c", later, SECOND), SECOND, "another one");
         assert_eq!(timing.take_due(), Some(later + SECOND));
         assert_eq!(timing.take_due(), None);
+        assert_eq!(timing.successor(), Some(&pod("c")), "until none is planned");
+        timing.none_planned();
+        assert_eq!(timing.successor(), None);
     }
 
     #[test]

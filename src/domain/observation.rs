@@ -10,7 +10,7 @@ use super::ended::EndedNodes;
 use super::intent::Intent;
 use super::machine::Machine;
 use super::oneshot::{Pull, Validation};
-use super::pod::Pod;
+use super::pod::{Pod, PodId};
 use super::revision::Revision;
 use crate::api::RevisionName;
 
@@ -38,6 +38,8 @@ pub struct Observation {
     pub refused_oneshots: BTreeMap<String, Refused>,
     /// The lease of a node that ended which could not be given back for it when that was last tried.
     pub refused_return: Option<Refused>,
+    /// Of the pods that wait, the one that a stop is best timed for, where that is known.
+    pub best_timed: Option<PodId>,
     /// The nodes whose ends were seen, in this look or before (rule S10).
     pub ended: EndedNodes,
     /// What the database itself says of the lock.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::cause::Purpose;
 use super::guard::Permit;
+use crate::domain::PodId;
 
 /// Of an interval, in which a try comes earlier or later: `utils.WithJitter` of upstream, ±10 % (read). Measured from one try
 /// to the next, 40 of each: 0.92 to 1.10 s on 2.29.0, 1.00 to 1.10 s on 1.13.3.
@@ -29,6 +30,29 @@ pub struct Tries {
     pub last: Duration,
     /// From one try to the next.
     pub interval: Duration,
+}
+
+/// Of several pods that wait, the one before whose try the others leave the lock alone for longest: a stop that is timed for that
+/// one hands over to it, and not to another whose try came in between. `None` where fewer than two are known well enough, or
+/// they try at different intervals.
+pub fn most_apart(waiting: &[(PodId, Tries)]) -> Option<PodId> {
+    let interval = waiting.first()?.1.interval;
+    let known = |tries: &Tries| {
+        tries.interval == interval && tries.last < interval.saturating_mul(MOST_TRIES.into())
+    };
+    let known = waiting.iter().filter(|(_, tries)| known(tries));
+    let mut phases: Vec<(u128, &PodId)> = known
+        .map(|(pod, tries)| (tries.last.as_nanos() % interval.as_nanos(), pod))
+        .collect();
+    // Who tried longest ago tries next.
+    phases.sort();
+    let (newest, oldest) = (phases.first()?.0, phases.last()?.0);
+    let before = phases.iter().skip(1).map(|(ago, _)| *ago);
+    let before = before.chain([newest + interval.as_nanos()]);
+    let apart = phases.iter().zip(before);
+    let apart = apart.map(|((ago, pod), before)| (before - ago, *pod));
+    let (_, most) = apart.max_by_key(|(apart, _)| *apart)?;
+    (newest != oldest).then(|| most.clone())
 }
 
 /// Whether a stop waits for a try of the successor: that of a failover, of a standby and of an end does not.
@@ -162,6 +186,50 @@ mod tests {
         }
     }
 
+    /// Of pods that tried so many milliseconds ago, and try every second.
+    fn apart(last: &[u64]) -> Option<String> {
+        let pod = |name: usize| PodId {
+            name: name.to_string(),
+            uid: String::new(),
+        };
+        let pods = last.iter().enumerate();
+        let waiting: Vec<_> = pods.map(|(name, ago)| (pod(name), tries(*ago))).collect();
+        most_apart(&waiting).map(|pod| pod.name)
+    }
+
+    #[test]
+    fn a_stop_is_timed_for_the_pod_before_whose_try_the_others_leave_the_lock_alone_for_longest() {
+        let named = |pod: &str| Some(pod.to_owned());
+        // The first one tries 0.2 s after the second, and that one 0.8 s after the first.
+        assert_eq!(apart(&[100, 300]), named("1"));
+        assert_eq!(apart(&[300, 100]), named("0"));
+        assert_eq!(apart(&[100, 900]), named("0"));
+        assert_eq!(apart(&[1100, 2300]), named("1"), "some tries later");
+        assert_eq!(apart(&[0, 200, 500]), named("2"));
+        assert_eq!(apart(&[]), None);
+        assert_eq!(apart(&[100]), None, "nobody else waits");
+        assert_eq!(apart(&[100, 100]), None, "which is first is not known");
+        assert_eq!(apart(&[100, 10_000]), None, "ten tries ago");
+    }
+
+    #[test]
+    fn pods_that_try_at_different_intervals_or_without_one_are_not_compared() {
+        let pod = |name: &str| PodId {
+            name: name.to_owned(),
+            uid: String::new(),
+        };
+        for interval in [Duration::ZERO, SECOND * 2] {
+            let other = Tries {
+                last: millis(10),
+                interval,
+            };
+            let waiting = [(pod("a"), tries(100)), (pod("b"), other)];
+            assert_eq!(most_apart(&waiting), None);
+            let [one, other] = waiting;
+            assert_eq!(most_apart(&[other, one]), None);
+        }
+    }
+
     /// The stop that is planned, and whether it is timed.
     fn stop(world: &World) -> (String, bool) {
         let acts = world.plan().acts;
@@ -191,5 +259,20 @@ mod tests {
         let mut surplus = pair();
         surplus.intent.replicas = 1;
         assert_eq!(stop(&surplus), ("more pods than wanted".to_owned(), false));
+    }
+
+    #[test]
+    fn the_stop_is_for_the_pod_that_it_is_best_timed_for() {
+        let mut world = alone();
+        world.intent.replicas = 2;
+        world.want_settled(&v2());
+        let mut world = world.standby("b", &v2()).standby("c", &v2());
+        assert_eq!(stop(&world).0, "handover to b");
+        for name in ["c", "b"] {
+            let pods = world.look().pods;
+            let pod = pods.into_iter().find(|pod| pod.id.name == name);
+            world.best_timed = pod.map(|pod| pod.id);
+            assert_eq!(stop(&world).0, format!("handover to {name}"));
+        }
     }
 }

@@ -172,6 +172,7 @@ impl Pass<'_> {
         });
         let mut database = self.database();
         database.duals = duals(&pods, &claims);
+        let best_timed = self.best_timed(&pods);
         let seen = Observation {
             at,
             intent,
@@ -186,6 +187,7 @@ impl Pass<'_> {
             refused_creations,
             refused_oneshots,
             refused_return,
+            best_timed,
             ended,
             machines,
         };

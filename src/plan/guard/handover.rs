@@ -56,6 +56,9 @@ impl<'v> Handover<'v> {
             .pods()
             .iter()
             .filter(|pod| pod.id != self.active.id && !pod.deleted && self.goal.allows(pod));
+        let mut candidates: Vec<&'v Pod> = candidates.collect();
+        let best_timed = self.view.seen.best_timed.as_ref();
+        candidates.sort_by_key(|pod| Some(&pod.id) != best_timed);
         for pod in candidates {
             let candidate = Candidate {
                 view: self.view,

@@ -74,6 +74,7 @@ pub struct World {
     /// The same of pods that are no nodes, by their names.
     pub refused_oneshots: BTreeMap<String, Refused>,
     pub refused_return: Option<Refused>,
+    pub best_timed: Option<PodId>,
     /// The nodes whose ends were seen.
     pub ended: EndedNodes,
     /// Revisions of which the API server makes no pod.
@@ -125,6 +126,7 @@ impl World {
             refused_creations: BTreeMap::new(),
             refused_oneshots: BTreeMap::new(),
             refused_return: None,
+            best_timed: None,
             ended: EndedNodes::default(),
             refuses: BTreeSet::new(),
             refuses_short: BTreeSet::new(),
@@ -416,6 +418,7 @@ impl World {
             refused_creations: self.refused_creations.clone(),
             refused_oneshots: self.refused_oneshots.clone(),
             refused_return: self.refused_return.clone(),
+            best_timed: self.best_timed.clone(),
             ended,
             machines: self.machines.clone(),
             database: self.database.clone(),

@@ -57,6 +57,7 @@ pub fn look(cluster: &Cluster, surge: usize) -> Observation {
         refused_creations: BTreeMap::new(),
         refused_oneshots: BTreeMap::new(),
         refused_return: None,
+        best_timed: None,
         ended: ended(cluster),
         database: asked(cluster),
         at: *NOW,
