@@ -285,6 +285,24 @@ fn a_check_that_says_nothing_is_made_again_after_growing_pauses() {
     assert_eq!(pauses, [30, 60, 120, 240, 480, 600, 600]);
 }
 
+/// By a person whom the status told to, by a drain, or by the operator itself for a pause that is over.
+#[test]
+fn a_check_that_was_stopped_has_not_answered_and_is_made_again() {
+    for target in [checkable(), checked_late()] {
+        let mut world = in_use();
+        world.want_settled(&target);
+        let checks = world.obey();
+        world.validations[0].deleted = true;
+        world.validation_comes_to(&says_nothing());
+        assert_eq!(world.obey(), nothing(), "{}", target.version);
+
+        world.validations.clear();
+        assert_eq!(world.obey(), checks, "{}", target.version);
+        let silent = world.memory.validation.as_ref().map(|known| known.silent);
+        assert_eq!(silent, Some(0), "{}", target.version);
+    }
+}
+
 #[test]
 fn a_check_that_says_nothing_keeps_nobody_on_a_machine_that_is_being_emptied() {
     let mut world = unanswered(&says_nothing());

@@ -76,7 +76,8 @@ pub fn remember(memory: &mut Memory, look: &Look<'_>) {
     let holds = target.is_some_and(silence_holds);
     let (state, message) = match &pod.checked {
         Checked::NotYet(_) => return,
-        Checked::Never if pod.deleted => return,
+        // It was stopped before it had an answer, and is made again once it is gone.
+        Checked::Never | Checked::Said(Verdict::Unknown(_)) if pod.deleted => return,
         Checked::Never if !holds || validation.state == ValidationState::Invalid => {
             validation.attempt += 1;
             return;
