@@ -3,7 +3,6 @@
 
 use super::confirm::{Stopped, not_stopped};
 use super::log;
-use super::record::{ANSWER, Stands};
 use super::scene::Pass;
 use crate::act::{Actor, Outcome, Recorded, RoleKeeper};
 use crate::api::RevisionName;
@@ -86,7 +85,10 @@ impl Pass<'_> {
                 } => self.pull(&actor, pod, revision, machine).await,
                 Act::Validate { pod, revision } => self.validate(&actor, pod, revision).await,
                 Act::EndOneshot { pod } => {
-                    self.end_oneshot(&actor, recorded, pod, failures).await?
+                    if let Err(error) = actor.end_oneshot(pod).await {
+                        let to = format!("remove pod {}, which is no node", pod.name);
+                        failures.fail(Reason::PodNotUpdated, &to, &error);
+                    }
                 }
                 Act::Tidy { pod } => {
                     if let Some(pod) = find(seen, pod)
@@ -108,25 +110,6 @@ impl Pass<'_> {
             }
         }
         Ok(stopped)
-    }
-
-    /// Ends a short pod while the plan for that stands. One that leaves the status as it was has written nothing, and may come of
-    /// a resource that was read before the change for which the pod was made.
-    async fn end_oneshot(
-        &self,
-        actor: &Actor<'_>,
-        recorded: &Recorded<'_>,
-        pod: &PodId,
-        failures: &mut ApiFailures,
-    ) -> Result<(), Error> {
-        if self.stands(recorded, ANSWER).await? != Stands::Yes {
-            return Ok(());
-        }
-        if let Err(error) = actor.end_oneshot(pod).await {
-            let to = format!("remove pod {}, which is no node", pod.name);
-            failures.fail(Reason::PodNotUpdated, &to, &error);
-        }
-        Ok(())
     }
 
     async fn pull(&self, actor: &Actor<'_>, pod: &str, of: &RevisionName, machine: &str) {

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use chainlink_operator::controller::reconcile;
 use serde_json::{Value, json};
 
 use crate::fake_api::meddler::{Call, Fate};
@@ -61,26 +60,6 @@ async fn a_check_that_is_refused_for_its_small_amounts_is_made_as_large_as_the_n
     let small = |cpu: &Cpu| cpu.contains(&Some("10m".to_owned()));
     let (world, asked) = checked(&spec, small).await;
     assert_eq!(asked, [cpu(&["10m", "10m"]), cpu(&["250m"])]);
-    assert_eq!(world.checks(), ["make check 1"]);
-    assert_eq!(world.wrongs(), [""; 0]);
-}
-
-/// An operator that begins to lead may have read the resource a moment too early, and knows of no check that is under way.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_check_goes_on_where_a_new_leader_has_read_the_resource_of_before_the_change() {
-    let world = World::new(&two_replicas());
-    Operator::start(&world).rest().await;
-    let before = serde_json::from_value(world.node()).unwrap();
-    world.behave(|habits| habits.no_room = true);
-    world.upgrade("2.29.0");
-    let is_made = |world: &World| !world.checks().is_empty();
-    Operator::start(&world)
-        .drive_in_vain("a check is made", is_made)
-        .await;
-
-    let next = Operator::start(&world);
-    let pass = reconcile(Arc::new(before), Arc::clone(&next.context));
-    pass.await.unwrap();
     assert_eq!(world.checks(), ["make check 1"]);
     assert_eq!(world.wrongs(), [""; 0]);
 }
