@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Builds the demo and the programs that it starts, and says how far it is: cargo itself is either silent for ten minutes or names every
-download. Nothing is said where nothing is left to be built."""
+"""Builds the demo and the programs that it starts, and says how far it is: cargo itself is either silent for ten minutes or
+names every download. Nothing is said where nothing is left to be built."""
 
 import json
 import subprocess

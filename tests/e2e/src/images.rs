@@ -125,7 +125,7 @@ pub fn load_test(cluster: &Cluster) -> Result<()> {
     loaded.map(drop)
 }
 
-/// What runs in the cluster or is called beside it. Whoever calls the others has built them.
+/// What runs in the cluster or is called beside it. Whoever calls the others has built them; tests/e2e/build.py names these, too.
 const PROGRAMS: [&str; 4] = [
     "chainlink-operator",
     "chainlink-simulator",
@@ -133,8 +133,8 @@ const PROGRAMS: [&str; 4] = [
     "requests",
 ];
 
-/// Builds what is needed of the workspace in the profile that this program was built in, so that nothing is compiled twice, and returns
-/// the folder of the programs.
+/// Builds what is needed of the workspace in the profile that this program was built in, so that nothing is compiled twice,
+/// and returns the folder of the programs.
 fn build() -> Result<PathBuf> {
     let folder = programs()?;
     let mut cargo = cargo();
