@@ -163,6 +163,9 @@ pub struct Memory {
     /// The last pod that was made to be seen waiting and was not, or not as it should.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_failed: Option<CheckFailed>,
+    /// When sessions of pods began that can never write, as far as one is left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_only_spells: Vec<ReadOnlySpell>,
 }
 
 impl Memory {
@@ -203,6 +206,8 @@ impl Memory {
             set_aside: _,
             validation: _,
             checked: _,
+            // Of these the database's clock decides.
+            read_only_spells: _,
         } = self;
         let requests = [switchover, drill].into_iter().flatten();
         let requests = requests.flat_map(|asked| [Some(&mut asked.since), asked.ended.as_mut()]);
@@ -303,6 +308,22 @@ pub struct Unresponsive {
     pub took: Timestamp,
     /// When its port last answered.
     pub since: Timestamp,
+}
+
+/// A time in which the sessions that began with the database may never write: its `default_transaction_read_only`, or its
+/// role's, was on. All by the clock of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadOnlySpell {
+    /// The last answer before it. Absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// The first answer after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// When the server was started, in microseconds since 1970: no session outlives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_start: Option<i64>,
 }
 
 /// A pod of a rollout that is held, and what was wrong with it.

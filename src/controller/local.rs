@@ -11,7 +11,7 @@ use super::failing::{Failing, Pauses};
 use super::failures::ApiFailures;
 use super::rest::Rest;
 use super::timing::Timing;
-use crate::api::{ChainlinkNode, KeyRef, RevisionName};
+use crate::api::{ChainlinkNode, KeyRef, ReadOnlySpell, RevisionName};
 use crate::cluster::RepeatedLines;
 use crate::domain::{DatabaseAnswer, EndedNodes, PodId, Refused, Says, Silence};
 use crate::node::LockMode;
@@ -111,9 +111,10 @@ const SLEW: SignedDuration = SignedDuration::from_secs(1);
 
 impl LastAnswer {
     /// The answer to a question, beside what was known. Where the URL could not be read it is taken for the one
-    /// before; what another one said says nothing of this one.
+    /// before; what another one said says nothing of this one. What was `noted` counts for the first answer of this process.
     pub(super) fn after(
         before: Option<Self>,
+        noted: &[ReadOnlySpell],
         url: Option<[u8; 32]>,
         at: Moment,
         said: Result<Says, Silence>,
@@ -125,7 +126,7 @@ impl LastAnswer {
         Self {
             url,
             leads_to,
-            answer: DatabaseAnswer::after(before, at.wall, said),
+            answer: DatabaseAnswer::after_noted(before, noted, at.wall, said),
             asked: at.steady,
             came: Instant::now(),
         }
@@ -198,17 +199,38 @@ mod tests {
                 "there is no Secret",
             ))
         };
-        let first = || LastAnswer::after(None, Some([1; 32]), at(1), Ok(Says::quiet()));
+        let first = || LastAnswer::after(None, &[], Some([1; 32]), at(1), Ok(Says::quiet()));
         let last = |known: &LastAnswer| known.answer.last().map(|(at, _)| at);
 
-        let same = LastAnswer::after(Some(first()), Some([1; 32]), at(2), silence());
+        let same = LastAnswer::after(Some(first()), &[], Some([1; 32]), at(2), silence());
         assert_eq!(last(&same), Some(wall(1)));
-        let unread = LastAnswer::after(Some(first()), None, at(2), silence());
+        let unread = LastAnswer::after(Some(first()), &[], None, at(2), silence());
         assert_eq!((unread.url, last(&unread)), (Some([1; 32]), Some(wall(1))));
-        let other = LastAnswer::after(Some(first()), Some([2; 32]), at(2), silence());
+        let other = LastAnswer::after(Some(first()), &[], Some([2; 32]), at(2), silence());
         assert_eq!((other.url, last(&other)), (Some([2; 32]), None));
-        let back = LastAnswer::after(Some(other), Some([1; 32]), at(3), silence());
+        let back = LastAnswer::after(Some(other), &[], Some([1; 32]), at(3), silence());
         assert_eq!(last(&back), None);
+    }
+
+    #[test]
+    fn what_an_earlier_operator_has_noted_counts_for_the_first_answer_alone() {
+        let at = Moment {
+            steady: Instant::now(),
+            wall: Timestamp::UNIX_EPOCH,
+        };
+        let silence = || Err(Silence::not_allowed());
+        let spell = ReadOnlySpell {
+            from: None,
+            until: None,
+            server_start: Some(1),
+        };
+        let noted = [spell];
+        let known = |last: &LastAnswer| last.answer.read_only.noted().to_vec();
+        let first = LastAnswer::after(None, &noted, Some([1; 32]), at, silence());
+        assert_eq!(known(&first), noted);
+        let other = LastAnswer::after(None, &[], Some([1; 32]), at, silence());
+        let later = LastAnswer::after(Some(other), &noted, Some([1; 32]), at, silence());
+        assert_eq!(known(&later), []);
     }
 
     /// What permits a stop by its age.
@@ -229,7 +251,7 @@ mod tests {
             let since = |at: Timestamp| now.wall.duration_since(at).as_secs();
             (since(answer.at), answer.free.lease.map(since))
         };
-        let known = LastAnswer::after(None, Some([1; 32]), asked, Ok(Says::quiet()));
+        let known = LastAnswer::after(None, &[], Some([1; 32]), asked, Ok(Says::quiet()));
         for set_by in [0, 3600, -3600] {
             assert_eq!(age(&known, 5, set_by), (5, Some(5)), "set by {set_by} s");
         }
@@ -238,7 +260,7 @@ mod tests {
             steady: start + Duration::from_secs(20),
             wall: wall - SignedDuration::from_secs(3600),
         };
-        let known = LastAnswer::after(Some(known), Some([1; 32]), again, Ok(Says::quiet()));
+        let known = LastAnswer::after(Some(known), &[], Some([1; 32]), again, Ok(Says::quiet()));
         assert_eq!(age(&known, 30, -3620), (10, Some(30)));
     }
 

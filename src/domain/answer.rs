@@ -8,8 +8,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::pod::PodId;
+use super::read_only::{Beginnings, ReadOnlySpells};
 use super::reason::Reason;
-use crate::api::{Migrated, Verification};
+use crate::api::{Migrated, ReadOnlySpell, Verification};
 use crate::node::NodeVersion;
 use crate::node::database::{SessionOf, is_of_app};
 
@@ -40,6 +41,8 @@ pub struct DatabaseAnswer {
     /// Those of them of which it showed a session, too, while they held the lease, and when the server that did so was
     /// started: only there does it prove something that the session is gone.
     pub shown: BTreeMap<String, i64>,
+    /// When sessions began that can never write.
+    pub read_only: ReadOnlySpells,
 }
 
 /// An answer, and when it was asked for.
@@ -59,6 +62,17 @@ pub struct Free {
 impl DatabaseAnswer {
     /// The answer to the question put `at`, after what the same URL said `before`.
     pub fn after(before: Option<Self>, at: Timestamp, said: Result<Says, Silence>) -> Self {
+        Self::after_noted(before, &[], at, said)
+    }
+
+    /// The same, where it may be the first one that this process has, and an earlier one has noted when sessions began that
+    /// can never write.
+    pub fn after_noted(
+        before: Option<Self>,
+        noted: &[ReadOnlySpell],
+        at: Timestamp,
+        said: Result<Says, Silence>,
+    ) -> Self {
         let mut answer = Self {
             at,
             said,
@@ -67,6 +81,7 @@ impl DatabaseAnswer {
             free: Free::default(),
             leased: BTreeSet::new(),
             shown: BTreeMap::new(),
+            read_only: ReadOnlySpells::from(noted.to_vec()),
         };
         if let Some(before) = before {
             answer.before = match before.said {
@@ -80,6 +95,7 @@ impl DatabaseAnswer {
             answer.free = before.free;
             answer.leased = before.leased;
             answer.shown = before.shown;
+            answer.read_only = before.read_only;
         }
         if let Ok(says) = &answer.said {
             answer.before = None;
@@ -97,6 +113,7 @@ impl DatabaseAnswer {
             let holds = says.leaseholder_has_a_session && says.lease != Holder::Nobody;
             let client = says.lease_client.clone().filter(|_| holds);
             answer.shown.extend(client.zip(says.server_start));
+            answer.read_only.hear(&says.begun, says.server_start);
         }
         answer
     }
@@ -165,6 +182,8 @@ pub struct Says {
     /// How long before this answer came the pod last asked its database, where one session alone is its node's: a node that
     /// waits asks for the lock and for nothing else (measured on 1.13.3 and 2.29.0). Half a round trip is the error.
     pub asked_ago: BTreeMap<PodId, Duration>,
+    /// When sessions began, and whether those that begin now can ever write.
+    pub begun: Beginnings,
     /// How many sessions bear a node's name and are of no pod of the resource, as far as ids and addresses tell.
     pub nodes_elsewhere: usize,
 }
@@ -198,6 +217,7 @@ impl Says {
             sessions: BTreeMap::new(),
             identified: BTreeSet::new(),
             asked_ago: BTreeMap::new(),
+            begun: Beginnings::default(),
             nodes_elsewhere: 0,
         }
     }

@@ -46,6 +46,7 @@ pub fn of_active(database: &DatabaseView, active: &Pod) -> Evidence {
 pub fn of_standby(database: &DatabaseView, active: &Pod, standby: &Pod) -> Evidence {
     of_server(database, standby)
         .or(|| of_migration(database, active, standby))
+        .or(|| of_beginning(database, standby))
         .or(|| of_session(database, active, standby))
 }
 
@@ -304,6 +305,24 @@ fn of_session(database: &DatabaseView, active: &Pod, standby: &Pod) -> Evidence 
     })
 }
 
+/// Whether a session of the pod that waits began when sessions could write.
+pub fn of_beginning(database: &DatabaseView, standby: &Pod) -> Evidence {
+    // One that waits for the advisory lock alone gets that without a write (measured).
+    if mode(standby).is_some_and(|mode| !mode.uses_lease()) {
+        return Evidence::Agrees;
+    }
+    let spells = database.answer.as_ref().map(|answer| &answer.read_only);
+    weigh(database, standby.waiting, |said| {
+        match spells.filter(|spells| spells.bind(&standby.id, &said.begun)) {
+            Some(_) => Evidence::Contradicts(format!(
+                "{} began its session with the database while default_transaction_read_only was on for the database or the role, and keeps that setting: it can't get the lease. Delete the pod, and it is made anew",
+                standby.id.name
+            )),
+            None => Evidence::Agrees,
+        }
+    })
+}
+
 /// What the database says against a pod that waits, where it is asked: it could not get the lock there, or has no session
 /// there.
 pub(super) fn against_standby(
@@ -320,7 +339,10 @@ pub(super) fn against_standby(
         Some(_) => Evidence::Agrees,
         None => of_session_beside(database, standby),
     };
-    match of_server(database, standby).or(by_session) {
+    match of_server(database, standby)
+        .or(|| of_beginning(database, standby))
+        .or(by_session)
+    {
         Evidence::Contradicts(message) => Some(message),
         Evidence::Agrees | Evidence::Missing(..) => None,
     }

@@ -34,6 +34,9 @@ pub fn look(look: &Look<'_>) -> (Memory, Option<LockMove>) {
     rollback::remember(&mut memory, look);
     wrong_database::remember(&mut memory, look);
     takeover::remember_unheld(&mut memory, look);
+    if let Some(answer) = &look.seen.database.answer {
+        memory.read_only_spells = answer.read_only.noted().to_vec();
+    }
     forget_life(&mut memory, look);
     intent::drop_creation(&mut memory, look);
     (memory, moved)

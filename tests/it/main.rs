@@ -20,6 +20,7 @@ mod house;
 mod metrics;
 mod node_log;
 mod node_transcripts;
+mod read_only;
 mod registry;
 mod revisions;
 mod rights;

@@ -77,7 +77,9 @@ impl Pass<'_> {
         }
         let mut answers = lock(&self.context.answers);
         let before = answers.remove(&self.uid());
-        let mut last = LastAnswer::after(before, digest, at, said);
+        let status = self.node.status.as_ref();
+        let noted = status.map_or(&[][..], |status| &status.operator.read_only_spells);
+        let mut last = LastAnswer::after(before, noted, digest, at, said);
         last.leads_to = leads_to.or(last.leads_to);
         answers.insert(self.uid(), last);
         Ok(())

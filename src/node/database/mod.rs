@@ -28,7 +28,8 @@ const LEAST_OF_AN_ID: usize = 8;
 /// `PostgreSQL` wants the right to create even where the table is there: that spoils one try, and no more.
 ///
 /// Columns: in recovery, read-only by default, `lease_lock` is there, may read it, may write it, may create, may read
-/// `node_versions`, may read `goose_migrations`, the server's version as a number (`150004`), when it was started.
+/// `node_versions`, may read `goose_migrations`, the server's version as a number (`150004`), when it was started, what it
+/// is read-only by default by (`database`, `user`, `configuration file`…), what its clock says.
 pub const SERVER_QUERY: &str = "SELECT pg_is_in_recovery(), \
     current_setting('default_transaction_read_only')::bool, \
     to_regclass('lease_lock') IS NOT NULL, \
@@ -39,7 +40,16 @@ pub const SERVER_QUERY: &str = "SELECT pg_is_in_recovery(), \
     COALESCE(has_table_privilege(to_regclass('node_versions')::oid, 'SELECT'), false), \
     COALESCE(has_table_privilege(to_regclass('goose_migrations')::oid, 'SELECT'), false), \
     current_setting('server_version_num'), \
-    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint";
+    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint, \
+    (SELECT source FROM pg_settings WHERE name = 'default_transaction_read_only'), \
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
+/// Whether a session keeps a setting of this `pg_settings.source` for as long as it lasts, whatever is set later: what the
+/// database or the role sets is read when a session begins. The file of the server is read anew by all of them (measured on
+/// `PostgreSQL` 15).
+pub fn is_kept_by_sessions(source: &str) -> bool {
+    matches!(source, "database" | "user" | "database user" | "global")
+}
 
 /// The major version of a `server_version_num`, from 10 on.
 pub fn major_version(number: &str) -> Option<u32> {
@@ -47,10 +57,12 @@ pub fn major_version(number: &str) -> Option<u32> {
 }
 
 /// Every session on the database but the one that asks. Columns: pid, address of the client (null where it may not be
-/// seen), `application_name`, and how many microseconds ago its last query began, by the server's clock alone (null where
-/// there was none, or it may not be seen).
+/// seen), `application_name`, how many microseconds ago its last query began, by the server's clock alone (null where
+/// there was none, or it may not be seen), and when the session began, by the same clock in microseconds (null where it may
+/// not be seen).
 pub const SESSIONS_QUERY: &str = "SELECT pid, host(client_addr), COALESCE(application_name, ''), \
-    (extract(epoch FROM clock_timestamp() - query_start) * 1000000)::bigint \
+    (extract(epoch FROM clock_timestamp() - query_start) * 1000000)::bigint, \
+    (extract(epoch FROM backend_start) * 1000000)::bigint \
     FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
 /// The lease, if there is one. Columns: `client_id`, whether it is still good by the server's clock.

@@ -5,6 +5,7 @@ use std::error::Error as _;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::time::timeout;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
@@ -12,11 +13,11 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage, SimpleQueryRow};
 
 use super::tls::{Tls, Untrusted};
 use crate::api::Migrated;
-use crate::domain::{Holder, PodId, Reason, Says, Silence};
+use crate::domain::{Beginnings, Holder, PodId, Reason, Says, Silence};
 use crate::node::database::{
     LEASE_QUERY, SCHEMA_QUERY, SERVER_QUERY, SESSIONS_QUERY, SessionOf, VERSION_QUERY,
-    advisory_query, is_named_as_node, is_of_app, major_version, names_an_app, session_of,
-    takes_no_connections,
+    advisory_query, is_kept_by_sessions, is_named_as_node, is_of_app, major_version, names_an_app,
+    session_of, takes_no_connections,
 };
 use crate::node::{DatabaseUrl, Host, TlsMode, WhichServer};
 
@@ -330,8 +331,23 @@ async fn converse(config: Config, tls: Tls, pods: &Known) -> Result<Says, tokio_
         sessions: by_pod(&sessions, pods),
         identified: pods.clients.values().cloned().collect(),
         asked_ago: asked_ago(&sessions, pods, told.elapsed()),
+        begun: Beginnings {
+            clock: server.first().and_then(|row| microseconds(row.get(11)?)),
+            read_only_is_kept: flag(1) && is_kept(server.first()),
+            of: begun(&sessions, pods),
+        },
         nodes_elsewhere: nodes_elsewhere(&sessions, pods),
     })
+}
+
+/// Whether the sessions that begin now keep for ever that they may not write, where they may not.
+fn is_kept(server: Option<&SimpleQueryRow>) -> bool {
+    let source = server.and_then(|row| row.get(10));
+    source.is_some_and(is_kept_by_sessions)
+}
+
+fn microseconds(text: &str) -> Option<Timestamp> {
+    Timestamp::from_microsecond(text.parse().ok()?).ok()
 }
 
 fn migrated(row: &SimpleQueryRow) -> Option<Migrated> {
@@ -383,6 +399,20 @@ fn asked_ago(sessions: &[Session], pods: &Known, told_ago: Duration) -> BTreeMap
         .collect()
 }
 
+/// When the sessions of each pod's node began.
+fn begun(sessions: &[Session], pods: &Known) -> BTreeMap<PodId, BTreeSet<Timestamp>> {
+    let mut found = BTreeMap::<PodId, BTreeSet<Timestamp>>::new();
+    let nodes = sessions
+        .iter()
+        .filter(|session| session_of(&session.name) != SessionOf::Stranger);
+    for session in nodes {
+        if let (Some(pod), Some(begun)) = (pods.owner(session), session.begun) {
+            found.entry(pod.clone()).or_default().insert(begun);
+        }
+    }
+    found
+}
+
 pub(super) async fn rows(
     client: &Client,
     sql: &str,
@@ -403,6 +433,8 @@ struct Session {
     name: String,
     /// How long ago its last query began.
     asked_ago: Option<Duration>,
+    /// When it began, by the server's clock.
+    begun: Option<Timestamp>,
 }
 
 impl Session {
@@ -417,6 +449,7 @@ impl Session {
             name: text(2).to_owned(),
             // Less than nothing: the server's clock was set back since.
             asked_ago: text(3).parse().ok().map(Duration::from_micros),
+            begun: microseconds(text(4)),
         }
     }
 }

@@ -190,6 +190,7 @@ pub fn of_outside(database: &DatabaseView, roles: &Roles<'_>) -> Evidence {
     }
     let evidence = |standby: &&Pod| {
         evidence::of_server(database, standby)
+            .or(|| evidence::of_beginning(database, standby))
             .or(|| evidence::of_session_beside(database, standby))
             .or(|| evidence::of_free_lock(database, standby, roles.rescue))
     };

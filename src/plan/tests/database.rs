@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::world::{World, alone, blocked, configured, nothing, pair, v1, v2, version};
 use crate::api::Verification;
-use crate::domain::{DatabaseAnswer, Holder, PodId, Reason, Says, Silence};
+use crate::domain::{Beginnings, DatabaseAnswer, Holder, PodId, Reason, Says, Silence};
 use crate::node::database::SessionOf;
 use crate::plan::{Evidence, RESCUE, Roles, Step, of_active};
 
@@ -785,4 +787,59 @@ fn a_successor_that_the_database_knows_to_hold_the_lock_has_not_failed() {
     world.takes(&successor);
     world.carry_on();
     assert_eq!(world.memory.failed, None);
+}
+
+/// An answer of a server at this second of its clock, whose sessions that begin keep that they can't write, or may. `b` began
+/// its own at the second 15.
+fn spell(world: &mut World, second: i64, read_only: bool) {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    says(world, |said, b| {
+        said.begun = Beginnings {
+            clock: Some(at(second)),
+            read_only_is_kept: read_only,
+            of: [(b, [at(15)].into())].into(),
+        };
+        said.read_only = read_only.then_some("default_transaction_read_only is on");
+    });
+}
+
+/// Its session keeps what it began with, and the operator's own is a new one.
+#[test]
+fn a_standby_whose_session_began_in_a_read_only_spell_is_none_until_it_has_another() {
+    let mut world = before_the_stop();
+    for (second, read_only, words) in [
+        (10, true, "takes no writes"),
+        (20, false, "b began its session"),
+        (30, false, "b began its session"),
+    ] {
+        spell(&mut world, second, read_only);
+        assert!(!world.obey().iter().any(|act| act.starts_with("stop")));
+        assert_eq!(world.blocked(), blocked("DatabaseContradicts", true));
+        assert!(told(&world).contains(words), "{}", told(&world));
+    }
+    // It is no pod that could take over, for whoever counts those.
+    let look = world.look();
+    let roles = Roles::take(&look, &world.memory, world.now);
+    assert_eq!(roles.standbys().count(), 0);
+    // A silence takes that back as little as another operator.
+    world.later(11);
+    silent(&mut world);
+    assert_eq!(world.obey(), nothing());
+    let noted = world.memory.read_only_spells.clone();
+    assert_eq!(noted.len(), 1);
+    let answer = world.database.answer.take().unwrap();
+    let says = answer.before.unwrap().says;
+    let heard = DatabaseAnswer::after_noted(None, &noted, world.now, Ok(says));
+    world.database.answer = Some(heard);
+    assert_eq!(world.obey(), nothing());
+    // The pod was made anew, or its node has connected anew.
+    spell(&mut world, 40, false);
+    let said = world.database.answer.as_ref().unwrap().said.clone();
+    let mut said = said.unwrap();
+    said.begun.of.values_mut().for_each(|begun| {
+        *begun = [Timestamp::from_second(35).unwrap()].into();
+    });
+    world.hears(Ok(said));
+    assert_eq!(world.obey(), ["ready b", "stop a"]);
+    assert_eq!(world.memory.read_only_spells, []);
 }

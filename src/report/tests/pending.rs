@@ -95,7 +95,9 @@ fn a_change_that_was_checked_and_waits_is_told_by_a_condition_of_its_own() {
 
 #[test]
 fn without_a_change_nothing_is_pending() {
-    for told in [Told::of(for_approval()), paused(pair())] {
+    let unpaused: fn() -> Told = || Told::of(for_approval());
+    for told in [unpaused, || paused(pair())] {
+        let told = told();
         assert_eq!(told.condition("Ready"), said("True", "Steady"));
         assert_eq!(
             told.condition("ChangePending"),

@@ -354,6 +354,7 @@ impl Mind {
             secrets: None,
             checked: None,
             check_failed: None,
+            read_only_spells: Vec::new(),
         }
     }
 
@@ -393,6 +394,7 @@ impl Mind {
             secrets,
             checked,
             check_failed,
+            read_only_spells,
         } = memory;
         unset([
             ("said", said.is_none()),
@@ -407,6 +409,7 @@ impl Mind {
             ("secrets", secrets.is_none()),
             ("checked", checked.is_none()),
             ("check_failed", check_failed.is_none()),
+            ("read_only_spells", read_only_spells.is_empty()),
         ]);
         Self {
             wanted: wanted.as_ref().map(|wanted| {

@@ -173,7 +173,17 @@ async fn a_successor_that_waits_where_nothing_can_be_written_is_not_handed_over_
         let stops = audit.stops(&world.namespace)?;
         ensure!(stops.is_empty(), "nothing was to be stopped: {stops:?}");
 
+        // The operator may write now, and the session of the successor may not.
         world.read_only(false).await?;
+        let what = "what the successor can't is known";
+        let status = world
+            .until_status("node", what, |status| {
+                said(status).contains("began its session")
+                    && condition(status, "Stalled") == Some(true)
+            })
+            .await?;
+        let stops = audit.stops(&world.namespace)?;
+        ensure!(stops.is_empty(), "nothing was to be stopped: {stops:?}");
         let successor = status
             .pods
             .iter()
