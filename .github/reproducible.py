@@ -102,7 +102,8 @@ def main():
         fail(f"the image has {size} bytes, and may have {LIMIT}.")
     print(f"the image starts as {start(images[0])}; {LIMIT - size} bytes more would be allowed")
 
-    copy(tracked(), second.checkout)
+    # From there, as the repository may have been worked on meanwhile.
+    copy(tracked(), second.checkout, first.checkout)
     archives = [build.archive() for build in (first, second)]
     same("the plugin's archive", *archives)
     plugin = (first.made / "plugin" / PLUGIN).read_bytes()
@@ -127,10 +128,10 @@ def context():
     return tracked(*(line[1:] for line in lines[1:]))
 
 
-def copy(paths, folder):
+def copy(paths, folder, of=REPOSITORY):
     """Only what differs is written, so that cargo compiles no more than it has to."""
     for path in paths:
-        source, there = REPOSITORY / path, folder / path
+        source, there = of / path, folder / path
         there.parent.mkdir(parents=True, exist_ok=True)
         if not there.exists() or there.read_bytes() != source.read_bytes():
             shutil.copy(source, there)
