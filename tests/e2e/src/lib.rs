@@ -18,6 +18,7 @@ pub mod company;
 pub mod duty;
 pub mod exec;
 pub mod explain;
+pub mod fleet;
 pub mod images;
 pub mod install;
 pub mod machine;

@@ -1,0 +1,224 @@
+//! The operator's release program, and what it costs: by its own metrics, and by what the kernel counts for its process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::control::{Process, free_port};
+use crate::exec::repository;
+use crate::until;
+
+/// What the kernel counts a process's time in, a second.
+const TICKS: f64 = 100.0;
+
+/// An operator that runs.
+pub struct Operator {
+    process: Process,
+    port: u16,
+    /// When it was started.
+    pub started: Instant,
+}
+
+/// What it had cost at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Cost {
+    /// Requests to the API server by their verbs.
+    pub requests: BTreeMap<String, f64>,
+    /// Seconds of a core.
+    pub cpu: f64,
+    /// Memory that it has, and the most that it had, in MiB.
+    pub memory: f64,
+    pub peak: f64,
+    /// Resources that it has looked at.
+    pub looked: usize,
+    /// Passes over resources, and how many of them were over within a time.
+    pub passes: f64,
+    pub within: Vec<(f64, f64)>,
+    /// Handovers and failovers that are over.
+    pub moves: f64,
+    /// Open watches and logs.
+    pub streams: f64,
+}
+
+impl Cost {
+    /// All requests.
+    pub fn requests(&self) -> f64 {
+        self.requests.values().sum()
+    }
+
+    /// Requests that change something.
+    pub fn writes(&self) -> f64 {
+        let writes = |verb: &str| !matches!(verb, "get" | "list" | "watch" | "GET");
+        let of = self.requests.iter().filter(|(verb, _)| writes(verb));
+        of.map(|(_, count)| count).sum()
+    }
+
+    /// The time within which that share of the passes since `before` were over, in seconds: the bucket's end.
+    pub fn pass_within(&self, before: &Self, share: f64) -> f64 {
+        let passes = self.passes - before.passes;
+        let earlier: BTreeMap<String, f64> = before
+            .within
+            .iter()
+            .map(|(end, count)| (end.to_string(), *count))
+            .collect();
+        let within = self.within.iter().find(|(end, count)| {
+            let earlier = earlier.get(&end.to_string()).copied().unwrap_or_default();
+            count - earlier >= share * passes
+        });
+        within.map_or(f64::INFINITY, |(end, _)| *end)
+    }
+}
+
+/// The program, which `cargo build --release` makes.
+fn program() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target.map_or_else(|| repository().join("target"), PathBuf::from);
+    target.join("release/chainlink-operator")
+}
+
+impl Operator {
+    /// Starts it for all namespaces of a cluster.
+    pub fn start(kubeconfig: &Path, folder: &Path, max_handovers: usize) -> Result<Self> {
+        let program = program();
+        ensure!(
+            program.exists(),
+            "there is no {}: cargo build --release --locked",
+            program.display()
+        );
+        let port = free_port()?;
+        let process = Process::start(
+            Command::new(program)
+                .arg("run")
+                .env("KUBECONFIG", kubeconfig)
+                .env("HTTP_ADDRESS", format!("127.0.0.1:{port}"))
+                .env("MAX_HANDOVERS", max_handovers.to_string())
+                .env("WATCH_MACHINES", "true")
+                .env("LOG", "warn"),
+            "operator",
+            folder,
+        )?;
+        Ok(Self {
+            process,
+            port,
+            started: Instant::now(),
+        })
+    }
+
+    /// What it has cost until now.
+    pub async fn cost(&self) -> Result<Cost> {
+        let mut cost = counted(&metrics(self.port).await?);
+        let id = self.process.id();
+        cost.cpu = processor_time(id)?;
+        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+        cost.memory = mebibytes(&status, "VmRSS:")?;
+        cost.peak = mebibytes(&status, "VmHWM:")?;
+        Ok(cost)
+    }
+
+    /// Waits until it has looked at so many resources, and says how long after its start that was.
+    pub async fn has_looked_at(&mut self, resources: usize, limit: Duration) -> Result<Duration> {
+        let process = &mut self.process;
+        let port = self.port;
+        let started = self.started;
+        until("every resource was looked at", limit, async || {
+            process.ensure_runs()?;
+            let looked = counted(&metrics(port).await?).looked;
+            ensure!(looked >= resources, "{looked} of {resources}");
+            Ok(started.elapsed())
+        })
+        .await
+    }
+}
+
+/// What a process has taken of a core, in seconds.
+pub fn processor_time(id: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let fields = stat.rsplit_once(')').context("no stat of a process")?.1;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
+    Ok(ticks / TICKS)
+}
+
+fn mebibytes(status: &str, name: &str) -> Result<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|text| text.split_whitespace().next());
+    Ok(number
+        .with_context(|| format!("no {name}"))?
+        .parse::<f64>()?
+        / 1024.0)
+}
+
+async fn metrics(port: u16) -> Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let request = b"GET /metrics HTTP/1.0\r\nHost: operator\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await?;
+    Ok(text)
+}
+
+/// What one metric's line says: its name, its labels, its value.
+fn parts(line: &str) -> Option<(&str, &str, f64)> {
+    let (series, value) = line.rsplit_once(' ')?;
+    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+    Some((name, labels.trim_end_matches('}'), value.parse().ok()?))
+}
+
+fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = labels.split_once(&format!("{name}=\""))?;
+    rest.split_once('"').map(|(value, _)| value)
+}
+
+fn counted(text: &str) -> Cost {
+    let mut cost = Cost::default();
+    for (name, labels, value) in text.lines().filter_map(parts) {
+        match name {
+            "chainlink_operator_api_requests_total" => {
+                let verb = label(labels, "verb").unwrap_or_default().to_owned();
+                *cost.requests.entry(verb).or_default() += value;
+            }
+            "chainlinknode_looked_timestamp_seconds" => cost.looked += 1,
+            "chainlink_operator_reconcile_seconds_count" => cost.passes += value,
+            "chainlink_operator_reconcile_seconds_bucket" => {
+                let end = label(labels, "le").and_then(|end| end.parse().ok());
+                cost.within.extend(end.map(|end| (end, value)));
+            }
+            "chainlink_operator_lock_moves_total" => cost.moves += value,
+            "chainlink_operator_api_open_streams" => cost.streams = value,
+            _ => {}
+        }
+    }
+    cost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operators_metrics_are_read() {
+        let before = "chainlink_operator_reconcile_seconds_bucket{le=\"0.01\"} 1\n\
+            chainlink_operator_reconcile_seconds_bucket{le=\"0.1\"} 1\n\
+            chainlink_operator_reconcile_seconds_count 1\n";
+        let text = "# HELP chainlink_operator_api_requests_total Requests\n\
+            chainlink_operator_api_requests_total{verb=\"patch\",code=\"200\"} 2\n\
+            chainlink_operator_api_requests_total{verb=\"list\",code=\"200\"} 5\n\
+            chainlinknode_looked_timestamp_seconds{namespace=\"a\",name=\"b\"} 1795457017\n\
+            chainlink_operator_reconcile_seconds_bucket{le=\"0.01\"} 5\n\
+            chainlink_operator_reconcile_seconds_bucket{le=\"0.1\"} 9\n\
+            chainlink_operator_reconcile_seconds_bucket{le=\"+Inf\"} 11\n\
+            chainlink_operator_reconcile_seconds_count 11\n";
+        let (cost, before) = (counted(text), counted(before));
+        assert!((cost.requests() - 7.0).abs() < 0.1 && (cost.writes() - 2.0).abs() < 0.1);
+        assert_eq!(cost.looked, 1);
+        assert!((cost.pass_within(&before, 0.4) - 0.01).abs() < 0.001);
+        assert!((cost.pass_within(&before, 0.8) - 0.1).abs() < 0.001);
+        assert!(cost.pass_within(&before, 0.99).is_infinite());
+    }
+}
