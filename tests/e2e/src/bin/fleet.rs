@@ -9,7 +9,11 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Parser;
 use e2e::fleet::figures;
+use e2e::fleet::operator::release;
 use e2e::fleet::phases::{Phase, Settings, measure};
+
+/// Where no request is made for so long the operator rests.
+const QUIET: Duration = Duration::from_secs(10);
 
 /// What the operator costs with many resources.
 #[derive(Parser)]
@@ -31,6 +35,9 @@ struct Arguments {
     /// How many resources share a namespace.
     #[arg(long, default_value_t = 100)]
     together: usize,
+    /// The operator's program, where it is not that of target/release.
+    #[arg(long)]
+    operator: Option<PathBuf>,
     /// How many seconds of a rest are looked at.
     #[arg(long, default_value_t = 60)]
     rest: u64,
@@ -51,8 +58,10 @@ async fn main() -> Result<()> {
     std::fs::create_dir_all(&wanted.out)?;
     let settings = Settings {
         phases: wanted.phases,
+        operator: wanted.operator.unwrap_or_else(release),
         cap: wanted.cap,
         together: wanted.together,
+        quiet: QUIET,
         rest: Duration::from_secs(wanted.rest),
         patience: Duration::from_secs(wanted.patience),
         folder: std::env::temp_dir().join(format!("chainlink-fleet-{}", std::process::id())),

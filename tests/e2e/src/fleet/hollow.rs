@@ -17,12 +17,13 @@ use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use super::kubelet::{Logs, Served, serve};
 use super::lock::Lock;
 use super::node::{Log, Node, Order};
 use super::seen::Seen;
+use super::told::{condition, entry, running, succeeded, unpulled};
 
 /// Requests of all machines at a time.
 const AT_A_TIME: usize = 32;
@@ -38,6 +39,15 @@ struct Started {
     order: watch::Sender<Order>,
     life: Option<JoinHandle<()>>,
     ready: bool,
+}
+
+impl Started {
+    /// It is not there any more, whatever it was at.
+    fn end(self) {
+        if let Some(life) = self.life {
+            life.abort();
+        }
+    }
 }
 
 /// All machines.
@@ -60,6 +70,8 @@ struct Known {
     machines: HashMap<String, watch::Sender<bool>>,
     locks: HashMap<String, Arc<Lock>>,
     addresses: u32,
+    /// What watches the pods and serves their logs.
+    tasks: Vec<AbortHandle>,
 }
 
 fn uid(pod: &Pod) -> String {
@@ -84,7 +96,7 @@ impl Hollow {
     /// Makes machines, and begins to run what is bound to them.
     pub async fn start(client: Client, machines: usize, tls: (&Path, &Path)) -> Result<Self> {
         let logs = Logs::default();
-        let port = serve(logs.clone(), tls.0, tls.1).await?;
+        let (port, serving) = serve(logs.clone(), tls.0, tls.1).await?;
         let hollow = Self {
             client,
             logs,
@@ -95,8 +107,22 @@ impl Hollow {
         for number in 0..machines {
             hollow.machine(&format!("machine-{number}"), port).await?;
         }
-        tokio::spawn(hollow.clone().watch());
+        let watching = tokio::spawn(hollow.clone().watch()).abort_handle();
+        let mut known = hollow.known.lock().await;
+        known.tasks = vec![serving, watching];
+        drop(known);
         Ok(hollow)
+    }
+
+    /// Ends all that runs, so that its addresses are free.
+    pub async fn end(&self) {
+        let mut known = self.known.lock().await;
+        for task in &known.tasks {
+            task.abort();
+        }
+        for (_, pod) in known.pods.drain() {
+            pod.end();
+        }
     }
 
     async fn machine(&self, name: &str, port: u16) -> Result<()> {
@@ -300,14 +326,7 @@ impl Hollow {
         let mut known = self.known.lock().await;
         let id = uid(pod);
         if let Some(started) = known.pods.remove(&id) {
-            started.order.send_if_modified(|order| {
-                // Removed by force: it stops, but on a machine that nothing reaches.
-                let runs = *order == Order::Run;
-                if runs {
-                    *order = Order::Stop;
-                }
-                runs
-            });
+            started.end();
         }
         known.bound.remove(&id);
         let key = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
@@ -406,65 +425,6 @@ fn told(what: &str, outcome: Result<()>) {
     if let Err(error) = outcome {
         eprintln!("a hollow machine could not {what}: {error:#}");
     }
-}
-
-fn condition(pod: &Pod, kind: &str) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| &status.conditions);
-    let mut found = conditions.flatten().filter(|one| one.type_ == kind);
-    found.any(|one| one.status == "True")
-}
-
-fn entry(kind: &str, holds: bool) -> Value {
-    let status = if holds { "True" } else { "False" };
-    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    json!({"type": kind, "status": status, "lastTransitionTime": now})
-}
-
-fn status(pod: &Pod, address: IpAddr, phase: &str, runs: bool, state: &Value) -> Value {
-    let conditions = [
-        entry("Initialized", true),
-        entry("ContainersReady", runs),
-        entry("Ready", false),
-    ];
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let containers: Vec<Value> = containers
-        .map(|container| {
-            let mut status = json!({
-                "name": container.name, "image": container.image, "imageID": "", "restartCount": 0,
-                "ready": runs, "started": runs, "state": state,
-            });
-            if state.get("waiting").is_none() {
-                status["containerID"] = json!(format!("hollow://{}", uid(pod)));
-            }
-            status
-        })
-        .collect();
-    json!({
-        "phase": phase, "startTime": Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        "hostIP": "127.0.0.1", "podIP": address, "podIPs": [{"ip": address}],
-        "conditions": conditions, "containerStatuses": containers,
-    })
-}
-
-fn running(pod: &Pod, address: IpAddr) -> Value {
-    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let state = json!({"running": {"startedAt": now}});
-    status(pod, address, "Running", true, &state)
-}
-
-fn succeeded(pod: &Pod, address: IpAddr) -> Value {
-    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let state = json!({"terminated": {
-        "exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now,
-        "containerID": format!("hollow://{}", uid(pod)),
-    }});
-    status(pod, address, "Succeeded", false, &state)
-}
-
-fn unpulled(pod: &Pod, address: IpAddr, reason: &str) -> Value {
-    let message = "rpc error: code = NotFound desc = failed to pull and unpack image: not found";
-    let state = json!({"waiting": {"reason": reason, "message": message}});
-    status(pod, address, "Pending", false, &state)
 }
 
 /// Fails where this process may not open as many files as a fleet of that size needs.

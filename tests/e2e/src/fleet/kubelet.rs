@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::node::{Line, Log};
@@ -48,8 +49,8 @@ impl Logs {
     }
 }
 
-/// Serves them until the runtime ends, and says on which port of the loopback address.
-pub async fn serve(logs: Logs, certificate: &Path, key: &Path) -> Result<u16> {
+/// Serves them until that is ended, and says on which port of the loopback address.
+pub async fn serve(logs: Logs, certificate: &Path, key: &Path) -> Result<(u16, AbortHandle)> {
     let certificates: Vec<CertificateDer<'static>> =
         CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
     let key = PrivateKeyDer::from_pem_file(key)?;
@@ -61,7 +62,7 @@ pub async fn serve(logs: Logs, certificate: &Path, key: &Path) -> Result<u16> {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
-    tokio::spawn(async move {
+    let serving = tokio::spawn(async move {
         loop {
             let Ok((stream, _)) = listener.accept().await else {
                 continue;
@@ -75,7 +76,7 @@ pub async fn serve(logs: Logs, certificate: &Path, key: &Path) -> Result<u16> {
             });
         }
     });
-    Ok(port)
+    Ok((port, serving.abort_handle()))
 }
 
 /// What is asked for of a log.

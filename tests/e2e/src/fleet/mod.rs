@@ -14,3 +14,4 @@ pub mod node;
 pub mod operator;
 pub mod phases;
 pub mod seen;
+mod told;

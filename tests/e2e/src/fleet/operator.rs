@@ -49,14 +49,14 @@ pub struct Cost {
 impl Cost {
     /// All requests.
     pub fn requests(&self) -> f64 {
-        self.requests.values().sum()
+        self.requests.values().fold(0.0, |all, count| all + count)
     }
 
     /// Requests that change something.
     pub fn writes(&self) -> f64 {
         let writes = |verb: &str| !matches!(verb, "get" | "list" | "watch" | "GET");
         let of = self.requests.iter().filter(|(verb, _)| writes(verb));
-        of.map(|(_, count)| count).sum()
+        of.fold(0.0, |all, (_, count)| all + count)
     }
 
     /// The time within which that share of the passes since `before` were over, in seconds: the bucket's end.
@@ -75,8 +75,8 @@ impl Cost {
     }
 }
 
-/// The program, which `cargo build --release` makes.
-fn program() -> PathBuf {
+/// The program that `cargo build --release` makes.
+pub fn release() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR");
     let target = target.map_or_else(|| repository().join("target"), PathBuf::from);
     target.join("release/chainlink-operator")
@@ -84,11 +84,15 @@ fn program() -> PathBuf {
 
 impl Operator {
     /// Starts it for all namespaces of a cluster.
-    pub fn start(kubeconfig: &Path, folder: &Path, max_handovers: usize) -> Result<Self> {
-        let program = program();
+    pub fn start(
+        program: &Path,
+        kubeconfig: &Path,
+        folder: &Path,
+        max_handovers: usize,
+    ) -> Result<Self> {
         ensure!(
             program.exists(),
-            "there is no {}: cargo build --release --locked",
+            "there is no {}: make bench-fleet builds it",
             program.display()
         );
         let port = free_port()?;

@@ -31,8 +31,8 @@ const MACHINES: usize = 10;
 const LOST: &str = "machine-0";
 /// Between two looks at what is counted.
 const LOOK: Duration = Duration::from_millis(500);
-/// Where no request is made for so long the operator rests.
-const QUIET: Duration = Duration::from_secs(10);
+/// So many times as long as it has to be quiet it is waited for that it is.
+const NEVER_QUIET: u32 = 12;
 const FIRST: &str = "2.28.0";
 const SECOND: &str = "2.29.0";
 
@@ -49,10 +49,14 @@ pub enum Phase {
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub phases: Vec<Phase>,
+    /// The operator's program.
+    pub operator: PathBuf,
     /// How many locks move at a time.
     pub cap: usize,
     /// So many resources share a namespace.
     pub together: usize,
+    /// Where no request is made for so long the operator rests.
+    pub quiet: Duration,
     /// How long a rest is looked at.
     pub rest: Duration,
     /// How long anything may take.
@@ -81,7 +85,7 @@ pub async fn measure(size: usize, settings: &Settings) -> Result<Vec<Figure>> {
     let client = control.client().await?;
     let (certificate, key) = control.certificate();
     let hollow = Hollow::start(client.clone(), MACHINES, (&certificate, &key)).await?;
-    let fleet = Fleet {
+    let mut fleet = Fleet {
         size,
         settings: settings.clone(),
         client,
@@ -89,11 +93,15 @@ pub async fn measure(size: usize, settings: &Settings) -> Result<Vec<Figure>> {
         figures: Vec::new(),
         control,
     };
-    fleet.all().await
+    let measured = fleet.all().await;
+    // The next one has the same addresses.
+    fleet.hollow.end().await;
+    measured?;
+    Ok(fleet.figures)
 }
 
 impl Fleet {
-    async fn all(mut self) -> Result<Vec<Figure>> {
+    async fn all(&mut self) -> Result<()> {
         self.define().await?;
         let first = self.operator()?;
         self.make(&first).await?;
@@ -109,12 +117,13 @@ impl Fleet {
                 Phase::Loss => self.loss(&operator).await?,
             }
         }
-        Ok(self.figures)
+        Ok(())
     }
 
     fn operator(&self) -> Result<Operator> {
         let (kubeconfig, cap) = (self.control.kubeconfig(), self.settings.cap);
-        Operator::start(&kubeconfig, self.control.folder(), cap)
+        let program = &self.settings.operator;
+        Operator::start(program, &kubeconfig, self.control.folder(), cap)
     }
 
     fn note(&mut self, phase: &str, name: &str, unit: &str, value: f64) {
@@ -180,6 +189,7 @@ impl Fleet {
         self.note("make", "requests of a resource", "", each);
         let cpu = self.each(cost.cpu);
         self.note("make", "core of a resource", "ms", cpu * 1000.0);
+        self.note("make", "most memory", "MiB", cost.peak);
         Ok(())
     }
 
@@ -252,10 +262,11 @@ impl Fleet {
         let begun = Instant::now();
         let mut last = operator.cost().await?;
         let mut since = Instant::now();
-        while since.elapsed() < QUIET && begun.elapsed() < QUIET * 12 {
-            sleep(LOOK * 4).await;
+        let quiet = self.settings.quiet;
+        while since.elapsed() < quiet && begun.elapsed() < quiet * NEVER_QUIET {
+            sleep(LOOK).await;
             let cost = operator.cost().await?;
-            if cost.requests() - last.requests() > 2.0 {
+            if cost.requests() > last.requests() {
                 since = Instant::now();
             }
             last = cost;
@@ -314,7 +325,7 @@ impl Fleet {
         self.note("upgrade", "time", "s", seconds);
         let at_a_time = number(self.settings.cap.min(self.size));
         let one = seconds * at_a_time / number(self.size);
-        self.note("upgrade", "time of one handover's place", "s", one);
+        self.note("upgrade", "time of a turn", "s", one);
         self.cost_of("upgrade", &before, &after, seconds);
         let each = self.each(after.requests() - before.requests());
         self.note("upgrade", "requests of a handover", "", each);
