@@ -296,9 +296,18 @@ impl Context {
         reserved.remove(uid);
     }
 
-    /// The lock of a resource does not move any more: those that waited for its turn look again.
+    /// The lock of a resource does not move any more: as many that waited look again as there are turns for.
     pub(super) fn give_back(&self, uid: &str) {
-        for waiting in self.slots.give_back(uid) {
+        self.call(self.slots.give_back(uid));
+    }
+
+    /// A resource waits for its turn.
+    pub(super) fn wait_for_turn(&self, reference: &ObjectRef<ChainlinkNode>) {
+        self.call(self.slots.wait(reference));
+    }
+
+    fn call(&self, next: Vec<ObjectRef<ChainlinkNode>>) {
+        for waiting in next {
             // The receiver only goes away with the controllers.
             let _ = self.wake.send(waiting);
         }

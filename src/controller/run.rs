@@ -432,7 +432,7 @@ mod tests {
             context.metrics.status(&node, &status);
         }
         assert!(context.slots.take("gone"));
-        context.slots.wait(&there);
+        context.wait_for_turn(&there);
 
         sweep(&store, &context, None);
         assert!(

@@ -118,10 +118,11 @@ pub(crate) fn plan_under(given: Given<'_>) -> Plan {
     let soon = lease::asks(&look).then_some(SOON);
     let blocked = decided.progress.blocked.as_ref();
     let late = blocked.is_some_and(|blocked| blocked.stalled);
+    let works = roles.active_at_work().is_some();
     Plan {
         standbys_kept: places::standbys_kept(&look, late),
         again: rollback::again(&memory, &look)
-            .unwrap_or_else(|| decided.progress.again(look.now, idle))
+            .unwrap_or_else(|| decided.progress.again(look.now, idle, works))
             .min(soon.unwrap_or(Duration::MAX)),
         memory,
         acts,

@@ -7,6 +7,12 @@ use jiff::Timestamp;
 use super::limits::QUICK;
 use crate::domain::Reason;
 
+/// Between two looks at what a person has to do something about, at first. A look is about nine requests: a thousand resources
+/// that are looked at so often cost the API server 1,800 requests a second.
+const STALLED: Duration = Duration::from_secs(5);
+/// Between two looks where nothing is to be done but for a pod that may fall silent.
+const CALM: Duration = Duration::from_secs(15);
+
 words! {
     /// The step that the plan is at.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -129,8 +135,9 @@ impl Progress {
         blocked.is_some_and(|blocked| blocked.reason == Reason::WaitingForTurn)
     }
 
-    /// When to look again if nothing happens before. `idle` is the time since the last progress.
-    pub(super) fn again(&self, now: Timestamp, idle: Duration) -> Duration {
+    /// When to look again if nothing happens before. `idle` is the time since the last progress; `works` says whether an active
+    /// does: where none does, what is waited for may be all that keeps one from it.
+    pub(super) fn again(&self, now: Timestamp, idle: Duration, works: bool) -> Duration {
         if let Some(until) = self.until {
             let rest = Duration::try_from(until.duration_since(now)).unwrap_or_default();
             return rest.clamp(Duration::from_millis(100), Duration::from_secs(15));
@@ -139,8 +146,11 @@ impl Progress {
         match self.step {
             // No pod is there that could fall silent.
             Step::Hibernating => Duration::from_secs(60),
-            step if step.at_rest() => Duration::from_secs(15),
-            _ if stalled || self.waits_for_turn() => Duration::from_secs(5),
+            step if step.at_rest() => CALM,
+            // It is told of its turn.
+            _ if self.waits_for_turn() => CALM,
+            _ if stalled && works => (idle / 4).clamp(STALLED, CALM),
+            _ if stalled => STALLED,
             Step::StoppingActive | Step::AwaitingTakeover if idle < QUICK => {
                 Duration::from_millis(200)
             }
@@ -187,9 +197,31 @@ mod tests {
 
     #[test]
     fn a_move_that_takes_long_is_not_looked_at_five_times_a_second_for_ever() {
-        let again = |idle| Progress::at(Step::AwaitingTakeover).again(Timestamp::UNIX_EPOCH, idle);
+        let again =
+            |idle| Progress::at(Step::AwaitingTakeover).again(Timestamp::UNIX_EPOCH, idle, false);
         assert_eq!(again(Duration::from_secs(59)), Duration::from_millis(200));
         assert_eq!(again(Duration::from_secs(60)), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn what_is_stalled_for_long_or_waits_for_its_turn_is_seldom_looked_at() {
+        let again = |reason, stalled, idle, works| {
+            let blocked = Blocked {
+                reason,
+                message: String::new(),
+                stalled,
+            };
+            let progress = Progress::at(Step::AwaitingStandby).blocked(blocked);
+            progress.again(Timestamp::UNIX_EPOCH, Duration::from_secs(idle), works)
+        };
+        let stalled = |idle| again(Reason::PullTimeout, true, idle, true).as_secs();
+        assert_eq!([0, 20, 40, 60, 86_400].map(stalled), [5, 5, 10, 15, 15]);
+        let nobody_works = again(Reason::PullTimeout, true, 86_400, false);
+        assert_eq!(nobody_works, Duration::from_secs(5));
+        let waits = again(Reason::WaitingForTurn, false, 0, true);
+        assert_eq!(waits, Duration::from_secs(15));
+        let goes_on = again(Reason::DatabaseAway, false, 720, true);
+        assert_eq!(goes_on, Duration::from_secs(1), "nobody has to do anything");
     }
 
     #[test]

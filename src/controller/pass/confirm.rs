@@ -88,7 +88,7 @@ impl Pass<'_> {
             // A failover waits for nobody.
             self.context.slots.note(&seen.intent.node.uid);
         } else if hands_over && !self.context.slots.take(&seen.intent.node.uid) {
-            self.context.slots.wait(&self.reference);
+            self.context.wait_for_turn(&self.reference);
             return Ok(Stopped::No);
         }
         // The spec may have gone back, or a pause been set, at any time before.

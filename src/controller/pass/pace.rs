@@ -52,7 +52,7 @@ impl Pass<'_> {
             self.context.give_back(uid);
         }
         if plan.progress.waits_for_turn() {
-            self.context.slots.wait(&self.reference);
+            self.context.wait_for_turn(&self.reference);
         }
     }
 
