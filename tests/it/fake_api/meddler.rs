@@ -148,11 +148,6 @@ impl Post {
         self.held.send_replace(Held::Released);
     }
 
-    /// Holds again what is to be held.
-    pub fn hold_again(&self) {
-        self.held.send_replace(Held::No);
-    }
-
     pub fn was_released(&self) -> bool {
         *self.held.borrow() == Held::Released
     }

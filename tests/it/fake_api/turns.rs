@@ -1,6 +1,7 @@
 //! Two resources of one operator that lets one of them move its lock at a time.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chainlink_operator::controller::Settings;
@@ -55,6 +56,11 @@ async fn two_resources(post: &Arc<Post>) -> (World, Operator) {
     (world, operator)
 }
 
+/// Whether it has written that it stops its active.
+fn stops(world: &World, name: &str) -> bool {
+    status(world, name)["operator"]["stopping"]["active"] == true
+}
+
 fn upgrade(world: &World, name: &str) {
     world.with(|all| {
         all.store.change("chainlinknodes", name, |node| {
@@ -65,31 +71,35 @@ fn upgrade(world: &World, name: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_that_found_no_turn_left_takes_none() {
-    // The second resource is held where it has written and told that it stops its active.
-    let holds = |call: &Call| {
-        let of_second = call.is("create", "new-events") && call.name.starts_with(SECOND);
-        if of_second { Fate::Hold } else { Fate::Pass }
+    // The second resource is held in its second look: what it has written says that it stops its active.
+    let known = Arc::new(OnceLock::<World>::new());
+    let (there, once) = (Arc::clone(&known), AtomicBool::new(false));
+    let holds = move |call: &Call| {
+        let intends = there.get().is_some_and(|world| stops(world, SECOND));
+        if call.is("list", "pods") && intends && !once.swap(true, Ordering::SeqCst) {
+            return Fate::Hold;
+        }
+        Fate::Pass
     };
-    let post = Post::new(move |call| holds(call));
-    post.release();
+    let post = Post::new(holds);
     let (world, mut operator) = two_resources(&post).await;
+    drop(known.set(world.clone()));
     upgrade(&world, SECOND);
     let waits = || {
         let pods = world.with(|all| all.phase_of("pod 3"));
         pods == Some(crate::fake_api::world::Phase::Waiting)
     };
     passes_until(&world, &operator, SECOND, waits).await;
-    post.hold_again();
-    let stops = |name: &str| status(&world, name)["operator"]["stopping"]["active"] == true;
     let mut held = None;
-    for _ in 0..100 {
-        let pass = tokio::spawn(operator.pass_over(SECOND));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        if stops(SECOND) {
-            held = Some(pass);
-            break;
+    for _ in 0..400 {
+        let mut pass = tokio::spawn(operator.pass_over(SECOND));
+        tokio::select! {
+            ended = &mut pass => drop(ended.unwrap()),
+            () = post.is_holding() => {
+                held = Some(pass);
+                break;
+            }
         }
-        pass.await.unwrap();
     }
     // Meanwhile the first takes the turn, and its takeover is not seen yet.
     world.with(|all| all.database = HOME.to_owned());
