@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use chainlink_operator::api::names::{CONTAINER, NODE_LABEL, READY_CONDITION, ROLE_LABEL};
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node as Machine, Pod};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -27,6 +28,10 @@ use super::told::{condition, entry, running, succeeded, unpulled};
 
 /// Requests of all machines at a time.
 const AT_A_TIME: usize = 32;
+/// How often what the API server does not do is tried again, and the pause between: a busy one refuses or is late, and a kubelet
+/// goes on.
+const TRIES: u32 = 60;
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 /// What a tag ends with that can't be pulled.
 pub const NOT_THERE: &str = ".404";
 /// The first pause between two pulls, and the longest (`imageBackOff` of a kubelet).
@@ -339,6 +344,10 @@ impl Hollow {
     }
 
     async fn bind(&self, pod: &Pod, machine: &str) -> Result<()> {
+        again(|| self.bind_once(pod, machine).boxed()).await
+    }
+
+    async fn bind_once(&self, pod: &Pod, machine: &str) -> Result<()> {
         let _turn = self.writes.acquire().await?;
         let name = pod.name_any();
         let binding = json!({
@@ -352,27 +361,30 @@ impl Hollow {
         let request = http::Request::post(path)
             .header("Content-Type", "application/json")
             .body(serde_json::to_vec(&binding)?)?;
-        let _: Value = self.client.request(request).await?;
-        Ok(())
+        // It was bound by the try before, whose answer did not come.
+        left_or(self.client.request::<Value>(request).await)
     }
 
-    async fn write(&self, pod: &Pod, mut status: Value) -> Result<()> {
+    async fn write(&self, pod: &Pod, status: Value) -> Result<()> {
+        again(|| self.write_once(pod, &status).boxed()).await
+    }
+
+    async fn write_once(&self, pod: &Pod, status: &Value) -> Result<()> {
         let _turn = self.writes.acquire().await?;
-        let patch = json!({"metadata": {"uid": uid(pod)}, "status": status.take()});
+        let patch = json!({"metadata": {"uid": uid(pod)}, "status": status});
         let name = pod.name_any();
         let patched = self
             .pods(pod)
             .patch_status(&name, &PatchParams::default(), &Patch::Strategic(patch))
             .await;
-        match patched {
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
-                Ok(())
-            }
-            patched => Ok(patched.map(drop)?),
-        }
+        left_or(patched)
     }
 
     async fn remove(&self, pod: &Pod) -> Result<()> {
+        again(|| self.remove_once(pod).boxed()).await
+    }
+
+    async fn remove_once(&self, pod: &Pod) -> Result<()> {
         let _turn = self.writes.acquire().await?;
         let now = DeleteParams {
             grace_period_seconds: Some(0),
@@ -382,12 +394,7 @@ impl Hollow {
             }),
             ..DeleteParams::default()
         };
-        match self.pods(pod).delete(&pod.name_any(), &now).await {
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
-                Ok(())
-            }
-            deleted => Ok(deleted.map(drop)?),
-        }
+        left_or(self.pods(pod).delete(&pod.name_any(), &now).await)
     }
 }
 
@@ -418,6 +425,26 @@ impl Known {
         let machine = machine?.clone();
         self.bound.insert(id, (pod.name_any(), machine.clone()));
         Some(machine)
+    }
+}
+
+async fn again<'a>(act: impl Fn() -> BoxFuture<'a, Result<()>>) -> Result<()> {
+    let mut tries = 0;
+    loop {
+        let outcome = act().await;
+        tries += 1;
+        if outcome.is_ok() || tries > TRIES {
+            return outcome;
+        }
+        tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+}
+
+/// A pod that is another by now, or none, is left alone.
+fn left_or<T>(outcome: kube::Result<T>) -> Result<()> {
+    match outcome {
+        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+        outcome => Ok(outcome.map(drop)?),
     }
 }
 

@@ -13,6 +13,7 @@ mod drift;
 mod examples;
 mod external;
 mod failures;
+mod fleet;
 mod https;
 mod input;
 mod limits;
