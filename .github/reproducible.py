@@ -27,6 +27,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 OPERATOR, PLUGIN = "chainlink-operator", "kubectl-chainlink"
 LIMIT = 30_000_000  # bytes of the image
 USER = "65532:65532"
+IN_PODS = b"/chainlink/root"  # a folder of the node's, which ends as the home of an administrator is called
 
 
 class Build:
@@ -184,6 +185,7 @@ def around(content, at):
 
 
 def names_no_place(package, program, places):
+    program = program.replace(IN_PODS, bytes(len(IN_PODS)))
     for place in sorted(place for place in map(str, places) if place != "/"):
         at = program.find(f"{place}/".encode())
         if at >= 0:
