@@ -17,5 +17,5 @@ pub use pods::{Actor, Outcome};
 pub use recorded::Recorded;
 pub use revisions::{Kept, RevisionStore, Revisions};
 pub use roles::RoleKeeper;
-pub use services::{Services, budgets, services};
+pub use services::{Services, budgets, lead_services, services};
 pub use session::session_secret;

@@ -10,12 +10,15 @@ use serde_json::json;
 
 use super::pods::{Outcome, overtaken};
 use crate::api::ChainlinkNode;
-use crate::api::names::{READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY};
+use crate::api::names::{
+    POD_LABEL, READY_CONDITION, ROLE_ACTIVE, ROLE_LABEL, ROLE_STANDBY, pod_label,
+};
 use crate::domain::{Pod, PodId};
 use crate::leader::Leadership;
 
 /// Sets the roles of the pods of one resource.
 pub struct RoleKeeper<'a> {
+    node: String,
     pods: Api<ApiPod>,
     leadership: &'a Leadership,
 }
@@ -24,6 +27,7 @@ impl<'a> RoleKeeper<'a> {
     pub fn new(client: &Client, node: &ChainlinkNode, leadership: &'a Leadership) -> Self {
         let namespace = node.namespace().unwrap_or_default();
         Self {
+            node: node.name_any(),
             pods: Api::namespaced(client.clone(), &namespace),
             leadership,
         }
@@ -35,7 +39,8 @@ impl<'a> RoleKeeper<'a> {
         let patch = json!({"metadata": {
             "uid": pod.id.uid,
             "resourceVersion": pod.resource_version,
-            "labels": {ROLE_LABEL: role},
+            // One that an earlier operator has made has none.
+            "labels": {ROLE_LABEL: role, POD_LABEL: pod_label(&self.node, &pod.id.name)},
         }});
         if !self.leadership.leads() {
             return Ok(Outcome::Late);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{Service as ApiService, ServiceSpec};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, Patch, PatchParams};
@@ -14,19 +15,40 @@ use crate::api::names::{BUDGET_ACTIVE_ANNOTATION, FIELD_MANAGER};
 use crate::build;
 use crate::cluster::{controls, may_change, remove};
 
-/// Applies the Services that lead to the active pod where they are not as they should be, and removes
+/// Applies the Services that lead to this pod, or to whichever is labelled active, where they are not as they should be, and removes
 /// those that are wanted no more. `https` where a kept revision serves that. Those that somebody else made are left alone.
 pub async fn services(
     client: &Client,
     node: &ChainlinkNode,
     https: bool,
+    pod: Option<&str>,
 ) -> Result<Services, kube::Error> {
-    for (name, wanted) in build::services(node, https) {
+    for (name, wanted) in build::services(node, https, pod) {
         if service(client, node, &name, wanted.as_ref()).await? == Service::NotOurs {
             return Ok(Services::NotOurs(name));
         }
     }
     Ok(Services::AsWanted)
+}
+
+/// Leads the Services, which are there and as they should be, to this pod: one write each, and both at once.
+pub async fn lead_services(
+    client: &Client,
+    node: &ChainlinkNode,
+    https: bool,
+    pod: &str,
+) -> Result<(), kube::Error> {
+    let services: Api<ApiService> =
+        Api::namespaced(client.clone(), &node.namespace().unwrap_or_default());
+    let wanted = build::services(node, https, Some(pod)).into_iter();
+    let wanted = wanted.filter_map(|(name, wanted)| Some((name, wanted?)));
+    let applied = wanted.map(async |(name, wanted)| {
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        services
+            .patch(&name, &parameters, &Patch::Apply(&wanted))
+            .await
+    });
+    try_join_all(applied).await.map(drop)
 }
 
 /// Applies the budgets that keep the active and its standbys from being evicted at once. What somebody

@@ -12,7 +12,10 @@ pub const NODE_LABEL: &str = "chainlink-operator.dev/node";
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 /// Label on pods: the name of the revision that they are made from.
 pub const REVISION_LABEL: &str = "chainlink-operator.dev/revision";
-/// Label on pods, from creation on: what the active Service and the budgets select.
+/// Label on pods, from creation on: what of its name follows that of the `ChainlinkNode`. By this and [`NODE_LABEL`] a Service
+/// leads to one pod, so that a single write leads it from one to another.
+pub const POD_LABEL: &str = "chainlink-operator.dev/pod";
+/// Label on pods, from creation on: what the budgets select, and a Service that no pod bears a [`POD_LABEL`] for.
 pub const ROLE_LABEL: &str = "chainlink-operator.dev/role";
 /// [`ROLE_LABEL`] of the pod that works, or that is about to.
 pub const ROLE_ACTIVE: &str = "active";
@@ -89,6 +92,13 @@ pub const FIELD_MANAGER: &str = "chainlink-operator";
 
 /// `app.kubernetes.io/name` of node pods.
 pub const APP_NAME: &str = "chainlink-node";
+/// The [`POD_LABEL`] of a pod of this `ChainlinkNode`. The whole name of a pod may be too long for a label.
+pub fn pod_label(node: &str, pod: &str) -> String {
+    let own = pod
+        .strip_prefix(node)
+        .and_then(|rest| rest.strip_prefix('-'));
+    own.unwrap_or(pod).to_owned()
+}
 
 /// Labels on everything that belongs to a `ChainlinkNode`.
 pub fn labels(node: &str) -> BTreeMap<String, String> {

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 
 use super::objects::metadata;
 use super::volumes::some;
-use crate::api::names::{NODE_LABEL, ROLE_ACTIVE, ROLE_LABEL};
+use crate::api::names::{NODE_LABEL, POD_LABEL, ROLE_ACTIVE, ROLE_LABEL, pod_label};
 use crate::api::{ChainlinkNode, FamilyPolicy, Outside, ServiceType, TrafficPolicy};
 use crate::node::settings::{HTTP_PORT, HTTPS_PORT, P2P_PORT};
 
@@ -21,7 +21,12 @@ pub(super) const HTTPS: &str = "https";
 
 /// The Services of a resource, each with its name: the one that leads to the active's API, and the one
 /// by which peers reach it, which is `None` where there is to be none. `https` where a revision serves that.
-pub fn services(node: &ChainlinkNode, https: bool) -> [(String, Option<Service>); 2] {
+/// They lead to this pod, or to whichever is labelled active.
+pub fn services(
+    node: &ChainlinkNode,
+    https: bool,
+    pod: Option<&str>,
+) -> [(String, Option<Service>); 2] {
     let name = node.name_any();
     let mut active = active_service(node);
     if https && let Some(spec) = &mut active.spec {
@@ -29,13 +34,27 @@ pub fn services(node: &ChainlinkNode, https: bool) -> [(String, Option<Service>)
             .get_or_insert_default()
             .push(port(HTTPS, HTTPS_PORT));
     }
+    let mut peers = peer_service(node);
+    if let Some(pod) = pod {
+        let services = [Some(&mut active), peers.as_mut()];
+        for spec in services
+            .into_iter()
+            .flatten()
+            .filter_map(|one| one.spec.as_mut())
+        {
+            spec.selector = Some(BTreeMap::from([
+                (NODE_LABEL.to_owned(), name.clone()),
+                (POD_LABEL.to_owned(), pod_label(&name, pod)),
+            ]));
+        }
+    }
     [
         (name.clone(), Some(active)),
-        (format!("{name}-{P2P}"), peer_service(node)),
+        (format!("{name}-{P2P}"), peers),
     ]
 }
 
-/// The Service that leads to the active pod.
+/// The Service that leads to the pod that is labelled active.
 pub fn active_service(node: &ChainlinkNode) -> Service {
     let options = node.spec.service.clone().unwrap_or_default();
     let name = node.name_any();

@@ -69,8 +69,7 @@ impl Local {
 pub(super) struct Around {
     /// How often that was told.
     pub(super) changes: u64,
-    /// The generation of the spec and whether HTTPS is served, for which the Services were as wanted, and when.
-    pub(super) services: Option<((Option<i64>, bool), Instant)>,
+    pub(super) services: Option<Kept>,
     pub(super) budgets: Option<Budgets>,
 }
 
@@ -82,6 +81,16 @@ impl Around {
             ..Self::default()
         };
     }
+}
+
+/// The Services were as wanted.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    /// For this generation of the spec, and with or without HTTPS.
+    pub(super) of: (Option<i64>, bool),
+    /// The pod that they lead to, where that is not whichever is labelled active.
+    pub(super) pod: Option<String>,
+    pub(super) at: Instant,
 }
 
 /// What was last made of the budgets of a resource.

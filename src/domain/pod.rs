@@ -27,6 +27,8 @@ pub struct Pod {
     pub machine: Option<String>,
     /// Whether it carries the active role label.
     pub labelled_active: bool,
+    /// Whether a Service can lead to it alone: it bears a label of its own.
+    pub has_own_label: bool,
     /// The operator's readiness gate, as it stands in the pod.
     pub gate: bool,
     /// Set by the API server once a deletion was accepted.

@@ -17,8 +17,8 @@ use super::record::{ended_client, record};
 use super::witness::{Facts, Moment};
 use crate::api::RevisionName;
 use crate::api::names::{
-    ONLY_PULLED, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL, TRIES_CONTAINER,
-    VERSION_ANNOTATION,
+    ONLY_PULLED, POD_LABEL, READY_CONDITION, REVISION_LABEL, ROLE_ACTIVE, ROLE_LABEL,
+    TRIES_CONTAINER, VERSION_ANNOTATION,
 };
 use crate::domain::{Checked, Container, FOUND, Pod, Pull, Pulled, Revision, Trouble, Validation};
 use crate::node::{Verdict, kept_lines, read_validation};
@@ -82,6 +82,7 @@ pub(super) fn read(
         created: created(pod),
         machine: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         labelled_active: label(pod, ROLE_LABEL) == Some(ROLE_ACTIVE),
+        has_own_label: label(pod, POD_LABEL).is_some(),
         gate: condition(pod, READY_CONDITION).is_some_and(|condition| condition.status == "True"),
         deleted: pod.metadata.deletion_timestamp.is_some(),
         waiting: record.waiting,

@@ -14,6 +14,9 @@ pub struct Plan {
     pub memory: Memory,
     /// In this order. At most one is a stop, or the return of a lease, and it comes last.
     pub acts: Vec<Act>,
+    /// The pod that the Services should lead to by its own label, while the lock moves on purpose. Else they lead to the one that
+    /// is labelled active.
+    pub led_to: Option<PodId>,
     /// What is going on, for people.
     pub progress: Progress,
     /// A handover or failover that this look shows to have ended.

@@ -2,7 +2,7 @@
 
 use super::acts::Act;
 use super::view::View;
-use crate::domain::Pod;
+use crate::domain::{Pod, PodId};
 
 /// Role labels and readiness gates as they should be now.
 ///
@@ -41,6 +41,15 @@ pub fn acts(view: &View<'_>) -> Vec<Act> {
         }
     }
     [losses, gains, gates].concat()
+}
+
+/// The pod that the Services should lead to by its own label, while an active is stopped on purpose: with one write, so that
+/// kube-proxy learns of one change, where two labels are two. At any other time they follow the labels, so that they follow the
+/// lock also where somebody keeps them from being written.
+pub fn led_to(view: &View<'_>) -> Option<PodId> {
+    let stop = view.memory.stop_of_active()?;
+    let target = service_target(view).filter(|pod| pod.has_own_label)?;
+    view.roles.accepted(&stop.uid).then(|| target.id.clone())
 }
 
 /// Who the Service should lead to: the active, or its successor as soon as the stop of the active was

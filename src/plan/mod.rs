@@ -90,6 +90,7 @@ pub(crate) fn plan_under(given: Given<'_>) -> Plan {
     let (mut memory, moved) = remember::look(&look);
     let view = View::of(look, &memory);
     let labels = labels::acts(&view);
+    let led_to = labels::led_to(&view);
     let decided = decide::decide(&view);
     let idle = Duration::try_from(look.now.duration_since(view.last_progress()));
     let idle = idle.unwrap_or_default();
@@ -126,6 +127,7 @@ pub(crate) fn plan_under(given: Given<'_>) -> Plan {
             .min(soon.unwrap_or(Duration::MAX)),
         memory,
         acts,
+        led_to,
         progress: decided.progress,
         finished: moved.as_ref().and_then(LockMove::handover),
         moved,

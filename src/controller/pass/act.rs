@@ -12,7 +12,7 @@ use crate::domain::{Observation, PodId, Reason};
 use crate::plan::{Act, Plan, pending};
 
 impl Pass<'_> {
-    /// Moves the role labels, and sets the readiness gates. Nothing is waited for, also not for the status to be written:
+    /// Leads the Services, moves the role labels, and sets the readiness gates. Nothing is waited for, also not for the status to be written:
     /// the Service follows the lock. Says whether all labels are where they should be.
     pub(super) async fn move_roles(
         &self,
@@ -20,6 +20,12 @@ impl Pass<'_> {
         plan: &Plan,
         failures: &mut ApiFailures,
     ) -> bool {
+        if let Some(pod) = &plan.led_to
+            && let Err(error) = self.lead(&pod.name).await
+        {
+            let to = format!("lead the Service to {}", pod.name);
+            failures.fail(Reason::ServiceRefused, &to, &error);
+        }
         let roles = RoleKeeper::new(self.client, self.node, &self.context.leadership);
         let mut in_place = true;
         for act in &plan.acts {

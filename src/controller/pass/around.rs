@@ -6,34 +6,32 @@ use std::time::{Duration, Instant};
 
 use super::log;
 use super::scene::Pass;
-use crate::act::{Services, budgets, services};
+use crate::act::{Services, budgets, lead_services, services};
 use crate::api::{Memory, RevisionName};
 use crate::cluster::refusal;
 use crate::controller::error::{Doing, Error};
 use crate::controller::failures::ApiFailures;
-use crate::controller::local::Budgets;
-use crate::domain::{Observation, Reason};
+use crate::controller::local::{Budgets, Kept};
+use crate::domain::{Observation, PodId, Reason};
 
 /// How often Services and budgets are looked at while they should be as they are, and no watch tells of one of them.
 const AROUND: Duration = Duration::from_secs(15);
 
 impl Pass<'_> {
-    pub(super) async fn keep_services(&self, failures: &mut ApiFailures) {
-        let https = self.kept.contents.values().any(|content| content.https);
-        let wanted = (self.node.metadata.generation, https);
+    pub(super) async fn keep_services(&self, led_to: Option<&PodId>, failures: &mut ApiFailures) {
+        let of = self.services_wanted();
         let (known, changes) = self.know(|known| {
             let known = &known.around;
-            (known.services, known.changes)
+            (known.services.clone(), known.changes)
         });
-        let as_wanted = known.is_some_and(|(of, at)| of == wanted && at.elapsed() < AROUND);
-        if as_wanted && self.context.hears() {
+        let pod = led_to.map(|pod| pod.name.clone());
+        let is_wanted =
+            |kept: &Kept| kept.of == of && kept.pod == pod && kept.at.elapsed() < AROUND;
+        if known.as_ref().is_some_and(is_wanted) && self.context.hears() {
             return;
         }
-        match services(self.client, self.node, https).await {
-            Ok(Services::AsWanted) => self.know(|known| {
-                let known = &mut known.around;
-                known.services = (known.changes == changes).then(|| (wanted, Instant::now()));
-            }),
+        match services(self.client, self.node, of.1, pod.as_deref()).await {
+            Ok(Services::AsWanted) => self.note_services(of, pod, changes),
             Ok(Services::NotOurs(name)) => failures.refuse(
                 Reason::ServiceRefused,
                 format!(
@@ -42,6 +40,39 @@ impl Pass<'_> {
             ),
             Err(error) => failures.fail(Reason::ServiceRefused, "apply the Service", &error),
         }
+    }
+
+    /// The generation of the spec that they are of, and whether they lead to HTTPS, too.
+    fn services_wanted(&self) -> (Option<i64>, bool) {
+        let https = self.kept.contents.values().any(|content| content.https);
+        (self.node.metadata.generation, https)
+    }
+
+    /// They are as wanted, unless one of them has changed since so many changes.
+    fn note_services(&self, of: (Option<i64>, bool), pod: Option<String>, changes: u64) {
+        self.know(|known| {
+            let at = Instant::now();
+            let kept = Kept { of, pod, at };
+            known.around.services = (known.around.changes == changes).then_some(kept);
+        });
+    }
+
+    /// Leads the Services to another pod, where nothing else of them is to be changed: with one write. Says whether they lead
+    /// there.
+    pub(super) async fn lead(&self, pod: &str) -> Result<bool, kube::Error> {
+        let of = self.services_wanted();
+        let (known, changes) = self.know(|known| {
+            let known = &known.around;
+            (known.services.clone(), known.changes)
+        });
+        match known.filter(|kept| kept.of == of && kept.at.elapsed() < AROUND) {
+            Some(kept) if kept.pod.as_deref() == Some(pod) => return Ok(true),
+            Some(_) if self.context.leadership.leads() => {}
+            Some(_) | None => return Ok(false),
+        }
+        lead_services(self.client, self.node, of.1, pod).await?;
+        self.note_services(of, Some(pod.to_owned()), changes);
+        Ok(true)
     }
 
     /// Brings the budgets up to date.

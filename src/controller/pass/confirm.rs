@@ -21,7 +21,7 @@ use crate::controller::error::{Doing, Error, LONGEST_PASS};
 use crate::controller::failures::ApiFailures;
 use crate::domain::{Observation, PodId, Reason};
 use crate::plan::{
-    Pending, Permit, Plan, Purpose, SecondLook, Unconfirmed, confirm, is_timed, plan,
+    Confirmed, Pending, Permit, Plan, Purpose, SecondLook, Unconfirmed, confirm, is_timed, plan,
 };
 
 /// What came of a stop.
@@ -104,20 +104,14 @@ impl Pass<'_> {
                 return Ok(Stopped::No);
             }
         }
-        match timeout(limit, actor.stop(&confirmed, again.at)).await {
-            Ok(Ok(Outcome::Done)) => {}
-            Ok(Ok(Outcome::Late)) => {
-                self.came_too_late(permit);
-                return Ok(Stopped::No);
+        let led = self.lead_ahead(permit, seen).await;
+        let stopped = self.carry_out(actor, (&confirmed, again.at), limit).await;
+        if stopped != Stopped::Yes {
+            // Of one that is perhaps done the next look decides.
+            if led && stopped == Stopped::No {
+                self.keep_services(None, failures).await;
             }
-            Ok(Ok(_)) => return Ok(Stopped::No),
-            Ok(Err(error)) => return Ok(self.not_done(permit, &error)),
-            // It may be done yet; the next look shows it.
-            Err(_) => {
-                let said = format!("it did not answer within {} s", limit.as_secs());
-                self.refused(permit, &said, Stopped::Perhaps, false);
-                return Ok(Stopped::Perhaps);
-            }
+            return Ok(stopped);
         }
         log::stopped(&self.reference, permit);
         self.know(|known| {
@@ -152,6 +146,48 @@ impl Pass<'_> {
             at,
             now,
         })
+    }
+
+    /// Sends what stops the pod, and waits for the answer for so long.
+    async fn carry_out(
+        &self,
+        actor: &Actor<'_>,
+        (confirmed, looked): (&Confirmed, Instant),
+        limit: Duration,
+    ) -> Stopped {
+        let permit = confirmed.permit();
+        match timeout(limit, actor.stop(confirmed, looked)).await {
+            Ok(Ok(Outcome::Done)) => Stopped::Yes,
+            Ok(Ok(Outcome::Late)) => {
+                self.came_too_late(permit);
+                Stopped::No
+            }
+            Ok(Ok(_)) => Stopped::No,
+            Ok(Err(error)) => self.not_done(permit, &error),
+            // It may be done yet; the next look shows it.
+            Err(_) => {
+                let said = format!("it did not answer within {} s", limit.as_secs());
+                self.refused(permit, &said, Stopped::Perhaps, false);
+                Stopped::Perhaps
+            }
+        }
+    }
+
+    /// Leads the Service to the successor right before the stop. After it, kube-proxy would learn of the end of the one and of
+    /// the way to the other by two changes, and it makes at most one a second (`iptables.minSyncPeriod`).
+    ///
+    /// The stop may be refused after that, and the Service be led back: so that is risked once, and not at each try.
+    async fn lead_ahead(&self, permit: &Permit, seen: &Observation) -> bool {
+        if self.know(|known| known.refused_stop.is_some()) {
+            return false;
+        }
+        let find = |id: &PodId| seen.pods.iter().find(|pod| pod.id == *id);
+        let successor = permit.successor().and_then(find);
+        match successor.filter(|pod| pod.has_own_label) {
+            // What does not succeed here is done after the stop.
+            Some(successor) => self.lead(&successor.id.name).await.unwrap_or(true),
+            None => false,
+        }
     }
 
     /// The Service follows now: neither the operator nor kube-proxy is to stand between the lock and the first

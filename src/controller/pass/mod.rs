@@ -141,7 +141,8 @@ impl Pass<'_> {
 
         let notes = report::notes(&report, &old, &new, self.warnings());
         self.context.tell(self.client, self.node, notes).await;
-        self.keep_services(&mut failures).await;
+        self.keep_services(plan.led_to.as_ref(), &mut failures)
+            .await;
         let stopped = self
             .act(&seen, &recorded, labels_in_place, &mut failures)
             .await?;

@@ -49,6 +49,33 @@ fn the_label_moves_as_soon_as_the_stop_is_accepted() {
     assert_eq!(world.plan().progress.step, Step::Steady);
 }
 
+/// Two labels are two changes for kube-proxy, which makes one a second; a Service that can't be written follows the labels.
+#[test]
+fn a_service_leads_by_a_pods_own_label_while_the_lock_moves_on_purpose_and_at_no_other_time() {
+    let led_to = |world: &World| world.plan().led_to.map(|pod| pod.name);
+    let mut world = ready_to_hand_over();
+    assert_eq!(led_to(&world), None);
+    assert_eq!(world.obey(), ["stop a"]);
+    assert_eq!(led_to(&world).as_deref(), Some("b"));
+    world.obey();
+    world.gone("a");
+    world.obey();
+    assert_eq!(led_to(&world).as_deref(), Some("b"));
+    world.takes("b");
+    world.obey();
+    assert_eq!(led_to(&world), None, "it is over");
+
+    let mut world = ready_to_hand_over();
+    world.pod("b").has_own_label = false;
+    assert_eq!(world.obey(), ["stop a"]);
+    assert_eq!(led_to(&world), None, "an earlier operator has made it");
+
+    let mut world = pair();
+    world.gone("a");
+    world.takes("b");
+    assert_eq!(led_to(&world), None, "nobody has stopped it");
+}
+
 #[test]
 fn a_finished_handover_is_told_with_its_gap() {
     let mut world = ready_to_hand_over();

@@ -3,7 +3,7 @@
 use chainlink_operator::build::{self};
 use serde_json::{Value, json};
 
-use super::{container, environment_node, node, resolved, toml_node, variable, with};
+use super::{container, environment_node, node, pod, resolved, toml_node, variable, with};
 
 #[test]
 fn https_is_off_unless_there_is_a_certificate_for_it() {
@@ -30,7 +30,7 @@ fn https_is_off_unless_there_is_a_certificate_for_it() {
     let ports = container(&toml_node()).ports.unwrap();
     assert!(ports.iter().all(|port| port.container_port != 6689));
     let served = |https| {
-        let [(_, service), _] = build::services(&node(&toml_node()).0, https);
+        let [(_, service), _] = build::services(&node(&toml_node()).0, https, None);
         let ports = service.unwrap().spec.unwrap().ports.unwrap();
         ports.into_iter().map(|port| port.port).collect::<Vec<_>>()
     };
@@ -119,6 +119,25 @@ fn peers_reach_the_active_by_a_service_of_their_own() {
     );
 }
 
+/// By one label of the pod and not by its role: one write leads from one pod to another.
+#[test]
+fn both_services_lead_to_a_pod_by_its_own_label() {
+    let spec = with(toml_node(), "service", json!({"p2p": {}}));
+    let pod = pod(&spec).metadata;
+    let labels = pod.labels.unwrap();
+    for (_, made) in build::services(&node(&spec).0, false, pod.name.as_deref()) {
+        let selector = made.unwrap().spec.unwrap().selector.unwrap();
+        assert_eq!(selector["chainlink-operator.dev/pod"], "bcdfg");
+        assert_eq!(selector["chainlink-operator.dev/node"], "chainlink");
+        assert_eq!(selector.len(), 2);
+        assert!(
+            selector
+                .iter()
+                .all(|(key, value)| labels.get(key) == Some(value))
+        );
+    }
+}
+
 #[test]
 fn both_services_look_from_outside_as_they_are_told() {
     let outside = json!({
@@ -132,7 +151,7 @@ fn both_services_look_from_outside_as_they_are_told() {
     let mut service = outside.clone();
     service["p2p"] = outside.clone();
     let (node, _) = node(&with(toml_node(), "service", service));
-    let [(_, active), (_, peers)] = build::services(&node, false);
+    let [(_, active), (_, peers)] = build::services(&node, false, None);
     for made in [active, peers] {
         let made = serde_json::to_value(made.unwrap()).unwrap();
         let labels = &made["metadata"]["labels"];

@@ -1,7 +1,10 @@
 //! A whole handover, with nothing in its way.
 
+use std::sync::{Arc, Mutex};
+
+use crate::fake_api::meddler::{Call, Fate, Post};
 use crate::fake_api::operator::Operator;
-use crate::fake_api::world::{HOME, World, two_replicas};
+use crate::fake_api::world::{HOME, NAME, World, two_replicas};
 
 /// What an operator makes and removes to bring up two pods of 2.28.0 and upgrade them to 2.29.0.
 pub const DEEDS: [&str; 13] = [
@@ -57,6 +60,57 @@ async fn an_upgrade_makes_and_stops_exactly_these_pods_in_this_order() {
         last["gapMs"].as_i64().is_some_and(|gap| gap < 2000),
         "{last}"
     );
+}
+
+/// How often the delete of the active was refused, and whom the Service led to when it was sent.
+async fn led_to_at_the_stops(refuse: usize) -> (World, Vec<Vec<String>>) {
+    let world = World::new(&two_replicas());
+    Operator::start(&world).rest().await;
+    let led = Arc::new(Mutex::new(Vec::new()));
+    let (there, stops) = (world.clone(), Arc::clone(&led));
+    let post = Post::new(move |call: &Call| {
+        let active = there.with(|all| all.name_of("pod 1"));
+        if !call.is("delete", "pods") || call.name != active {
+            return Fate::Pass;
+        }
+        let mut stops = stops.lock().unwrap();
+        stops.push(there.with(|all| all.led_to()));
+        let refused = stops.len() <= refuse;
+        if refused {
+            Fate::Refuse(400)
+        } else {
+            Fate::Pass
+        }
+    });
+    let mut operator = Operator::with(&world, post);
+    world.upgrade("2.29.0");
+    operator.rest().await;
+    assert_eq!(world.deeds(), DEEDS);
+    let led = led.lock().unwrap().clone();
+    (world, led)
+}
+
+/// The end of the active and the way to its successor are one change for kube-proxy, which makes one a second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_leads_to_the_successor_when_the_active_is_stopped() {
+    let (world, led) = led_to_at_the_stops(0).await;
+    // Two of the new version wait.
+    let active = world.with(|all| all.led_to());
+    assert!(active == ["pod 3"] || active == ["pod 4"], "{active:?}");
+    assert_eq!(led, [active]);
+    // At rest it follows the label, which is moved also where Services may not be written.
+    let service = world.with(|all| all.store.get("services", NAME)).unwrap();
+    let selector = &service["spec"]["selector"];
+    assert_eq!(selector["chainlink-operator.dev/role"], "active");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_is_led_back_where_the_stop_is_refused_and_not_risked_again() {
+    let (world, led) = led_to_at_the_stops(2).await;
+    assert_ne!(led[0], ["pod 1"]);
+    assert_eq!(led[1..], [["pod 1"], ["pod 1"]]);
+    let active = world.with(|all| all.led_to());
+    assert!(active == ["pod 3"] || active == ["pod 4"], "{active:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

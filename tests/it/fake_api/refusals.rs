@@ -50,7 +50,7 @@ fn leads(world: &World, called: &str) -> bool {
 /// Whether the Service leads to a pod, whatever the status says.
 fn is_led_to(world: &World, called: &str) -> bool {
     let pod = world.with(|all| all.pod(called));
-    pod.is_some_and(|pod| pod["metadata"]["labels"]["chainlink-operator.dev/role"] == "active")
+    pod.is_some_and(|pod| world.with(|all| all.leads_to(&pod)))
 }
 
 /// The standby takes over from a killed active, by an operator for which some calls fail for ever.

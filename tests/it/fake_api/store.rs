@@ -143,6 +143,10 @@ impl Store {
         }
         if how == PatchKind::Apply {
             give_up(&mut patched, sent);
+            // `x-kubernetes-map-type: atomic`
+            if let Some(selector) = sent.pointer("/spec/selector") {
+                patched["spec"]["selector"] = selector.clone();
+            }
             patched["metadata"]["managedFields"] = applied(sent);
         }
         let mut new = (*there).clone();

@@ -283,6 +283,7 @@ fn seen(pod: &Pod, cluster: &Cluster) -> domain::Pod {
         machine: pod.leaving.then(|| LEFT.to_owned()),
         labelled_active: pod.labelled,
         gate: pod.gate,
+        has_own_label: true,
         deleted: pod.deleted,
         container: container(pod, status, cluster),
         waiting: (runs && pod.line).then(|| *NOW - SignedDuration::from_secs(40)),

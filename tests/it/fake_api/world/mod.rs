@@ -292,9 +292,7 @@ impl World {
                 .map(|told| {
                     let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
                     let pod = all.store.find("pods", &text("name"));
-                    let leads = pod.is_some_and(|pod| {
-                        pod["metadata"]["labels"]["chainlink-operator.dev/role"] == "active"
-                    });
+                    let leads = pod.is_some_and(|pod| all.leads_to(&pod));
                     let leads = if leads { ", leads the Service" } else { "" };
                     let called = all.called(&text("name"));
                     format!("{called}: {} {}{leads}", text("role"), text("version"))
@@ -357,6 +355,23 @@ impl All {
             .get(name)
             .cloned()
             .unwrap_or_else(|| name.to_owned())
+    }
+
+    /// Whether the Service leads to a pod, or would once it is made.
+    pub fn leads_to(&self, pod: &Value) -> bool {
+        let made = self.store.find("services", NAME);
+        let role = json!({"chainlink-operator.dev/role": "active"});
+        let selector = made.map_or(role, |made| made["spec"]["selector"].clone());
+        let labels = &pod["metadata"]["labels"];
+        let mut selector = selector.as_object().into_iter().flatten();
+        selector.all(|(key, value)| labels[key] == *value)
+    }
+
+    /// The pods that the Service leads to.
+    pub fn led_to(&self) -> Vec<String> {
+        let pods = self.store.all("pods");
+        let led = pods.iter().filter(|(_, pod)| self.leads_to(pod));
+        led.map(|(name, _)| self.called(name)).collect()
     }
 
     pub fn pod(&self, called: &str) -> Option<Arc<Value>> {
