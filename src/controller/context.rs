@@ -197,6 +197,7 @@ impl Context {
             since: Instant::now(),
             taken: None,
             around: Around::default(),
+            services_were: None,
             failures: ApiFailures::default(),
             refused: None,
             secrets_at: None,

@@ -28,6 +28,8 @@ pub(super) struct Local {
     pub(super) taken: Option<String>,
     /// What was last made of its Services and budgets.
     pub(super) around: Around,
+    /// How its Services were when they were last looked at, or written, whatever has changed since.
+    pub(super) services_were: Option<Kept>,
     /// What did not succeed in its last pass.
     pub(super) failures: ApiFailures,
     /// How long what is refused in its passes is waited with, where something is.

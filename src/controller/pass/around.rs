@@ -53,6 +53,7 @@ impl Pass<'_> {
         self.know(|known| {
             let at = Instant::now();
             let kept = Kept { of, pod, at };
+            known.services_were = Some(kept.clone());
             known.around.services = (known.around.changes == changes).then_some(kept);
         });
     }
@@ -61,14 +62,21 @@ impl Pass<'_> {
     /// there.
     pub(super) async fn lead(&self, pod: &str) -> Result<bool, kube::Error> {
         let of = self.services_wanted();
-        let (known, changes) = self.know(|known| {
-            let known = &known.around;
-            (known.services.clone(), known.changes)
+        let (known, before, changes) = self.know(|known| {
+            let around = &known.around;
+            (
+                around.services.clone(),
+                known.services_were.clone(),
+                around.changes,
+            )
         });
-        match known.filter(|kept| kept.of == of && kept.at.elapsed() < AROUND) {
-            Some(kept) if kept.pod.as_deref() == Some(pod) => return Ok(true),
-            Some(_) if self.context.leadership.leads() => {}
-            Some(_) | None => return Ok(false),
+        if known.is_some_and(|kept| kept.of == of && kept.pod.as_deref() == Some(pod)) {
+            return Ok(true);
+        }
+        // Budgets change when a pod does, so something has always changed lately.
+        let ours = before.is_some_and(|kept| kept.of == of && kept.at.elapsed() < 2 * AROUND);
+        if !ours || !self.context.leadership.leads() {
+            return Ok(false);
         }
         lead_services(self.client, self.node, of.1, pod).await?;
         self.note_services(of, Some(pod.to_owned()), changes);
