@@ -19,7 +19,7 @@ use crate::domain::{DatabaseAnswer, DatabaseView, Observation, Reason};
 const NOW_AND_THEN: Duration = Duration::from_secs(60);
 /// An answer that is older is asked for again right before a stop, for which it has to be fresh (rule S5).
 const BEFORE_A_STOP: Duration = Duration::from_secs(1);
-/// While several pods have taken a lock.
+/// While several pods have taken a lock, and while one boots that has taken it and was not shown to have it.
 const IN_DOUBT: Duration = Duration::from_secs(5);
 /// A database that did not answer is not asked again for so long: a stop does not wait twice. Nor is one that is
 /// too new for the spec: it may have been restored.
@@ -86,7 +86,7 @@ pub fn is_due(seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
     }
     if moves {
         let leads = |act: &Act| matches!(act, Act::Label { .. });
-        return lease::is_to_be_shown(&look) && !plan.acts.iter().any(leads);
+        return lease::is_to_be_shown(&look, IN_DOUBT) && !plan.acts.iter().any(leads);
     }
     let took = roles.active.and_then(|active| active.took);
     let of_before = took.is_some_and(|took| answer.is_some_and(|answer| answer.at <= took.at));

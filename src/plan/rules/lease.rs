@@ -1,8 +1,10 @@
 //! The lease of a node that has ended and did not give it back: it is given back for it, so that whoever waits gets it at its
 //! next try and not when the lease has run out (rule S10). What has to hold for it is the guard's.
 
+use std::time::Duration;
+
 use crate::api::{ReleaseLease, Verification};
-use crate::domain::{DatabaseView, EndedNode, Holder, Reason, Refused};
+use crate::domain::{DatabaseAnswer, DatabaseView, EndedNode, Holder, Reason, Refused};
 use crate::node::LockMode;
 use crate::plan::guard::{self, Return};
 use crate::plan::limits::before;
@@ -21,15 +23,18 @@ pub fn asks(look: &Look<'_>) -> bool {
 }
 
 /// Whether the database has to be asked while the node boots that has taken a lease: only of what was shown to have a
-/// session it can be seen that it has none any more.
-pub fn is_to_be_shown(look: &Look<'_>) -> bool {
+/// session it can be seen that it has none any more. One that does not answer is asked again after this time.
+pub fn is_to_be_shown(look: &Look<'_>, again: Duration) -> bool {
     let Some(active) = look.roles.active.filter(|active| !active.deleted) else {
         return false;
     };
     let mode = active.revision.as_ref().and_then(|of| of.lock.mode());
-    let asked = look.seen.database.answer.as_ref().map(|answer| answer.at);
+    let answer = look.seen.database.answer.as_ref();
+    let asked = answer.map(|answer| answer.at);
+    let answered = answer.and_then(DatabaseAnswer::last).map(|(at, _)| at);
     let taken = active.took.map(|took| took.at);
-    wanted(look) && mode.is_some_and(LockMode::uses_lease) && asked <= taken
+    let is_due = asked <= taken || asked <= Some(before(look.now, again));
+    wanted(look) && mode.is_some_and(LockMode::uses_lease) && answered <= taken && is_due
 }
 
 /// That the database did not give a lease back, for people.

@@ -123,8 +123,13 @@ fn while_a_node_boots_that_has_taken_a_lease_the_database_is_asked_once_who_it_i
     world.obey();
     assert!(due(&world));
     world.later(1);
-    leased(&mut world, true);
+    world.hears(Err(Silence::not_allowed()));
+    world.later(4);
+    assert!(!due(&world), "it does not answer");
     world.later(1);
+    assert!(due(&world), "an answer that did not come shows nothing");
+    leased(&mut world, true);
+    world.later(6);
     assert!(!due(&world), "once");
     world.crashes("b", ExitKind::Unknown, "");
     world.pod("b").ended_client = Some(CLIENT.to_owned());
