@@ -15,8 +15,8 @@ use crate::api::names::{BUDGET_ACTIVE_ANNOTATION, FIELD_MANAGER};
 use crate::build;
 use crate::cluster::{controls, may_change, remove};
 
-/// Applies the Services that lead to this pod, or to whichever is labelled active, where they are not as they should be, and removes
-/// those that are wanted no more. `https` where a kept revision serves that. Those that somebody else made are left alone.
+/// Applies the Services that lead to this pod, or to whichever is labelled active, where they are not as they should be, and
+/// removes those that are wanted no more. `https` where a kept revision serves that. Those that somebody else made are left alone.
 pub async fn services(
     client: &Client,
     node: &ChainlinkNode,

@@ -12,8 +12,8 @@ use crate::domain::{Observation, PodId, Reason};
 use crate::plan::{Act, Plan, pending};
 
 impl Pass<'_> {
-    /// Leads the Services, moves the role labels, and sets the readiness gates. Nothing is waited for, also not for the status to be written:
-    /// the Service follows the lock. Says whether all labels are where they should be.
+    /// Leads the Services, moves the role labels, and sets the readiness gates. Nothing is waited for, also not for the status to
+    /// be written: the Service follows the lock. Says whether all labels are where they should be.
     pub(super) async fn move_roles(
         &self,
         seen: &Observation,

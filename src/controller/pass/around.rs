@@ -62,21 +62,17 @@ impl Pass<'_> {
     /// there.
     pub(super) async fn lead(&self, pod: &str) -> Result<bool, kube::Error> {
         let of = self.services_wanted();
-        let (known, before, changes) = self.know(|known| {
-            let around = &known.around;
-            (
-                around.services.clone(),
-                known.services_were.clone(),
-                around.changes,
-            )
+        // What is known of them is forgotten whenever a budget changes, and one does whenever a pod does: so it counts what they
+        // were. Where that is not so any more, the next look at them shows it.
+        let (were, changes) = self.know(|known| {
+            let were = known.services_were.clone();
+            (were, known.around.changes)
         });
-        if known.is_some_and(|kept| kept.of == of && kept.pod.as_deref() == Some(pod)) {
-            return Ok(true);
-        }
-        // Budgets change when a pod does, so something has always changed lately.
-        let ours = before.is_some_and(|kept| kept.of == of && kept.at.elapsed() < 2 * AROUND);
-        if !ours || !self.context.leadership.leads() {
-            return Ok(false);
+        let were = were.filter(|kept| kept.of == of && kept.at.elapsed() < 2 * AROUND);
+        match were {
+            Some(kept) if kept.pod.as_deref() == Some(pod) => return Ok(true),
+            Some(_) if self.context.leadership.leads() => {}
+            Some(_) | None => return Ok(false),
         }
         lead_services(self.client, self.node, of.1, pod).await?;
         self.note_services(of, Some(pod.to_owned()), changes);

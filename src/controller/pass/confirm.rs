@@ -24,6 +24,9 @@ use crate::plan::{
     Confirmed, Pending, Permit, Plan, Purpose, SecondLook, Unconfirmed, confirm, is_timed, plan,
 };
 
+/// The stop waits no longer than this until the Service leads to the successor.
+const LED_WITHIN: Duration = Duration::from_millis(500);
+
 /// What came of a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
@@ -184,8 +187,11 @@ impl Pass<'_> {
         let find = |id: &PodId| seen.pods.iter().find(|pod| pod.id == *id);
         let successor = permit.successor().and_then(find);
         match successor.filter(|pod| pod.has_own_label) {
-            // What does not succeed here is done after the stop.
-            Some(successor) => self.lead(&successor.id.name).await.unwrap_or(true),
+            // What does not succeed here, or is not known to, is done after the stop.
+            Some(successor) => {
+                let led = timeout(LED_WITHIN, self.lead(&successor.id.name)).await;
+                led.is_ok_and(|led| led.unwrap_or(true))
+            }
             None => false,
         }
     }
