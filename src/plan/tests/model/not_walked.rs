@@ -12,7 +12,7 @@ use super::pod::Pod;
 use crate::api::{FailedHow, Memory, ValidationState};
 
 /// Each field of `status.operator`, and why. docs/safety.md tells its readers the same.
-const NOT_WALKED: [(&str, &str); 23] = [
+const NOT_WALKED: [(&str, &str); 24] = [
     ("checkFailed", "no walk has an approval or a window"),
     ("checked", "no walk has an approval or a window"),
     ("drill", "no walk has a schedule of drills"),
@@ -21,6 +21,10 @@ const NOT_WALKED: [(&str, &str); 23] = [
     ("earlierSwitchovers", "on no walk is a switchover asked for"),
     ("failedBecause", "only words for people"),
     ("goingBack", "no walk has preferred machines"),
+    (
+        "readOnlySpells",
+        "on no walk do sessions begin that can never write",
+    ),
     ("restored", "on no walk is a backup restored"),
     (
         "said",
