@@ -7,7 +7,7 @@ use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
 
 use super::recorded::Recorded;
-use crate::api::names::FIELD_MANAGER;
+use crate::api::names::{FIELD_MANAGER, POD_LABEL, pod_label};
 use crate::api::{ChainlinkNode, RevisionName};
 use crate::build::{self, Content};
 use crate::cluster::{controls, only, refusal};
@@ -61,7 +61,10 @@ impl<'a> Actor<'a> {
         place: &Place,
         until: Instant,
     ) -> Result<Outcome, kube::Error> {
-        let pod = build::pod(self.node, name, revision, content, place);
+        let mut pod = build::pod(self.node, name, revision, content, place);
+        // As its name, it is no part of what its revision makes.
+        let own = pod_label(&self.node.name_any(), name);
+        pod.labels_mut().insert(POD_LABEL.to_owned(), own);
         if Instant::now() > until {
             return Ok(Outcome::Late);
         }

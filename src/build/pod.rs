@@ -18,8 +18,8 @@ use super::volumes::{
     CONFIG, CREDENTIALS, SECRET_CONFIG, SECRETS, SECRETS_FILES, mounts, some, volumes,
 };
 use crate::api::names::{
-    CONTAINER, LOCK_ANNOTATION, POD_LABEL, READY_CONDITION, REVISION_LABEL, ROLE_LABEL,
-    ROLE_STANDBY, SIDECARS_ANNOTATION, VERSION_ANNOTATION, labels, pod_label,
+    CONTAINER, LOCK_ANNOTATION, READY_CONDITION, REVISION_LABEL, ROLE_LABEL, ROLE_STANDBY,
+    SIDECARS_ANNOTATION, VERSION_ANNOTATION, labels,
 };
 use crate::api::{ChainlinkNode, PodOptions};
 use crate::domain::{Place, Revision};
@@ -87,7 +87,6 @@ fn metadata(
     all_labels.extend(labels(&node.name_any()));
     all_labels.insert(REVISION_LABEL.to_owned(), revision.name.to_string());
     all_labels.insert(ROLE_LABEL.to_owned(), ROLE_STANDBY.to_owned());
-    all_labels.insert(POD_LABEL.to_owned(), pod_label(&node.name_any(), name));
     let mut annotations = content.pod.annotations.clone();
     annotations.extend([
         (VERSION_ANNOTATION.to_owned(), revision.version.to_string()),
