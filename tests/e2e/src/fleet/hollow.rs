@@ -465,7 +465,7 @@ pub fn ensure_files(resources: usize) -> Result<()> {
         .and_then(|soft| soft.parse().ok())
         .unwrap_or(usize::MAX);
     // An upgraded pod's connections are closed when the operator has let go of them.
-    let needed = 1000 + 40 * resources;
+    let needed = 200 + 40 * resources;
     ensure!(
         soft >= needed,
         "{resources} resources need {needed} open files, and this shell allows {soft}: ulimit -n {needed}"
