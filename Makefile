@@ -164,7 +164,7 @@ SIZES ?= 10 100 1000
 FLEET := target/fleet
 bench-fleet: ## What the operator costs with 10, 100 and 1,000 resources, with figures (docs/performance.md). About an hour.
 	cargo build --quiet --release --locked --package chainlink-operator
-	ulimit -n 50000 && cargo run --quiet --locked -p e2e --bin fleet -- --out $(FLEET) $(SIZES)
+	ulimit -S -n "$$(ulimit -H -n)" && cargo run --quiet --locked -p e2e --bin fleet -- --out $(FLEET) $(SIZES)
 
 crds: ## Write the CRD, and the reference of its fields, again after a change of src/api.
 	cargo run --quiet --locked -- crd | tee crds/chainlinknodes.yaml > $(CHART)/files/chainlinknodes.yaml
