@@ -22,7 +22,7 @@ pub enum Company {
 
 impl Company {
     /// Waits until a scenario of this kind may begin.
-    pub(crate) async fn enter(self) -> Seat<'static> {
+    pub async fn enter(self) -> Seat<'static> {
         CLUSTER.enter(self).await
     }
 }
@@ -47,7 +47,7 @@ struct Crowd {
 
 /// The right to run, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Seat<'room> {
+pub struct Seat<'room> {
     room: &'room Room,
     company: Company,
 }

@@ -157,7 +157,8 @@ async fn the_lease_is_given_back_whatever_the_active_ended_of() -> Result<()> {
             // A second end would hide the first before the operator has seen it.
             world.simulate(&fault, "once").await?;
             let gap = gap(world, nth).await?;
-            ensure!(gap < 7.0, "nobody worked for {gap} s after {fault}");
+            // Where it is not given back, it lasts for nine at least.
+            ensure!(gap < 9.0, "nobody worked for {gap} s after {fault}");
             until_told_that_it_was_given_back(world).await?;
             let reason = world.last_end(&active).await?;
             ensure!(reason == ended, "{active} ended of {reason}");

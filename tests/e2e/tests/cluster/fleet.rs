@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use e2e::Company;
 use e2e::fleet::phases::{Phase, Settings, measure};
 use e2e::images::programs;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the tools of the cluster: make e2e"]
 async fn a_fleet_of_two_is_measured() -> Result<()> {
+    // Its control plane takes both cores while it starts.
+    let _seat = Company::Alone.enter().await;
     let settings = Settings {
         phases: vec![Phase::Rest, Phase::Upgrade],
         operator: programs()?.join("chainlink-operator"),
