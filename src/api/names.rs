@@ -13,9 +13,9 @@ pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 /// Label on pods: the name of the revision that they are made from.
 pub const REVISION_LABEL: &str = "chainlink-operator.dev/revision";
 /// Label on pods, from creation on: what of its name follows that of the `ChainlinkNode`. By this and [`NODE_LABEL`] a Service
-/// leads to one pod, so that a single write leads it from one to another.
+/// leads to one pod while the lock moves on purpose, so that a single write leads it from one to another.
 pub const POD_LABEL: &str = "chainlink-operator.dev/pod";
-/// Label on pods, from creation on: what the budgets select, and a Service that no pod bears a [`POD_LABEL`] for.
+/// Label on pods, from creation on: what the budgets select, and the Services at any other time.
 pub const ROLE_LABEL: &str = "chainlink-operator.dev/role";
 /// [`ROLE_LABEL`] of the pod that works, or that is about to.
 pub const ROLE_ACTIVE: &str = "active";

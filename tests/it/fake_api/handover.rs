@@ -62,7 +62,7 @@ async fn an_upgrade_makes_and_stops_exactly_these_pods_in_this_order() {
     );
 }
 
-/// How often the delete of the active was refused, and whom the Service led to when it was sent.
+/// An upgrade in which so many deletes of the active are refused, and whom the Service led to when each was sent.
 async fn led_to_at_the_stops(refuse: usize) -> (World, Vec<Vec<String>>) {
     let world = World::new(&two_replicas());
     Operator::start(&world).rest().await;
