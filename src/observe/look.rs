@@ -25,7 +25,7 @@ use crate::api::names::{
 };
 use crate::api::{ChainlinkNode, KeyRef, RevisionName};
 use crate::cluster::{adoption, controls, still_there};
-use crate::domain::{Claim, Pod, Pull, Revision, Trouble, Validation};
+use crate::domain::{Claim, Pod, Pull, Revision, Says, Trouble, Validation};
 
 /// The least by which one time is later than another.
 const ONE_LATER: Duration = Duration::from_millis(1);
@@ -250,17 +250,32 @@ impl<'a> Looker<'a> {
     /// By what the sessions of the pods of the resource are known in the database.
     pub async fn known_by(&self) -> Result<Known, kube::Error> {
         let listed = self.pods().list(&self.of_node()).await?;
+        let shared = read::shared_addresses(&listed.items);
         let mut known = Known::default();
         for pod in listed.items.iter().filter(|pod| controls(self.node, *pod)) {
             let id = || api_pod::id(pod);
-            let addresses = api_pod::addresses(pod).into_iter();
+            let addresses = api_pod::addresses(pod);
+            let alone = !addresses.iter().any(|address| shared.contains(address));
+            let addresses = addresses.into_iter();
             known
                 .addresses
                 .extend(addresses.map(|address| (address, id())));
-            let client = client_id(pod, &self.facts(pod));
-            known.clients.extend(client.map(|client| (client, id())));
+            let running = api_pod::running(pod);
+            match client_id(pod, &self.facts(pod)) {
+                Some(client) => known.clients.extend([(client, id())]),
+                None if alone => known.unnamed.extend(running.map(|(key, _)| (id(), key))),
+                None => {}
+            }
         }
         Ok(known)
+    }
+
+    /// What an answer of the database tells of a container that has not named itself. The next look writes it down, where the
+    /// same container still runs.
+    pub fn hear(&self, asked_of: &Known, says: &Says) {
+        if let Some((container, client)) = asked_of.names(says) {
+            self.witnesses.name(container, client);
+        }
     }
 
     /// Asks one pod directly, so that the next look has its answer (rule S5).

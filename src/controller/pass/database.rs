@@ -68,7 +68,12 @@ impl Pass<'_> {
                     namespace: &namespace,
                     pods: &pods,
                 };
-                Box::pin(ask(&question)).await
+                let said = Box::pin(ask(&question)).await;
+                // Where the pods came from memory, another container may have run when the database was asked.
+                if let (Ok(says), None) = (&said, self.read_at) {
+                    self.looker.hear(&pods, says);
+                }
+                said
             }
             Err(silence) => Err(silence),
         };

@@ -20,6 +20,7 @@ use crate::node::database::{
     session_of, takes_no_connections,
 };
 use crate::node::{DatabaseUrl, Host, TlsMode, WhichServer};
+use crate::observe::witness::ContainerKey;
 
 /// The longest that a question may take: the stop of an active waits for it.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -80,6 +81,8 @@ pub struct Known {
     /// The pods by the `client_id` that their logs name: it goes through poolers and translations of addresses.
     pub clients: BTreeMap<String, PodId>,
     pub addresses: BTreeMap<IpAddr, PodId>,
+    /// The running containers of pods that are known by an address alone, which no other pod has.
+    pub unnamed: BTreeMap<PodId, ContainerKey>,
 }
 
 impl Known {
@@ -93,6 +96,19 @@ impl Known {
             (!identified || !names_an_app(&session.name)).then_some(pod)
         };
         by_id.map(|(_, pod)| pod).or_else(by_address)
+    }
+
+    /// The container that holds the lease by its address, and the `client_id` in the lease: a node that takes the lock at once
+    /// logs its id only when it has booted (measured on 2.18.0), and may end before. It ran when the pods were listed, which was
+    /// before the database was asked.
+    pub fn names<'a>(&'a self, says: &'a Says) -> Option<(&'a ContainerKey, &'a str)> {
+        let Holder::Pod(pod) = &says.lease else {
+            return None;
+        };
+        let container = self.unnamed.get(pod)?;
+        let client = says.lease_client.as_deref()?;
+        says.leaseholder_has_a_session
+            .then_some((container, client))
     }
 }
 
@@ -612,6 +628,50 @@ mod tests {
         // Versions of the node differ in the second host's port.
         assert!(one("cl@a:7,b/node", "cl@b/node"));
         assert!(one("cl@a:7,b/node", "cl@b:7/node"));
+    }
+
+    #[test]
+    fn the_lease_names_the_container_that_holds_it_by_an_address_of_its_own() {
+        let pod = |name: &str| PodId {
+            name: name.to_owned(),
+            uid: name.to_owned(),
+        };
+        let container = ContainerKey {
+            pod_uid: "a".to_owned(),
+            container_id: "c".to_owned(),
+        };
+        let pods = Known {
+            unnamed: [(pod("a"), container.clone())].into(),
+            ..Known::default()
+        };
+        let said = |change: fn(&mut Says)| {
+            let mut says = Says {
+                lease: Holder::Pod(PodId {
+                    name: "a".to_owned(),
+                    uid: "a".to_owned(),
+                }),
+                lease_client: Some("5f0cd4de".to_owned()),
+                leaseholder_has_a_session: true,
+                ..Says::quiet()
+            };
+            change(&mut says);
+            says
+        };
+        assert_eq!(pods.names(&said(|_| {})), Some((&container, "5f0cd4de")));
+        let not: [fn(&mut Says); 4] = [
+            |says| says.lease = Holder::Nobody,
+            |says| says.lease_client = None,
+            |says| says.leaseholder_has_a_session = false,
+            |says| {
+                says.lease = Holder::Pod(PodId {
+                    name: "b".to_owned(),
+                    uid: "b".to_owned(),
+                });
+            },
+        ];
+        for not in not {
+            assert_eq!(pods.names(&said(not)), None);
+        }
     }
 
     #[tokio::test]

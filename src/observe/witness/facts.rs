@@ -264,6 +264,15 @@ impl Facts {
         }
     }
 
+    /// The database has shown that it holds the lease under this id. Before it was itself seen to take the lock, that may be what
+    /// an earlier container of the pod has left; what its log says of itself counts for more.
+    pub fn note_name(&mut self, client: &str) {
+        let took = self.recorded.took || self.took_by_log.is_some() || self.took_by_port.is_some();
+        if took && !self.recorded.named && self.client.is_none() {
+            self.client = Some(client.to_owned());
+        }
+    }
+
     /// Of the last lines of a log only a takeover is taken: whatever else they lack stands further up.
     pub fn note_last_lines(&mut self, reader: &LogReader) {
         let summary = reader.summary();
@@ -434,6 +443,36 @@ mod tests {
         for known in [named, booted, recorded, rotated] {
             assert!(!known.needs_log(CALM, now), "{known:?}");
         }
+    }
+
+    #[test]
+    fn the_database_names_one_that_has_taken_the_lock_and_does_not_name_itself() {
+        let (waits, now) = waiting();
+        let named = |change: &dyn Fn(&mut Facts)| {
+            let mut facts = Facts {
+                took_by_log: Some(Before::Nothing),
+                ..waits.clone()
+            };
+            change(&mut facts);
+            facts.note_name("5f0cd4de");
+            facts.client
+        };
+        let its = Some("5f0cd4de".to_owned());
+        assert_eq!(named(&|_| {}), its);
+        let by_record = named(&|facts| {
+            facts.took_by_log = None;
+            facts.recorded.took = true;
+        });
+        assert_eq!(by_record, its);
+        let by_port = named(&|facts| {
+            facts.took_by_log = None;
+            facts.note_answer(Shows::Starting, now);
+        });
+        assert_eq!(by_port, its);
+        assert_eq!(named(&|facts| facts.took_by_log = None), None, "it waits");
+        assert_eq!(named(&|facts| facts.recorded.named = true), None);
+        let other = Some("00000000".to_owned());
+        assert_eq!(named(&|facts| facts.client.clone_from(&other)), other);
     }
 
     #[test]

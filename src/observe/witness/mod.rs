@@ -103,6 +103,13 @@ impl Witnesses {
             .unwrap_or_default()
     }
 
+    /// The database has shown who the container is that holds the lease.
+    pub fn name(&self, key: &ContainerKey, client: &str) {
+        if let Some(watch) = lock(&self.watches).get(key) {
+            lock(&watch.eyes.facts).note_name(client);
+        }
+    }
+
     /// When a container took the lock: the time that was chosen first, however often it is written down.
     pub fn took_at(&self, key: &ContainerKey, now: Timestamp) -> Timestamp {
         lock(&self.watches).get(key).map_or(now, |watch| {

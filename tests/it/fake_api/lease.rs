@@ -145,6 +145,45 @@ async fn the_lease_of_a_node_that_was_killed_is_given_back_and_told() {
     assert_eq!(pair.world.wrongs(), [""; 0]);
 }
 
+/// A container that takes the lock at its first try names itself in no line before it has booted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lease_of_a_node_that_ends_before_it_names_itself_is_given_back() {
+    let mut pair = pair(&two_replicas()).await;
+    let an_hour = 3_600_000;
+    pair.world.behave(|habits| {
+        habits.starters_win = true;
+        habits.boot = Some(an_hour);
+    });
+    let stranger = session(&pair.sessions.database, "127.0.0.1", "psql").await;
+    pair.kill_active(stranger);
+    pair.world.with(|all| all.lease_is_free(HOME));
+    pair.world
+        .until("it has the lock once more", |all| {
+            all.phase("pod 1") == Some(Phase::Booting)
+        })
+        .await;
+    let client = pair.world.with(|all| all.app_id("pod 1"));
+    let pod = pair.world.with(|all| all.pod("pod 1").unwrap());
+    let address = pod["status"]["podIP"].as_str().unwrap();
+    leased_to(&pair.sessions.database, &client, "10 minutes");
+    pair.sessions.active = node(&pair.sessions.database, address, &client).await;
+    pair.operator
+        .drive("the database has named it", |world| {
+            let pod = world.with(|all| all.pod("pod 1").unwrap());
+            pod["status"]["conditions"].to_string().contains(&client)
+        })
+        .await;
+
+    let stranger = session(&pair.sessions.database, "127.0.0.1", "psql").await;
+    pair.kill_active(stranger);
+    let sql = "SELECT expires_at <= now() FROM lease_lock";
+    let database = &pair.sessions.database;
+    pair.operator
+        .drive("its lease is given back", |_| database.sql(sql) == "t")
+        .await;
+    assert_eq!(pair.world.wrongs(), [""; 0]);
+}
+
 /// A node that is frozen keeps its session; one that is cut off has no end that a kubelet has seen.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_is_kept_where_the_spec_says_so_or_a_session_of_that_node_is_left() {

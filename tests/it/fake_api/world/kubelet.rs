@@ -81,6 +81,7 @@ impl All {
         self.store.change("pods", name, |pod| {
             pod["spec"]["nodeName"] = json!(machine);
             pod["status"]["podIP"] = json!(address);
+            pod["status"]["podIPs"] = json!([{"ip": address}]);
         });
         true
     }
@@ -168,9 +169,9 @@ impl All {
                     .locks
                     .entry(process.database.clone())
                     .or_insert_with(Lock::new);
-                if lock.holder.is_none()
-                    && !waited_for(&self.processes, &self.processes[uid].database)
-                {
+                let database = &self.processes[uid].database;
+                let first = self.habits.starters_win || !waited_for(&self.processes, database);
+                if lock.holder.is_none() && first {
                     lock.holder = Some(uid.to_owned());
                     let habits = self.habits.clone();
                     self.processes.get_mut(uid).unwrap().take_lock(&habits);
@@ -241,6 +242,9 @@ impl All {
     /// A free lock goes to the node that has waited longest, at its next try.
     fn hand_out_locks(&mut self) -> bool {
         let habits = self.habits.clone();
+        if habits.starters_win {
+            return false;
+        }
         let mut busy = false;
         for (database, lock) in self
             .locks

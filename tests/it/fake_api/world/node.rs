@@ -47,6 +47,8 @@ pub struct Habits {
     pub no_restarts: bool,
     /// Nodes that are killed leave their lease behind.
     pub leaves_lease: bool,
+    /// Whoever waits tries too late: a free lock is that of the next that starts.
+    pub starters_win: bool,
     /// How the sidecars are that start.
     pub sidecars: Sidecars,
 }
@@ -122,15 +124,24 @@ impl Process {
 
     /// Prints a line as the node's console logger does, behind the kubelet's time.
     pub fn say(&mut self, message: &str) {
-        self.say_at("INFO", message);
+        self.print("INFO", message, "");
     }
 
     pub fn say_at(&mut self, level: &str, message: &str) {
+        self.print(level, message, "");
+    }
+
+    /// One of the lines that name the node: that it waits, and that it has booted.
+    fn say_who(&mut self, message: &str) {
+        let app = format!("appID={} ", self.app_id());
+        self.print("INFO", message, &app);
+    }
+
+    fn print(&mut self, level: &str, message: &str, app: &str) {
         let now = Timestamp::now();
         let version = &self.version;
-        let app = self.app_id();
         self.log.push(format!(
-            "{now:.9} {now:.3} [{level}]  {message} cmd/shell_local.go:324           appID={app} logger=RunNode version={version}@fb7d6e8 \n"
+            "{now:.9} {now:.3} [{level}]  {message} cmd/shell_local.go:324           {app}logger=RunNode version={version}@fb7d6e8 \n"
         ));
     }
 
@@ -146,7 +157,7 @@ impl Process {
     }
 
     pub fn wait(&mut self) {
-        self.say("Another application is currently holding the database lease (or a previous instance exited uncleanly), waiting for lease to expire...");
+        self.say_who("Another application is currently holding the database lease (or a previous instance exited uncleanly), waiting for lease to expire...");
         self.go(Phase::Waiting);
     }
 
@@ -166,7 +177,7 @@ impl Process {
         if !habits.late_http {
             self.say("StartUpHealthReport shutdown complete");
         }
-        self.say("Chainlink booted in 1.25s");
+        self.say_who("Chainlink booted in 1.25s");
         self.say("Listening and serving HTTP on 0.0.0.0:6688");
         if habits.front.is_none() {
             let address = self.address;
