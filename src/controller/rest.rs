@@ -93,7 +93,7 @@ impl Rest {
             version,
             remembered: Remembered {
                 at,
-                reads: Arc::new(reads),
+                reads: Arc::new(reads.lean()),
                 looks: false,
             },
             pods_until: now + spread(SAFETY_LOOK),
