@@ -1,6 +1,7 @@
 //! What wakes a resource: changes of itself, of its pods and of the ConfigMaps that it refers to, and
 //! its witnesses.
 
+use std::fmt::Debug;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,9 +13,11 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, GroupVersionKind, PartialObjectMeta};
 use kube::runtime::controller::{self, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher;
-use kube::{Client, ResourceExt};
-use tokio::sync::mpsc;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use super::context::Context;
 use super::reconcile;
@@ -77,19 +80,22 @@ pub async fn run(
     let mut wakers = Vec::new();
     let mut controllers = Vec::new();
     let mut stores = Vec::new();
+    let lists = Lists::default();
     for namespace in namespaces {
         let (waker, receiver) = mpsc::unbounded_channel();
         context
             .watchdog
             .begins(namespace.as_deref(), Instant::now());
         wakers.push((namespace.clone(), waker));
-        let (store, turning) = control(client, namespace, Arc::clone(&context), receiver);
+        let (store, turning) = control(client, namespace, (Arc::clone(&context), &lists), receiver);
         controllers.push(turning);
         stores.push(store);
     }
     let leading = async {
         // One that can't list the resources must not keep another from leading.
         futures::future::join_all(stores.iter().map(Store::wait_until_ready)).await;
+        // What a watch lists at first would wake what has just been looked at.
+        let _ = timeout(LISTING, lists.are_read()).await;
         let changed = |leads| {
             if leads {
                 context.takes_over();
@@ -124,9 +130,9 @@ pub async fn run(
 fn control(
     client: &Client,
     namespace: Option<String>,
-    context: Arc<Context>,
+    (context, lists): (Arc<Context>, &Lists),
     woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
-) -> (Store<ChainlinkNode>, impl Future<Output = ()>) {
+) -> (Store<ChainlinkNode>, impl Future<Output = ()> + use<>) {
     let nodes: Api<ChainlinkNode> = scoped(client, namespace.as_deref());
     let pods: Api<Metadata<Pod>> = scoped(client, namespace.as_deref());
     let services: Api<Metadata<Service>> = scoped(client, namespace.as_deref());
@@ -151,13 +157,24 @@ fn control(
     };
     let turning = controller
         .with_config(Config::default().concurrency(CONCURRENCY))
-        .watches(pods, ours(), owned(&context, Context::pods_stir, &store))
-        .watches(services, ours(), owned(&context, Context::stir, &store))
-        .watches(budgets, ours(), owned(&context, Context::stir, &store))
-        .watches(revisions, ours(), owned(&context, Context::stir, &store))
-        .watches(
-            maps,
-            watcher::Config::default(),
+        .watches_stream(
+            lists.changes(pods, ours()),
+            owned(&context, Context::pods_stir, &store),
+        )
+        .watches_stream(
+            lists.changes(services, ours()),
+            owned(&context, Context::stir, &store),
+        )
+        .watches_stream(
+            lists.changes(budgets, ours()),
+            owned(&context, Context::stir, &store),
+        )
+        .watches_stream(
+            lists.changes(revisions, ours()),
+            owned(&context, Context::stir, &store),
+        )
+        .watches_stream(
+            lists.changes(maps, watcher::Config::default()),
             stirred(&context, Context::stir, move |map| referring(&store, &map)),
         )
         .reconcile_on(woken)
@@ -178,6 +195,46 @@ fn control(
         tokio::join!(turning, listed);
     };
     (known, turns)
+}
+
+/// The watches whose first list has not been read yet.
+#[derive(Clone, Debug, Default)]
+struct Lists(watch::Sender<usize>);
+
+impl Lists {
+    /// What changes once the first list was read: nothing is remembered before that it could have changed. A watch that fails
+    /// keeps nobody waiting, and all that it lists later may be a change.
+    fn changes<K>(
+        &self,
+        api: Api<K>,
+        config: watcher::Config,
+    ) -> impl Stream<Item = Result<K, watcher::Error>> + Send + use<K>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        let lists = self.clone();
+        lists.0.send_modify(|unread| *unread += 1);
+        let mut read = false;
+        watcher(api, config).filter_map(move |event| {
+            let known = read;
+            if !read && matches!(event, Ok(Event::InitDone) | Err(_)) {
+                read = true;
+                lists.0.send_modify(|unread| *unread -= 1);
+            }
+            std::future::ready(match event {
+                Ok(Event::Apply(object) | Event::Delete(object)) => Some(Ok(object)),
+                Ok(Event::InitApply(object)) => known.then_some(Ok(object)),
+                Ok(Event::Init | Event::InitDone) => None,
+                Err(error) => Some(Err(error)),
+            })
+        })
+    }
+
+    /// Waits until all of them were.
+    async fn are_read(&self) {
+        // It only fails where nobody could tell any more, and this is one who could.
+        let _ = self.0.subscribe().wait_for(|unread| *unread == 0).await;
+    }
 }
 
 /// A clock within the loop: what is gone is forgotten; and where there is nothing to look at, its ticks are all the
@@ -297,6 +354,7 @@ mod tests {
     use axum::body::Body;
     use axum::extract::Request;
     use axum::http::{StatusCode, header};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::controller::Settings;
@@ -315,6 +373,59 @@ mod tests {
         while let Some(Ok(_)) = watch.next().await {}
         let accepted = told.recv().await.unwrap();
         assert!(accepted.contains("as=PartialObjectMetadata"), "{accepted}");
+    }
+
+    /// An API server with one `ConfigMap`, and another that comes; its first answers fail.
+    fn maps(fails: usize) -> Api<Metadata<ConfigMap>> {
+        let fails = Arc::new(AtomicUsize::new(fails));
+        let map = |name: &str| {
+            serde_json::json!({
+                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                "metadata": {"name": name, "namespace": "a", "resourceVersion": "1"},
+            })
+        };
+        let server = Router::new().fallback(move |request: Request| {
+            let less = |count: usize| count.checked_sub(1);
+            let failed = fails.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+            let watches = request.uri().query().unwrap().contains("watch=true");
+            let mut answer = axum::response::Response::new(if watches {
+                let event = serde_json::json!({"type": "ADDED", "object": map("comes")});
+                let line = futures::stream::iter([Ok::<_, std::io::Error>(format!("{event}\n"))]);
+                Body::from_stream(line.chain(futures::stream::pending()))
+            } else {
+                let list = serde_json::json!({
+                    "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+                    "metadata": {"resourceVersion": "1"}, "items": [map("is there")],
+                });
+                Body::from(list.to_string())
+            });
+            if failed.is_ok() {
+                *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            }
+            async { answer }
+        });
+        scoped(&Client::new(server, "a"), None)
+    }
+
+    #[tokio::test]
+    async fn what_is_listed_at_first_is_no_change() {
+        let lists = Lists::default();
+        let mut changes = Box::pin(lists.changes(maps(0), watcher::Config::default()));
+        assert_eq!(*lists.0.borrow(), 1, "it is not read yet");
+        let change = changes.next().await.unwrap().unwrap();
+        assert_eq!(change.name_any(), "comes");
+        lists.are_read().await;
+    }
+
+    /// Something may have changed meanwhile.
+    #[tokio::test]
+    async fn what_is_listed_after_a_watch_failed_may_be_a_change_and_nobody_waits_for_it() {
+        let lists = Lists::default();
+        let mut changes = Box::pin(lists.changes(maps(1), watcher::Config::default()));
+        assert!(changes.next().await.unwrap().is_err());
+        lists.are_read().await;
+        let change = changes.next().await.unwrap().unwrap();
+        assert_eq!(change.name_any(), "is there");
     }
 
     #[test]
