@@ -67,7 +67,7 @@ pub use rules::external::{not_taken, of_outside};
 #[cfg(test)]
 pub use safety::Rule;
 pub use safety::Rules;
-pub use step::{Blocked, Progress, Step};
+pub use step::{Blocked, CALM, Progress, Step};
 pub use timed::{Tries, is_timed, most_apart, wait};
 
 /// While the lease of a node that has ended may be given back, and something is missing for it.

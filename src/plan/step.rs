@@ -10,8 +10,10 @@ use crate::domain::Reason;
 /// Between two looks at what a person has to do something about, at first. A look is about nine requests: a thousand resources
 /// that are looked at so often cost the API server 1,800 requests a second.
 const STALLED: Duration = Duration::from_secs(5);
-/// Between two looks where nothing is to be done but for a pod that may fall silent.
-const CALM: Duration = Duration::from_secs(15);
+/// Between two looks where nothing is to be done but for what may end by itself.
+pub const CALM: Duration = Duration::from_secs(15);
+/// Between two looks where nothing is to be done and nothing is in the way: who falls silent is told of.
+const AT_REST: Duration = Duration::from_secs(60);
 
 words! {
     /// The step that the plan is at.
@@ -144,8 +146,8 @@ impl Progress {
         }
         let stalled = self.blocked.as_ref().is_some_and(|blocked| blocked.stalled);
         match self.step {
-            // No pod is there that could fall silent.
-            Step::Hibernating => Duration::from_secs(60),
+            Step::Hibernating => AT_REST,
+            step if step.at_rest() && self.blocked.is_none() => AT_REST,
             step if step.at_rest() => CALM,
             // It is told of its turn.
             _ if self.waits_for_turn() => CALM,

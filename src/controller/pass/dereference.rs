@@ -29,7 +29,7 @@ const EACH: Duration = Duration::from_millis(600);
 const SELDOM: Duration = Duration::from_mins(10);
 
 /// Between two looks at the Secrets of one of so many resources.
-fn between_looks(resources: usize) -> Duration {
+pub(super) fn between_looks(resources: usize) -> Duration {
     let all = EACH.saturating_mul(u32::try_from(resources).unwrap_or(u32::MAX));
     all.clamp(NOW_AND_THEN, SELDOM)
 }

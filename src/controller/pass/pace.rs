@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::confirm::Stopped;
+use super::dereference::between_looks;
 use super::scene::Pass;
 use crate::api::ChainlinkNodeStatus;
 use crate::controller::error::Error;
@@ -11,7 +12,7 @@ use crate::controller::failing::Pauses;
 use crate::controller::failures::ApiFailures;
 use crate::controller::retry::short_while_the_lock_moves;
 use crate::domain::{Observation, Reason};
-use crate::plan::{Plan, Step};
+use crate::plan::{CALM, Plan, Step};
 
 /// After an act: what came of it.
 const ACTED: Duration = Duration::from_millis(200);
@@ -81,7 +82,7 @@ impl Pass<'_> {
         } else if !plan.acts.is_empty() {
             ACTED
         } else if failures.is_empty() {
-            plan.again
+            plan.again.min(self.at_most())
         } else {
             plan.again.min(pause)
         })
@@ -89,6 +90,17 @@ impl Pass<'_> {
 }
 
 impl Pass<'_> {
+    /// How late a pass may come of which nothing tells. A pod that falls silent does not while its port is heard; and a Secret
+    /// that changes never does.
+    fn at_most(&self) -> Duration {
+        let secrets = between_looks(self.context.resources());
+        if self.context.hears() && self.context.witnesses.hear_all(&self.reference) {
+            secrets
+        } else {
+            secrets.min(CALM)
+        }
+    }
+
     /// Whether nothing is left to do, and nothing matters of which no watch tells: what keeps a person from what he wants may
     /// be a Secret, and a neighbour on the database has pods of its own.
     pub(super) fn rests(&self, plan: &Plan) -> bool {

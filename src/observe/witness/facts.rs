@@ -127,6 +127,8 @@ pub struct Facts {
     pub served: Option<Instant>,
     /// When its port last answered in any way, a refusal included.
     pub port: Option<Instant>,
+    /// The last try of its port has brought an answer: the next one that brings none wakes the resource.
+    pub heard: bool,
     /// Since when the container is watched.
     pub watched: Option<Instant>,
     /// Its log has come to an end: the container has, whatever the API server says.
@@ -179,6 +181,7 @@ impl Facts {
     }
 
     pub fn note_answer(&mut self, shows: Shows, now: Instant) -> Noted {
+        self.heard = false;
         if shows == Shows::Nobody && self.kubelet_silent {
             return Noted::Silence;
         }
@@ -198,6 +201,7 @@ impl Facts {
             answer: answered,
         });
         self.port = Some(now);
+        self.heard = true;
         if answered != Answered::Refused {
             self.took_by_port.get_or_insert(now);
             self.served = Some(now);
@@ -215,6 +219,7 @@ impl Facts {
         self.first_served = None;
         self.served = None;
         self.port = None;
+        self.heard = false;
         self.contact = self
             .contact
             .filter(|contact| contact.answer == Answered::Kubelet);
@@ -387,10 +392,14 @@ mod tests {
         let (mut facts, now) = waiting();
         assert_eq!(facts.note_answer(Shows::Limited, now), Noted::Silence);
         assert!(facts.contact.is_none() && facts.taken(true, now).is_none());
+        assert!(!facts.heard);
         facts.note_answer(Shows::Starting, now);
         assert_eq!(facts.taken(true, now), Some(Before::Waited));
         assert_eq!(facts.note_answer(Shows::Limited, now), Noted::News);
         assert_eq!(facts.contact.unwrap().answer, Answered::Serving);
+        assert!(facts.heard);
+        assert_eq!(facts.note_answer(Shows::Nothing, now), Noted::Silence);
+        assert!(!facts.heard);
         // Only its own server tells that it works.
         assert_eq!(facts.worked(), None);
     }

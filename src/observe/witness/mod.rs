@@ -103,6 +103,14 @@ impl Witnesses {
             .unwrap_or_default()
     }
 
+    /// Whether every container of a resource that is watched has answered at the last try of its port: who falls silent then
+    /// wakes the resource.
+    pub fn hear_all(&self, node: &ObjectRef<ChainlinkNode>) -> bool {
+        let watches = lock(&self.watches);
+        let mut of_node = watches.values().filter(|watch| watch.subject.node == *node);
+        of_node.all(|watch| lock(&watch.eyes.facts).heard)
+    }
+
     /// The database has shown who the container is that holds the lease.
     pub fn name(&self, key: &ContainerKey, client: &str) {
         if let Some(watch) = lock(&self.watches).get(key) {
