@@ -4,11 +4,13 @@
 //!
 //! * `eyes` is what the tasks of one watch see with.
 //! * `facts` is what is known of one container, and whether its log is needed.
+//! * `health` is the question to a port, and its connection.
 //! * `port` tries the port, and asks the kubelet where it is silent.
 //! * `log` reads the log.
 
 mod eyes;
 mod facts;
+mod health;
 mod log;
 mod port;
 

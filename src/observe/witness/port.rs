@@ -1,28 +1,18 @@
 //! Trying a node's web port, for as long as its container is watched.
 
-use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use http_body_util::Empty;
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::{Request, Response, Uri, header};
-use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::eyes::{CALM, Eyes, Subject};
 use super::facts::Noted;
+use super::health::Health;
 use super::log::{Kubelet, ONE_LINE, TO_THE_LOCK, ask_kubelet};
 use crate::mutex::lock;
-use crate::node::settings::HTTP_PORT;
-use crate::node::{Answer, LogReader, Shows};
+use crate::node::{LogReader, Shows};
 
-/// How long an attempt may take. A refusal comes at once; silence means that nothing is known.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two tries of a port that refuses, while a handover or a loss is under way.
 const ALERT: Duration = Duration::from_millis(100);
 /// Between two questions to the kubelet, at least: a refusal that says nothing comes at once, and the log of its pod must not be
@@ -30,17 +20,16 @@ const ALERT: Duration = Duration::from_millis(100);
 const KUBELET: Duration = Duration::from_millis(500);
 /// Between the end of one try and the next, at least.
 const BREATH: Duration = Duration::from_millis(50);
-/// The path that is asked for. A node answers it in every version, and without a login.
-const HEALTH: &str = "/health";
 
 /// Tries the port for as long as the container is watched and, where it is silent, asks the kubelet.
 pub(super) async fn watch(pods: Api<Pod>, subject: Subject, eyes: Eyes) {
     let mut alert = eyes.shared.alert.subscribe();
     let mut silent = false;
     let mut asked: Option<Instant> = None;
+    let mut health = Health::of(subject.address);
     loop {
         let begun = Instant::now();
-        let (shows, noted) = look(&subject, &eyes).await;
+        let (shows, noted) = look(&mut health, &eyes).await;
         let silence = noted == Noted::Silence;
         if silence && asked.is_none_or(|at| at.elapsed() >= KUBELET) {
             asked = Some(Instant::now());
@@ -70,7 +59,7 @@ pub(super) async fn watch(pods: Api<Pod>, subject: Subject, eyes: Eyes) {
 /// container that has just ended as well as from one that waits, and before 2.15 from one that has the lock and boots. The log
 /// is read to its end for that.
 pub(super) async fn ask(pods: &Api<Pod>, subject: &Subject, eyes: &Eyes) {
-    let (shows, noted) = look(subject, eyes).await;
+    let (shows, noted) = look(&mut Health::of(subject.address), eyes).await;
     if noted == Noted::Silence || shows == Shows::Nobody {
         let taken = |reader: &LogReader| lock(&eyes.facts).note_last_lines(reader);
         let kubelet = ask_kubelet(pods, &subject.pod, TO_THE_LOCK, taken).await;
@@ -99,11 +88,12 @@ fn note_kubelet(kubelet: Kubelet, alone: bool, eyes: &Eyes) {
 }
 
 /// Tries the port once and notes what came of it.
-async fn look(subject: &Subject, eyes: &Eyes) -> (Shows, Noted) {
+async fn look(health: &mut Health, eyes: &Eyes) -> (Shows, Noted) {
     if eyes.address_is_shared() {
+        health.hang_up();
         return (Shows::Nothing, Noted::Silence);
     }
-    let shows = match try_port(subject.address).await.shows() {
+    let shows = match health.ask().await.shows() {
         // The kubelet has to serve as a witness then.
         Shows::Nobody if !eyes.shared.path_is_proven() => Shows::Nothing,
         shows => shows,
@@ -118,55 +108,6 @@ async fn look(subject: &Subject, eyes: &Eyes) -> (Shows, Noted) {
     (shows, facts.note_answer(shows, Instant::now()))
 }
 
-/// Tries `/health` on port 6688 of a pod.
-async fn try_port(address: IpAddr) -> Answer {
-    timeout(PATIENCE, attempt(SocketAddr::new(address, HTTP_PORT)))
-        .await
-        .unwrap_or(Answer::Timeout)
-}
-
-async fn attempt(address: SocketAddr) -> Answer {
-    let stream = match TcpStream::connect(address).await {
-        Ok(stream) => stream,
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Answer::Refused,
-        Err(error) => return Answer::Unreachable(error.to_string()),
-    };
-    request(stream, address)
-        .await
-        .unwrap_or_else(|error| Answer::Unreachable(error.to_string()))
-}
-
-async fn request(stream: TcpStream, address: SocketAddr) -> Result<Answer, hyper::Error> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let driver = tokio::spawn(connection);
-    let mut request = Request::new(Empty::<Bytes>::new());
-    *request.uri_mut() = Uri::from_static(HEALTH);
-    if let Ok(host) = header::HeaderValue::from_str(&address.to_string()) {
-        request.headers_mut().insert(header::HOST, host);
-    }
-    request.headers_mut().insert(
-        header::CONNECTION,
-        header::HeaderValue::from_static("close"),
-    );
-    let answer = sender.send_request(request).await;
-    driver.abort();
-    let answer = answer?;
-    if leads_to_tls(&answer) {
-        return Ok(Answer::ToTls);
-    }
-    Ok(Answer::Http {
-        status: answer.status().as_u16(),
-    })
-}
-
-/// Whether it is the way to the same path by HTTPS, and not to a login somewhere.
-fn leads_to_tls<B>(answer: &Response<B>) -> bool {
-    let to = answer.headers().get(header::LOCATION);
-    let to = to.and_then(|to| to.to_str().ok()?.parse::<Uri>().ok());
-    answer.status().is_redirection()
-        && to.is_some_and(|to| to.scheme_str() == Some("https") && to.path() == HEALTH)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -177,6 +118,8 @@ mod tests {
     use axum::Router;
     use axum::body::Body;
     use futures::stream;
+    use hyper::Response;
+    use hyper::body::Bytes;
     use jiff::Timestamp;
     use kube::Client;
     use kube::runtime::reflector::ObjectRef;
@@ -244,15 +187,24 @@ mod tests {
     async fn a_refusal_is_a_sign_of_life_only_where_a_node_answered_by_http_within_an_hour() {
         let (subject, eyes) = refusing();
         let unproven = (Shows::Nothing, Noted::Silence);
-        assert_eq!(look(&subject, &eyes).await, unproven);
+        assert_eq!(
+            look(&mut Health::of(subject.address), &eyes).await,
+            unproven
+        );
         let long_ago = Instant::now().checked_sub(Duration::from_mins(61));
         if long_ago.is_some() {
             *lock(&eyes.shared.http) = long_ago;
-            assert_eq!(look(&subject, &eyes).await, unproven);
+            assert_eq!(
+                look(&mut Health::of(subject.address), &eyes).await,
+                unproven
+            );
         }
         assert_eq!(heard(&eyes), None);
         *lock(&eyes.shared.http) = Instant::now().checked_sub(Duration::from_mins(1));
-        assert_eq!(look(&subject, &eyes).await, (Shows::Nobody, Noted::News));
+        assert_eq!(
+            look(&mut Health::of(subject.address), &eyes).await,
+            (Shows::Nobody, Noted::News)
+        );
         assert_eq!(heard(&eyes), Some(Answered::Refused));
     }
 
@@ -260,13 +212,13 @@ mod tests {
     async fn a_refusal_is_no_sign_of_life_from_when_its_kubelet_is_silent_until_it_answers() {
         let (subject, eyes) = refusing();
         eyes.shared.heard_http();
-        look(&subject, &eyes).await;
+        look(&mut Health::of(subject.address), &eyes).await;
         ask(&pods(Kubelet::Silent), &subject, &eyes).await;
         assert_eq!(heard(&eyes), None);
-        look(&subject, &eyes).await;
+        look(&mut Health::of(subject.address), &eyes).await;
         assert_eq!(heard(&eyes), None);
         ask(&pods(Kubelet::Runs), &subject, &eyes).await;
-        look(&subject, &eyes).await;
+        look(&mut Health::of(subject.address), &eyes).await;
         assert_eq!(heard(&eyes), Some(Answered::Refused));
     }
 
@@ -291,18 +243,5 @@ mod tests {
         assert!(timeout(Duration::from_millis(300), watched).await.is_err());
         assert_eq!(heard(&eyes), None);
         assert!(lock(&eyes.facts).kubelet_silent);
-    }
-
-    #[test]
-    fn only_the_way_to_the_same_path_by_https_is_the_nodes_own() {
-        let leads = |status: u16, to: &str| {
-            let answer = Response::builder().status(status);
-            leads_to_tls(&answer.header(header::LOCATION, to).body(()).unwrap())
-        };
-        assert!(leads(301, "https://10.0.0.7:6689/health"));
-        assert!(!leads(301, "http://10.0.0.7:6688/health"));
-        assert!(!leads(302, "https://login.example.com/?back=/health"));
-        assert!(!leads(302, "/signin"));
-        assert!(!leads(200, "https://10.0.0.7:6689/health"));
     }
 }
