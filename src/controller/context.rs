@@ -28,7 +28,7 @@ use crate::domain::EndedNodes;
 use crate::leader::{Leadership, LeaseAt};
 use crate::mutex::lock;
 use crate::observe::registry::Registries;
-use crate::observe::{Machines, Witnesses};
+use crate::observe::{Machines, Wake, Witnesses};
 use crate::report::{Metrics, Note};
 
 /// How long the API server may take to accept an event.
@@ -68,7 +68,7 @@ pub struct Context {
     pub(super) machines: Machines,
     pub(super) registries: Registries,
     pub(super) slots: HandoverSlots,
-    pub(super) wake: mpsc::UnboundedSender<ObjectRef<ChainlinkNode>>,
+    pub(super) wake: mpsc::UnboundedSender<Wake>,
     pub(super) reporter: Reporter,
     pub(super) metrics: Metrics,
     pub(super) watchdog: Watchdog,
@@ -93,10 +93,7 @@ fn uid(reference: &ObjectRef<ChainlinkNode>) -> String {
 
 impl Context {
     /// A context, and the stream of resources that its witnesses want looked at.
-    pub fn new(
-        client: Client,
-        settings: Settings,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>) {
+    pub fn new(client: Client, settings: Settings) -> (Arc<Self>, mpsc::UnboundedReceiver<Wake>) {
         let (wake, woken) = mpsc::unbounded_channel();
         let reporter = Reporter {
             controller: "chainlink-operator".to_owned(),
@@ -310,7 +307,7 @@ impl Context {
     fn call(&self, next: Vec<ObjectRef<ChainlinkNode>>) {
         for waiting in next {
             // The receiver only goes away with the controllers.
-            let _ = self.wake.send(waiting);
+            let _ = self.wake.send(Wake::changed(waiting));
         }
     }
 

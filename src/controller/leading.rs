@@ -11,6 +11,7 @@ use super::error::{Doing, Error};
 use crate::api::ChainlinkNode;
 use crate::api::names::LEADER_ANNOTATION;
 use crate::mutex::lock;
+use crate::observe::Wake;
 use crate::plan::Step;
 
 impl Context {
@@ -26,7 +27,9 @@ impl Context {
         }
         for node in nodes {
             // The receiver only goes away with the controllers.
-            let _ = self.wake.send(ObjectRef::from_obj(node.as_ref()));
+            let _ = self
+                .wake
+                .send(Wake::changed(ObjectRef::from_obj(node.as_ref())));
         }
     }
 

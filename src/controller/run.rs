@@ -26,6 +26,7 @@ use crate::api::ChainlinkNode;
 use crate::api::names::{self, NODE_LABEL};
 use crate::build;
 use crate::cluster::scoped;
+use crate::observe::Wake;
 
 /// Resources that are reconciled at the same time.
 const CONCURRENCY: u16 = 16;
@@ -58,7 +59,7 @@ pub async fn run(
     client: &Client,
     namespaces: Vec<Option<String>>,
     context: Arc<Context>,
-    mut woken: mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
+    mut woken: mpsc::UnboundedReceiver<Wake>,
 ) {
     context.hears_of_changes();
     let watches = context.settings.watch_machines;
@@ -106,12 +107,15 @@ pub async fn run(
         context.leadership.campaign(client, changed).await;
     };
     let route = async {
-        while let Some(node) = woken.recv().await {
+        while let Some(wake) = woken.recv().await {
+            let node = wake.resource;
             let waker = wakers
                 .iter()
                 .find(|(namespace, _)| namespace.is_none() || *namespace == node.namespace);
             if let Some((_, waker)) = waker {
-                context.stir(&node);
+                if wake.changed {
+                    context.stir(&node);
+                }
                 // The receiver only goes away with its controller.
                 let _ = waker.send(node);
             }
@@ -557,7 +561,7 @@ mod tests {
         assert!(context.slots.are_taken_for("next"), "another loop's");
         sweep(&store, &context, None);
         assert!(!context.slots.are_taken_for("next"));
-        assert_eq!(woken.try_recv().unwrap(), there);
+        assert_eq!(woken.try_recv().unwrap(), Wake::changed(there.clone()));
         assert_eq!(context.know(&gone, |known| known.taken.clone()), None);
         assert!(context.know(&there, |known| known.taken.is_some()));
         let text = context.metrics.text(Format::Text).unwrap();

@@ -16,6 +16,7 @@ use crate::api::ChainlinkNode;
 use crate::cluster::Repeated;
 use crate::domain::Machine;
 use crate::mutex::lock;
+use crate::observe::wake::Wake;
 
 /// Taints by which those that are about to remove a machine say so, beside the cordon.
 const DRAIN_TAINTS: [&str; 5] = [
@@ -83,7 +84,7 @@ impl Machines {
 
     /// Watches the machines until the process ends, and wakes the resources when something about them
     /// changes that matters.
-    pub async fn watch(self, client: Client, wake: UnboundedSender<ObjectRef<ChainlinkNode>>) {
+    pub async fn watch(self, client: Client, wake: UnboundedSender<Wake>) {
         let nodes: Api<Node> = Api::all(client);
         let mut events = Box::pin(watcher(nodes, watcher::Config::default()).default_backoff());
         let mut listing = BTreeMap::new();
@@ -135,7 +136,7 @@ impl Machines {
                 let resources: Vec<_> = self.known().resources.iter().cloned().collect();
                 for resource in resources {
                     // The receiver only goes away with the controllers.
-                    let _ = wake.send(resource);
+                    let _ = wake.send(Wake::changed(resource));
                 }
             }
             tokio::time::sleep(wait).await;

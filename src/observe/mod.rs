@@ -13,10 +13,12 @@ mod read;
 mod record;
 pub mod registry;
 mod secrets;
+mod wake;
 mod warning;
 mod witness;
 
 pub use look::Looker;
 pub use machines::Machines;
 pub use secrets::read_secrets;
+pub use wake::Wake;
 pub use witness::{Moment, Witnesses};

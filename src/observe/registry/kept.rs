@@ -20,6 +20,7 @@ use crate::api::ChainlinkNode;
 use crate::domain::Reason;
 use crate::mutex::lock;
 use crate::node::ReleaseTag;
+use crate::observe::wake::Wake;
 
 /// How long one question may take, with all of its pages.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -116,7 +117,7 @@ struct Inner {
     longest: Duration,
     client: Client,
     /// Resources that may read an answer.
-    wake: mpsc::UnboundedSender<ObjectRef<ChainlinkNode>>,
+    wake: mpsc::UnboundedSender<Wake>,
 }
 
 /// What registries have said.
@@ -132,7 +133,7 @@ enum Question {
 impl Registries {
     /// Reads pull secrets by `client`, goes through the proxies of the environment, and wakes who asked.
     #[must_use]
-    pub fn new(client: Client, wake: mpsc::UnboundedSender<ObjectRef<ChainlinkNode>>) -> Self {
+    pub fn new(client: Client, wake: mpsc::UnboundedSender<Wake>) -> Self {
         Self::through(Matcher::from_env(), LONGEST, client, wake)
     }
 
@@ -141,7 +142,7 @@ impl Registries {
         proxies: Matcher,
         longest: Duration,
         client: Client,
-        wake: mpsc::UnboundedSender<ObjectRef<ChainlinkNode>>,
+        wake: mpsc::UnboundedSender<Wake>,
     ) -> Self {
         Self(Arc::new(Inner {
             http: Http::new(proxies),
@@ -233,7 +234,7 @@ impl Registries {
             inner.ask(&source, question, every).await;
             drop(turn);
             // The receiver only goes away with the controllers.
-            let _ = inner.wake.send(asker);
+            let _ = inner.wake.send(Wake::changed(asker));
         });
         true
     }

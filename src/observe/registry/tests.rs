@@ -26,6 +26,7 @@ use super::{Registries, Repository, Source, Trouble};
 use crate::api::ChainlinkNode;
 use crate::domain::Reason;
 use crate::node::ReleaseTag;
+use crate::observe::wake::Wake;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(300);
@@ -318,12 +319,7 @@ fn nowhere() -> Client {
     )
 }
 
-fn registries(
-    longest: Duration,
-) -> (
-    Registries,
-    mpsc::UnboundedReceiver<ObjectRef<ChainlinkNode>>,
-) {
+fn registries(longest: Duration) -> (Registries, mpsc::UnboundedReceiver<Wake>) {
     let (wake, woken) = mpsc::unbounded_channel();
     (
         Registries::through(no_proxy(), longest, nowhere(), wake),
@@ -380,7 +376,11 @@ async fn all_resources_of_an_image_look_once_an_interval() {
         ["2.29.0"],
         "what names no release is not kept"
     );
-    assert_eq!(woken.recv().await, Some(asker()), "who asked may read it");
+    assert_eq!(
+        woken.recv().await,
+        Some(Wake::changed(asker())),
+        "who asked may read it"
+    );
     for _ in 0..20 {
         assert!(registries.tags(&image, HOUR, &asker()).is_some());
     }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::facts::{Around, Facts, FromBefore};
 use crate::api::ChainlinkNode;
 use crate::mutex::lock;
+use crate::observe::wake::Wake;
 
 /// Between two tries of a port that refuses, and of one that answers (the node limits requests).
 pub(super) const CALM: Duration = Duration::from_secs(1);
@@ -101,13 +102,18 @@ impl Eyes {
 
 #[derive(Clone)]
 pub(super) struct Waker {
-    pub(super) wake: UnboundedSender<ObjectRef<ChainlinkNode>>,
+    pub(super) wake: UnboundedSender<Wake>,
     pub(super) node: ObjectRef<ChainlinkNode>,
 }
 
 impl Waker {
     pub(super) fn wake(&self) {
         // The receiver only goes away with the operator.
-        let _ = self.wake.send(self.node.clone());
+        let _ = self.wake.send(Wake::changed(self.node.clone()));
+    }
+
+    /// What is seen for the first time has not changed by that.
+    pub(super) fn show(&self) {
+        let _ = self.wake.send(Wake::known(self.node.clone()));
     }
 }

@@ -29,6 +29,7 @@ use tokio::task::AbortHandle;
 
 use crate::api::ChainlinkNode;
 use crate::mutex::lock;
+use crate::observe::wake::Wake;
 
 use eyes::{Eyes, Shared, Waker};
 
@@ -55,13 +56,13 @@ impl Drop for Watch {
 /// All watches of this operator.
 pub struct Witnesses {
     client: kube::Client,
-    wake: UnboundedSender<ObjectRef<ChainlinkNode>>,
+    wake: UnboundedSender<Wake>,
     watches: Mutex<HashMap<ContainerKey, Watch>>,
     shared: Mutex<HashMap<ObjectRef<ChainlinkNode>, Arc<Shared>>>,
 }
 
 impl Witnesses {
-    pub fn new(client: kube::Client, wake: UnboundedSender<ObjectRef<ChainlinkNode>>) -> Self {
+    pub fn new(client: kube::Client, wake: UnboundedSender<Wake>) -> Self {
         Self {
             client,
             wake,

@@ -25,19 +25,27 @@ const BREATH: Duration = Duration::from_millis(50);
 pub(super) async fn watch(pods: Api<Pod>, subject: Subject, eyes: Eyes) {
     let mut alert = eyes.shared.alert.subscribe();
     let mut silent = false;
+    // By its port, which may be that of a pod that is known for long.
+    let mut answered = false;
     let mut asked: Option<Instant> = None;
     let mut health = Health::of(subject.address);
     loop {
         let begun = Instant::now();
         let (shows, noted) = look(&mut health, &eyes).await;
         let silence = noted == Noted::Silence;
+        let first = !answered;
+        answered |= !silence;
         if silence && asked.is_none_or(|at| at.elapsed() >= KUBELET) {
             asked = Some(Instant::now());
             let kubelet = ask_kubelet(&pods, &subject.pod, ONE_LINE, |_| ()).await;
             note_kubelet(kubelet, true, &eyes);
         }
         if noted == Noted::News || silence != silent {
-            eyes.wake.wake();
+            if first {
+                eyes.wake.show();
+            } else {
+                eyes.wake.wake();
+            }
         }
         silent = silence;
         // The node's own server limits requests; the temporary one of a booting node does not, and is
@@ -123,15 +131,25 @@ mod tests {
     use jiff::Timestamp;
     use kube::Client;
     use kube::runtime::reflector::ObjectRef;
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc::UnboundedSender;
     use tokio::sync::watch::Sender;
 
     use super::*;
     use crate::domain::Answered;
+    use crate::node::settings::HTTP_PORT;
+    use crate::observe::wake::Wake;
     use crate::observe::witness::eyes::{ContainerKey, Shared, Waker};
     use crate::observe::witness::facts::{Facts, FromBefore};
 
     /// A container at whose address nothing listens, and one task's eyes on it.
     fn refusing() -> (Subject, Eyes) {
+        let (wake, _) = tokio::sync::mpsc::unbounded_channel();
+        at(Ipv4Addr::new(127, 9, 0, 1), wake)
+    }
+
+    /// A container at this address, and one task's eyes on it.
+    fn at(address: Ipv4Addr, wake: UnboundedSender<Wake>) -> (Subject, Eyes) {
         let node = ObjectRef::new("cl");
         let subject = Subject {
             key: ContainerKey {
@@ -141,12 +159,11 @@ mod tests {
             namespace: "a".to_owned(),
             pod: "cl-1".to_owned(),
             node: node.clone(),
-            address: Ipv4Addr::new(127, 9, 0, 1).into(),
+            address: address.into(),
             address_is_shared: false,
             started: Timestamp::UNIX_EPOCH,
             recorded: FromBefore::default(),
         };
-        let (wake, _) = tokio::sync::mpsc::unbounded_channel();
         let eyes = Eyes {
             facts: Arc::new(Mutex::new(Facts::begin(subject.recorded, Instant::now()))),
             shared: Arc::new(Shared {
@@ -233,6 +250,21 @@ mod tests {
         assert!(lock(&eyes.facts).log_ended.is_none());
         ask(&pods(Kubelet::Ended), &subject, &eyes).await;
         assert!(lock(&eyes.facts).log_ended.is_some());
+    }
+
+    #[tokio::test]
+    async fn what_a_port_shows_first_is_no_change_and_what_it_shows_then_is() {
+        let (wake, mut woken) = tokio::sync::mpsc::unbounded_channel();
+        let (subject, eyes) = at(Ipv4Addr::new(127, 9, 0, 2), wake);
+        let (node, address) = (subject.node.clone(), subject.address);
+        eyes.shared.heard_http();
+        let watching = tokio::spawn(watch(pods(Kubelet::Runs), subject, eyes));
+        assert_eq!(woken.recv().await, Some(Wake::known(node.clone())));
+        let listener = TcpListener::bind((address, HTTP_PORT)).await.unwrap();
+        let serve = axum::serve(listener, Router::new().fallback(|| async { "ok" }));
+        tokio::spawn(serve.into_future());
+        assert_eq!(woken.recv().await, Some(Wake::changed(node)));
+        watching.abort();
     }
 
     /// What the watch of a port sees, and not a question of the second look.

@@ -7,6 +7,7 @@ use chainlink_operator::act::DigestKeyAt;
 use chainlink_operator::api::ChainlinkNode;
 use chainlink_operator::controller::{Context, DatabaseAccess, Settings, reconcile};
 use chainlink_operator::leader::LeaseAt;
+use chainlink_operator::observe::Wake;
 use chainlink_operator::report::Format;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
@@ -38,7 +39,7 @@ pub enum End {
 pub struct Operator {
     world: World,
     pub context: Arc<Context>,
-    woken: UnboundedReceiver<ObjectRef<ChainlinkNode>>,
+    woken: UnboundedReceiver<Wake>,
     pub post: Arc<Post>,
     /// What its watches tell of a change.
     pub tells: fn(&Context, &ObjectRef<ChainlinkNode>),
@@ -154,7 +155,7 @@ impl Operator {
     /// Whether a resource was asked to be looked at since this was asked last.
     pub fn was_woken(&mut self, name: &str) -> bool {
         let woken = std::iter::from_fn(|| self.woken.try_recv().ok());
-        woken.filter(|node| node.name == name).count() > 0
+        woken.filter(|wake| wake.resource.name == name).count() > 0
     }
 
     /// Passes until `is` holds, and nothing has changed during the last of them.
