@@ -82,7 +82,7 @@ impl Pass<'_> {
         } else if !plan.acts.is_empty() {
             ACTED
         } else if failures.is_empty() {
-            plan.again.min(self.at_most())
+            plan.again.min(self.at_most(plan))
         } else {
             plan.again.min(pause)
         })
@@ -90,11 +90,12 @@ impl Pass<'_> {
 }
 
 impl Pass<'_> {
-    /// How late a pass may come of which nothing tells. A pod that falls silent does not while its port is heard; and a Secret
-    /// that changes never does.
-    fn at_most(&self) -> Duration {
+    /// How late the next pass may come. A pod whose port was heard tells when it falls silent, and watches tell of all that
+    /// matters to a resource that rests; of a Secret that changes nothing tells.
+    fn at_most(&self, plan: &Plan) -> Duration {
         let secrets = between_looks(self.context.resources());
-        if self.context.hears() && self.context.witnesses.hear_all(&self.reference) {
+        let heard = self.context.witnesses.hear_all(&self.reference);
+        if heard && self.context.hears() && self.rests(plan) {
             secrets
         } else {
             secrets.min(CALM)
