@@ -3,7 +3,7 @@
 //! The control plane is real ([`control`]), and so is the operator ([`operator`]), which runs as its release program. Machines,
 //! kubelets and nodes are hollow: [`hollow`] binds and starts pods as a scheduler and a kubelet do, each with an address of its
 //! own on the loopback network, [`kubelet`] serves their logs, and [`node`] is what runs in them: one scripted [`lock`] for each
-//! resource in place of a database. [`phases`] is what is measured, [`figures`] keeps and shows it.
+//! resource in place of a database. [`resources`] is one fleet, [`phases`] is what is measured of it, [`figures`] keeps and shows it.
 
 pub mod control;
 pub mod figures;
@@ -13,5 +13,6 @@ pub mod lock;
 pub mod node;
 pub mod operator;
 pub mod phases;
+mod resources;
 pub mod seen;
 mod told;

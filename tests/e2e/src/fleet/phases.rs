@@ -1,40 +1,25 @@
 //! What is measured of one fleet, phase by phase: all of it is made, the operator starts with everything there, rests, upgrades all
 //! of them, is given a version that can't be pulled, and loses a machine.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use chainlink_operator::api::{ChainlinkNode, crd};
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
-use futures::StreamExt;
-use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
-use kube::{Client, ResourceExt};
 use serde_json::json;
 use tokio::time::sleep;
 
 use super::control::ControlPlane;
-use super::figures::{Figure, quantile};
+use super::figures::Figure;
 use super::hollow::{Hollow, NOT_THERE, ensure_files};
 use super::operator::{Cost, Operator};
+use super::resources::{FIRST, Fleet, LOOK, SECOND, number};
 use super::seen::Resource;
-use crate::until;
 
-/// So many resources are made or changed at a time.
-const AT_A_TIME: usize = 16;
 /// A tenth of the actives is on each machine.
 const MACHINES: usize = 10;
 /// The machine that is lost.
 const LOST: &str = "machine-0";
-/// Between two looks at what is counted.
-const LOOK: Duration = Duration::from_millis(500);
-/// So many times as long as it has to be quiet it is waited for that it is.
-const NEVER_QUIET: u32 = 12;
-const FIRST: &str = "2.28.0";
-const SECOND: &str = "2.29.0";
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -65,17 +50,6 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Whether its folder stays.
     pub keep: bool,
-}
-
-/// One fleet.
-struct Fleet {
-    size: usize,
-    settings: Settings,
-    client: Client,
-    hollow: Hollow,
-    figures: Vec<Figure>,
-    // The last, so that it ends last.
-    control: ControlPlane,
 }
 
 /// Measures a fleet of so many resources.
@@ -126,61 +100,9 @@ impl Fleet {
         Operator::start(program, &kubeconfig, self.control.folder(), cap)
     }
 
-    fn note(&mut self, phase: &str, name: &str, unit: &str, value: f64) {
-        println!("{:>6} {phase:<8} {name:<32} {value:.3} {unit}", self.size);
-        self.figures.push(Figure {
-            resources: self.size,
-            phase: phase.to_owned(),
-            name: name.to_owned(),
-            unit: unit.to_owned(),
-            value,
-        });
-    }
-
-    fn resources(&self) -> Vec<(String, String)> {
-        let together = self.settings.together;
-        let of = |number: usize| (format!("fleet-{}", number / together), format!("n{number}"));
-        (0..self.size).map(of).collect()
-    }
-
-    fn nodes(&self, namespace: &str) -> Api<ChainlinkNode> {
-        Api::namespaced(self.client.clone(), namespace)
-    }
-
-    /// The CRD and the namespaces.
-    async fn define(&self) -> Result<()> {
-        let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        definitions.create(&PostParams::default(), &crd()).await?;
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        for number in 0..self.size.div_ceil(self.settings.together) {
-            let namespace = json!({"metadata": {"name": format!("fleet-{number}")}});
-            let namespace = serde_json::from_value(namespace)?;
-            namespaces
-                .create(&PostParams::default(), &namespace)
-                .await?;
-        }
-        until(
-            "ChainlinkNode is served",
-            self.settings.patience,
-            async || {
-                let nodes: Api<ChainlinkNode> = Api::all(self.client.clone());
-                nodes.list(&ListParams::default()).await?;
-                Ok(())
-            },
-        )
-        .await
-    }
-
     async fn make(&mut self, operator: &Operator) -> Result<()> {
         let begun = Instant::now();
-        let resources = self.resources();
-        let made = futures::stream::iter(&resources).map(async |(namespace, name)| {
-            let node = serde_json::from_value(node(namespace, name))?;
-            let nodes = self.nodes(namespace);
-            nodes.create(&PostParams::default(), &node).await?;
-            anyhow::Ok(())
-        });
-        each(made).await?;
+        self.create().await?;
         self.until_all_are(FIRST, begun).await?;
         self.until_ready().await?;
         let cost = operator.cost().await?;
@@ -191,53 +113,6 @@ impl Fleet {
         self.note("make", "core of a resource", "ms", cpu * 1000.0);
         self.note("make", "most memory", "MiB", cost.peak);
         Ok(())
-    }
-
-    /// The share of one resource.
-    fn each(&self, all: f64) -> f64 {
-        all / number(self.size)
-    }
-
-    /// Waits until every resource works in a version, and its Service leads to what works.
-    async fn until_all_are(&self, version: &str, begun: Instant) -> Result<()> {
-        let mut told = Instant::now();
-        loop {
-            let seen = self.hollow.seen.all();
-            let there = seen.values().filter(|one| is_of(one, version)).count();
-            if there >= self.size {
-                return Ok(());
-            }
-            if told.elapsed() > Duration::from_secs(10) {
-                told = Instant::now();
-                println!("       {there} of {} are {version}", self.size);
-            }
-            if begun.elapsed() > self.settings.patience {
-                bail!(
-                    "after {:?} {there} of {} are {version}",
-                    begun.elapsed(),
-                    self.size
-                );
-            }
-            sleep(LOOK).await;
-        }
-    }
-
-    /// Waits until the operator says of every resource that it is as it should be.
-    async fn until_ready(&self) -> Result<()> {
-        until("all are Ready", self.settings.patience, async || {
-            let nodes: Api<ChainlinkNode> = Api::all(self.client.clone());
-            let all = nodes.list(&ListParams::default()).await?;
-            let ready = all.iter().filter(|node| is_ready(node)).count();
-            let example = all.iter().find(|node| !is_ready(node)).map(|node| {
-                let status = node.status.as_ref();
-                let phase = status.and_then(|status| status.phase.clone());
-                (node.name_any(), phase)
-            });
-            ensure!(ready == self.size, "{ready} of {}: {example:?}", self.size);
-            sleep(LOOK).await;
-            Ok(())
-        })
-        .await
     }
 
     async fn start(&mut self, operator: &mut Operator) -> Result<()> {
@@ -257,23 +132,6 @@ impl Fleet {
         Ok(())
     }
 
-    /// Waits until the operator asks nothing for a while; not for ever, and the rest shows what it asks.
-    async fn until_quiet(&self, operator: &Operator) -> Result<Cost> {
-        let begun = Instant::now();
-        let mut last = operator.cost().await?;
-        let mut since = Instant::now();
-        let quiet = self.settings.quiet;
-        while since.elapsed() < quiet && begun.elapsed() < quiet * NEVER_QUIET {
-            sleep(LOOK).await;
-            let cost = operator.cost().await?;
-            if cost.requests() > last.requests() {
-                since = Instant::now();
-            }
-            last = cost;
-        }
-        Ok(last)
-    }
-
     async fn rest(&mut self, operator: &Operator) -> Result<()> {
         self.until_quiet(operator).await?;
         let (before, begun) = (operator.cost().await?, Instant::now());
@@ -288,33 +146,6 @@ impl Fleet {
         let cores = (self.processor_time()? - servers) / seconds * 100.0;
         self.note("rest", "core of the API server and etcd", "%", cores);
         Ok(())
-    }
-
-    /// Requests, writes and time of a core.
-    fn cost_of(&mut self, phase: &str, before: &Cost, after: &Cost, seconds: f64) {
-        let requests = (after.requests() - before.requests()) / seconds;
-        self.note(phase, "requests", "1/s", requests);
-        let writes = after.writes() - before.writes();
-        self.note(phase, "writes", "", writes);
-        let core = (after.cpu - before.cpu) / seconds * 100.0;
-        self.note(phase, "core", "%", core);
-    }
-
-    /// What the processes of the control plane have taken of a core, in seconds.
-    fn processor_time(&self) -> Result<f64> {
-        let of = |(_, id): (&str, u32)| super::operator::processor_time(id);
-        self.control.processes().into_iter().map(of).sum()
-    }
-
-    async fn change(&self, spec: serde_json::Value) -> Result<()> {
-        let resources = self.resources();
-        let patch = Patch::Merge(json!({"spec": spec}));
-        let changed = futures::stream::iter(&resources).map(async |(namespace, name)| {
-            let nodes = self.nodes(namespace);
-            nodes.patch(name, &PatchParams::default(), &patch).await?;
-            anyhow::Ok(())
-        });
-        each(changed).await
     }
 
     async fn upgrade(&mut self, operator: &Operator) -> Result<()> {
@@ -343,16 +174,6 @@ impl Fleet {
         self.until_ready().await
     }
 
-    /// The median, the 99th of a hundred, and the longest.
-    fn times(&mut self, phase: &str, what: &str, times: impl Iterator<Item = Duration>) {
-        let mut all: Vec<f64> = times.map(|time| time.as_secs_f64()).collect();
-        for (name, share) in [("median", 0.5), ("p99", 0.99), ("worst", 1.0)] {
-            if let Some(value) = quantile(&mut all, share) {
-                self.note(phase, &format!("{what} ({name})"), "s", value);
-            }
-        }
-    }
-
     /// A version that nobody has: as many wait as may move at a time, and the rest for them.
     async fn stalled(&mut self, operator: &Operator) -> Result<()> {
         let works = self.works();
@@ -371,13 +192,6 @@ impl Fleet {
         );
         self.change(json!({"version": SECOND})).await?;
         self.until_ready().await
-    }
-
-    /// Which pod works, by resource.
-    fn works(&self) -> HashMap<String, String> {
-        let seen = self.hollow.seen.all().into_iter();
-        seen.filter_map(|(name, one)| Some((name, one.works?.pod)))
-            .collect()
     }
 
     /// A machine with a tenth of the actives is lost.
@@ -426,43 +240,4 @@ impl Fleet {
         self.cost_of("loss", &before, &after, seconds);
         Ok(())
     }
-}
-
-fn is_of(one: &Resource, version: &str) -> bool {
-    one.is_followed() && one.works.as_ref().is_some_and(|it| it.version == version)
-}
-
-fn is_ready(node: &ChainlinkNode) -> bool {
-    let status = node.status.as_ref();
-    let generation = status.map(|status| status.observed_generation);
-    let mut conditions = status.iter().flat_map(|status| &status.conditions);
-    generation == node.metadata.generation
-        && conditions.any(|one| one.type_ == "Ready" && one.status == "True")
-}
-
-fn number(count: usize) -> f64 {
-    u32::try_from(count).map_or(f64::INFINITY, f64::from)
-}
-
-/// Awaits all of them, some at a time.
-async fn each<F: Future<Output = Result<()>>>(all: impl futures::Stream<Item = F>) -> Result<()> {
-    let mut all = Box::pin(all.buffer_unordered(AT_A_TIME));
-    while let Some(one) = all.next().await {
-        one.context("a resource could not be written")?;
-    }
-    Ok(())
-}
-
-fn node(namespace: &str, name: &str) -> serde_json::Value {
-    json!({
-        "apiVersion": "chainlink-operator.dev/v1alpha1", "kind": "ChainlinkNode",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "version": FIRST,
-            "replicas": 2,
-            "database": {"url": {"secretKeyRef": {"name": format!("{name}-database"), "key": "url"}}},
-            "credentials": {"keystorePassword": {"secretKeyRef": {"name": "keys", "key": "password"}}},
-            "handover": {"settle": "1s"},
-        },
-    })
 }
