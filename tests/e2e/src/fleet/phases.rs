@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::control::ControlPlane;
 use super::figures::Figure;
 use super::hollow::{Hollow, NOT_THERE, ensure_files};
+use super::lease::Written;
 use super::operator::{Cost, Operator};
 use super::resources::{FIRST, Fleet, LOOK, SECOND, number};
 use super::seen::Resource;
@@ -20,6 +21,9 @@ use super::seen::Resource;
 const MACHINES: usize = 10;
 /// The machine that is lost.
 const LOST: &str = "machine-0";
+
+/// Where the operator runs.
+const POD: &str = "operator-0";
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -59,17 +63,20 @@ pub async fn measure(size: usize, settings: &Settings) -> Result<Vec<Figure>> {
     let client = control.client().await?;
     let (certificate, key) = control.certificate();
     let hollow = Hollow::start(client.clone(), MACHINES, (&certificate, &key)).await?;
+    let (written, watching) = Written::watch(client.clone());
     let mut fleet = Fleet {
         size,
         settings: settings.clone(),
         client,
         hollow,
+        written,
         figures: Vec::new(),
         control,
     };
     let measured = fleet.all().await;
     // The next one has the same addresses.
     fleet.hollow.end().await;
+    watching.abort();
     measured?;
     Ok(fleet.figures)
 }
@@ -77,11 +84,11 @@ pub async fn measure(size: usize, settings: &Settings) -> Result<Vec<Figure>> {
 impl Fleet {
     async fn all(&mut self) -> Result<()> {
         self.define().await?;
-        let first = self.operator()?;
+        let first = self.operator(POD)?;
         self.make(&first).await?;
-        // The next one finds everything there.
+        // The next one in the same pod finds everything there, and takes the Lease at once.
         drop(first);
-        let mut operator = self.operator()?;
+        let mut operator = self.operator(POD)?;
         self.start(&mut operator).await?;
         for phase in self.settings.phases.clone() {
             match phase {
@@ -94,10 +101,9 @@ impl Fleet {
         Ok(())
     }
 
-    fn operator(&self) -> Result<Operator> {
-        let (kubeconfig, cap) = (self.control.kubeconfig(), self.settings.cap);
-        let program = &self.settings.operator;
-        Operator::start(program, &kubeconfig, self.control.folder(), cap)
+    pub(super) fn operator(&self, pod: &str) -> Result<Operator> {
+        let (program, cap) = (&self.settings.operator, self.settings.cap);
+        Operator::start(program, &self.control, pod, cap, &self.written)
     }
 
     async fn make(&mut self, operator: &Operator) -> Result<()> {
@@ -143,6 +149,8 @@ impl Fleet {
         self.note("rest", "open streams", "", after.streams);
         let passes = (after.passes - before.passes) / seconds;
         self.note("rest", "passes", "1/s", passes);
+        let lead = 2.0 * (after.lease - before.lease) / seconds;
+        self.note("rest", "requests to lead", "1/s", lead);
         let cores = (self.processor_time()? - servers) / seconds * 100.0;
         self.note("rest", "core of the API server and etcd", "%", cores);
         Ok(())

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use super::control::ControlPlane;
 use super::figures::{Figure, quantile};
 use super::hollow::Hollow;
+use super::lease::{self, Written};
 use super::operator::{Cost, Operator};
 use super::phases::Settings;
 use super::seen::Resource;
@@ -37,6 +38,7 @@ pub(super) struct Fleet {
     pub(super) settings: Settings,
     pub(super) client: Client,
     pub(super) hollow: Hollow,
+    pub(super) written: Written,
     pub(super) figures: Vec<Figure>,
     // The last, so that it ends last.
     pub(super) control: ControlPlane,
@@ -69,8 +71,9 @@ impl Fleet {
         let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
         definitions.create(&PostParams::default(), &crd()).await?;
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        for number in 0..self.size.div_ceil(self.settings.together) {
-            let namespace = json!({"metadata": {"name": format!("fleet-{number}")}});
+        let fleet = (0..self.size.div_ceil(self.settings.together)).map(|of| format!("fleet-{of}"));
+        for name in fleet.chain([lease::NAMESPACE.to_owned()]) {
+            let namespace = json!({"metadata": {"name": name}});
             let namespace = serde_json::from_value(namespace)?;
             namespaces
                 .create(&PostParams::default(), &namespace)
