@@ -10,6 +10,7 @@ pub mod control;
 pub mod figures;
 pub mod hollow;
 pub mod kubelet;
+mod leader;
 pub mod lease;
 pub mod lock;
 pub mod node;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -156,7 +156,7 @@ impl Operator {
         loop {
             let before = self.written.by(&self.pod);
             sleep(COUNTED).await;
-            let mut cost = counted(&metrics(self.port).await?);
+            let mut cost = counted(&get(self.port, "/metrics").await?);
             sleep(COUNTED).await;
             counts += 1;
             if self.written.by(&self.pod) == before || counts == COUNTS {
@@ -166,6 +166,34 @@ impl Operator {
         }
     }
 
+    /// Waits until it knows the resources, and another one leads.
+    pub async fn until_it_waits(&mut self, limit: Duration) -> Result<()> {
+        until("the other operator waits", limit, async || {
+            self.process.ensure_runs()?;
+            let ready = get(self.port, "/readyz").await?;
+            ensure!(ready.contains(" 200 "), "it is not ready");
+            let leads = counted(&get(self.port, "/metrics").await?).leads;
+            ensure!(!leads, "it leads");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until it leads: the last moment in which it was seen not to, and the first in which it was.
+    pub async fn until_it_leads(&mut self, limit: Duration) -> Result<(Instant, Instant)> {
+        let mut not_yet = Instant::now();
+        until("the other operator leads", limit, async || {
+            self.process.ensure_runs()?;
+            let asked = Instant::now();
+            if counted(&get(self.port, "/metrics").await?).leads {
+                return Ok((not_yet, Instant::now()));
+            }
+            not_yet = asked;
+            bail!("it does not lead")
+        })
+        .await
+    }
+
     /// Waits until it has looked at so many resources, and says how long after its start that was.
     pub async fn has_looked_at(&mut self, resources: usize, limit: Duration) -> Result<Duration> {
         let process = &mut self.process;
@@ -173,7 +201,7 @@ impl Operator {
         let started = self.started;
         until("every resource was looked at", limit, async || {
             process.ensure_runs()?;
-            let looked = counted(&metrics(port).await?).looked;
+            let looked = counted(&get(port, "/metrics").await?).looked;
             ensure!(looked >= resources, "{looked} of {resources}");
             Ok(started.elapsed())
         })
@@ -199,10 +227,10 @@ fn mebibytes(status: &str, name: &str) -> Result<f64> {
         / 1024.0)
 }
 
-async fn metrics(port: u16) -> Result<String> {
+async fn get(port: u16, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let request = b"GET /metrics HTTP/1.0\r\nHost: operator\r\nConnection: close\r\n\r\n";
-    stream.write_all(request).await?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: operator\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;
     Ok(text)

@@ -14,7 +14,7 @@ use super::figures::Figure;
 use super::hollow::{Hollow, NOT_THERE, ensure_files};
 use super::lease::Written;
 use super::operator::{Cost, Operator};
-use super::resources::{FIRST, Fleet, LOOK, SECOND, number};
+use super::resources::{FIRST, Fleet, LOOK, number};
 use super::seen::Resource;
 
 /// A tenth of the actives is on each machine.
@@ -28,8 +28,12 @@ const POD: &str = "operator-0";
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Phase {
+    /// Nothing is to be done.
     Rest,
+    /// All are upgraded.
     Upgrade,
+    /// All are upgraded, and the operator that leads is killed meanwhile.
+    Leader,
     Stalled,
     Loss,
 }
@@ -70,6 +74,8 @@ pub async fn measure(size: usize, settings: &Settings) -> Result<Vec<Figure>> {
         client,
         hollow,
         written,
+        version: FIRST.to_owned(),
+        upgrades: 0,
         figures: Vec::new(),
         control,
     };
@@ -94,6 +100,7 @@ impl Fleet {
             match phase {
                 Phase::Rest => self.rest(&operator).await?,
                 Phase::Upgrade => self.upgrade(&operator).await?,
+                Phase::Leader => operator = self.leader(operator).await?,
                 Phase::Stalled => self.stalled(&operator).await?,
                 Phase::Loss => self.loss(&operator).await?,
             }
@@ -158,8 +165,8 @@ impl Fleet {
 
     async fn upgrade(&mut self, operator: &Operator) -> Result<()> {
         let (before, begun) = (operator.cost().await?, Instant::now());
-        self.change(json!({"version": SECOND})).await?;
-        self.until_all_are(SECOND, begun).await?;
+        let version = self.give_next_version().await?;
+        self.until_all_are(&version, begun).await?;
         let (after, seconds) = (operator.cost().await?, begun.elapsed().as_secs_f64());
         self.note("upgrade", "time", "s", seconds);
         let at_a_time = number(self.settings.cap.min(self.size));
@@ -198,7 +205,7 @@ impl Fleet {
             !moved,
             "an active was stopped for a version that nobody has"
         );
-        self.change(json!({"version": SECOND})).await?;
+        self.change(json!({"version": self.version})).await?;
         self.until_ready().await
     }
 

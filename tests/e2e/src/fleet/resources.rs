@@ -28,9 +28,8 @@ const AT_A_TIME: usize = 16;
 pub(super) const LOOK: Duration = Duration::from_millis(500);
 /// So many times as long as it has to be quiet it is waited for that it is.
 const NEVER_QUIET: u32 = 12;
-/// The versions that all of them are at, one after the other.
+/// The version that all of them are made in.
 pub(super) const FIRST: &str = "2.28.0";
-pub(super) const SECOND: &str = "2.29.0";
 
 /// One fleet.
 pub(super) struct Fleet {
@@ -39,6 +38,10 @@ pub(super) struct Fleet {
     pub(super) client: Client,
     pub(super) hollow: Hollow,
     pub(super) written: Written,
+    /// What all of them are at.
+    pub(super) version: String,
+    /// How often they were upgraded.
+    pub(super) upgrades: u32,
     pub(super) figures: Vec<Figure>,
     // The last, so that it ends last.
     pub(super) control: ControlPlane,
@@ -96,13 +99,28 @@ impl Fleet {
         all / number(self.size)
     }
 
+    /// How many resources work in a version, and their Services lead to what works.
+    pub(super) fn count_of(&self, version: &str) -> usize {
+        let seen = self.hollow.seen.all();
+        seen.values().filter(|one| is_of(one, version)).count()
+    }
+
     /// Waits until every resource works in a version, and its Service leads to what works.
     pub(super) async fn until_all_are(&self, version: &str, begun: Instant) -> Result<()> {
+        self.until_so_many_are(self.size, version, begun).await
+    }
+
+    /// Waits until so many resources do.
+    pub(super) async fn until_so_many_are(
+        &self,
+        wanted: usize,
+        version: &str,
+        begun: Instant,
+    ) -> Result<()> {
         let mut told = Instant::now();
         loop {
-            let seen = self.hollow.seen.all();
-            let there = seen.values().filter(|one| is_of(one, version)).count();
-            if there >= self.size {
+            let there = self.count_of(version);
+            if there >= wanted {
                 return Ok(());
             }
             if told.elapsed() > Duration::from_secs(10) {
@@ -193,6 +211,24 @@ impl Fleet {
         each(changed).await
     }
 
+    /// Has all of them upgraded, and says to which version. None goes back to an older one (rule S6).
+    pub(super) async fn give_next_version(&mut self) -> Result<String> {
+        self.version = format!("2.29.{}", self.upgrades);
+        self.upgrades += 1;
+        self.change(json!({"version": self.version})).await?;
+        Ok(self.version.clone())
+    }
+
+    /// Fails where a resource has not moved once since then: two operators may have moved it, or none.
+    pub(super) fn ensure_moved_once(&self, earlier: &HashMap<String, Resource>) -> Result<()> {
+        for (name, one) in self.hollow.seen.all() {
+            let before = earlier.get(&name).map_or(0, |before| before.takeovers);
+            let moves = one.takeovers - before;
+            ensure!(moves == 1, "{name} has moved {moves} times");
+        }
+        Ok(())
+    }
+
     /// The median, the 99th of a hundred, and the longest.
     pub(super) fn times(&mut self, phase: &str, what: &str, times: impl Iterator<Item = Duration>) {
         let mut all: Vec<f64> = times.map(|time| time.as_secs_f64()).collect();
@@ -211,7 +247,7 @@ impl Fleet {
     }
 }
 
-pub(super) fn is_of(one: &Resource, version: &str) -> bool {
+fn is_of(one: &Resource, version: &str) -> bool {
     one.is_followed() && one.works.as_ref().is_some_and(|it| it.version == version)
 }
 

@@ -17,6 +17,8 @@ pub struct Works {
 #[derive(Clone, Debug, Default)]
 pub struct Resource {
     pub works: Option<Works>,
+    /// How often a node took the lock and booted.
+    pub takeovers: usize,
     /// The pod that has the active's label, and since when.
     pub labelled: Option<(String, Instant)>,
     /// The pod that worked and was asked to stop last.
@@ -37,6 +39,12 @@ impl Resource {
             .then(|| labelled.saturating_duration_since(works.since))
     }
 
+    /// When its last move was over: the one that works had booted, and the Service led to it.
+    pub fn moved_at(&self) -> Option<Instant> {
+        let (works, (_, labelled)) = self.works.as_ref().zip(self.labelled.as_ref())?;
+        self.is_followed().then(|| works.since.max(*labelled))
+    }
+
     /// From the stop of the one before until the one that works had booted.
     pub fn gap(&self) -> Option<Duration> {
         let (works, (pod, stopped)) = self.works.as_ref().zip(self.stopped.as_ref())?;
@@ -51,7 +59,10 @@ pub struct Seen(Arc<Mutex<HashMap<String, Resource>>>);
 impl Seen {
     /// A node works.
     pub fn works(&self, resource: &str, works: Works) {
-        self.change(resource, |seen| seen.works = Some(works));
+        self.change(resource, |seen| {
+            seen.works = Some(works);
+            seen.takeovers += 1;
+        });
     }
 
     /// A pod has the active's label.
@@ -108,10 +119,14 @@ mod tests {
         seen.works(resource, works("two"));
         assert!(!seen.all()[resource].is_followed());
         assert_eq!(seen.all()[resource].followed_after(), None);
+        assert_eq!(seen.all()[resource].moved_at(), None);
         assert!(seen.all()[resource].gap().is_some());
 
         seen.labelled(resource, "two");
         assert!(seen.all()[resource].is_followed());
         assert!(seen.all()[resource].followed_after().is_some());
+        let (_, labelled) = seen.all()[resource].labelled.clone().unwrap();
+        assert_eq!(seen.all()[resource].moved_at(), Some(labelled));
+        assert_eq!(seen.all()[resource].takeovers, 2);
     }
 }
