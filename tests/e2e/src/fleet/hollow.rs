@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node as Machine, Pod};
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -163,6 +163,18 @@ impl Hollow {
         lost.send_replace(true);
         for pod in known.pods.values().filter(|pod| pod.machine == machine) {
             pod.order.send_replace(Order::Vanish);
+        }
+        Ok(())
+    }
+
+    /// A machine that was lost is gone for good: its Node is removed, and its pods with it, as the garbage collector of pods does.
+    pub async fn discard(&self, machine: &str) -> Result<()> {
+        let machines: Api<Machine> = Api::all(self.client.clone());
+        machines.delete(machine, &DeleteParams::default()).await?;
+        let pods: Api<Pod> = Api::all(self.client.clone());
+        let on_it = ListParams::default().fields(&format!("spec.nodeName={machine}"));
+        for pod in pods.list(&on_it).await? {
+            self.remove(&pod).await?;
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! What is measured of one fleet, phase by phase: all of it is made, the operator starts with everything there, rests, upgrades all
 //! of them, is given a version that can't be pulled, and loses a machine.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde_json::json;
 use tokio::time::sleep;
@@ -19,8 +20,6 @@ use super::seen::Resource;
 
 /// A tenth of the actives is on each machine.
 const MACHINES: usize = 10;
-/// The machine that is lost.
-const LOST: &str = "machine-0";
 
 /// Where the operator runs.
 const POD: &str = "operator-0";
@@ -34,7 +33,9 @@ pub enum Phase {
     Upgrade,
     /// All are upgraded, and the operator that leads is killed meanwhile.
     Leader,
+    /// All are given a version that nobody has.
     Stalled,
+    /// A machine is lost.
     Loss,
 }
 
@@ -98,7 +99,7 @@ impl Fleet {
         self.start(&mut operator).await?;
         for phase in self.settings.phases.clone() {
             match phase {
-                Phase::Rest => self.rest(&operator).await?,
+                Phase::Rest => self.at_rest("rest", &operator).await?,
                 Phase::Upgrade => self.upgrade(&operator).await?,
                 Phase::Leader => operator = self.leader(operator).await?,
                 Phase::Stalled => self.stalled(&operator).await?,
@@ -145,21 +146,20 @@ impl Fleet {
         Ok(())
     }
 
-    async fn rest(&mut self, operator: &Operator) -> Result<()> {
+    /// What a rest costs.
+    pub(super) async fn at_rest(&mut self, phase: &str, operator: &Operator) -> Result<()> {
         self.until_quiet(operator).await?;
         let (before, begun) = (operator.cost().await?, Instant::now());
         let servers = self.processor_time()?;
         sleep(self.settings.rest).await;
         let (after, seconds) = (operator.cost().await?, begun.elapsed().as_secs_f64());
-        self.cost_of("rest", &before, &after, seconds);
-        self.note("rest", "memory", "MiB", after.memory);
-        self.note("rest", "open streams", "", after.streams);
-        let passes = (after.passes - before.passes) / seconds;
-        self.note("rest", "passes", "1/s", passes);
+        self.cost_of(phase, &before, &after, seconds);
+        self.note(phase, "memory", "MiB", after.memory);
+        self.note(phase, "open streams", "", after.streams);
         let lead = 2.0 * (after.lease - before.lease) / seconds;
-        self.note("rest", "requests to lead", "1/s", lead);
+        self.note(phase, "requests to lead", "1/s", lead);
         let cores = (self.processor_time()? - servers) / seconds * 100.0;
-        self.note("rest", "core of the API server and etcd", "%", cores);
+        self.note(phase, "core of the API server and etcd", "%", cores);
         Ok(())
     }
 
@@ -209,19 +209,19 @@ impl Fleet {
         self.until_ready().await
     }
 
-    /// A machine with a tenth of the actives is lost.
+    /// The machine with most actives is lost, and then declared gone.
     async fn loss(&mut self, operator: &Operator) -> Result<()> {
         let before = operator.cost().await?;
-        let works = self.works();
-        let mut lost = Vec::new();
-        for (resource, pod) in works {
-            if self.hollow.machine_of(&pod).await.as_deref() == Some(LOST) {
-                lost.push((resource, pod));
-            }
+        let mut machines: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        for (resource, pod) in self.works() {
+            let machine = self.hollow.machine_of(&pod).await;
+            let machine = machine.with_context(|| format!("{pod} is nowhere"))?;
+            machines.entry(machine).or_default().push((resource, pod));
         }
-        ensure!(!lost.is_empty(), "no active is on {LOST}");
+        let most = machines.into_iter().max_by_key(|(_, lost)| lost.len());
+        let (machine, lost) = most.context("nobody is active")?;
         let begun = Instant::now();
-        self.hollow.lose(LOST).await?;
+        self.hollow.lose(&machine).await?;
         let seen = loop {
             let seen = self.hollow.seen.all();
             let followed = lost.iter().filter(|(resource, pod)| {
@@ -253,6 +253,10 @@ impl Fleet {
         self.times("loss", "until its Service follows it", follows);
         let seconds = begun.elapsed().as_secs_f64();
         self.cost_of("loss", &before, &after, seconds);
+        self.hollow.discard(&machine).await?;
+        self.until_ready().await?;
+        let whole = begun.elapsed().as_secs_f64();
+        self.note("loss", "until all are Ready, the machine gone", "s", whole);
         Ok(())
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Fleet {
 
 impl Fleet {
     pub(super) fn note(&mut self, phase: &str, name: &str, unit: &str, value: f64) {
-        println!("{:>6} {phase:<8} {name:<32} {value:.3} {unit}", self.size);
+        println!("{:>6} {phase:<14} {name:<32} {value:.3} {unit}", self.size);
         self.figures.push(Figure {
             resources: self.size,
             phase: phase.to_owned(),
@@ -59,7 +59,7 @@ impl Fleet {
         });
     }
 
-    fn resources(&self) -> Vec<(String, String)> {
+    pub(super) fn resources(&self) -> Vec<(String, String)> {
         let together = self.settings.together;
         let of = |number: usize| (format!("fleet-{}", number / together), format!("n{number}"));
         (0..self.size).map(of).collect()
@@ -173,7 +173,7 @@ impl Fleet {
         Ok(last)
     }
 
-    /// Requests, writes and time of a core.
+    /// Requests, writes, time of a core and passes.
     pub(super) fn cost_of(&mut self, phase: &str, before: &Cost, after: &Cost, seconds: f64) {
         let requests = (after.requests() - before.requests()) / seconds;
         self.note(phase, "requests", "1/s", requests);
@@ -181,6 +181,8 @@ impl Fleet {
         self.note(phase, "writes", "", writes);
         let core = (after.cpu - before.cpu) / seconds * 100.0;
         self.note(phase, "core", "%", core);
+        let passes = (after.passes - before.passes) / seconds;
+        self.note(phase, "passes", "1/s", passes);
     }
 
     /// What the processes of the control plane have taken of a core, in seconds.
@@ -264,7 +266,9 @@ pub(super) fn number(count: usize) -> f64 {
 }
 
 /// Awaits all of them, some at a time.
-async fn each<F: Future<Output = Result<()>>>(all: impl futures::Stream<Item = F>) -> Result<()> {
+pub(super) async fn each<F: Future<Output = Result<()>>>(
+    all: impl futures::Stream<Item = F>,
+) -> Result<()> {
     let mut all = Box::pin(all.buffer_unordered(AT_A_TIME));
     while let Some(one) = all.next().await {
         one.context("a resource could not be written")?;
