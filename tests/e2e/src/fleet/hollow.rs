@@ -89,6 +89,13 @@ fn resource(pod: &Pod) -> Option<String> {
     Some(format!("{}/{name}", pod.namespace()?))
 }
 
+/// Whether it is left to the usual scheduler.
+fn is_to_be_placed(pod: &Pod) -> bool {
+    let scheduler = pod.spec.as_ref();
+    let scheduler = scheduler.and_then(|spec| spec.scheduler_name.as_deref());
+    scheduler.is_none_or(|name| name == "default-scheduler")
+}
+
 fn version(pod: &Pod) -> String {
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let image = containers.into_iter().find(|one| one.name == CONTAINER);
@@ -212,6 +219,7 @@ impl Hollow {
         let machine = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
         let Some(machine) = machine else {
             if pod.metadata.deletion_timestamp.is_none()
+                && is_to_be_placed(&pod)
                 && let Some(machine) = known.place(&pod)
             {
                 let (hollow, what) = (self.clone(), format!("bind {}", pod.name_any()));

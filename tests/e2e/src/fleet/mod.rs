@@ -19,3 +19,4 @@ pub mod phases;
 mod resources;
 pub mod seen;
 mod told;
+mod unrelated;

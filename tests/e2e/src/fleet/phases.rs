@@ -33,6 +33,8 @@ pub enum Phase {
     Upgrade,
     /// All are upgraded, and the operator that leads is killed meanwhile.
     Leader,
+    /// Nothing is to be done, beside ten ConfigMaps and ten pods of others for each resource.
+    Unrelated,
     /// All are given a version that nobody has.
     Stalled,
     /// A machine is lost.
@@ -102,6 +104,7 @@ impl Fleet {
                 Phase::Rest => self.at_rest("rest", &operator).await?,
                 Phase::Upgrade => self.upgrade(&operator).await?,
                 Phase::Leader => operator = self.leader(operator).await?,
+                Phase::Unrelated => self.unrelated(&operator).await?,
                 Phase::Stalled => self.stalled(&operator).await?,
                 Phase::Loss => self.loss(&operator).await?,
             }
