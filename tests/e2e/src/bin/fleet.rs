@@ -26,7 +26,7 @@ struct Arguments {
         long,
         value_enum,
         value_delimiter = ',',
-        default_value = "rest,upgrade,leader,unrelated,stalled,loss"
+        default_value = "rest,upgrade,leader,unrelated,stalled,loss,hibernate"
     )]
     phases: Vec<Phase>,
     /// How many locks move at a time.

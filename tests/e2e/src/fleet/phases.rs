@@ -39,6 +39,8 @@ pub enum Phase {
     Stalled,
     /// A machine is lost.
     Loss,
+    /// Nothing is to be done, and no pod is there. The last, as none of the others begins without pods.
+    Hibernate,
 }
 
 /// How it is measured.
@@ -66,6 +68,11 @@ pub struct Settings {
 /// Measures a fleet of so many resources.
 pub async fn measure(size: usize, settings: &Settings) -> Result<Vec<Figure>> {
     ensure_files(size)?;
+    let before_last = settings.phases.split_last().map(|(_, before)| before);
+    ensure!(
+        !before_last.is_some_and(|before| before.contains(&Phase::Hibernate)),
+        "hibernate has to be the last phase"
+    );
     let control = ControlPlane::start(&settings.folder, settings.keep).await?;
     let client = control.client().await?;
     let (certificate, key) = control.certificate();
@@ -107,6 +114,7 @@ impl Fleet {
                 Phase::Unrelated => self.unrelated(&operator).await?,
                 Phase::Stalled => self.stalled(&operator).await?,
                 Phase::Loss => self.loss(&operator).await?,
+                Phase::Hibernate => self.hibernate(&operator).await?,
             }
         }
         Ok(())
@@ -261,5 +269,15 @@ impl Fleet {
         let whole = begun.elapsed().as_secs_f64();
         self.note("loss", "until all are Ready, the machine gone", "s", whole);
         Ok(())
+    }
+
+    /// All are scaled down to nothing.
+    async fn hibernate(&mut self, operator: &Operator) -> Result<()> {
+        let begun = Instant::now();
+        self.change(json!({"replicas": 0})).await?;
+        self.until_hibernated().await?;
+        let seconds = begun.elapsed().as_secs_f64();
+        self.note("hibernate", "time", "s", seconds);
+        self.at_rest("hibernate", operator).await
     }
 }

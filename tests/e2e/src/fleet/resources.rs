@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use chainlink_operator::api::names::NODE_LABEL;
 use chainlink_operator::api::{ChainlinkNode, crd};
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
@@ -156,6 +157,22 @@ impl Fleet {
         .await
     }
 
+    /// Waits until no pod is left, and the operator says so of every resource.
+    pub(super) async fn until_hibernated(&self) -> Result<()> {
+        until("all are hibernated", self.settings.patience, async || {
+            let pods: Api<Pod> = Api::all(self.client.clone());
+            let left = ListParams::default().labels(NODE_LABEL);
+            let left = pods.list_metadata(&left).await?.items.len();
+            ensure!(left == 0, "{left} pods are left");
+            let nodes: Api<ChainlinkNode> = Api::all(self.client.clone());
+            let all = nodes.list(&ListParams::default()).await?;
+            let there = all.iter().filter(|node| is_hibernated(node)).count();
+            ensure!(there == self.size, "{there} of {}", self.size);
+            Ok(())
+        })
+        .await
+    }
+
     /// Waits until the operator asks nothing for a while; not for ever, and the rest shows what it asks.
     pub(super) async fn until_quiet(&self, operator: &Operator) -> Result<Cost> {
         let begun = Instant::now();
@@ -251,6 +268,12 @@ impl Fleet {
 
 fn is_of(one: &Resource, version: &str) -> bool {
     one.is_followed() && one.works.as_ref().is_some_and(|it| it.version == version)
+}
+
+fn is_hibernated(node: &ChainlinkNode) -> bool {
+    let status = node.status.as_ref();
+    let phase = status.and_then(|status| status.phase.as_deref());
+    phase == Some("Hibernated")
 }
 
 fn is_ready(node: &ChainlinkNode) -> bool {
