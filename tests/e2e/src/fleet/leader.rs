@@ -1,4 +1,5 @@
 //! A leader that ends while all resources are upgraded: by SIGKILL, so that the other operator waits for the end of its Lease.
+//! The scripted lock has one holder at most: that both operators moved a resource shows as a second move of it.
 
 use std::time::Instant;
 
@@ -6,7 +7,7 @@ use anyhow::{Result, ensure};
 
 use super::operator::Operator;
 use super::resources::{Fleet, number};
-use super::seen::Resource;
+use super::seen::{Resource, ensure_moved_once};
 
 /// Where the operator runs that waits.
 const OTHER_POD: &str = "operator-1";
@@ -51,7 +52,7 @@ impl Fleet {
         let each = self.each(requests);
         self.note("leader", "requests of a handover", "", each);
         self.until_ready().await?;
-        self.ensure_moved_once(&earlier)?;
+        ensure_moved_once(&earlier, &self.hollow.seen.all())?;
         Ok(second)
     }
 }

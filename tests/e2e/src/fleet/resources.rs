@@ -238,16 +238,6 @@ impl Fleet {
         Ok(self.version.clone())
     }
 
-    /// Fails where a resource has not moved once since then: two operators may have moved it, or none.
-    pub(super) fn ensure_moved_once(&self, earlier: &HashMap<String, Resource>) -> Result<()> {
-        for (name, one) in self.hollow.seen.all() {
-            let before = earlier.get(&name).map_or(0, |before| before.takeovers);
-            let moves = one.takeovers - before;
-            ensure!(moves == 1, "{name} has moved {moves} times");
-        }
-        Ok(())
-    }
-
     /// The median, the 99th of a hundred, and the longest.
     pub(super) fn times(&mut self, phase: &str, what: &str, times: impl Iterator<Item = Duration>) {
         let mut all: Vec<f64> = times.map(|time| time.as_secs_f64()).collect();

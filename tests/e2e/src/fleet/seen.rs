@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, ensure};
+
 /// A node that took the lock and has booted.
 #[derive(Clone, Debug)]
 pub struct Works {
@@ -97,9 +99,36 @@ impl Seen {
     }
 }
 
+/// Fails where a resource has not moved exactly once between two moments.
+pub fn ensure_moved_once(
+    earlier: &HashMap<String, Resource>,
+    later: &HashMap<String, Resource>,
+) -> Result<()> {
+    for (name, one) in later {
+        let before = earlier.get(name).map_or(0, |before| before.takeovers);
+        let moves = one.takeovers - before;
+        ensure!(moves == 1, "{name} has moved {moves} times");
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_moved_twice_or_not_at_all_did_not_move_once() {
+        let after = |takeovers: usize| {
+            let one = Resource {
+                takeovers,
+                ..Resource::default()
+            };
+            HashMap::from([("a/b".to_owned(), one)])
+        };
+        let moved = |times: usize| ensure_moved_once(&after(3), &after(3 + times));
+        assert!(moved(1).is_ok());
+        assert!(moved(0).is_err() && moved(2).is_err());
+    }
 
     #[test]
     fn a_service_follows_once_the_one_that_works_is_labelled() {
