@@ -15,7 +15,7 @@ use super::figures::Figure;
 use super::hollow::{Hollow, NOT_THERE, ensure_files};
 use super::lease::Written;
 use super::operator::{Cost, Operator};
-use super::resources::{FIRST, Fleet, LOOK, number};
+use super::resources::{FIRST, Fleet, LOOK, condition, number};
 use super::seen::Resource;
 
 /// A tenth of the actives is on each machine.
@@ -211,6 +211,8 @@ impl Fleet {
         let (after, seconds) = (operator.cost().await?, begun.elapsed().as_secs_f64());
         self.cost_of("stalled", &before, &after, seconds);
         self.note("stalled", "memory", "MiB", after.memory);
+        let stalled = self.count(|node| condition(node, "Stalled")).await?;
+        self.note("stalled", "say Stalled", "", number(stalled));
         let moved = self.works() != works;
         ensure!(
             !moved,

@@ -157,6 +157,13 @@ impl Fleet {
         .await
     }
 
+    /// Of how many resources something holds.
+    pub(super) async fn count(&self, holds: impl Fn(&ChainlinkNode) -> bool) -> Result<usize> {
+        let nodes: Api<ChainlinkNode> = Api::all(self.client.clone());
+        let all = nodes.list(&ListParams::default()).await?;
+        Ok(all.iter().filter(|node| holds(node)).count())
+    }
+
     /// Waits until no pod is left, and the operator says so of every resource.
     pub(super) async fn until_hibernated(&self) -> Result<()> {
         until("all are hibernated", self.settings.patience, async || {
@@ -164,9 +171,7 @@ impl Fleet {
             let left = ListParams::default().labels(NODE_LABEL);
             let left = pods.list_metadata(&left).await?.items.len();
             ensure!(left == 0, "{left} pods are left");
-            let nodes: Api<ChainlinkNode> = Api::all(self.client.clone());
-            let all = nodes.list(&ListParams::default()).await?;
-            let there = all.iter().filter(|node| is_hibernated(node)).count();
+            let there = self.count(is_hibernated).await?;
             ensure!(there == self.size, "{there} of {}", self.size);
             Ok(())
         })
@@ -267,11 +272,17 @@ fn is_hibernated(node: &ChainlinkNode) -> bool {
 }
 
 fn is_ready(node: &ChainlinkNode) -> bool {
-    let status = node.status.as_ref();
-    let generation = status.map(|status| status.observed_generation);
-    let mut conditions = status.iter().flat_map(|status| &status.conditions);
-    generation == node.metadata.generation
-        && conditions.any(|one| one.type_ == "Ready" && one.status == "True")
+    let generation = node
+        .status
+        .as_ref()
+        .map(|status| status.observed_generation);
+    generation == node.metadata.generation && condition(node, "Ready")
+}
+
+/// Whether a condition holds.
+pub(super) fn condition(node: &ChainlinkNode, kind: &str) -> bool {
+    let mut conditions = node.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|one| one.type_ == kind && one.status == "True")
 }
 
 pub(super) fn number(count: usize) -> f64 {
