@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use chainlink_operator::api::names::{CONTAINER, NODE_LABEL, READY_CONDITION, ROLE_LABEL};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -472,23 +472,4 @@ fn told(what: &str, outcome: Result<()>) {
     if let Err(error) = outcome {
         eprintln!("a hollow machine could not {what}: {error:#}");
     }
-}
-
-/// Fails where this process may not open as many files as a fleet of that size needs.
-pub fn ensure_files(resources: usize) -> Result<()> {
-    let limits = std::fs::read_to_string("/proc/self/limits")?;
-    let line = limits
-        .lines()
-        .find(|line| line.starts_with("Max open files"));
-    let soft = line.and_then(|line| line.split_whitespace().nth(3));
-    let soft: usize = soft
-        .and_then(|soft| soft.parse().ok())
-        .unwrap_or(usize::MAX);
-    // An upgraded pod's connections are closed when the operator has let go of them.
-    let needed = 200 + 40 * resources;
-    ensure!(
-        soft >= needed,
-        "{resources} resources need {needed} open files, and this shell allows {soft}: ulimit -n {needed}"
-    );
-    Ok(())
 }

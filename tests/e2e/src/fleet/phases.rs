@@ -12,7 +12,8 @@ use tokio::time::sleep;
 
 use super::control::ControlPlane;
 use super::figures::Figure;
-use super::hollow::{Hollow, NOT_THERE, ensure_files};
+use super::files::{Most, ensure_files};
+use super::hollow::{Hollow, NOT_THERE};
 use super::lease::Written;
 use super::operator::{Cost, Operator};
 use super::resources::{FIRST, Fleet, LOOK, condition, number};
@@ -77,7 +78,10 @@ pub async fn measure(size: usize, settings: &Settings) -> Result<Vec<Figure>> {
     let client = control.client().await?;
     let (certificate, key) = control.certificate();
     let hollow = Hollow::start(client.clone(), MACHINES, (&certificate, &key)).await?;
-    let (written, watching) = Written::watch(client.clone());
+    let (written, counting) = Written::watch(client.clone());
+    let processes = control.processes().into_iter();
+    let processes = processes.chain([("the benchmark", std::process::id())]);
+    let (most, looking) = Most::watch(processes.collect());
     let mut fleet = Fleet {
         size,
         settings: settings.clone(),
@@ -92,8 +96,12 @@ pub async fn measure(size: usize, settings: &Settings) -> Result<Vec<Figure>> {
     let measured = fleet.all().await;
     // The next one has the same addresses.
     fleet.hollow.end().await;
-    watching.abort();
+    counting.abort();
+    looking.abort();
     measured?;
+    for (process, files) in most.all() {
+        fleet.note("files", &format!("most of {process}"), "", number(files));
+    }
     Ok(fleet.figures)
 }
 
