@@ -139,7 +139,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, logs: &Logs) ->
 
 /// Whoever is not answered goes away at last, and has a file less open then.
 async fn until_left(stream: &mut (impl AsyncRead + Unpin)) -> Result<()> {
-    let mut more = [0; REQUEST];
+    let mut more = [0; 64];
     while stream.read(&mut more).await? > 0 {}
     Ok(())
 }
@@ -214,11 +214,11 @@ mod tests {
             silent: silent.subscribe(),
         };
         logs.keep("fleet-0/n1-ab", served);
-        let (mut client, server) = tokio::io::duplex(REQUEST);
+        let (mut asks, answers) = tokio::io::duplex(REQUEST);
         let request = b"GET /containerLogs/fleet-0/n1-ab/node?follow=true HTTP/1.1\r\n\r\n";
-        client.write_all(request).await.unwrap();
-        let answering = tokio::spawn(async move { answer(server, &logs).await });
-        drop(client);
+        asks.write_all(request).await.unwrap();
+        let answering = tokio::spawn(async move { answer(answers, &logs).await });
+        drop(asks);
         let over = tokio::time::timeout(std::time::Duration::from_secs(10), answering).await;
         over.expect("it is still open").unwrap().unwrap();
     }

@@ -100,7 +100,7 @@ impl Seen {
 }
 
 /// Fails where a resource has not moved exactly once between two moments.
-pub fn ensure_moved_once(
+pub(super) fn ensure_moved_once(
     earlier: &HashMap<String, Resource>,
     later: &HashMap<String, Resource>,
 ) -> Result<()> {
