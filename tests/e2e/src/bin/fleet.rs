@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use e2e::fleet::figures;
 use e2e::fleet::operator::release;
 use e2e::fleet::phases::{Phase, Settings, measure};
@@ -26,7 +26,7 @@ struct Arguments {
         long,
         value_enum,
         value_delimiter = ',',
-        default_value = "rest,upgrade,stalled,loss"
+        default_values_t = Phase::value_variants().to_vec()
     )]
     phases: Vec<Phase>,
     /// How many locks move at a time.

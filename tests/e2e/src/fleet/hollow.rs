@@ -7,13 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use chainlink_operator::api::names::{CONTAINER, NODE_LABEL, READY_CONDITION, ROLE_LABEL};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node as Machine, Pod};
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -87,6 +87,13 @@ fn uid(pod: &Pod) -> String {
 fn resource(pod: &Pod) -> Option<String> {
     let name = pod.labels().get(NODE_LABEL)?;
     Some(format!("{}/{name}", pod.namespace()?))
+}
+
+/// Whether it is left to the usual scheduler.
+fn is_to_be_placed(pod: &Pod) -> bool {
+    let scheduler = pod.spec.as_ref();
+    let scheduler = scheduler.and_then(|spec| spec.scheduler_name.as_deref());
+    scheduler.is_none_or(|name| name == "default-scheduler")
 }
 
 fn version(pod: &Pod) -> String {
@@ -167,6 +174,18 @@ impl Hollow {
         Ok(())
     }
 
+    /// A machine that was lost is gone for good: its Node is removed, and its pods with it, as the garbage collector of pods does.
+    pub async fn discard(&self, machine: &str) -> Result<()> {
+        let machines: Api<Machine> = Api::all(self.client.clone());
+        machines.delete(machine, &DeleteParams::default()).await?;
+        let pods: Api<Pod> = Api::all(self.client.clone());
+        let on_it = ListParams::default().fields(&format!("spec.nodeName={machine}"));
+        for pod in pods.list(&on_it).await? {
+            self.remove(&pod).await?;
+        }
+        Ok(())
+    }
+
     /// The machine that a pod is on.
     pub async fn machine_of(&self, pod: &str) -> Option<String> {
         let known = self.known.lock().await;
@@ -200,6 +219,7 @@ impl Hollow {
         let machine = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
         let Some(machine) = machine else {
             if pod.metadata.deletion_timestamp.is_none()
+                && is_to_be_placed(&pod)
                 && let Some(machine) = known.place(&pod)
             {
                 let (hollow, what) = (self.clone(), format!("bind {}", pod.name_any()));
@@ -452,23 +472,4 @@ fn told(what: &str, outcome: Result<()>) {
     if let Err(error) = outcome {
         eprintln!("a hollow machine could not {what}: {error:#}");
     }
-}
-
-/// Fails where this process may not open as many files as a fleet of that size needs.
-pub fn ensure_files(resources: usize) -> Result<()> {
-    let limits = std::fs::read_to_string("/proc/self/limits")?;
-    let line = limits
-        .lines()
-        .find(|line| line.starts_with("Max open files"));
-    let soft = line.and_then(|line| line.split_whitespace().nth(3));
-    let soft: usize = soft
-        .and_then(|soft| soft.parse().ok())
-        .unwrap_or(usize::MAX);
-    // An upgraded pod's connections are closed when the operator has let go of them.
-    let needed = 200 + 40 * resources;
-    ensure!(
-        soft >= needed,
-        "{resources} resources need {needed} open files, and this shell allows {soft}: ulimit -n {needed}"
-    );
-    Ok(())
 }

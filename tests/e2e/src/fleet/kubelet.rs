@@ -122,7 +122,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, logs: &Logs) ->
         return Ok(stream.shutdown().await?);
     };
     if *served.silent.borrow() {
-        return std::future::pending().await;
+        return until_left(&mut stream).await;
     }
     stream
         .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
@@ -131,10 +131,17 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, logs: &Logs) ->
     tokio::select! {
         sent = send(&mut stream, &wanted, &mut served.log) => sent?,
         // Nothing more comes, not even an end.
-        () = until_lost(&mut silent) => return std::future::pending().await,
+        () = until_lost(&mut silent) => return until_left(&mut stream).await,
     }
     stream.write_all(b"0\r\n\r\n").await?;
     Ok(stream.shutdown().await?)
+}
+
+/// Whoever is not answered goes away at last, and has a file less open then.
+async fn until_left(stream: &mut (impl AsyncRead + Unpin)) -> Result<()> {
+    let mut more = [0; 64];
+    while stream.read(&mut more).await? > 0 {}
+    Ok(())
 }
 
 async fn until_lost(silent: &mut watch::Receiver<bool>) {
@@ -196,5 +203,23 @@ mod tests {
         };
         assert_eq!(wanted(line), Some(read));
         assert_eq!(wanted("GET /pods HTTP/1.1"), None);
+    }
+
+    #[tokio::test]
+    async fn a_lost_machine_keeps_no_connection_of_one_that_went_away() {
+        let (log, silent) = (watch::Sender::new(Log::default()), watch::Sender::new(true));
+        let logs = Logs::default();
+        let served = Served {
+            log: log.subscribe(),
+            silent: silent.subscribe(),
+        };
+        logs.keep("fleet-0/n1-ab", served);
+        let (mut asks, answers) = tokio::io::duplex(REQUEST);
+        let request = b"GET /containerLogs/fleet-0/n1-ab/node?follow=true HTTP/1.1\r\n\r\n";
+        asks.write_all(request).await.unwrap();
+        let answering = tokio::spawn(async move { answer(answers, &logs).await });
+        drop(asks);
+        let over = tokio::time::timeout(std::time::Duration::from_secs(10), answering).await;
+        over.expect("it is still open").unwrap().unwrap();
     }
 }

@@ -6,21 +6,32 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 
-use super::control::{Process, free_port};
+use super::control::{ControlPlane, Process, free_port};
+use super::lease::{self, Written};
 use crate::exec::repository;
 use crate::until;
 
 /// What the kernel counts a process's time in, a second.
 const TICKS: f64 = 100.0;
 
+/// So long after a write of the Lease both sides have counted it.
+const COUNTED: Duration = Duration::from_millis(20);
+/// So often it is counted again, where the Lease was written meanwhile.
+const COUNTS: u32 = 5;
+
 /// An operator that runs.
 pub struct Operator {
     process: Process,
     port: u16,
+    pod: String,
+    written: Written,
+    /// How often an earlier one in the same pod had written the Lease.
+    earlier: u32,
     /// When it was started.
     pub started: Instant,
 }
@@ -30,6 +41,10 @@ pub struct Operator {
 pub struct Cost {
     /// Requests to the API server by their verbs.
     pub requests: BTreeMap<String, f64>,
+    /// How often it has written the Lease of the operators. It reads it before each time.
+    pub lease: f64,
+    /// Whether it leads.
+    pub leads: bool,
     /// Seconds of a core.
     pub cpu: f64,
     /// Memory that it has, and the most that it had, in MiB.
@@ -47,16 +62,17 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// All requests.
+    /// All requests, without those by which it leads.
     pub fn requests(&self) -> f64 {
-        self.requests.values().fold(0.0, |all, count| all + count)
+        let all = self.requests.values().fold(0.0, |all, count| all + count);
+        all - 2.0 * self.lease
     }
 
-    /// Requests that change something.
+    /// Requests that change something, without those by which it leads.
     pub fn writes(&self) -> f64 {
         let writes = |verb: &str| !matches!(verb, "get" | "list" | "watch" | "GET");
         let of = self.requests.iter().filter(|(verb, _)| writes(verb));
-        of.fold(0.0, |all, (_, count)| all + count)
+        of.fold(0.0, |all, (_, count)| all + count) - self.lease
     }
 
     /// The time within which that share of the passes since `before` were over, in seconds: the bucket's end.
@@ -83,12 +99,13 @@ pub fn release() -> PathBuf {
 }
 
 impl Operator {
-    /// Starts it for all namespaces of a cluster.
+    /// Starts it for all namespaces of a cluster, as if it were in this pod. It leads where no operator of another pod does.
     pub fn start(
         program: &Path,
-        kubeconfig: &Path,
-        folder: &Path,
+        control: &ControlPlane,
+        pod: &str,
         max_handovers: usize,
+        written: &Written,
     ) -> Result<Self> {
         ensure!(
             program.exists(),
@@ -99,30 +116,82 @@ impl Operator {
         let process = Process::start(
             Command::new(program)
                 .arg("run")
-                .env("KUBECONFIG", kubeconfig)
+                .env("KUBECONFIG", control.kubeconfig())
                 .env("HTTP_ADDRESS", format!("127.0.0.1:{port}"))
                 .env("MAX_HANDOVERS", max_handovers.to_string())
                 .env("WATCH_MACHINES", "true")
+                .env(
+                    "LEADER_LEASE",
+                    format!("{}/{}", lease::NAMESPACE, lease::NAME),
+                )
+                .env("POD_NAME", pod)
                 .env("LOG", "warn"),
-            "operator",
-            folder,
+            pod,
+            control.folder(),
         )?;
         Ok(Self {
             process,
             port,
+            pod: pod.to_owned(),
+            written: written.clone(),
+            earlier: written.by(pod),
             started: Instant::now(),
         })
     }
 
     /// What it has cost until now.
     pub async fn cost(&self) -> Result<Cost> {
-        let mut cost = counted(&metrics(self.port).await?);
+        let mut cost = self.counted().await?;
         let id = self.process.id();
         cost.cpu = processor_time(id)?;
         let status = fs::read_to_string(format!("/proc/{id}/status"))?;
         cost.memory = mebibytes(&status, "VmRSS:")?;
         cost.peak = mebibytes(&status, "VmHWM:")?;
         Ok(cost)
+    }
+
+    /// What it tells, in a moment in which it does not write the Lease.
+    async fn counted(&self) -> Result<Cost> {
+        let mut counts = 0;
+        loop {
+            let before = self.written.by(&self.pod);
+            sleep(COUNTED).await;
+            let mut cost = counted(&get(self.port, "/metrics").await?);
+            sleep(COUNTED).await;
+            counts += 1;
+            if self.written.by(&self.pod) == before || counts == COUNTS {
+                cost.lease = f64::from(before - self.earlier);
+                return Ok(cost);
+            }
+        }
+    }
+
+    /// Waits until it knows the resources, and another one leads.
+    pub async fn until_it_waits(&mut self, limit: Duration) -> Result<()> {
+        until("the other operator waits", limit, async || {
+            self.process.ensure_runs()?;
+            let ready = get(self.port, "/readyz").await?;
+            ensure!(ready.contains(" 200 "), "it is not ready");
+            let leads = counted(&get(self.port, "/metrics").await?).leads;
+            ensure!(!leads, "it leads");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until it leads: the last moment in which it was seen not to, and the first in which it was.
+    pub async fn until_it_leads(&mut self, limit: Duration) -> Result<(Instant, Instant)> {
+        let mut not_yet = Instant::now();
+        until("the other operator leads", limit, async || {
+            self.process.ensure_runs()?;
+            let asked = Instant::now();
+            if counted(&get(self.port, "/metrics").await?).leads {
+                return Ok((not_yet, Instant::now()));
+            }
+            not_yet = asked;
+            bail!("it does not lead")
+        })
+        .await
     }
 
     /// Waits until it has looked at so many resources, and says how long after its start that was.
@@ -132,7 +201,7 @@ impl Operator {
         let started = self.started;
         until("every resource was looked at", limit, async || {
             process.ensure_runs()?;
-            let looked = counted(&metrics(port).await?).looked;
+            let looked = counted(&get(port, "/metrics").await?).looked;
             ensure!(looked >= resources, "{looked} of {resources}");
             Ok(started.elapsed())
         })
@@ -158,10 +227,10 @@ fn mebibytes(status: &str, name: &str) -> Result<f64> {
         / 1024.0)
 }
 
-async fn metrics(port: u16) -> Result<String> {
+async fn get(port: u16, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let request = b"GET /metrics HTTP/1.0\r\nHost: operator\r\nConnection: close\r\n\r\n";
-    stream.write_all(request).await?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: operator\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;
     Ok(text)
@@ -193,6 +262,7 @@ fn counted(text: &str) -> Cost {
                 let end = label(labels, "le").and_then(|end| end.parse().ok());
                 cost.within.extend(end.map(|end| (end, value)));
             }
+            "chainlink_operator_leading" => cost.leads = value > 0.0,
             "chainlink_operator_lock_moves_total" => cost.moves += value,
             "chainlink_operator_api_open_streams" => cost.streams = value,
             _ => {}
@@ -213,14 +283,18 @@ mod tests {
         let text = "# HELP chainlink_operator_api_requests_total Requests\n\
             chainlink_operator_api_requests_total{verb=\"patch\",code=\"200\"} 2\n\
             chainlink_operator_api_requests_total{verb=\"list\",code=\"200\"} 5\n\
+            chainlink_operator_leading 1\n\
             chainlinknode_looked_timestamp_seconds{namespace=\"a\",name=\"b\"} 1795457017\n\
             chainlink_operator_reconcile_seconds_bucket{le=\"0.01\"} 5\n\
             chainlink_operator_reconcile_seconds_bucket{le=\"0.1\"} 9\n\
             chainlink_operator_reconcile_seconds_bucket{le=\"+Inf\"} 11\n\
             chainlink_operator_reconcile_seconds_count 11\n";
-        let (cost, before) = (counted(text), counted(before));
+        let (mut cost, before) = (counted(text), counted(before));
         assert!((cost.requests() - 7.0).abs() < 0.1 && (cost.writes() - 2.0).abs() < 0.1);
+        assert!(cost.leads && !before.leads);
         assert_eq!(cost.looked, 1);
+        cost.lease = 1.0;
+        assert!((cost.requests() - 5.0).abs() < 0.1 && (cost.writes() - 1.0).abs() < 0.1);
         assert!((cost.pass_within(&before, 0.4) - 0.01).abs() < 0.001);
         assert!((cost.pass_within(&before, 0.8) - 0.1).abs() < 0.001);
         assert!(cost.pass_within(&before, 0.99).is_infinite());

@@ -1,48 +1,47 @@
 //! What is measured of one fleet, phase by phase: all of it is made, the operator starts with everything there, rests, upgrades all
 //! of them, is given a version that can't be pulled, and loses a machine.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use chainlink_operator::api::{ChainlinkNode, crd};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use futures::StreamExt;
-use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
-use kube::{Client, ResourceExt};
 use serde_json::json;
 use tokio::time::sleep;
 
 use super::control::ControlPlane;
-use super::figures::{Figure, quantile};
-use super::hollow::{Hollow, NOT_THERE, ensure_files};
+use super::figures::Figure;
+use super::files::{Most, ensure_files};
+use super::hollow::{Hollow, NOT_THERE};
+use super::lease::Written;
 use super::operator::{Cost, Operator};
+use super::resources::{FIRST, Fleet, LOOK, condition, number};
 use super::seen::Resource;
-use crate::until;
 
-/// So many resources are made or changed at a time.
-const AT_A_TIME: usize = 16;
 /// A tenth of the actives is on each machine.
 const MACHINES: usize = 10;
-/// The machine that is lost.
-const LOST: &str = "machine-0";
-/// Between two looks at what is counted.
-const LOOK: Duration = Duration::from_millis(500);
-/// So many times as long as it has to be quiet it is waited for that it is.
-const NEVER_QUIET: u32 = 12;
-const FIRST: &str = "2.28.0";
-const SECOND: &str = "2.29.0";
+
+/// Where the operator runs.
+const POD: &str = "operator-0";
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Phase {
+    /// Nothing is to be done.
     Rest,
+    /// All are upgraded.
     Upgrade,
+    /// All are upgraded, and the operator that leads is killed meanwhile.
+    Leader,
+    /// Nothing is to be done, beside ten ConfigMaps and ten pods of others for each resource.
+    Unrelated,
+    /// All are given a version that nobody has.
     Stalled,
+    /// A machine is lost.
     Loss,
+    /// Nothing is to be done, and no pod is there. The last, as none of the others begins without pods.
+    Hibernate,
 }
 
 /// How it is measured.
@@ -67,120 +66,76 @@ pub struct Settings {
     pub keep: bool,
 }
 
-/// One fleet.
-struct Fleet {
-    size: usize,
-    settings: Settings,
-    client: Client,
-    hollow: Hollow,
-    figures: Vec<Figure>,
-    // The last, so that it ends last.
-    control: ControlPlane,
-}
-
 /// Measures a fleet of so many resources.
 pub async fn measure(size: usize, settings: &Settings) -> Result<Vec<Figure>> {
     ensure_files(size)?;
+    let before_last = settings.phases.split_last().map(|(_, before)| before);
+    ensure!(
+        !before_last.is_some_and(|before| before.contains(&Phase::Hibernate)),
+        "hibernate has to be the last phase"
+    );
     let control = ControlPlane::start(&settings.folder, settings.keep).await?;
     let client = control.client().await?;
     let (certificate, key) = control.certificate();
     let hollow = Hollow::start(client.clone(), MACHINES, (&certificate, &key)).await?;
+    let (written, counting) = Written::watch(client.clone());
+    let processes = control.processes().into_iter();
+    let processes = processes.chain([("the benchmark", std::process::id())]);
+    let (most, looking) = Most::watch(processes.collect());
     let mut fleet = Fleet {
         size,
         settings: settings.clone(),
         client,
         hollow,
+        written,
+        version: FIRST.to_owned(),
+        upgrades: 0,
         figures: Vec::new(),
         control,
     };
     let measured = fleet.all().await;
     // The next one has the same addresses.
     fleet.hollow.end().await;
+    counting.abort();
+    looking.abort();
     measured?;
+    for (process, files) in most.all() {
+        fleet.note("files", &format!("most of {process}"), "", number(files));
+    }
     Ok(fleet.figures)
 }
 
 impl Fleet {
     async fn all(&mut self) -> Result<()> {
         self.define().await?;
-        let first = self.operator()?;
+        let first = self.operator(POD)?;
         self.make(&first).await?;
-        // The next one finds everything there.
+        // The next one in the same pod finds everything there, and takes the Lease at once.
         drop(first);
-        let mut operator = self.operator()?;
+        let mut operator = self.operator(POD)?;
         self.start(&mut operator).await?;
         for phase in self.settings.phases.clone() {
             match phase {
-                Phase::Rest => self.rest(&operator).await?,
+                Phase::Rest => self.at_rest("rest", &operator).await?,
                 Phase::Upgrade => self.upgrade(&operator).await?,
+                Phase::Leader => operator = self.leader(operator).await?,
+                Phase::Unrelated => self.unrelated(&operator).await?,
                 Phase::Stalled => self.stalled(&operator).await?,
                 Phase::Loss => self.loss(&operator).await?,
+                Phase::Hibernate => self.hibernate(&operator).await?,
             }
         }
         Ok(())
     }
 
-    fn operator(&self) -> Result<Operator> {
-        let (kubeconfig, cap) = (self.control.kubeconfig(), self.settings.cap);
-        let program = &self.settings.operator;
-        Operator::start(program, &kubeconfig, self.control.folder(), cap)
-    }
-
-    fn note(&mut self, phase: &str, name: &str, unit: &str, value: f64) {
-        println!("{:>6} {phase:<8} {name:<32} {value:.3} {unit}", self.size);
-        self.figures.push(Figure {
-            resources: self.size,
-            phase: phase.to_owned(),
-            name: name.to_owned(),
-            unit: unit.to_owned(),
-            value,
-        });
-    }
-
-    fn resources(&self) -> Vec<(String, String)> {
-        let together = self.settings.together;
-        let of = |number: usize| (format!("fleet-{}", number / together), format!("n{number}"));
-        (0..self.size).map(of).collect()
-    }
-
-    fn nodes(&self, namespace: &str) -> Api<ChainlinkNode> {
-        Api::namespaced(self.client.clone(), namespace)
-    }
-
-    /// The CRD and the namespaces.
-    async fn define(&self) -> Result<()> {
-        let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        definitions.create(&PostParams::default(), &crd()).await?;
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        for number in 0..self.size.div_ceil(self.settings.together) {
-            let namespace = json!({"metadata": {"name": format!("fleet-{number}")}});
-            let namespace = serde_json::from_value(namespace)?;
-            namespaces
-                .create(&PostParams::default(), &namespace)
-                .await?;
-        }
-        until(
-            "ChainlinkNode is served",
-            self.settings.patience,
-            async || {
-                let nodes: Api<ChainlinkNode> = Api::all(self.client.clone());
-                nodes.list(&ListParams::default()).await?;
-                Ok(())
-            },
-        )
-        .await
+    pub(super) fn operator(&self, pod: &str) -> Result<Operator> {
+        let (program, cap) = (&self.settings.operator, self.settings.cap);
+        Operator::start(program, &self.control, pod, cap, &self.written)
     }
 
     async fn make(&mut self, operator: &Operator) -> Result<()> {
         let begun = Instant::now();
-        let resources = self.resources();
-        let made = futures::stream::iter(&resources).map(async |(namespace, name)| {
-            let node = serde_json::from_value(node(namespace, name))?;
-            let nodes = self.nodes(namespace);
-            nodes.create(&PostParams::default(), &node).await?;
-            anyhow::Ok(())
-        });
-        each(made).await?;
+        self.create().await?;
         self.until_all_are(FIRST, begun).await?;
         self.until_ready().await?;
         let cost = operator.cost().await?;
@@ -191,53 +146,6 @@ impl Fleet {
         self.note("make", "core of a resource", "ms", cpu * 1000.0);
         self.note("make", "most memory", "MiB", cost.peak);
         Ok(())
-    }
-
-    /// The share of one resource.
-    fn each(&self, all: f64) -> f64 {
-        all / number(self.size)
-    }
-
-    /// Waits until every resource works in a version, and its Service leads to what works.
-    async fn until_all_are(&self, version: &str, begun: Instant) -> Result<()> {
-        let mut told = Instant::now();
-        loop {
-            let seen = self.hollow.seen.all();
-            let there = seen.values().filter(|one| is_of(one, version)).count();
-            if there >= self.size {
-                return Ok(());
-            }
-            if told.elapsed() > Duration::from_secs(10) {
-                told = Instant::now();
-                println!("       {there} of {} are {version}", self.size);
-            }
-            if begun.elapsed() > self.settings.patience {
-                bail!(
-                    "after {:?} {there} of {} are {version}",
-                    begun.elapsed(),
-                    self.size
-                );
-            }
-            sleep(LOOK).await;
-        }
-    }
-
-    /// Waits until the operator says of every resource that it is as it should be.
-    async fn until_ready(&self) -> Result<()> {
-        until("all are Ready", self.settings.patience, async || {
-            let nodes: Api<ChainlinkNode> = Api::all(self.client.clone());
-            let all = nodes.list(&ListParams::default()).await?;
-            let ready = all.iter().filter(|node| is_ready(node)).count();
-            let example = all.iter().find(|node| !is_ready(node)).map(|node| {
-                let status = node.status.as_ref();
-                let phase = status.and_then(|status| status.phase.clone());
-                (node.name_any(), phase)
-            });
-            ensure!(ready == self.size, "{ready} of {}: {example:?}", self.size);
-            sleep(LOOK).await;
-            Ok(())
-        })
-        .await
     }
 
     async fn start(&mut self, operator: &mut Operator) -> Result<()> {
@@ -257,70 +165,27 @@ impl Fleet {
         Ok(())
     }
 
-    /// Waits until the operator asks nothing for a while; not for ever, and the rest shows what it asks.
-    async fn until_quiet(&self, operator: &Operator) -> Result<Cost> {
-        let begun = Instant::now();
-        let mut last = operator.cost().await?;
-        let mut since = Instant::now();
-        let quiet = self.settings.quiet;
-        while since.elapsed() < quiet && begun.elapsed() < quiet * NEVER_QUIET {
-            sleep(LOOK).await;
-            let cost = operator.cost().await?;
-            if cost.requests() > last.requests() {
-                since = Instant::now();
-            }
-            last = cost;
-        }
-        Ok(last)
-    }
-
-    async fn rest(&mut self, operator: &Operator) -> Result<()> {
+    /// What a rest costs.
+    pub(super) async fn at_rest(&mut self, phase: &str, operator: &Operator) -> Result<()> {
         self.until_quiet(operator).await?;
         let (before, begun) = (operator.cost().await?, Instant::now());
         let servers = self.processor_time()?;
         sleep(self.settings.rest).await;
         let (after, seconds) = (operator.cost().await?, begun.elapsed().as_secs_f64());
-        self.cost_of("rest", &before, &after, seconds);
-        self.note("rest", "memory", "MiB", after.memory);
-        self.note("rest", "open streams", "", after.streams);
-        let passes = (after.passes - before.passes) / seconds;
-        self.note("rest", "passes", "1/s", passes);
+        self.cost_of(phase, &before, &after, seconds);
+        self.note(phase, "memory", "MiB", after.memory);
+        self.note(phase, "open streams", "", after.streams);
+        let lead = 2.0 * (after.lease - before.lease) / seconds;
+        self.note(phase, "requests to lead", "1/s", lead);
         let cores = (self.processor_time()? - servers) / seconds * 100.0;
-        self.note("rest", "core of the API server and etcd", "%", cores);
+        self.note(phase, "core of the API server and etcd", "%", cores);
         Ok(())
-    }
-
-    /// Requests, writes and time of a core.
-    fn cost_of(&mut self, phase: &str, before: &Cost, after: &Cost, seconds: f64) {
-        let requests = (after.requests() - before.requests()) / seconds;
-        self.note(phase, "requests", "1/s", requests);
-        let writes = after.writes() - before.writes();
-        self.note(phase, "writes", "", writes);
-        let core = (after.cpu - before.cpu) / seconds * 100.0;
-        self.note(phase, "core", "%", core);
-    }
-
-    /// What the processes of the control plane have taken of a core, in seconds.
-    fn processor_time(&self) -> Result<f64> {
-        let of = |(_, id): (&str, u32)| super::operator::processor_time(id);
-        self.control.processes().into_iter().map(of).sum()
-    }
-
-    async fn change(&self, spec: serde_json::Value) -> Result<()> {
-        let resources = self.resources();
-        let patch = Patch::Merge(json!({"spec": spec}));
-        let changed = futures::stream::iter(&resources).map(async |(namespace, name)| {
-            let nodes = self.nodes(namespace);
-            nodes.patch(name, &PatchParams::default(), &patch).await?;
-            anyhow::Ok(())
-        });
-        each(changed).await
     }
 
     async fn upgrade(&mut self, operator: &Operator) -> Result<()> {
         let (before, begun) = (operator.cost().await?, Instant::now());
-        self.change(json!({"version": SECOND})).await?;
-        self.until_all_are(SECOND, begun).await?;
+        let version = self.give_next_version().await?;
+        self.until_all_are(&version, begun).await?;
         let (after, seconds) = (operator.cost().await?, begun.elapsed().as_secs_f64());
         self.note("upgrade", "time", "s", seconds);
         let at_a_time = number(self.settings.cap.min(self.size));
@@ -343,16 +208,6 @@ impl Fleet {
         self.until_ready().await
     }
 
-    /// The median, the 99th of a hundred, and the longest.
-    fn times(&mut self, phase: &str, what: &str, times: impl Iterator<Item = Duration>) {
-        let mut all: Vec<f64> = times.map(|time| time.as_secs_f64()).collect();
-        for (name, share) in [("median", 0.5), ("p99", 0.99), ("worst", 1.0)] {
-            if let Some(value) = quantile(&mut all, share) {
-                self.note(phase, &format!("{what} ({name})"), "s", value);
-            }
-        }
-    }
-
     /// A version that nobody has: as many wait as may move at a time, and the rest for them.
     async fn stalled(&mut self, operator: &Operator) -> Result<()> {
         let works = self.works();
@@ -364,35 +219,30 @@ impl Fleet {
         let (after, seconds) = (operator.cost().await?, begun.elapsed().as_secs_f64());
         self.cost_of("stalled", &before, &after, seconds);
         self.note("stalled", "memory", "MiB", after.memory);
+        let stalled = self.count(|node| condition(node, "Stalled")).await?;
+        self.note("stalled", "say Stalled", "", number(stalled));
         let moved = self.works() != works;
         ensure!(
             !moved,
             "an active was stopped for a version that nobody has"
         );
-        self.change(json!({"version": SECOND})).await?;
+        self.change(json!({"version": self.version})).await?;
         self.until_ready().await
     }
 
-    /// Which pod works, by resource.
-    fn works(&self) -> HashMap<String, String> {
-        let seen = self.hollow.seen.all().into_iter();
-        seen.filter_map(|(name, one)| Some((name, one.works?.pod)))
-            .collect()
-    }
-
-    /// A machine with a tenth of the actives is lost.
+    /// The machine with most actives is lost, and then declared gone.
     async fn loss(&mut self, operator: &Operator) -> Result<()> {
         let before = operator.cost().await?;
-        let works = self.works();
-        let mut lost = Vec::new();
-        for (resource, pod) in works {
-            if self.hollow.machine_of(&pod).await.as_deref() == Some(LOST) {
-                lost.push((resource, pod));
-            }
+        let mut machines: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        for (resource, pod) in self.works() {
+            let machine = self.hollow.machine_of(&pod).await;
+            let machine = machine.with_context(|| format!("{pod} is nowhere"))?;
+            machines.entry(machine).or_default().push((resource, pod));
         }
-        ensure!(!lost.is_empty(), "no active is on {LOST}");
+        let most = machines.into_iter().max_by_key(|(_, lost)| lost.len());
+        let (machine, lost) = most.context("nobody is active")?;
         let begun = Instant::now();
-        self.hollow.lose(LOST).await?;
+        self.hollow.lose(&machine).await?;
         let seen = loop {
             let seen = self.hollow.seen.all();
             let followed = lost.iter().filter(|(resource, pod)| {
@@ -424,45 +274,20 @@ impl Fleet {
         self.times("loss", "until its Service follows it", follows);
         let seconds = begun.elapsed().as_secs_f64();
         self.cost_of("loss", &before, &after, seconds);
+        self.hollow.discard(&machine).await?;
+        self.until_ready().await?;
+        let whole = begun.elapsed().as_secs_f64();
+        self.note("loss", "until all are Ready, the machine gone", "s", whole);
         Ok(())
     }
-}
 
-fn is_of(one: &Resource, version: &str) -> bool {
-    one.is_followed() && one.works.as_ref().is_some_and(|it| it.version == version)
-}
-
-fn is_ready(node: &ChainlinkNode) -> bool {
-    let status = node.status.as_ref();
-    let generation = status.map(|status| status.observed_generation);
-    let mut conditions = status.iter().flat_map(|status| &status.conditions);
-    generation == node.metadata.generation
-        && conditions.any(|one| one.type_ == "Ready" && one.status == "True")
-}
-
-fn number(count: usize) -> f64 {
-    u32::try_from(count).map_or(f64::INFINITY, f64::from)
-}
-
-/// Awaits all of them, some at a time.
-async fn each<F: Future<Output = Result<()>>>(all: impl futures::Stream<Item = F>) -> Result<()> {
-    let mut all = Box::pin(all.buffer_unordered(AT_A_TIME));
-    while let Some(one) = all.next().await {
-        one.context("a resource could not be written")?;
+    /// All are scaled down to nothing.
+    async fn hibernate(&mut self, operator: &Operator) -> Result<()> {
+        let begun = Instant::now();
+        self.change(json!({"replicas": 0})).await?;
+        self.until_hibernated().await?;
+        let seconds = begun.elapsed().as_secs_f64();
+        self.note("hibernate", "time", "s", seconds);
+        self.at_rest("hibernate", operator).await
     }
-    Ok(())
-}
-
-fn node(namespace: &str, name: &str) -> serde_json::Value {
-    json!({
-        "apiVersion": "chainlink-operator.dev/v1alpha1", "kind": "ChainlinkNode",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "version": FIRST,
-            "replicas": 2,
-            "database": {"url": {"secretKeyRef": {"name": format!("{name}-database"), "key": "url"}}},
-            "credentials": {"keystorePassword": {"secretKeyRef": {"name": "keys", "key": "password"}}},
-            "handover": {"settle": "1s"},
-        },
-    })
 }

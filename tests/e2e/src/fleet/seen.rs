@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, ensure};
+
 /// A node that took the lock and has booted.
 #[derive(Clone, Debug)]
 pub struct Works {
@@ -17,6 +19,8 @@ pub struct Works {
 #[derive(Clone, Debug, Default)]
 pub struct Resource {
     pub works: Option<Works>,
+    /// How often a node took the lock and booted.
+    pub takeovers: usize,
     /// The pod that has the active's label, and since when.
     pub labelled: Option<(String, Instant)>,
     /// The pod that worked and was asked to stop last.
@@ -37,6 +41,12 @@ impl Resource {
             .then(|| labelled.saturating_duration_since(works.since))
     }
 
+    /// When its last move was over: the one that works had booted, and the Service led to it.
+    pub fn moved_at(&self) -> Option<Instant> {
+        let (works, (_, labelled)) = self.works.as_ref().zip(self.labelled.as_ref())?;
+        self.is_followed().then(|| works.since.max(*labelled))
+    }
+
     /// From the stop of the one before until the one that works had booted.
     pub fn gap(&self) -> Option<Duration> {
         let (works, (pod, stopped)) = self.works.as_ref().zip(self.stopped.as_ref())?;
@@ -51,7 +61,10 @@ pub struct Seen(Arc<Mutex<HashMap<String, Resource>>>);
 impl Seen {
     /// A node works.
     pub fn works(&self, resource: &str, works: Works) {
-        self.change(resource, |seen| seen.works = Some(works));
+        self.change(resource, |seen| {
+            seen.works = Some(works);
+            seen.takeovers += 1;
+        });
     }
 
     /// A pod has the active's label.
@@ -86,9 +99,36 @@ impl Seen {
     }
 }
 
+/// Fails where a resource has not moved exactly once between two moments.
+pub(super) fn ensure_moved_once(
+    earlier: &HashMap<String, Resource>,
+    later: &HashMap<String, Resource>,
+) -> Result<()> {
+    for (name, one) in later {
+        let before = earlier.get(name).map_or(0, |before| before.takeovers);
+        let moves = one.takeovers - before;
+        ensure!(moves == 1, "{name} has moved {moves} times");
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_moved_twice_or_not_at_all_did_not_move_once() {
+        let after = |takeovers: usize| {
+            let one = Resource {
+                takeovers,
+                ..Resource::default()
+            };
+            HashMap::from([("a/b".to_owned(), one)])
+        };
+        let moved = |times: usize| ensure_moved_once(&after(3), &after(3 + times));
+        assert!(moved(1).is_ok());
+        assert!(moved(0).is_err() && moved(2).is_err());
+    }
 
     #[test]
     fn a_service_follows_once_the_one_that_works_is_labelled() {
@@ -108,10 +148,14 @@ mod tests {
         seen.works(resource, works("two"));
         assert!(!seen.all()[resource].is_followed());
         assert_eq!(seen.all()[resource].followed_after(), None);
+        assert_eq!(seen.all()[resource].moved_at(), None);
         assert!(seen.all()[resource].gap().is_some());
 
         seen.labelled(resource, "two");
         assert!(seen.all()[resource].is_followed());
         assert!(seen.all()[resource].followed_after().is_some());
+        let (_, labelled) = seen.all()[resource].labelled.clone().unwrap();
+        assert_eq!(seen.all()[resource].moved_at(), Some(labelled));
+        assert_eq!(seen.all()[resource].takeovers, 2);
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 use e2e::Company;
 use e2e::fleet::phases::{Phase, Settings, measure};
 use e2e::images::programs;
@@ -14,7 +15,7 @@ async fn a_fleet_of_two_is_measured() -> Result<()> {
     // Its control plane takes both cores while it starts.
     let _seat = Company::Alone.enter().await;
     let settings = Settings {
-        phases: vec![Phase::Rest, Phase::Upgrade],
+        phases: Phase::value_variants().to_vec(),
         operator: programs()?.join("chainlink-operator"),
         cap: 1,
         together: 1,
@@ -33,15 +34,20 @@ async fn a_fleet_of_two_is_measured() -> Result<()> {
             .map(|one| one.value)
             .with_context(|| format!("no {name} of {phase} in {figures:?}"))
     };
-    ensure!(of("rest", "writes")? < 0.5, "{figures:?}");
-    ensure!(of("rest", "memory")? > 1.0, "{figures:?}");
-    ensure!(
-        of("upgrade", "requests of a handover")? > 1.0,
-        "{figures:?}"
-    );
-    ensure!(
-        of("upgrade", "without an active (worst)")? > 0.5,
-        "{figures:?}"
-    );
+    for phase in ["rest", "unrelated", "hibernate"] {
+        ensure!(of(phase, "writes")? < 0.5, "{phase}: {figures:?}");
+        ensure!(of(phase, "memory")? > 1.0, "{phase}: {figures:?}");
+        ensure!(of(phase, "requests to lead")? > 0.5, "{phase}: {figures:?}");
+    }
+    for phase in ["upgrade", "leader"] {
+        let requests = of(phase, "requests of a handover")?;
+        ensure!(requests > 1.0, "{phase}: {figures:?}");
+        let gap = of(phase, "without an active (worst)")?;
+        ensure!(gap > 0.5, "{phase}: {figures:?}");
+    }
+    ensure!(of("leader", "until the other leads")? > 0.5, "{figures:?}");
+    ensure!(of("unrelated", "pods")? > 19.5, "{figures:?}");
+    ensure!(of("stalled", "memory")? > 1.0, "{figures:?}");
+    ensure!(of("loss", "actives lost")? > 0.5, "{figures:?}");
     Ok(())
 }
