@@ -1,5 +1,6 @@
 //! Trying a node's web port, for as long as its container is watched.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
@@ -20,6 +21,20 @@ const ALERT: Duration = Duration::from_millis(100);
 const KUBELET: Duration = Duration::from_millis(500);
 /// Between the end of one try and the next, at least.
 const BREATH: Duration = Duration::from_millis(50);
+
+/// Where nothing is under way all ports are tried in step: a process that sleeps between costs less than one that is woken for
+/// each of them.
+const STEP: Duration = Duration::from_millis(100);
+static FIRST_STEP: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// As much of a pause that begins now as ends with a step.
+fn in_step(pause: Duration, now: Instant) -> Duration {
+    let end = now.saturating_duration_since(*FIRST_STEP) + pause;
+    let beyond = end.as_nanos() % STEP.as_nanos();
+    pause.saturating_sub(Duration::from_nanos(
+        u64::try_from(beyond).unwrap_or_default(),
+    ))
+}
 
 /// Tries the port for as long as the container is watched and, where it is silent, asks the kubelet.
 pub(super) async fn watch(pods: Api<Pod>, subject: Subject, eyes: Eyes) {
@@ -53,7 +68,13 @@ pub(super) async fn watch(pods: Api<Pod>, subject: Subject, eyes: Eyes) {
         let patient = matches!(shows, Shows::Serving | Shows::Limited);
         let alarmed = *alert.borrow_and_update();
         let pause = if alarmed && !patient { ALERT } else { CALM };
-        let rest = pause.saturating_sub(begun.elapsed()).max(BREATH);
+        let rest = pause.saturating_sub(begun.elapsed());
+        let rest = if alarmed {
+            rest
+        } else {
+            in_step(rest, Instant::now())
+        };
+        let rest = rest.max(BREATH);
         if alarmed || patient {
             sleep(rest).await;
         } else {
@@ -250,6 +271,21 @@ mod tests {
         assert!(lock(&eyes.facts).log_ended.is_none());
         ask(&pods(Kubelet::Ended), &subject, &eyes).await;
         assert!(lock(&eyes.facts).log_ended.is_some());
+    }
+
+    #[test]
+    fn a_pause_ends_with_a_step_and_is_shorter_by_less_than_one() {
+        let begun = *FIRST_STEP;
+        for millis in [0, 1, 40, 99, 100, 101, 12_345] {
+            let now = begun + Duration::from_millis(millis);
+            let pause = in_step(CALM, now);
+            assert!(pause <= CALM && CALM < pause + STEP, "{pause:?}");
+            let end = (now + pause - begun).as_millis();
+            assert_eq!(end % STEP.as_millis(), 0, "{millis}");
+        }
+        // What came to its end a moment after a step takes no longer than one that did not wait.
+        let late = begun + Duration::from_millis(1002);
+        assert_eq!(in_step(Duration::from_millis(998), late).as_millis(), 998);
     }
 
     #[tokio::test]
