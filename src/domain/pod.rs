@@ -1,7 +1,7 @@
 //! One pod as one look showed it: its container, how that ended, what it said and answered. Facts only: which part a pod
 //! plays is worked out by `plan`, and no Kubernetes type enters.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 
 use super::reason::Reason;
 use super::revision::Revision;
@@ -245,6 +245,14 @@ pub struct Took {
 pub struct Contact {
     pub at: Timestamp,
     pub answer: Answered,
+}
+
+impl Contact {
+    /// When it was, for people: to the second. It is counted back from now by a clock that nobody sets, and comes out some
+    /// nanoseconds later or earlier at each look; a status that tells them is another one each time.
+    pub fn told(&self) -> Timestamp {
+        self.at.round(Unit::Second).unwrap_or(self.at)
+    }
 }
 
 /// Answers that prove that the container, or at least its machine, is there.

@@ -22,7 +22,7 @@ pub fn suspect(view: &View<'_>, pod: &Pod) -> Denied {
     let answers = took.is_none_or(|took| pod.answered_since(took.at)) && !view.roles.unheard(pod);
     let since = pod
         .contact
-        .map_or_else(String::new, |contact| format!(" since {}", contact.at));
+        .map_or_else(String::new, |contact| format!(" since {}", contact.told()));
     if answers {
         return Denied {
             reason: Reason::SuspectAnswers,

@@ -9,7 +9,7 @@ use chainlink_operator::controller::Context;
 
 use crate::fake_api::meddler::{Fate, Post};
 use crate::fake_api::operator::Operator;
-use crate::fake_api::world::{World, two_replicas};
+use crate::fake_api::world::{HOME, World, two_replicas};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -44,6 +44,27 @@ async fn a_resource_at_rest_costs_no_request() {
     let mut operator = resting(&world).await;
     assert_eq!(calls_of_passes(&mut operator).await, 0);
     assert_eq!(world.status()["phase"], "Running");
+}
+
+/// The last answer of the pod there is told, and each look counts back to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_stays_out_of_reach_costs_no_write() {
+    let world = World::new(&two_replicas());
+    let mut operator = Operator::start(&world);
+    operator.rest().await;
+    world.with(|all| {
+        all.lose_machine("pod 1");
+        all.lease_is_free(HOME);
+    });
+    let out_of_reach = |world: &World| world.status()["phase"] == "OldPodOutOfReach";
+    operator
+        .drive("nobody can tell what became of pod 1", out_of_reach)
+        .await;
+    let status = world.status();
+    for _ in 0..20 {
+        operator.next().await;
+        assert_eq!(world.status(), status);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
