@@ -71,6 +71,7 @@ impl Pass<'_> {
             (known.failures.clone(), pause)
         });
         let pause = short_while_the_lock_moves(self.node, pause);
+        let again = plan.again.min(self.at_most(plan));
         let of_pods = [Reason::PodNotUpdated];
         if let Some(failure) = failures.failure()
             && (plan.acts.is_empty() || failures.are(&of_pods))
@@ -78,13 +79,13 @@ impl Pass<'_> {
             return Err(Error::Unfinished(failure.to_owned()));
         }
         Ok(if failures.are_refused(&of_pods) {
-            plan.again.max(pause)
+            again.max(pause)
         } else if !plan.acts.is_empty() {
             ACTED
         } else if failures.is_empty() {
-            plan.again.min(self.at_most(plan))
+            again
         } else {
-            plan.again.min(pause)
+            again.min(pause)
         })
     }
 }
