@@ -153,8 +153,8 @@ impl Reads {
     #[must_use]
     pub fn lean(mut self) -> Self {
         for ((uri, _), (_, body)) in &mut self.answers {
-            let content = serde_json::from_slice(body).ok();
-            *body = match content.filter(|_| !in_kind(uri, "services")) {
+            let content = (!in_kind(uri, "services")).then(|| serde_json::from_slice(body).ok());
+            *body = match content.flatten() {
                 Some(mut content) => {
                     forget_who_wrote_what(&mut content);
                     content.to_string().into_bytes().into_boxed_slice().into()
