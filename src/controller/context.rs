@@ -304,10 +304,11 @@ impl Context {
         self.call(self.slots.wait(reference));
     }
 
-    fn call(&self, next: Vec<ObjectRef<ChainlinkNode>>) {
-        for waiting in next {
+    /// Has these resources looked at anew.
+    pub(super) fn call(&self, resources: impl IntoIterator<Item = ObjectRef<ChainlinkNode>>) {
+        for resource in resources {
             // The receiver only goes away with the controllers.
-            let _ = self.wake.send(Wake::changed(waiting));
+            let _ = self.wake.send(Wake::changed(resource));
         }
     }
 

@@ -11,7 +11,6 @@ use super::error::{Doing, Error};
 use crate::api::ChainlinkNode;
 use crate::api::names::LEADER_ANNOTATION;
 use crate::mutex::lock;
-use crate::observe::Wake;
 use crate::plan::Step;
 
 impl Context {
@@ -25,12 +24,7 @@ impl Context {
         for node in nodes.iter().filter(|node| may_move(node)) {
             self.slots.note(&node.uid().unwrap_or_default());
         }
-        for node in nodes {
-            // The receiver only goes away with the controllers.
-            let _ = self
-                .wake
-                .send(Wake::changed(ObjectRef::from_obj(node.as_ref())));
-        }
+        self.call(nodes.iter().map(|node| ObjectRef::from_obj(node.as_ref())));
     }
 
     /// What it knows of the resources grows old, and would be told beside what the next leader tells.
