@@ -77,6 +77,8 @@ pub struct Context {
     pub(super) known: Mutex<HashMap<String, Local>>,
     /// What the database of a resource said last, by the resource's uid.
     pub(super) answers: Mutex<HashMap<String, LastAnswer>>,
+    /// How long the last planned stops took, of whichever resources, as [`Timing`] counts them.
+    pub(super) moves: Mutex<Vec<Duration>>,
     /// What resources are about to take a database by, by their uids.
     pub(super) reserved: Mutex<HashMap<String, Reservation>>,
     /// The key of the digests of Secrets, once it is needed.
@@ -114,6 +116,7 @@ impl Context {
             leadership,
             known: Mutex::default(),
             answers: Mutex::default(),
+            moves: Mutex::default(),
             reserved: Mutex::default(),
             digest_key: OnceCell::new(),
             hears: AtomicBool::new(false),

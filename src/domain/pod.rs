@@ -31,8 +31,12 @@ pub struct Pod {
     pub has_own_label: bool,
     /// The operator's readiness gate, as it stands in the pod.
     pub gate: bool,
+    /// Its kubelet calls it ready: Services lead to it where they select it.
+    pub ready: bool,
     /// Set by the API server once a deletion was accepted.
     pub deleted: bool,
+    /// The whole second in which it was.
+    pub deleted_at: Option<Timestamp>,
     pub container: Container,
     /// When this container said that it waits for the lock.
     pub waiting: Option<Timestamp>,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Container as ApiContainer, Pod as ApiPod};
 
 use super::api_pod::{
@@ -75,6 +76,7 @@ pub(super) fn read(
     };
     let now = Moment::now();
     let wall = |then| now.wall_at(then);
+    let holds = |kind| condition(pod, kind).is_some_and(|condition| condition.status == "True");
     Pod {
         id: id(pod),
         resource_version: pod.metadata.resource_version.clone().unwrap_or_default(),
@@ -83,8 +85,10 @@ pub(super) fn read(
         machine: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         labelled_active: label(pod, ROLE_LABEL) == Some(ROLE_ACTIVE),
         has_own_label: label(pod, POD_LABEL).is_some(),
-        gate: condition(pod, READY_CONDITION).is_some_and(|condition| condition.status == "True"),
+        gate: holds(READY_CONDITION),
+        ready: holds("Ready"),
         deleted: pod.metadata.deletion_timestamp.is_some(),
+        deleted_at: deleted_at(pod),
         waiting: record.waiting,
         doubt: facts.doubt.clone(),
         took: record.took,
@@ -102,6 +106,13 @@ pub(super) fn read(
         lock_id_hidden: hides_its_lock_id(pod),
         container,
     }
+}
+
+/// When the API server accepted the deletion, in whole seconds: the time that it writes is that of the end of the grace period.
+fn deleted_at(pod: &ApiPod) -> Option<Timestamp> {
+    let end = pod.metadata.deletion_timestamp.as_ref()?.0;
+    let grace = pod.metadata.deletion_grace_period_seconds?;
+    end.checked_sub(SignedDuration::from_secs(grace)).ok()
 }
 
 /// A pod that pulls an image. One whose container has run, well or not, has pulled it.

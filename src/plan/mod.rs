@@ -68,7 +68,7 @@ pub use rules::external::{not_taken, of_outside};
 pub use safety::Rule;
 pub use safety::Rules;
 pub use step::{Blocked, CALM, Progress, Step};
-pub use timed::{Tries, is_timed, most_apart, wait};
+pub use timed::{Tries, Wait, is_timed, most_apart, wait};
 
 /// While the lease of a node that has ended may be given back, and something is missing for it.
 const SOON: Duration = Duration::from_millis(100);

@@ -107,7 +107,8 @@ impl Pass<'_> {
                 Act::ReleaseLease(given_back) => self.give_back(given_back, recorded).await?,
                 Act::Stop(permit) => match pending(permit, labels_in_place) {
                     Ok(pending) => {
-                        stopped = self.stop(&actor, &pending, recorded, failures).await?;
+                        let known = (recorded, &*seen.pods);
+                        stopped = self.stop(&actor, &pending, known, failures).await?;
                     }
                     Err(why) => not_stopped(&self.reference, permit, &why),
                 },

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures::future::try_join_all;
+use futures::future::{join, try_join_all};
 use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 use tokio::time::timeout;
@@ -13,13 +13,13 @@ use tokio::time::timeout;
 use super::log;
 use super::record::{ANSWER, Stands};
 use super::scene::Pass;
-use super::tried::Failed;
+use super::tried::{FIRST, Failed};
 use crate::act::{Actor, Outcome, Recorded, RoleKeeper};
 use crate::api::{ChainlinkNode, Memory};
 use crate::cluster::{refusal, sentence};
 use crate::controller::error::{Doing, Error, LONGEST_PASS};
 use crate::controller::failures::ApiFailures;
-use crate::domain::{Observation, PodId, Reason};
+use crate::domain::{Observation, Pod, PodId, Reason};
 use crate::plan::{
     Confirmed, Pending, Permit, Plan, Purpose, SecondLook, Unconfirmed, confirm, is_timed, plan,
 };
@@ -66,17 +66,16 @@ impl Pass<'_> {
         &self,
         actor: &Actor<'_>,
         pending: &Pending<'_>,
-        recorded: &Recorded<'_>,
+        (recorded, pods): (&Recorded<'_>, &[Pod]),
         failures: &mut ApiFailures,
     ) -> Result<Stopped, Error> {
         let planned = pending.permit();
-        self.wait_to_the_end().await;
+        self.wait_to_the_end(planned, pods).await?;
         let began = Instant::now();
-        if planned.asks_database() {
-            self.ask_again(Timestamp::now()).await?;
-        }
         let asked = planned.relies_on().iter().chain([planned.pod()]);
-        let again = self.look_again(asked, recorded).await?;
+        let again = self
+            .look_again(asked, planned.asks_database(), recorded)
+            .await?;
         let confirmed = match confirm(pending, &again.look()) {
             Ok(confirmed) => confirmed,
             Err(why) => {
@@ -127,17 +126,25 @@ impl Pass<'_> {
         Ok(Stopped::Yes)
     }
 
-    /// Asks these pods, all at once, as what one of them takes to answer is not to make the answer of another old; and then
-    /// looks and plans again.
+    /// Asks these pods, and the database where that is wanted and its last answer is old: all at once, as what one of them takes to
+    /// answer is not to make the answer of another old. Then it looks and plans again.
     pub(super) async fn look_again<'p>(
         &self,
         pods: impl Iterator<Item = &'p PodId>,
+        asks_database: bool,
         recorded: &Recorded<'p>,
     ) -> Result<LookedAgain<'p>, Error> {
         let asked = Timestamp::now();
-        try_join_all(pods.map(|pod| self.looker.ask(&pod.name)))
-            .await
-            .doing("asking the pods that an act relies on")?;
+        let pods = try_join_all(pods.map(|pod| self.looker.ask(&pod.name)));
+        let database = async {
+            if asks_database {
+                self.ask_again(asked).await?;
+            }
+            Ok(())
+        };
+        let (pods, database) = join(pods, database).await;
+        pods.doing("asking the pods that an act relies on")?;
+        database?;
         let seen = self.observe(false).await?.whole()?;
         let (at, now) = (Instant::now(), Timestamp::now());
         let written = &recorded.plan().memory;
@@ -248,6 +255,7 @@ impl Pass<'_> {
             said: message,
             refused,
             perhaps: stopped == Stopped::Perhaps,
+            first: FIRST,
         };
         self.know(|known| {
             let before = known.refused_stop.take();

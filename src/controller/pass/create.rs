@@ -9,7 +9,7 @@ use kube::runtime::reflector::ObjectRef;
 use super::log;
 use super::record::{ANSWER, Stands};
 use super::scene::Pass;
-use super::tried::{Failed, counts};
+use super::tried::{FIRST, Failed, counts};
 use crate::act::{Actor, Kept, Outcome, Recorded, session_secret};
 use crate::api::{ChainlinkNode, RevisionName};
 use crate::build::{Content, Session};
@@ -82,6 +82,7 @@ impl Created {
             said,
             refused,
             perhaps,
+            first: FIRST,
         };
         Some(failed.after(before, Timestamp::now()))
     }

@@ -48,6 +48,14 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// Asks again when the pods that wait have tried the lock last, however young the last answer is.
+    pub(super) async fn ask_for_tries(&self) -> Result<(), Error> {
+        if self.may_ask() {
+            Box::pin(self.ask_database()).await?;
+        }
+        Ok(())
+    }
+
     async fn ask_database(&self) -> Result<(), Error> {
         // Where the pods' addresses came from memory, the answer is as old as to permit nothing.
         let at = match self.read_at {

@@ -5,7 +5,7 @@
 use std::iter;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::log;
@@ -23,6 +23,9 @@ use crate::report::lease_given_back;
 /// What is said where the API server, or this operator, is so slow that what was seen is old before the statement can be sent.
 const LATE: &str = "what permits it was older than 2 s before the database could be asked to";
 
+/// Whose session is in the way may be gone in a moment, and nobody works until then. No try writes an intent.
+const SOON: SignedDuration = SignedDuration::from_millis(500);
+
 impl Pass<'_> {
     /// Looks again, plans again, and gives the lease back only if both say the same.
     pub(super) async fn give_back(
@@ -32,7 +35,7 @@ impl Pass<'_> {
     ) -> Result<(), Error> {
         self.ask_again(Timestamp::now()).await?;
         // Nobody is asked for it: the kubelet of who waits would take half a second, in which nobody works.
-        let again = self.look_again(iter::empty(), recorded).await?;
+        let again = self.look_again(iter::empty(), false, recorded).await?;
         let confirmed = match confirm_return(planned, &again.look()) {
             Ok(confirmed) => confirmed,
             Err(why) => {
@@ -125,6 +128,7 @@ impl Pass<'_> {
             ),
             refused,
             perhaps: false,
+            first: SOON,
         };
         self.know(|known| {
             log::again!(&mut known.lines, &self.reference, said, pod; "a lease could not be given back");

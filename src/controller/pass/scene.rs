@@ -16,6 +16,7 @@ use crate::controller::context::{Context, DatabaseAccess};
 use crate::controller::error::{Doing, Error};
 use crate::controller::failures::ApiFailures;
 use crate::controller::local::Local;
+use crate::controller::timing;
 use crate::domain::{
     Claim, DatabaseAnswer, DatabaseView, Holder, Observation, Pod, Problem, Silence, Wanted,
     reports,
@@ -154,7 +155,9 @@ impl Pass<'_> {
         };
         let (refused_return, ended) = self.know(|known| {
             known.ended.note(&pods, at);
-            known.timing.note(&pods, Instant::now());
+            if let Some(took) = known.timing.note(&pods, Instant::now()) {
+                timing::keep(&mut lock(&self.context.moves), took);
+            }
             (known.refused_return.clone(), known.ended.clone())
         });
         let (taken, refused_stop, refused_creations, refused_oneshots) = self.know(|known| {

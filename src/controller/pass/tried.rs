@@ -1,12 +1,14 @@
 //! How calmly is tried again what the API server did not do. Each try writes its intent, so it comes ever later.
 
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::says_the_same;
 use crate::domain::Refused;
 
 /// After so long without a try, another one begins to count anew.
 const FORGOTTEN: SignedDuration = SignedDuration::from_mins(10);
+
+const LONGEST: SignedDuration = SignedDuration::from_mins(1);
 
 /// So many tries may fail for a moment.
 const A_FEW: u32 = 3;
@@ -19,7 +21,12 @@ pub(super) struct Failed {
     pub(super) refused: bool,
     /// It may be done yet.
     pub(super) perhaps: bool,
+    /// After so long it is tried again; each time after twice as long, up to a minute.
+    pub(super) first: SignedDuration,
 }
+
+/// The first pause of what writes an intent with each try.
+pub(super) const FIRST: SignedDuration = SignedDuration::from_secs(2);
 
 impl Failed {
     /// What the planner is to know of it, after what it knew of the same before. That is told, and tried again ever later.
@@ -34,7 +41,7 @@ impl Failed {
             lasting: self.refused || tries > A_FEW,
             perhaps: self.perhaps,
             tries,
-            again: later(now, tries),
+            again: later(now, self.first, tries),
         }
     }
 }
@@ -44,16 +51,25 @@ pub(super) fn counts(before: &Refused, now: Timestamp) -> bool {
     now.duration_since(before.again) < FORGOTTEN
 }
 
-/// 2 s, 4 s, … a minute.
-fn later(now: Timestamp, tries: u32) -> Timestamp {
-    let seconds = 2_i64.saturating_pow(tries.min(6)).min(60);
-    now.checked_add(seconds.seconds()).unwrap_or(now)
+/// Twice as long with each try, up to a minute.
+fn later(now: Timestamp, first: SignedDuration, tries: u32) -> Timestamp {
+    let doubled = first.saturating_mul(1 << tries.saturating_sub(1).min(10));
+    now.checked_add(doubled.min(LONGEST)).unwrap_or(now)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_tried_again_soon_comes_ever_later_too() {
+        let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        let soon = SignedDuration::from_millis(500);
+        let pause = |tries| later(now, soon, tries).duration_since(now).as_millis();
+        let pauses = [1, 2, 3, 8, 100].map(pause);
+        assert_eq!(pauses, [500, 1000, 2000, 60_000, 60_000]);
+    }
 
     #[test]
     fn tries_come_ever_later_and_after_a_while_without_any_they_begin_anew() {
@@ -64,6 +80,7 @@ mod tests {
                 said: format!("no answer at {now}"),
                 refused: false,
                 perhaps: true,
+                first: FIRST,
             };
             failed.after(before, now)
         };

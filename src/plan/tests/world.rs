@@ -710,6 +710,8 @@ fn new_pod(name: &str, of: &Revision, created: Timestamp) -> Pod {
         machine: Some(format!("machine-{name}")),
         labelled_active: false,
         gate: false,
+        ready: false,
+        deleted_at: None,
         has_own_label: true,
         deleted: false,
         container: Container::NotStarted { trouble: None },

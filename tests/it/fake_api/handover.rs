@@ -1,6 +1,7 @@
 //! A whole handover, with nothing in its way.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::fake_api::meddler::{Call, Fate, Post};
 use crate::fake_api::operator::Operator;
@@ -60,6 +61,32 @@ async fn an_upgrade_makes_and_stops_exactly_these_pods_in_this_order() {
         last["gapMs"].as_i64().is_some_and(|gap| gap < 2000),
         "{last}"
     );
+}
+
+/// No Service leads to a successor that its kubelet does not call ready. It may never: the stop waits for two seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_active_is_not_stopped_before_its_successor_is_ready_or_two_seconds_are_over() {
+    let world = World::new(&two_replicas());
+    Operator::start(&world).rest().await;
+    world.behave(|habits| habits.never_ready = true);
+    let stopped = Arc::new(Mutex::new(None));
+    let (there, sent) = (world.clone(), Arc::clone(&stopped));
+    let mut operator = Operator::meddled(&world, move |call: &Call| {
+        let active = there.with(|all| all.name_of("pod 1"));
+        if call.is("delete", "pods") && call.name == active {
+            sent.lock().unwrap().get_or_insert_with(Instant::now);
+        }
+        Fate::Pass
+    });
+    world.upgrade("2.29.0");
+    let made = |world: &World| world.deeds().contains(&"make pod 4 (2.29.0)".to_owned());
+    operator.drive("the last successor is made", made).await;
+    let made = Instant::now();
+    let is_stopped = |world: &World| world.deeds().contains(&"remove pod 1".to_owned());
+    operator.drive("pod 1 is stopped", is_stopped).await;
+    let waited = stopped.lock().unwrap().unwrap() - made;
+    assert!(waited > Duration::from_secs(2), "{waited:?}");
+    assert_eq!(world.wrongs(), [""; 0]);
 }
 
 /// An upgrade in which so many deletes of the active are refused, and whom the Service led to when each was sent.

@@ -14,6 +14,7 @@ use crate::fake_api::world::{HOME, World, two_replicas};
 
 /// From one try to the next.
 const INTERVAL: Duration = Duration::from_secs(8);
+const EACH: &str = "8s";
 /// A stop that does not wait comes sooner after a try, and no later than so long before the next one.
 const AT_LEAST: Duration = Duration::from_secs(4);
 
@@ -38,10 +39,10 @@ impl Sent {
     }
 }
 
-/// Two pods of a node that tries the lock every [`INTERVAL`].
-async fn waiting() -> World {
+/// Two pods of a node that tries the lock so often.
+async fn waiting(interval: &str) -> World {
     let mut spec = two_replicas();
-    spec["database"]["lock"] = json!({"leaseDuration": "20s", "refreshInterval": "8s"});
+    spec["database"]["lock"] = json!({"leaseDuration": "20s", "refreshInterval": interval});
     let world = World::new(&spec);
     Operator::start(&world).rest().await;
     world
@@ -67,7 +68,11 @@ async fn watched(world: &World, database: DatabaseAccess) -> (Operator, Sent) {
 }
 
 async fn pair() -> Pair {
-    let world = waiting().await;
+    pair_that_tries(EACH).await
+}
+
+async fn pair_that_tries(interval: &str) -> Pair {
+    let world = waiting(interval).await;
     let sessions = Sessions::of(&world).await;
     let (operator, sent) = watched(&world, DatabaseAccess::Yes).await;
     Pair {
@@ -93,11 +98,16 @@ fn is_stopped(world: &World) -> bool {
 }
 
 impl Pair {
+    /// The standby tries the lock. Returns when that was.
+    async fn tries(&self) -> Instant {
+        self.sessions.standby.simple_query("commit").await.unwrap();
+        Instant::now()
+    }
+
     /// The standby tries the lock; and once the operator's last answer is so old that it asks again before a stop, a person
     /// asks for a handover. Returns when the try was.
     async fn tries_and_is_asked_for(&mut self) -> Instant {
-        self.sessions.standby.simple_query("commit").await.unwrap();
-        let tried = Instant::now();
+        let tried = self.tries().await;
         self.operator.passes_for(OLD).await;
         ask_to_move(&self.world);
         tried
@@ -118,10 +128,35 @@ async fn a_planned_stop_is_sent_just_before_its_successor_tries_the_lock() {
     assert_eq!(pair.world.wrongs(), [""; 0]);
 }
 
+/// A stop that was asked for too late for the next try waits for the one after it, of which less is known when it comes. The next
+/// one tells more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_try_that_comes_while_a_stop_waits_tells_when_the_one_comes_that_it_waits_for() {
+    /// After the first try: too late to be ready for the one after it; and that one.
+    const ASKED: Duration = Duration::from_millis(1500);
+    const NEXT: Duration = Duration::from_millis(2150);
+    /// By the first try alone the stop is sent sooner after the second.
+    const HELD: Duration = Duration::from_millis(1450);
+    let mut pair = pair_that_tries("2s").await;
+    let first = pair.tries().await;
+    pair.operator.passes_for(ASKED).await;
+    ask_to_move(&pair.world);
+    let second = async {
+        tokio::time::sleep_until((first + NEXT).into()).await;
+        pair.sessions.standby.simple_query("commit").await.unwrap();
+        Instant::now()
+    };
+    let stopped = pair.operator.drive("pod 1 is stopped", is_stopped);
+    let (tried, _) = tokio::join!(second, stopped);
+    let after = pair.sent.at().unwrap().saturating_duration_since(tried);
+    assert!(after >= HELD, "{after:?}\n{}", pair.world.describe());
+    assert_eq!(pair.world.wrongs(), [""; 0]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_no_database_is_asked_the_waiting_line_tells_when_the_successor_tries() {
     let before = Instant::now();
-    let world = waiting().await;
+    let world = waiting(EACH).await;
     let after = Instant::now();
     let (mut operator, sent) = watched(&world, DatabaseAccess::No).await;
     ask_to_move(&world);

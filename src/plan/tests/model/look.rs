@@ -283,6 +283,8 @@ fn seen(pod: &Pod, cluster: &Cluster) -> domain::Pod {
         machine: pod.leaving.then(|| LEFT.to_owned()),
         labelled_active: pod.labelled,
         gate: pod.gate,
+        ready: pod.gate,
+        deleted_at: None,
         has_own_label: true,
         deleted: pod.deleted,
         container: container(pod, status, cluster),

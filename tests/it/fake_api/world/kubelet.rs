@@ -280,6 +280,9 @@ impl All {
         });
         let runs = pod["status"]["containerStatuses"][0]["state"]["running"].is_object();
         let ready = gate && runs && beside::is_ready(&pod);
+        if ready && self.habits.never_ready {
+            return;
+        }
         let ready = if ready { "True" } else { "False" };
         let said = conditions
             .iter()

@@ -41,6 +41,8 @@ pub struct Habits {
     pub ends_untold: bool,
     /// Log streams open, and say nothing.
     pub silent_logs: bool,
+    /// Kubelets call no further pod ready.
+    pub never_ready: bool,
     /// No machine has room.
     pub no_room: bool,
     /// Ended containers are not started again.
