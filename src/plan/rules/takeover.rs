@@ -1,7 +1,7 @@
 //! How the lock goes from one pod to the next: whose duty ended when, who took over, and what is known of a stop that
 //! is under way. While the order of several takers is not known, nothing else is decided.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{LastActive, LockMove, Memory, Stop};
 use crate::domain::{AskedBy, Container, MoveReason, Pod, Wanted};
@@ -154,7 +154,7 @@ fn note_end(last: &mut LastActive, look: &Look<'_>, stopping: Option<&Stop>) {
     let pod = look.seen.pods.iter().find(|pod| pod.id.uid == last.uid);
     let planned = stopping.filter(|stop| stop.uid == last.uid);
     if let Some(stop) = planned.filter(|_| pod.is_none_or(|pod| pod.deleted)) {
-        last.ended = Some(stop.at);
+        last.ended = Some(pod.map_or(stop.at, |pod| accepted(stop, pod, look.now)));
         last.planned = true;
         last.purpose.clone_from(&stop.purpose);
         return;
@@ -173,6 +173,19 @@ fn note_end(last: &mut LastActive, look: &Look<'_>, stopping: Option<&Stop>) {
         Some(Container::Running { .. } | Container::NotStarted { .. }) => None,
     };
     last.ended = ended;
+}
+
+/// When the API server accepted a stop, which this look shows first: in the second that stands in the pod, and no sooner than it was
+/// decided. Where a later look is the first, the beginning of that second counts.
+fn accepted(stop: &Stop, pod: &Pod, now: Timestamp) -> Timestamp {
+    let Some(second) = pod.deleted_at else {
+        return stop.at;
+    };
+    let over = second
+        .checked_add(SignedDuration::from_secs(1))
+        .unwrap_or(second);
+    let at = if now < over { now } else { second };
+    at.max(stop.at)
 }
 
 /// A stop is forgotten when it is over; the stop of an active only when somebody took over, so that

@@ -82,6 +82,28 @@ fn every_move_says_who_asked_for_it() {
     assert_eq!(next_move(&mut world), from_a(to, "Failover", "Nobody"));
 }
 
+/// The wait for a try of the successor and the second look come between the decision and the stop, and the active works in them.
+#[test]
+fn the_gap_of_a_planned_move_begins_with_the_stop_that_was_accepted() {
+    let ended = |accepted: Option<u64>, seen: u64| {
+        let mut world = alone();
+        world.want_settled(&v2());
+        let mut world = world.standby("b", &v2());
+        while !world.obey().iter().any(|act| act.starts_with("stop ")) {}
+        let decided = world.now;
+        let after = |millis| decided + Duration::from_millis(millis);
+        world.pod("a").deleted_at = accepted.map(after);
+        world.now = after(seen);
+        world.remember();
+        let last = world.memory.last_active.as_ref().unwrap();
+        let ended = last.ended.unwrap().duration_since(decided);
+        ended.as_millis()
+    };
+    assert_eq!(ended(Some(1000), 1300), 1300, "seen in that second");
+    assert_eq!(ended(Some(1000), 5300), 1000, "seen later");
+    assert_eq!(ended(None, 1300), 0, "the API server does not say when");
+}
+
 /// An approval that stands there from before says nothing of a way back that nobody was asked for.
 #[test]
 fn a_way_back_is_the_operators_own() {
