@@ -19,7 +19,7 @@ const NO_ANSWER: &str = "none";
 /// How many calls were made, by what they ask for and what was answered, and how many of their answers are still open.
 #[derive(Clone, Debug, Default)]
 pub struct Calls {
-    requests: Family<[(&'static str, String); 2], Counter>,
+    requests: Family<[(&'static str, String); 3], Counter>,
     streams: Gauge,
 }
 
@@ -30,14 +30,15 @@ impl Calls {
     }
 
     /// Counts one call.
-    pub fn note(&self, verb: &str, code: &str) {
-        let labels = [("verb", verb.to_owned()), ("code", code.to_owned())];
+    pub fn note(&self, verb: &str, resource: &str, code: &str) {
+        let labels = [("verb", verb), ("resource", resource), ("code", code)];
+        let labels = labels.map(|(name, value)| (name, value.to_owned()));
         self.requests.get_or_create(&labels).inc();
     }
 
     /// Has them told beside other metrics.
     pub fn register(&self, registry: &mut Registry) {
-        let what = "Requests to the API server by verb and status code; the code is none where no answer came";
+        let what = "Requests to the API server by verb, resource and status code; the code is none where no answer came";
         registry.register("api_requests", what, self.requests.clone());
         let what = "Streams of the API server that are open: watches, and logs that are followed";
         registry.register("api_open_streams", what, self.streams.clone());
@@ -48,13 +49,14 @@ impl Calls {
 struct Call {
     calls: Calls,
     verb: &'static str,
+    resource: String,
     answered: bool,
 }
 
 impl Call {
     fn answered(&mut self, code: &str) {
         self.answered = true;
-        self.calls.note(self.verb, code);
+        self.calls.note(self.verb, &self.resource, code);
     }
 }
 
@@ -112,14 +114,30 @@ fn verb(method: &Method, uri: &Uri) -> &'static str {
 /// Whether a path leads to one object, or to what belongs to one: `/api/v1/namespaces/chain/pods/cl-0/log`. What is outside
 /// of all groups is one, too.
 fn names_an_object(path: &str) -> bool {
+    within_its_group(path).is_none_or(|kind| !matches!(kind[..], [_] | ["namespaces", _, _]))
+}
+
+/// What a path leads to, in the words of RBAC: `pods/log`. Nothing where it is outside of all groups.
+fn resource(path: &str) -> String {
+    match within_its_group(path).as_deref() {
+        Some(["namespaces", _, kind] | ["namespaces", _, kind, _]) => (*kind).to_owned(),
+        Some(["namespaces", _, kind, _, part, ..] | [kind, _, part, ..]) => {
+            format!("{kind}/{part}")
+        }
+        Some([kind, ..]) => (*kind).to_owned(),
+        Some([]) | None => String::new(),
+    }
+}
+
+/// The parts of a path behind its group and version.
+fn within_its_group(path: &str) -> Option<Vec<&str>> {
     let mut parts = path.split('/').filter(|part| !part.is_empty());
-    let version = match parts.next() {
-        Some("api") => parts.next(),
-        Some("apis") => parts.next().and_then(|_| parts.next()),
-        _ => None,
+    match parts.next()? {
+        "api" => parts.next()?,
+        "apis" => parts.next().and_then(|_| parts.next())?,
+        _ => return None,
     };
-    let kind: Vec<&str> = parts.collect();
-    version.is_none() || !matches!(kind[..], [_] | ["namespaces", _, _])
+    Some(parts.collect())
 }
 
 impl<S> Layer<S> for Calls {
@@ -162,6 +180,7 @@ where
         let stream = is_stream(request.uri());
         let mut call = Call {
             verb: verb(request.method(), request.uri()),
+            resource: resource(request.uri().path()),
             calls: self.calls.clone(),
             answered: false,
         };
@@ -248,8 +267,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_request_is_told_by_its_resource() {
+        for (path, is) in [
+            ("/api/v1/namespaces/chain/pods", "pods"),
+            ("/api/v1/namespaces/chain/pods/cl-0", "pods"),
+            ("/api/v1/namespaces/chain/pods/cl-0/log", "pods/log"),
+            ("/api/v1/pods", "pods"),
+            ("/api/v1/nodes/one", "nodes"),
+            ("/api/v1/nodes/one/status", "nodes/status"),
+            ("/api/v1/namespaces", "namespaces"),
+            ("/api/v1/namespaces/chain", "namespaces"),
+            (
+                "/apis/chainlink-operator.dev/v1alpha1/namespaces/a/chainlinknodes/b/status",
+                "chainlinknodes/status",
+            ),
+            ("/apis/apps/v1/controllerrevisions", "controllerrevisions"),
+            ("/api/v1", ""),
+            ("/version", ""),
+        ] {
+            assert_eq!(resource(path), is, "{path}");
+        }
+    }
+
     #[tokio::test]
-    async fn calls_are_counted_by_verb_and_code_and_streams_while_they_are_open() {
+    async fn calls_are_counted_by_what_they_ask_for_and_streams_while_they_are_open() {
         let server = Router::new().fallback(|request: axum::extract::Request| async move {
             if is_stream(request.uri()) {
                 let never = futures::stream::pending::<Result<String, std::io::Error>>();
@@ -267,10 +309,10 @@ mod tests {
         let watch = pods.watch(&WatchParams::default(), "0").await.unwrap();
         let text = told(&calls);
         for line in [
-            "api_requests_total{verb=\"get\",code=\"404\"} 1",
-            "api_requests_total{verb=\"get\",code=\"none\"} 1",
-            "api_requests_total{verb=\"list\",code=\"404\"} 1",
-            "api_requests_total{verb=\"watch\",code=\"200\"} 1",
+            "api_requests_total{verb=\"get\",resource=\"pods\",code=\"404\"} 1",
+            "api_requests_total{verb=\"get\",resource=\"\",code=\"none\"} 1",
+            "api_requests_total{verb=\"list\",resource=\"pods\",code=\"404\"} 1",
+            "api_requests_total{verb=\"watch\",resource=\"pods\",code=\"200\"} 1",
             "api_open_streams 1",
         ] {
             assert!(text.lines().any(|one| one == line), "{line}: {text}");

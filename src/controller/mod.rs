@@ -122,7 +122,10 @@ async fn one_pass(
         }
         context.stir(reference);
     }
-    let since = context.know(reference, |known| known.rest.stirs());
+    let since = context.know(reference, |known| {
+        known.rest.look();
+        known.rest.stirs()
+    });
     let at = Timestamp::now();
     let (client, listener) = Listener::of(&context.client);
     let pass = Box::pin(pass_by((&client, None), node, context, reference));

@@ -25,6 +25,9 @@ const WHOLE_LOOK: Duration = Duration::from_hours(2);
 pub(super) struct Rest {
     kept: Option<Kept>,
     stirs: Stirs,
+    /// When the first word came of what no pass has begun to look at, and of what one looks at now.
+    told: Option<Instant>,
+    looked_at: Option<Instant>,
 }
 
 /// What the last pass has read, after which nothing was left to do.
@@ -57,6 +60,18 @@ impl Rest {
     pub(super) fn stir(&mut self) {
         self.stirs.0 += 1;
         self.kept = None;
+        self.told.get_or_insert_with(Instant::now);
+    }
+
+    /// A pass begins, which looks at all that was told.
+    pub(super) fn look(&mut self) {
+        self.looked_at = self.looked_at.or(self.told);
+        self.told = None;
+    }
+
+    /// It has decided what to do. Returns when the first word came of what it is about, if one came since the decision before.
+    pub(super) fn decided(&mut self) -> Option<Instant> {
+        self.looked_at.take()
     }
 
     pub(super) fn stirs(&self) -> Stirs {
@@ -145,6 +160,26 @@ mod tests {
         rest.stir();
         keep(&mut rest, since);
         assert!(!remembers(&mut rest, "1"));
+    }
+
+    #[test]
+    fn a_decision_is_about_the_first_word_that_came_before_its_pass_began() {
+        let mut rest = Rest::default();
+        rest.look();
+        assert_eq!(rest.decided(), None, "nothing was told");
+        rest.stir();
+        let first = rest.told;
+        rest.stir();
+        rest.look();
+        rest.stir();
+        let next = rest.told;
+        // A pass that ends early decides nothing.
+        rest.look();
+        assert!(first.is_some() && next > first);
+        assert_eq!(rest.decided(), first);
+        assert_eq!(rest.decided(), None, "it was counted");
+        rest.stir();
+        assert!(rest.decided().is_none(), "no pass looks at that yet");
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn fleet() -> Metrics {
         "operator": {"drillsSince": "2026-01-01T00:00:00Z"},
     }));
     let calls = Calls::default();
-    calls.note("get", "200");
+    calls.note("get", "pods/log", "200");
     let metrics = Metrics::beside(|registry| calls.register(registry));
     metrics.leads(true);
     let now: Timestamp = "2026-01-01T00:01:00Z".parse().unwrap();
@@ -100,6 +100,7 @@ fn fleet() -> Metrics {
     let handover = serde_json::from_value(moved("Version", 1_750)).unwrap();
     metrics.moved(&node("steady"), &handover);
     metrics.passed(Duration::from_millis(40));
+    metrics.decided(Duration::from_millis(20));
     metrics
 }
 

@@ -92,6 +92,9 @@ impl Pass<'_> {
     async fn finish(mut self) -> Result<Done, Error> {
         let old = self.node.status.clone().unwrap_or_default();
         let (seen, mut plan, now) = self.look_and_plan(&old).await?;
+        if let Some(told) = self.know(|known| known.rest.decided()) {
+            self.context.metrics.decided(told.elapsed());
+        }
         let mut failures = std::mem::take(&mut self.failures);
         let labels_in_place = self.move_roles(&seen.seen, &plan, &mut failures).await;
         let seen = seen.whole()?;

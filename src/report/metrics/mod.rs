@@ -39,6 +39,7 @@ pub struct Metrics {
     fleet: Arc<Fleet>,
     leading: Gauge,
     passes: Histogram,
+    decisions: Histogram,
     errors: Counter,
     gaps: Histograms,
     moves: Family<Label, Counter>,
@@ -61,7 +62,7 @@ fn gaps() -> Histogram {
 }
 
 /// A pass that takes a minute is given up.
-fn passes() -> Histogram {
+fn seconds_to_a_minute() -> Histogram {
     Histogram::new([
         0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
     ])
@@ -83,9 +84,12 @@ impl Metrics {
         let leading = Gauge::default();
         let what = "1 where this operator is the one that acts, 0 where it waits to";
         own.register("leading", what, leading.clone());
-        let passes = passes();
+        let passes = seconds_to_a_minute();
         let what = "How long passes over a resource took";
         own.register_with_unit("reconcile", what, Unit::Seconds, passes.clone());
+        let decisions = seconds_to_a_minute();
+        let what = "From the first word of a change until a pass had decided what to do";
+        own.register_with_unit("decision", what, Unit::Seconds, decisions.clone());
         let errors = Counter::default();
         let what = "Passes that ended with an error";
         own.register("reconcile_errors", what, errors.clone());
@@ -112,6 +116,7 @@ impl Metrics {
             fleet,
             leading,
             passes,
+            decisions,
             errors,
             gaps,
             moves,
@@ -210,6 +215,11 @@ impl Metrics {
     /// Counts a pass, and how long it took.
     pub fn passed(&self, took: Duration) {
         self.passes.observe(took.as_secs_f64());
+    }
+
+    /// Counts a decision, and how long ago the first word came of the change that it is about.
+    pub fn decided(&self, after: Duration) {
+        self.decisions.observe(after.as_secs_f64());
     }
 
     /// Counts a pass that ended with an error.
