@@ -181,7 +181,11 @@ impl Cluster {
 
 /// Connects to a database.
 pub async fn connect(url: &str) -> Result<tokio_postgres::Client> {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+    let mut config: tokio_postgres::Config = url.parse()?;
+    // A session without a name may be that of a node.
+    config.application_name("e2e");
+    let (client, connection) = config
+        .connect(tokio_postgres::NoTls)
         .await
         .context("the database can't be reached")?;
     tokio::spawn(connection);
