@@ -16,15 +16,18 @@ use anyhow::{Context, Result, ensure};
 
 use crate::duty::Micros;
 use crate::machine::NODES;
+use crate::mirror::Mirror;
 use crate::timeline::Timeline;
 use crate::world::PATIENCE;
 use crate::{Cluster, World, until};
 use peers::{Peer, WATCHED, at_work, until_works};
-use record::{Kind, Move, holes, version};
+use record::{Kind, Move, free_lock, holes, version};
 use requests::{Requests, now};
 
 /// What is looked at before a move.
 const AT_REST: Micros = 2 * SECOND;
+/// How long an image is pulled, where it has to be.
+pub const PULL: Duration = Duration::from_secs(10);
 const SECOND: Micros = 1_000_000;
 /// The port of every Service.
 const PORT: u16 = 6688;
@@ -32,7 +35,19 @@ const PORT: u16 = 6688;
 /// Measures one peer so many times in a world of its own, and adds each move to a file as it is over.
 pub async fn measure(cluster: &Cluster, peer: Peer, times: u32, file: &Path) -> Result<()> {
     let name = format!("e2e-bench-{}", peer.name());
-    let world = World::new(cluster, &name, Timeline::new(false))
+    let mut cluster = cluster.clone();
+    let versions: Vec<String> = (0..=times).map(version).collect();
+    let mirror = peer
+        .pulls()
+        .then(|| Mirror::slow(&cluster, &versions, PULL));
+    let mut mirror = mirror.transpose()?;
+    if let Some(mirror) = &mut mirror {
+        for version in &versions {
+            mirror.release(version)?;
+        }
+        cluster.node_repository = mirror.repository();
+    }
+    let world = World::new(&cluster, &name, Timeline::new(false))
         .await?
         .with_secrets()
         .await?;
@@ -93,7 +108,7 @@ impl<'a> Series<'a> {
         let begin = now();
         match kind {
             Kind::Planned => {
-                self.upgrades += 1;
+                self.upgrades += u32::from(peer.upgrades());
                 let version = version(self.upgrades);
                 peer.planned(world, &version).await?;
                 until_works(world, &version, WATCHED).await?;
@@ -117,6 +132,7 @@ impl<'a> Series<'a> {
             kind,
             number: self.number(kind)?,
             holes: holes(&gaps[before..]),
+            free_lock: free_lock(&gaps[before..]),
             service: requests::without_answer(&self.requests.since(begin))
                 .map(|micros| micros / 1000),
             failed_at_rest: self.failed_before(begin),
@@ -138,6 +154,7 @@ impl<'a> Series<'a> {
             kind: Kind::Planned,
             number: self.number(Kind::Planned)?,
             holes: Vec::new(),
+            free_lock: None,
             service: None,
             failed_at_rest: self.failed_before(begin),
         })
@@ -151,7 +168,8 @@ impl<'a> Series<'a> {
     async fn at_rest(&self) -> Result<()> {
         let begin = now();
         until("the rest is looked at", PATIENCE, async || {
-            ensure!(now() - begin >= AT_REST, "it is not over");
+            let rested = Duration::from_micros(u64::try_from(now() - begin)?);
+            ensure!(rested >= self.peer.rest(), "it is not over");
             Ok(())
         })
         .await

@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -34,12 +35,17 @@ impl Mirror {
     /// Starts it without any image, for these versions of the simulator to be released later, and has nodes and operator
     /// trust it; the operator sees that once it is installed with [`SETTINGS`].
     pub fn start(cluster: &Cluster, versions: &[&str]) -> Result<Self> {
+        Self::slow(cluster, versions, Duration::ZERO)
+    }
+
+    /// [`Mirror::start`], with a registry that lets each pull wait for so long.
+    pub fn slow(cluster: &Cluster, versions: &[impl AsRef<str>], pull: Duration) -> Result<Self> {
         let address = cluster.collector_address.as_deref();
         let address = address.context("no address of this machine is known")?;
         let folder = std::env::temp_dir().join(format!("mirror-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         let archive = folder.join("images.tar");
-        let names: Vec<String> = versions.iter().map(|version| named(version)).collect();
+        let names: Vec<String> = versions.iter().map(|one| named(one.as_ref())).collect();
         images::archived(&archive, &names, &folder)?;
         let (program, authority) = (folder.join("mirror"), folder.join("ca.crt"));
         let mut build = Command::new("go");
@@ -48,6 +54,7 @@ impl Mirror {
         let mut process = Command::new(&program)
             .arg(address)
             .args([&archive, &authority])
+            .arg(format!("{}ms", pull.as_millis()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -1,10 +1,11 @@
 // A registry for the nodes of a real cluster, for tests/e2e: go-containerregistry's own, in memory, over TLS.
 //
-//	mirror ADDRESS ARCHIVE AUTHORITY
+//	mirror ADDRESS ARCHIVE AUTHORITY DELAY
 //
 // It listens on a free port of ADDRESS, writes the authority of its certificate to the file AUTHORITY, and prints its own
 // address. Each line of its standard input is the name of an image in ARCHIVE (`docker save`'s form): it is pushed as
-// `smartcontract/chainlink` with the tag that it has there, and its digest printed. It ends with its standard input.
+// `smartcontract/chainlink` with the tag that it has there, and its digest printed. Whoever pulls waits for DELAY ("10s") for each
+// blob. It ends with its standard input.
 package main
 
 import (
@@ -23,6 +24,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -32,9 +34,11 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 4 {
-		log.Fatal("usage: mirror ADDRESS ARCHIVE AUTHORITY")
+	if len(os.Args) != 5 {
+		log.Fatal("usage: mirror ADDRESS ARCHIVE AUTHORITY DELAY")
 	}
+	delay, err := time.ParseDuration(os.Args[4])
+	check(err)
 	address, archive, file := os.Args[1], os.Args[2], os.Args[3]
 	authority, certificate := certificates(net.ParseIP(address))
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Raw})
@@ -44,7 +48,7 @@ func main() {
 	check(err)
 	quiet := log.New(io.Discard, "", 0)
 	server := &http.Server{
-		Handler:   registry.New(registry.Logger(quiet)),
+		Handler:   slow(registry.New(registry.Logger(quiet)), delay),
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}},
 		ErrorLog:  quiet,
 	}
@@ -69,6 +73,16 @@ func main() {
 		fmt.Println(digest)
 	}
 	check(names.Err())
+}
+
+// Lets who asks for a blob wait.
+func slow(registry http.Handler, delay time.Duration) http.Handler {
+	return http.HandlerFunc(func(to http.ResponseWriter, request *http.Request) {
+		if request.Method == http.MethodGet && strings.Contains(request.URL.Path, "/blobs/") {
+			time.Sleep(delay)
+		}
+		registry.ServeHTTP(to, request)
+	})
 }
 
 // An authority, and a certificate of it for an address.

@@ -32,12 +32,18 @@ pub enum Peer {
     HandStop,
     /// A Deployment with Recreate, its image on the machine already.
     Recreate,
+    /// The same, with an image that has to be pulled.
+    RecreatePulled,
     /// A Deployment with `RollingUpdate` and a readiness probe.
     Rolling,
     /// A `StatefulSet` of two.
     Stateful,
     /// This operator.
     Operator,
+    /// The same, with an image that has to be pulled.
+    OperatorPulled,
+    /// This operator's node, moved to its standby long after that began to wait.
+    Switchover,
     /// Two containers, and SIGTERM just before the second's next try.
     Limit,
     /// This operator's nodes, while it runs nowhere.
@@ -57,9 +63,12 @@ impl Peer {
             Self::Hand => "by hand, docker kill",
             Self::HandStop => "by hand, docker stop",
             Self::Recreate => "Deployment, Recreate",
+            Self::RecreatePulled => "Deployment, Recreate, image pulled",
             Self::Rolling => "Deployment, RollingUpdate",
             Self::Stateful => "StatefulSet of two, no probe",
             Self::Operator => "this operator",
+            Self::OperatorPulled => "this operator, image pulled",
+            Self::Switchover => "this operator, switchover",
             Self::Limit => "the limit: two pods, no operator",
             Self::Away => "this operator, away",
         }
@@ -68,7 +77,11 @@ impl Peer {
     /// What is measured of it. A person's crash is that of the limit: two containers, and nobody there.
     pub fn kinds(self) -> &'static [Kind] {
         match self {
-            Self::Hand | Self::HandStop => &[Kind::Planned],
+            Self::Hand
+            | Self::HandStop
+            | Self::RecreatePulled
+            | Self::OperatorPulled
+            | Self::Switchover => &[Kind::Planned],
             Self::Away => &[Kind::Crash],
             _ => &[Kind::Planned, Kind::Crash],
         }
@@ -77,6 +90,25 @@ impl Peer {
     /// Whether its planned move comes to an end.
     pub fn ends(self) -> bool {
         self != Self::Rolling
+    }
+
+    /// Whether its planned move is one to another version.
+    pub fn upgrades(self) -> bool {
+        self != Self::Switchover
+    }
+
+    /// Whether each new version has to be pulled first.
+    pub fn pulls(self) -> bool {
+        matches!(self, Self::RecreatePulled | Self::OperatorPulled)
+    }
+
+    /// How long it is left alone before a move.
+    pub fn rest(self) -> Duration {
+        match self {
+            // More than ten tries of who waits.
+            Self::Switchover => Duration::from_secs(15),
+            _ => Duration::from_secs(2),
+        }
     }
 
     /// Whether its Service leads to a pod that only waits, too.
@@ -88,8 +120,10 @@ impl Peer {
     pub async fn begin(self, world: &World, version: &str) -> Result<()> {
         match self {
             Self::Hand | Self::HandStop | Self::Limit => hand::first(world, version).await?,
-            Self::Operator | Self::Away => self.planned(world, version).await?,
-            Self::Recreate | Self::Rolling | Self::Stateful => {
+            Self::Operator | Self::OperatorPulled | Self::Switchover | Self::Away => {
+                operator::apply(world, version).await?;
+            }
+            Self::Recreate | Self::RecreatePulled | Self::Rolling | Self::Stateful => {
                 plain::surroundings(world).await?;
                 self.planned(world, version).await?;
             }
@@ -97,15 +131,20 @@ impl Peer {
         self.rested(world, version).await
     }
 
-    /// Asks for another version, and does what a person would have to do for it.
+    /// Asks for another version, or a move, and does what a person would have to do for it.
     pub async fn planned(self, world: &World, version: &str) -> Result<()> {
         match self {
             Self::Hand => hand::replace(world, version, "KILL").await,
             Self::HandStop => hand::replace(world, version, "TERM").await,
-            Self::Recreate => deployment::apply(world, version, Strategy::Recreate).await,
+            Self::Recreate | Self::RecreatePulled => {
+                deployment::apply(world, version, Strategy::Recreate).await
+            }
             Self::Rolling => deployment::apply(world, version, Strategy::RollingUpdate).await,
             Self::Stateful => stateful::apply(world, version).await,
-            Self::Operator | Self::Away => operator::apply(world, version).await,
+            Self::Operator | Self::OperatorPulled | Self::Away => {
+                operator::apply(world, version).await
+            }
+            Self::Switchover => operator::switchover(world).await,
             Self::Limit => limit::replace(world, version).await,
         }
     }
@@ -138,9 +177,13 @@ impl Peer {
     pub async fn rested(self, world: &World, version: &str) -> Result<()> {
         match self {
             Self::Hand | Self::HandStop | Self::Limit => hand::rested(world, version).await,
-            Self::Recreate | Self::Rolling => deployment::rested(world, version).await,
+            Self::Recreate | Self::RecreatePulled | Self::Rolling => {
+                deployment::rested(world, version).await
+            }
             Self::Stateful => stateful::rested(world, version).await,
-            Self::Operator => operator::rested(world, version).await,
+            Self::Operator | Self::OperatorPulled | Self::Switchover => {
+                operator::rested(world, version).await
+            }
             Self::Away => {
                 install::until_all_ready(&world.client).await?;
                 operator::rested(world, version).await

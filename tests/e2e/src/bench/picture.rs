@@ -157,6 +157,7 @@ mod tests {
                 from: 0,
                 length: 10_000,
             }],
+            free_lock: None,
             service: None,
             failed_at_rest: 0,
         };

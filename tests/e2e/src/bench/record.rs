@@ -46,14 +46,15 @@ pub struct Move {
     pub number: usize,
     /// By the record of duty; empty where the move had no end while it was watched.
     pub holes: Vec<Hole>,
+    /// From the lock that was given back to its next holder, where one move did that.
+    pub free_lock: Option<Micros>,
     /// From answer to answer through the Service; `None` where that has no end, or no beginning.
     pub service: Option<Micros>,
     /// How many of a hundred requests failed before the move, with everything at rest.
     pub failed_at_rest: usize,
 }
 
-const HEAD: &str =
-    "peer,kind,number,without_active_ms,without_answer_ms,failed_at_rest_percent,holes_ms";
+const HEAD: &str = "peer,kind,number,without_active_ms,free_lock_ms,without_answer_ms,failed_at_rest_percent,holes_ms";
 
 impl Move {
     /// All time without an active.
@@ -70,11 +71,12 @@ impl Move {
             .map(|hole| format!("{}+{}", hole.from, hole.length))
             .collect();
         format!(
-            "{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{}",
             self.peer,
             self.kind.name(),
             self.number,
             or_empty(self.without_active()),
+            or_empty(self.free_lock),
             or_empty(self.service),
             self.failed_at_rest,
             holes.join(" ")
@@ -83,7 +85,7 @@ impl Move {
 
     fn parse(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split(',').collect();
-        let [peer, kind, number, _, service, failed, holes] = words[..] else {
+        let [peer, kind, number, _, free_lock, service, failed, holes] = words[..] else {
             return None;
         };
         let hole = |text: &str| {
@@ -96,6 +98,7 @@ impl Move {
             kind: Kind::parse(kind)?,
             number: number.parse().ok()?,
             holes: holes.split_whitespace().filter_map(hole).collect(),
+            free_lock: free_lock.parse().ok(),
             service: service.parse().ok(),
             failed_at_rest: failed.parse().ok()?,
         })
@@ -104,15 +107,15 @@ impl Move {
 
 impl fmt::Display for Move {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = |value: Option<Micros>| {
-            value.map_or("no end".to_owned(), |value| format!("{value} ms"))
-        };
+        let told =
+            |value: Option<Micros>| value.map_or("-".to_owned(), |value| format!("{value} ms"));
         write!(
             out,
-            "{:>3} {:<8} without an active: {:>9}, through the Service: {:>9}",
+            "{:>3} {:<8} without an active: {:>9}, of it with a free lock: {:>9}, through the Service: {:>9}",
             self.number,
             self.kind.name(),
             told(self.without_active()),
+            told(self.free_lock),
             told(self.service)
         )
     }
@@ -128,6 +131,14 @@ pub fn holes(gaps: &[Gap]) -> Vec<Hole> {
         length: gap.micros() / 1000,
     };
     gaps.iter().map(hole).collect()
+}
+
+/// How long the lock was free in a move of one gap, in milliseconds.
+pub fn free_lock(gaps: &[Gap]) -> Option<Micros> {
+    match gaps {
+        [gap] => gap.lock().map(|micros| micros / 1000),
+        _ => None,
+    }
 }
 
 /// Adds a move to a file, which is begun where it is not there.
@@ -186,11 +197,13 @@ mod tests {
             kind: Kind::Planned,
             number: 1,
             holes: vec![first, second],
+            free_lock: None,
             service: Some(5000),
             failed_at_rest: 50,
         };
         let endless = Move {
             holes: Vec::new(),
+            free_lock: Some(130),
             service: None,
             ..ended.clone()
         };

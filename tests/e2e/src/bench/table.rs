@@ -37,6 +37,17 @@ impl Group<'_> {
         moves.filter_map(|one| one.without_active()).collect()
     }
 
+    /// From the lock that was given back to its next holder.
+    fn free_lock(&self) -> String {
+        let free = self.moves.iter().filter_map(|one| one.free_lock);
+        let free: Vec<Micros> = free.collect();
+        if free.is_empty() {
+            String::new()
+        } else {
+            spread(free)
+        }
+    }
+
     /// The move in the middle.
     pub fn typical(&self) -> Option<&Move> {
         let middle = median(self.without_active())?;
@@ -79,7 +90,7 @@ pub fn of(moves: &[Move]) -> String {
         // A String takes what is written to it.
         let _ = writeln!(
             text,
-            "| {head} | times | of the {whole} | without an active | without an answer | the Service's own, worst |\n|---|---|---|---|---|---|"
+            "| {head} | times | of the {whole} | without an active | of it with a free lock | without an answer | the Service's own, worst |\n|---|---|---|---|---|---|---|"
         );
         for group in &groups {
             let holes = group.without_active();
@@ -89,14 +100,13 @@ pub fn of(moves: &[Move]) -> String {
             let line = if holes.is_empty() {
                 let watched = WATCHED.as_secs();
                 format!(
-                    "| {title} | {times} | | no end in {watched} s: the old version works on | | |"
+                    "| {title} | {times} | | no end in {watched} s: the old version works on | | | |"
                 )
             } else {
                 let [service, beyond] = group.through_the_service();
-                format!(
-                    "| {title} | {times} | {ratio} | {} | {service} | {beyond} |",
-                    spread(holes)
-                )
+                let holes = spread(holes);
+                let free = group.free_lock();
+                format!("| {title} | {times} | {ratio} | {holes} | {free} | {service} | {beyond} |")
             };
             let _ = writeln!(text, "{line}");
         }
@@ -208,6 +218,7 @@ mod tests {
                 from: 0,
                 length: *length,
             }],
+            free_lock: Some(length / 10),
             service: Some(length + 40),
             failed_at_rest: 0,
         };
@@ -222,7 +233,7 @@ mod tests {
         ]
         .concat();
         let shown = super::of(&moves);
-        let line = "| this operator | 3 | 1.25 × | 1.00 s (0.90 to 1.50) | 1.04 s (0.94 to 1.54) | 40 ms |";
+        let line = "| this operator | 3 | 1.25 × | 1.00 s (0.90 to 1.50) | 0.10 s (0.09 to 0.15) | 1.04 s (0.94 to 1.54) | 40 ms |";
         assert!(shown.contains(line), "{shown}");
         let missed = "planned move, of the limit: 1.25 ×, at most 1.05 × is the goal: missed";
         assert!(shown.contains(missed), "{shown}");

@@ -1,6 +1,7 @@
 //! This operator: a `ChainlinkNode` with two replicas.
 
 use anyhow::Result;
+use chainlink_operator::api::names::SWITCHOVER_ANNOTATION;
 use serde_json::json;
 
 use super::super::requests::now;
@@ -19,6 +20,14 @@ pub async fn misconfigured(world: &World, version: &str) -> Result<()> {
     let mut node = world.node(NAME, version, 2);
     node["spec"]["config"]["files"] = json!([{"name": "node.toml", "inline": REFUSED}]);
     world.apply(&node).await
+}
+
+/// Has its active moved to the standby, and waits until that works.
+pub async fn switchover(world: &World) -> Result<()> {
+    let old = world.active(NAME).await?;
+    let any = now().to_string();
+    world.annotate(NAME, SWITCHOVER_ANNOTATION, &any).await?;
+    until_another_works(world, &[old]).await
 }
 
 /// This version works, its standby waits, and the database has been asked who holds the lock.
