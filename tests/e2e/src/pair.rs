@@ -305,7 +305,7 @@ fn certificate(folder: &Path, address: &str) -> Result<()> {
 }
 
 /// A program that will run as the user postgres.
-fn of_postgres(program: impl AsRef<OsStr>) -> Command {
+pub(crate) fn of_postgres(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command
         .args([
@@ -320,7 +320,7 @@ fn of_postgres(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-fn binary(program: &str) -> Result<PathBuf> {
+pub(crate) fn binary(program: &str) -> Result<PathBuf> {
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")?
         .flatten()
         .map(|entry| entry.path().join("bin").join(program))

@@ -29,6 +29,9 @@ struct Arguments {
         default_values_t = Phase::value_variants().to_vec()
     )]
     phases: Vec<Phase>,
+    /// So many resources have a real database, which the operator asks; a machine that is lost is no part of it.
+    #[arg(long, default_value_t = 0)]
+    databases: usize,
     /// How many locks move at a time.
     #[arg(long, default_value_t = 20)]
     cap: usize,
@@ -59,6 +62,7 @@ async fn main() -> Result<()> {
     let settings = Settings {
         phases: wanted.phases,
         operator: wanted.operator.unwrap_or_else(release),
+        databases: wanted.databases,
         cap: wanted.cap,
         together: wanted.together,
         quiet: QUIET,

@@ -20,8 +20,9 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 
+use super::database::{Databases, Lease};
 use super::kubelet::{Logs, Served, serve};
-use super::lock::Lock;
+use super::lock::{Held, Lock};
 use super::node::{Log, Node, Order};
 use super::seen::Seen;
 use super::told::{condition, entry, running, succeeded, unpulled};
@@ -62,6 +63,7 @@ pub struct Hollow {
     logs: Logs,
     /// What was seen of the resources.
     pub seen: Seen,
+    databases: Option<Arc<Databases>>,
     writes: Arc<Semaphore>,
     known: Arc<Mutex<Known>>,
 }
@@ -106,13 +108,19 @@ fn version(pod: &Pod) -> String {
 
 impl Hollow {
     /// Makes machines, and begins to run what is bound to them.
-    pub async fn start(client: Client, machines: usize, tls: (&Path, &Path)) -> Result<Self> {
+    pub async fn start(
+        client: Client,
+        machines: usize,
+        tls: (&Path, &Path),
+        databases: Option<Arc<Databases>>,
+    ) -> Result<Self> {
         let logs = Logs::default();
         let (port, serving) = serve(logs.clone(), tls.0, tls.1).await?;
         let hollow = Self {
             client,
             logs,
             seen: Seen::default(),
+            databases,
             writes: Arc::new(Semaphore::new(AT_A_TIME)),
             known: Arc::default(),
         };
@@ -291,14 +299,20 @@ impl Hollow {
                 tokio::spawn(async move { told(&what, hollow.pull(&pod, address, orders).await) })
             }
             Some(resource) => {
-                let lock = known.locks.entry(resource.clone()).or_default();
+                let url = self.databases.as_ref().and_then(|all| all.url(&resource));
+                let lock = if let Some(url) = url {
+                    Held::Real(Box::new(Lease::new(url, address, &version(&pod))))
+                } else {
+                    let lock = known.locks.entry(resource.clone()).or_default();
+                    Held::Scripted(Arc::clone(lock))
+                };
                 let node = Node {
                     resource,
                     pod: pod.name_any(),
                     container: id.clone(),
                     version: version(&pod),
                     address,
-                    lock: Arc::clone(lock),
+                    lock,
                     log,
                     seen: self.seen.clone(),
                 };

@@ -1,10 +1,62 @@
-//! The lock of one resource, scripted: what a row of `lease_lock` is to real nodes.
+//! The lock of one resource: scripted, or a row of `lease_lock` as real nodes have it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::database::Lease;
 
 /// The lease of a node that died is over after this time (`LeaseDuration`).
 pub const LEASE: Duration = Duration::from_secs(10);
+
+/// Between two tries of the lock, without the tenth by which they differ (`LeaseRefreshInterval`).
+pub const TRY: Duration = Duration::from_secs(1);
+
+/// The lock as one node has it.
+pub enum Held {
+    Scripted(Arc<Lock>),
+    Real(Box<Lease>),
+}
+
+impl Held {
+    /// Takes it, if it is free or its holder's lease is over.
+    pub async fn take(&self, container: &str) -> bool {
+        match self {
+            Self::Scripted(lock) => lock.take(container, Instant::now()),
+            Self::Real(lease) => lease.take(container).await,
+        }
+    }
+
+    /// Holds it until it is lost.
+    pub async fn keep(&self, container: &str) {
+        match self {
+            Self::Scripted(_) => std::future::pending().await,
+            Self::Real(lease) => {
+                while lease.take(container).await {
+                    sleep(TRY).await;
+                }
+            }
+        }
+    }
+
+    /// Gives it back where it stops.
+    pub async fn release(&self, container: &str) {
+        match self {
+            Self::Scripted(lock) => lock.release(container),
+            Self::Real(lease) => lease.release(container).await,
+        }
+    }
+
+    /// Leaves it to its lease where it dies.
+    pub fn die(&self, container: &str) {
+        match self {
+            Self::Scripted(lock) => lock.die(container, Instant::now()),
+            // Nobody refreshes it any more.
+            Self::Real(_) => {}
+        }
+    }
+}
 
 /// Who has it, and until when where that one is dead.
 #[derive(Debug)]
@@ -13,7 +65,7 @@ struct Holder {
     until: Option<Instant>,
 }
 
-/// The lock of one resource. There is one holder at most.
+/// The scripted lock of one resource. There is one holder at most.
 #[derive(Debug, Default)]
 pub struct Lock(Mutex<Option<Holder>>);
 

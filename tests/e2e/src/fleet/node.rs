@@ -1,8 +1,7 @@
-//! A hollow node: what runs in a container of a hollow pod. It waits for the scripted lock, works, and stops, and says so in its
+//! A hollow node: what runs in a container of a hollow pod. It waits for the lock, works, and stops, and says so in its
 //! log and on port 6688 as a real node does.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -11,13 +10,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::lock::Lock;
+use super::lock::{Held, TRY};
 use super::seen::{Seen, Works};
 
 /// The port of every node.
 const PORT: u16 = 6688;
-/// Between two tries of the lock, without the tenth by which they differ (`LeaseRefreshInterval`).
-const TRY: Duration = Duration::from_secs(1);
 /// From the lock to `Listening`, as the simulated node takes it.
 const BOOT: Duration = Duration::from_millis(700);
 /// What a request of the operator needs at most.
@@ -51,7 +48,7 @@ pub struct Node {
     pub container: String,
     pub version: String,
     pub address: IpAddr,
-    pub lock: Arc<Lock>,
+    pub lock: Held,
     pub log: watch::Sender<Log>,
     pub seen: Seen,
 }
@@ -66,21 +63,21 @@ impl Node {
             _ = order.wait_for(|order| *order != Order::Run) => {}
         }
         if *order.borrow() == Order::Vanish {
-            self.lock.die(&self.container, Instant::now());
+            self.lock.die(&self.container);
             // What is sent to a machine that is lost is not answered.
             let _silent = TcpListener::bind(SocketAddr::new(self.address, PORT)).await;
             std::future::pending::<()>().await;
         }
         let said = "Shutting down due to terminated signal received...";
         self.say(said, "cmd/shell.go:1", "");
-        self.lock.release(&self.container);
+        self.lock.release(&self.container).await;
         self.log.send_modify(|log| log.ended = true);
     }
 
     async fn work(&self) {
         let name = format!("appID={} logger=RunNode", self.container);
         let mut tries: u32 = 0;
-        while !self.lock.take(&self.container, Instant::now()) {
+        while !self.lock.take(&self.container).await {
             if tries == 0 || tries.is_power_of_two() {
                 let said = "Another application is currently holding the database lease (or a previous instance exited uncleanly), waiting for lease to expire...";
                 let fields = format!("{name}.LockedDB.LeaseLock tryCount={tries}");
@@ -89,13 +86,21 @@ impl Node {
             tries += 1;
             sleep(jittered(TRY, tries, &self.container)).await;
         }
+        tokio::select! {
+            () = self.lock.keep(&self.container) => {}
+            () = self.work_with_it(&name) => {}
+        }
+    }
+
+    /// Boots, and serves for as long as it runs.
+    async fn work_with_it(&self, name: &str) {
         self.say("Starting StartUpHealthReport", "services/health.go:55", "");
         sleep(BOOT).await;
         let Ok(listener) = TcpListener::bind(SocketAddr::new(self.address, PORT)).await else {
             // The address is its own: it is taken only where two fleets run.
             return std::future::pending().await;
         };
-        self.say("Chainlink booted in 0.70s", "cmd/shell_local.go:593", &name);
+        self.say("Chainlink booted in 0.70s", "cmd/shell_local.go:593", name);
         let said = format!("Listening and serving HTTP on 0.0.0.0:{PORT}");
         self.say(&said, "cmd/shell.go:492", "ip=0.0.0.0 port=6688");
         let works = Works {

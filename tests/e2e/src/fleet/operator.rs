@@ -52,9 +52,12 @@ pub struct Cost {
     pub peak: f64,
     /// Resources that it has looked at.
     pub looked: usize,
-    /// Passes over resources, and how many of them were over within a time.
-    pub passes: f64,
-    pub within: Vec<(f64, f64)>,
+    /// How long passes over resources took.
+    pub passes: Times,
+    /// From the first word of a change until what is done about it was decided.
+    pub decisions: Times,
+    /// Requests by verb and resource.
+    pub of_kind: BTreeMap<String, f64>,
     /// Handovers and failovers that are over.
     pub moves: f64,
     /// Open watches and logs.
@@ -74,18 +77,44 @@ impl Cost {
         let of = self.requests.iter().filter(|(verb, _)| writes(verb));
         of.fold(0.0, |all, (_, count)| all + count) - self.lease
     }
+}
 
-    /// The time within which that share of the passes since `before` were over, in seconds: the bucket's end.
-    pub fn pass_within(&self, before: &Self, share: f64) -> f64 {
-        let passes = self.passes - before.passes;
+/// Times that were counted by buckets.
+#[derive(Clone, Debug, Default)]
+pub struct Times {
+    /// How many, and how many of them within a time.
+    count: f64,
+    within: Vec<(f64, f64)>,
+}
+
+impl Times {
+    fn note(&mut self, part: &str, labels: &str, value: f64) {
+        match part {
+            "count" => self.count += value,
+            "bucket" => {
+                let end = label(labels, "le").and_then(|end| end.parse().ok());
+                self.within.extend(end.map(|end| (end, value)));
+            }
+            _ => {}
+        }
+    }
+
+    /// How many were counted since `before`.
+    pub fn since(&self, before: &Self) -> f64 {
+        self.count - before.count
+    }
+
+    /// The time within which that share of those since `before` was, in seconds: the bucket's end.
+    pub fn within(&self, before: &Self, share: f64) -> f64 {
+        let count = self.count - before.count;
         let earlier: BTreeMap<String, f64> = before
             .within
             .iter()
             .map(|(end, count)| (end.to_string(), *count))
             .collect();
-        let within = self.within.iter().find(|(end, count)| {
+        let within = self.within.iter().find(|(end, so_far)| {
             let earlier = earlier.get(&end.to_string()).copied().unwrap_or_default();
-            count - earlier >= share * passes
+            so_far - earlier >= share * count
         });
         within.map_or(f64::INFINITY, |(end, _)| *end)
     }
@@ -103,7 +132,7 @@ impl Operator {
     pub fn start(
         program: &Path,
         control: &ControlPlane,
-        pod: &str,
+        (pod, asks_databases): (&str, bool),
         max_handovers: usize,
         written: &Written,
     ) -> Result<Self> {
@@ -120,6 +149,7 @@ impl Operator {
                 .env("HTTP_ADDRESS", format!("127.0.0.1:{port}"))
                 .env("MAX_HANDOVERS", max_handovers.to_string())
                 .env("WATCH_MACHINES", "true")
+                .env("VERIFY_DATABASES", asks_databases.to_string())
                 .env(
                     "LEADER_LEASE",
                     format!("{}/{}", lease::NAMESPACE, lease::NAME),
@@ -254,18 +284,25 @@ fn counted(text: &str) -> Cost {
         match name {
             "chainlink_operator_api_requests_total" => {
                 let verb = label(labels, "verb").unwrap_or_default().to_owned();
+                let resource = label(labels, "resource").unwrap_or_default();
+                let kind = format!("{verb} {resource}");
+                *cost.of_kind.entry(kind).or_default() += value;
                 *cost.requests.entry(verb).or_default() += value;
             }
             "chainlinknode_looked_timestamp_seconds" => cost.looked += 1,
-            "chainlink_operator_reconcile_seconds_count" => cost.passes += value,
-            "chainlink_operator_reconcile_seconds_bucket" => {
-                let end = label(labels, "le").and_then(|end| end.parse().ok());
-                cost.within.extend(end.map(|end| (end, value)));
-            }
             "chainlink_operator_leading" => cost.leads = value > 0.0,
             "chainlink_operator_lock_moves_total" => cost.moves += value,
             "chainlink_operator_api_open_streams" => cost.streams = value,
-            _ => {}
+            _ => {
+                for (times, of) in [
+                    (&mut cost.passes, "chainlink_operator_reconcile_seconds_"),
+                    (&mut cost.decisions, "chainlink_operator_decision_seconds_"),
+                ] {
+                    if let Some(part) = name.strip_prefix(of) {
+                        times.note(part, labels, value);
+                    }
+                }
+            }
         }
     }
     cost
@@ -281,8 +318,8 @@ mod tests {
             chainlink_operator_reconcile_seconds_bucket{le=\"0.1\"} 1\n\
             chainlink_operator_reconcile_seconds_count 1\n";
         let text = "# HELP chainlink_operator_api_requests_total Requests\n\
-            chainlink_operator_api_requests_total{verb=\"patch\",code=\"200\"} 2\n\
-            chainlink_operator_api_requests_total{verb=\"list\",code=\"200\"} 5\n\
+            chainlink_operator_api_requests_total{verb=\"patch\",resource=\"pods\",code=\"200\"} 2\n\
+            chainlink_operator_api_requests_total{verb=\"list\",resource=\"pods\",code=\"200\"} 5\n\
             chainlink_operator_leading 1\n\
             chainlinknode_looked_timestamp_seconds{namespace=\"a\",name=\"b\"} 1795457017\n\
             chainlink_operator_reconcile_seconds_bucket{le=\"0.01\"} 5\n\
@@ -295,8 +332,11 @@ mod tests {
         assert_eq!(cost.looked, 1);
         cost.lease = 1.0;
         assert!((cost.requests() - 5.0).abs() < 0.1 && (cost.writes() - 1.0).abs() < 0.1);
-        assert!((cost.pass_within(&before, 0.4) - 0.01).abs() < 0.001);
-        assert!((cost.pass_within(&before, 0.8) - 0.1).abs() < 0.001);
-        assert!(cost.pass_within(&before, 0.99).is_infinite());
+        let (passes, earlier) = (&cost.passes, &before.passes);
+        assert!((passes.since(earlier) - 10.0).abs() < 0.1);
+        assert!((passes.within(earlier, 0.4) - 0.01).abs() < 0.001);
+        assert!((passes.within(earlier, 0.8) - 0.1).abs() < 0.001);
+        assert!(passes.within(earlier, 0.99).is_infinite());
+        assert!((cost.of_kind["list pods"] - 5.0).abs() < 0.1);
     }
 }

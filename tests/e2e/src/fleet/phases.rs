@@ -11,12 +11,13 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::control::ControlPlane;
+use super::database::Databases;
 use super::figures::Figure;
 use super::files::{Most, ensure_files};
 use super::hollow::{Hollow, NOT_THERE};
 use super::lease::Written;
-use super::operator::{Cost, Operator};
-use super::resources::{FIRST, Fleet, LOOK, condition, number};
+use super::operator::{Operator, Times};
+use super::resources::{FIRST, Fleet, LOOK, condition, number, resources};
 use super::seen::Resource;
 
 /// A tenth of the actives is on each machine.
@@ -50,6 +51,8 @@ pub struct Settings {
     pub phases: Vec<Phase>,
     /// The operator's program.
     pub operator: PathBuf,
+    /// So many resources have a database of their own, which the operator asks.
+    pub databases: usize,
     /// How many locks move at a time.
     pub cap: usize,
     /// So many resources share a namespace.
@@ -77,7 +80,13 @@ pub async fn measure(size: usize, settings: &Settings) -> Result<Vec<Figure>> {
     let control = ControlPlane::start(&settings.folder, settings.keep).await?;
     let client = control.client().await?;
     let (certificate, key) = control.certificate();
-    let hollow = Hollow::start(client.clone(), MACHINES, (&certificate, &key)).await?;
+    let with_databases = resources(size.min(settings.databases), settings.together);
+    let databases = match settings.databases {
+        0 => None,
+        _ => Some(Databases::start(&settings.folder, &with_databases).await?),
+    };
+    let tls = (&*certificate, &*key);
+    let hollow = Hollow::start(client.clone(), MACHINES, tls, databases.clone()).await?;
     let (written, counting) = Written::watch(client.clone());
     let processes = control.processes().into_iter();
     let processes = processes.chain([("the benchmark", std::process::id())]);
@@ -87,6 +96,7 @@ pub async fn measure(size: usize, settings: &Settings) -> Result<Vec<Figure>> {
         settings: settings.clone(),
         client,
         hollow,
+        databases,
         written,
         version: FIRST.to_owned(),
         upgrades: 0,
@@ -130,6 +140,7 @@ impl Fleet {
 
     pub(super) fn operator(&self, pod: &str) -> Result<Operator> {
         let (program, cap) = (&self.settings.operator, self.settings.cap);
+        let pod = (pod, self.databases.is_some());
         Operator::start(program, &self.control, pod, cap, &self.written)
     }
 
@@ -160,7 +171,7 @@ impl Fleet {
         self.note("start", "requests", "", cost.requests());
         self.note("start", "writes", "", cost.writes());
         self.note("start", "most memory", "MiB", cost.peak);
-        let within = cost.pass_within(&Cost::default(), 0.99);
+        let within = cost.passes.within(&Times::default(), 0.99);
         self.note("start", "99 % of passes within", "s", within);
         Ok(())
     }
@@ -170,16 +181,31 @@ impl Fleet {
         self.until_quiet(operator).await?;
         let (before, begun) = (operator.cost().await?, Instant::now());
         let servers = self.processor_time()?;
+        let asked = self.asked().await?;
         sleep(self.settings.rest).await;
         let (after, seconds) = (operator.cost().await?, begun.elapsed().as_secs_f64());
         self.cost_of(phase, &before, &after, seconds);
         self.note(phase, "memory", "MiB", after.memory);
         self.note(phase, "open streams", "", after.streams);
+        if let (Some((connections, transactions)), Some(before)) = (self.asked().await?, asked) {
+            let connections = (connections - before.0) / seconds;
+            self.note(phase, "connections to databases", "1/s", connections);
+            let transactions = (transactions - before.1) / seconds;
+            self.note(phase, "transactions, the nodes' too", "1/s", transactions);
+        }
         let lead = 2.0 * (after.lease - before.lease) / seconds;
         self.note(phase, "requests to lead", "1/s", lead);
         let cores = (self.processor_time()? - servers) / seconds * 100.0;
         self.note(phase, "core of the API server and etcd", "%", cores);
         Ok(())
+    }
+
+    /// What the databases were asked so far, where there are any.
+    async fn asked(&self) -> Result<Option<(f64, f64)>> {
+        match &self.databases {
+            Some(databases) => databases.counted().await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn upgrade(&mut self, operator: &Operator) -> Result<()> {
@@ -196,8 +222,21 @@ impl Fleet {
         self.note("upgrade", "requests of a handover", "", each);
         let cpu = self.each(after.cpu - before.cpu) * 1000.0;
         self.note("upgrade", "core of a handover", "ms", cpu);
-        let within = after.pass_within(&before, 0.99);
+        let within = after.passes.within(&before.passes, 0.99);
         self.note("upgrade", "99 % of passes within", "s", within);
+        for share in [0.5, 0.99] {
+            let within = after.decisions.within(&before.decisions, share);
+            let name = format!("{:.0} % of decisions within", share * 100.0);
+            self.note("upgrade", &name, "s", within);
+        }
+        for (kind, count) in &after.of_kind {
+            let earlier = before.of_kind.get(kind).copied().unwrap_or_default();
+            let each = self.each(count - earlier);
+            // What leads, and what goes on beside, is no part of a handover.
+            if each >= 0.05 {
+                self.note("upgrade", &format!("of a handover: {kind}"), "", each);
+            }
+        }
         let seen = self.hollow.seen.all();
         self.times(
             "upgrade",

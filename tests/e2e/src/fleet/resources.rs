@@ -1,13 +1,14 @@
 //! The resources of one fleet: how all of them are made and changed, what is waited for, and what is noted of them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use chainlink_operator::api::names::NODE_LABEL;
 use chainlink_operator::api::{ChainlinkNode, crd};
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
@@ -15,6 +16,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::control::ControlPlane;
+use super::database::Databases;
 use super::figures::{Figure, quantile};
 use super::hollow::Hollow;
 use super::lease::{self, Written};
@@ -38,6 +40,7 @@ pub(super) struct Fleet {
     pub(super) settings: Settings,
     pub(super) client: Client,
     pub(super) hollow: Hollow,
+    pub(super) databases: Option<Arc<Databases>>,
     pub(super) written: Written,
     /// What all of them are at.
     pub(super) version: String,
@@ -61,9 +64,7 @@ impl Fleet {
     }
 
     pub(super) fn resources(&self) -> Vec<(String, String)> {
-        let together = self.settings.together;
-        let of = |number: usize| (format!("fleet-{}", number / together), format!("n{number}"));
-        (0..self.size).map(of).collect()
+        resources(self.size, self.settings.together)
     }
 
     fn nodes(&self, namespace: &str) -> Api<ChainlinkNode> {
@@ -203,7 +204,7 @@ impl Fleet {
         self.note(phase, "writes", "", writes);
         let core = (after.cpu - before.cpu) / seconds * 100.0;
         self.note(phase, "core", "%", core);
-        let passes = (after.passes - before.passes) / seconds;
+        let passes = after.passes.since(&before.passes) / seconds;
         self.note(phase, "passes", "1/s", passes);
     }
 
@@ -216,12 +217,39 @@ impl Fleet {
     pub(super) async fn create(&self) -> Result<()> {
         let resources = self.resources();
         let made = futures::stream::iter(&resources).map(async |(namespace, name)| {
-            let node = serde_json::from_value(node(namespace, name))?;
+            let mut node = node(namespace, name);
+            if let Some(databases) = &self.databases {
+                let url = databases.url(&format!("{namespace}/{name}"));
+                let verification = if url.is_some() { "Required" } else { "Never" };
+                node["spec"]["database"]["verification"] = verification.into();
+                self.secrets(namespace, name, url.as_deref()).await?;
+            }
+            let node = serde_json::from_value(node)?;
             let nodes = self.nodes(namespace);
             nodes.create(&PostParams::default(), &node).await?;
             anyhow::Ok(())
         });
         each(made).await
+    }
+
+    /// The Secrets of one resource.
+    async fn secrets(&self, namespace: &str, name: &str, url: Option<&str>) -> Result<()> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let url = url.unwrap_or("postgresql://nobody@127.0.0.1:1/none");
+        for (name, text) in [
+            (format!("{name}-database"), json!({"url": url})),
+            (
+                "keys".to_owned(),
+                json!({"password": "p4SsW0rD1!@#_keystore"}),
+            ),
+        ] {
+            let secret = json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": text,
+            });
+            let how = PatchParams::apply("fleet").force();
+            secrets.patch(&name, &how, &Patch::Apply(secret)).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn change(&self, spec: serde_json::Value) -> Result<()> {
@@ -259,6 +287,12 @@ impl Fleet {
         seen.filter_map(|(name, one)| Some((name, one.works?.pod)))
             .collect()
     }
+}
+
+/// Namespace and name of so many resources.
+pub(super) fn resources(size: usize, together: usize) -> Vec<(String, String)> {
+    let of = |number: usize| (format!("fleet-{}", number / together), format!("n{number}"));
+    (0..size).map(of).collect()
 }
 
 fn is_of(one: &Resource, version: &str) -> bool {

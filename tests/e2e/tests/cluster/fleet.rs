@@ -17,6 +17,7 @@ async fn a_fleet_of_two_is_measured() -> Result<()> {
     let settings = Settings {
         phases: Phase::value_variants().to_vec(),
         operator: programs()?.join("chainlink-operator"),
+        databases: 2,
         cap: 1,
         together: 1,
         quiet: Duration::from_secs(2),
