@@ -28,8 +28,10 @@ use crate::build;
 use crate::cluster::scoped;
 use crate::observe::Wake;
 
-/// Resources that are reconciled at the same time.
-const CONCURRENCY: u16 = 16;
+/// Resources that are reconciled at the same time. Most of a pass is waiting: for the API server, before a stop for kubelets and for
+/// the moment, and where a machine is lost for who does not answer. With 16 of a thousand resources, of which 111 had lost their
+/// active, Services followed 26 s late.
+const CONCURRENCY: u16 = 100;
 /// Between two questions whether the CRD is there.
 const UNSERVED: Duration = Duration::from_secs(2);
 /// Between two ticks of a loop that has nothing to look at.
