@@ -159,12 +159,13 @@ krew: ## The manifest by which krew installs those archives: make krew REPOSITOR
 reproducible: ## A release's programs, image and plugin made twice: the same to the byte, no path of this machine in them, under 30 MB.
 	@.github/reproducible.py
 
-# bench-fleet SIZES=10: a small one; PHASES=leader,hibernate: these alone. It needs no cluster: an API server and an etcd of its own, and hollow machines.
+# bench-fleet SIZES=10: a small one; PHASES=leader,hibernate: these alone; DATABASES=50: so many resources have a real one. It needs no cluster: an API server and an etcd of its own, and hollow machines.
 SIZES ?= 10 100 1000
+DATABASES ?= 0
 FLEET := target/fleet
 bench-fleet: ## What the operator costs with 10, 100 and 1,000 resources, with figures (docs/performance.md). About an hour.
 	cargo build --quiet --release --locked --package chainlink-operator
-	ulimit -S -n "$$(ulimit -H -n)" && cargo run --quiet --locked -p e2e --bin fleet -- --out $(FLEET) $(addprefix --phases ,$(PHASES)) $(SIZES)
+	ulimit -S -n "$$(ulimit -H -n)" && cargo run --quiet --locked -p e2e --bin fleet -- --databases $(DATABASES) --out $(FLEET) $(addprefix --phases ,$(PHASES)) $(SIZES)
 
 crds: ## Write the CRD, and the reference of its fields, again after a change of src/api.
 	cargo run --quiet --locked -- crd | tee crds/chainlinknodes.yaml > $(CHART)/files/chainlinknodes.yaml

@@ -1,8 +1,9 @@
-//! Real databases for some of a fleet: one `PostgreSQL` server on the loopback network with a database for each of them, and the
-//! lease of a hollow node in it, which is the row that a real node keeps there.
+//! Real databases for some of a fleet: one `PostgreSQL` server with a database for each of them, and the lease of a hollow node in it,
+//! which is the row that a real node keeps there. The server has an address of this machine, as no operator asks one at a loopback
+//! address: that would be beside the node. Nobody else is let in.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::net::TcpSocket;
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::control::{Process, free_port};
+use super::control::Process;
 use super::lock::LEASE;
 use crate::cluster::connect;
 use crate::exec::quietly;
@@ -32,7 +33,7 @@ const CREATE: &str =
 /// A server with its databases. It ends with this.
 pub struct Databases {
     _process: Process,
-    port: u16,
+    at: SocketAddr,
     /// Whose they are: `NAMESPACE/NAME`.
     of: BTreeSet<String>,
     data: PathBuf,
@@ -53,24 +54,21 @@ impl Databases {
         quietly(Command::new("install").args(["-d", "-o", "postgres", "-g", "postgres", &path]))?;
         let mut init = of_postgres(binary("initdb")?);
         quietly(init.args(["-D", &path, "-U", "postgres", "-A", "trust", "--no-sync"]))?;
-        let port = free_port()?;
+        let ip = own_address()?;
+        let at = TcpListener::bind((ip, 0))?.local_addr()?;
+        let (ip, port) = (ip.to_string(), at.port().to_string());
+        let rules = format!("host all all 127.0.0.0/8 trust\nhost all all {ip}/32 trust\n");
+        std::fs::write(data.join("pg_hba.conf"), rules)?;
         // A new user makes a process forget whose end is its own.
         let mut server = of_postgres("setpriv");
         server.args(["--pdeathsig", "KILL", "--"]);
         server
             .arg(binary("postgres")?)
             .args(["-D", &path, "-k", &path, "-F"]);
-        server.args([
-            "-h",
-            "127.0.0.1",
-            "-p",
-            &port.to_string(),
-            "-c",
-            CONNECTIONS,
-        ]);
+        server.args(["-h", &ip, "-p", &port, "-c", CONNECTIONS]);
         let databases = Self {
             _process: Process::start(&mut server, "postgres", folder)?,
-            port,
+            at,
             of: resources
                 .iter()
                 .map(|(of, name)| format!("{of}/{name}"))
@@ -93,16 +91,19 @@ impl Databases {
     }
 
     fn address(&self, name: &str) -> String {
-        format!(
-            "postgresql://postgres@127.0.0.1:{}/{name}?sslmode=disable",
-            self.port
-        )
+        format!("postgresql://postgres@{}/{name}?sslmode=disable", self.at)
     }
 
     /// The URL of a resource's database, where it has one.
     pub fn url(&self, resource: &str) -> Option<String> {
         let (_, name) = resource.split_once('/')?;
         self.of.contains(resource).then(|| self.address(name))
+    }
+
+    /// The lease of a node at this address, where its resource has a database.
+    pub fn lease(&self, resource: &str, address: IpAddr, version: &str) -> Option<Lease> {
+        let url = self.url(resource)?;
+        Some(Lease::new((url, self.at), address, version))
     }
 
     /// How many connections were made to these databases so far, and how many transactions.
@@ -123,18 +124,29 @@ impl Databases {
     }
 }
 
+/// An address of this machine that is none of the loopback network.
+fn own_address() -> Result<IpAddr> {
+    let all = quietly(Command::new("hostname").arg("-I"))?;
+    let mut all = all.split_whitespace().filter_map(|word| word.parse().ok());
+    all.find(IpAddr::is_ipv4).context(
+        "this machine has no address but loopback ones, and no operator asks a database there",
+    )
+}
+
 /// The lease of one hollow node in its database, by a session that comes from the address of its pod.
 pub struct Lease {
     url: String,
+    at: SocketAddr,
     address: IpAddr,
     version: String,
     session: Mutex<Option<Client>>,
 }
 
 impl Lease {
-    pub fn new(url: String, address: IpAddr, version: &str) -> Self {
+    fn new((url, at): (String, SocketAddr), address: IpAddr, version: &str) -> Self {
         Self {
             url,
+            at,
             address,
             version: version.to_owned(),
             session: Mutex::default(),
@@ -173,11 +185,9 @@ impl Lease {
     async fn connect(&self, id: &str) -> Result<Client> {
         let mut config: Config = self.url.parse()?;
         config.application_name(format!("Chainlink {} |App|{id}", self.version));
-        let port = config.get_ports().first().context("a URL without a port")?;
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::new(self.address, 0))?;
-        let server = SocketAddr::from(([127, 0, 0, 1], *port));
-        let stream = socket.connect(server).await?;
+        let stream = socket.connect(self.at).await?;
         let (client, connection) = config.connect_raw(stream, NoTls).await?;
         tokio::spawn(async move {
             // Its end shows in the client.

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 
-use super::database::{Databases, Lease};
+use super::database::Databases;
 use super::kubelet::{Logs, Served, serve};
 use super::lock::{Held, Lock};
 use super::node::{Log, Node, Order};
@@ -299,9 +299,10 @@ impl Hollow {
                 tokio::spawn(async move { told(&what, hollow.pull(&pod, address, orders).await) })
             }
             Some(resource) => {
-                let url = self.databases.as_ref().and_then(|all| all.url(&resource));
-                let lock = if let Some(url) = url {
-                    Held::Real(Box::new(Lease::new(url, address, &version(&pod))))
+                let databases = self.databases.as_ref();
+                let lease = databases.and_then(|all| all.lease(&resource, address, &version(&pod)));
+                let lock = if let Some(lease) = lease {
+                    Held::Real(Box::new(lease))
                 } else {
                     let lock = known.locks.entry(resource.clone()).or_default();
                     Held::Scripted(Arc::clone(lock))

@@ -222,13 +222,6 @@ impl Fleet {
         self.note("upgrade", "requests of a handover", "", each);
         let cpu = self.each(after.cpu - before.cpu) * 1000.0;
         self.note("upgrade", "core of a handover", "ms", cpu);
-        let within = after.passes.within(&before.passes, 0.99);
-        self.note("upgrade", "99 % of passes within", "s", within);
-        for share in [0.5, 0.99] {
-            let within = after.decisions.within(&before.decisions, share);
-            let name = format!("{:.0} % of decisions within", share * 100.0);
-            self.note("upgrade", &name, "s", within);
-        }
         for (kind, count) in &after.of_kind {
             let earlier = before.of_kind.get(kind).copied().unwrap_or_default();
             let each = self.each(count - earlier);

@@ -206,6 +206,19 @@ impl Fleet {
         self.note(phase, "core", "%", core);
         let passes = after.passes.since(&before.passes) / seconds;
         self.note(phase, "passes", "1/s", passes);
+        for (what, after, before) in [
+            ("passes", &after.passes, &before.passes),
+            ("decisions", &after.decisions, &before.decisions),
+        ] {
+            if after.since(before) < 0.5 {
+                continue;
+            }
+            for share in [0.5, 0.99] {
+                let within = after.within(before, share);
+                let name = format!("{:.0} % of {what} within", share * 100.0);
+                self.note(phase, &name, "s", within);
+            }
+        }
     }
 
     /// What the processes of the control plane have taken of a core, in seconds.
