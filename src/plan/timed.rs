@@ -194,8 +194,8 @@ mod tests {
         };
         assert_eq!(wait(&[]), 200, "none is known");
         assert_eq!(wait(&[10]), 900, "it was over before it was seen");
-        assert_eq!(wait(&[550, 650, 450]), 400, "the longest counts");
-        assert_eq!(wait(&[560, 640, 550]), 490, "they agree");
+        assert_eq!(wait(&[550, 650, 450]), 420, "the longest counts");
+        assert_eq!(wait(&[560, 640, 550]), 510, "they agree");
         assert_eq!(wait(&[550, 1051]), 0, "they differ by too much");
     }
 
