@@ -185,13 +185,15 @@ impl Fleet {
         sleep(self.settings.rest).await;
         let (after, seconds) = (operator.cost().await?, begun.elapsed().as_secs_f64());
         self.cost_of(phase, &before, &after, seconds);
+        let of = ("1/s", seconds.recip());
+        self.kinds(phase, "requests", (&before, &after), of);
         self.note(phase, "memory", "MiB", after.memory);
         self.note(phase, "open streams", "", after.streams);
         if let (Some((connections, transactions)), Some(before)) = (self.asked().await?, asked) {
             let connections = (connections - before.0) / seconds;
             self.note(phase, "connections to databases", "1/s", connections);
             let transactions = (transactions - before.1) / seconds;
-            self.note(phase, "transactions, the nodes' too", "1/s", transactions);
+            self.note(phase, "transactions and the nodes' own", "1/s", transactions);
         }
         let lead = 2.0 * (after.lease - before.lease) / seconds;
         self.note(phase, "requests to lead", "1/s", lead);
@@ -222,14 +224,8 @@ impl Fleet {
         self.note("upgrade", "requests of a handover", "", each);
         let cpu = self.each(after.cpu - before.cpu) * 1000.0;
         self.note("upgrade", "core of a handover", "ms", cpu);
-        for (kind, count) in &after.of_kind {
-            let earlier = before.of_kind.get(kind).copied().unwrap_or_default();
-            let each = self.each(count - earlier);
-            // What leads, and what goes on beside, is no part of a handover.
-            if each >= 0.05 {
-                self.note("upgrade", &format!("of a handover: {kind}"), "", each);
-            }
-        }
+        let (what, of) = ("of a handover", ("", self.each(1.0)));
+        self.kinds("upgrade", what, (&before, &after), of);
         let seen = self.hollow.seen.all();
         self.times(
             "upgrade",

@@ -31,6 +31,8 @@ const AT_A_TIME: usize = 16;
 pub(super) const LOOK: Duration = Duration::from_millis(500);
 /// So many times as long as it has to be quiet it is waited for that it is.
 const NEVER_QUIET: u32 = 12;
+/// Fewer requests of a kind are not told.
+const LEAST: f64 = 0.05;
 /// The version that all of them are made in.
 pub(super) const FIRST: &str = "2.28.0";
 
@@ -217,6 +219,23 @@ impl Fleet {
                 let within = after.within(before, share);
                 let name = format!("{:.0} % of {what} within", share * 100.0);
                 self.note(phase, &name, "s", within);
+            }
+        }
+    }
+
+    /// Requests by kind, in this unit and times this. What leads, and what goes on beside, is left out.
+    pub(super) fn kinds(
+        &mut self,
+        phase: &str,
+        what: &str,
+        (before, after): (&Cost, &Cost),
+        (unit, times): (&str, f64),
+    ) {
+        for (kind, count) in &after.of_kind {
+            let earlier = before.of_kind.get(kind).copied().unwrap_or_default();
+            let value = (count - earlier) * times;
+            if value >= LEAST && !kind.ends_with(" leases") {
+                self.note(phase, &format!("{what}: {kind}"), unit, value);
             }
         }
     }
