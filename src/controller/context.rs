@@ -10,7 +10,7 @@ use futures::future::join_all;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource};
-use tokio::sync::{OnceCell, Semaphore, mpsc};
+use tokio::sync::{OnceCell, mpsc};
 use tokio::time::timeout;
 
 use super::failures::ApiFailures;
@@ -60,9 +60,6 @@ pub struct Settings {
     pub calls: Calls,
 }
 
-/// So many look at all pods of nodes in a namespace at a time.
-const THOROUGH: usize = 4;
-
 /// What passes share.
 pub struct Context {
     pub(super) client: Client,
@@ -80,9 +77,6 @@ pub struct Context {
     pub(super) known: Mutex<HashMap<String, Local>>,
     /// What the database of a resource said last, by the resource's uid.
     pub(super) answers: Mutex<HashMap<String, LastAnswer>>,
-    /// Turns for a thorough look, which lists all pods of nodes in a namespace: where many pods are made at a time, the others' looks
-    /// must not wait for that.
-    pub(super) thorough: Semaphore,
     /// How long the last planned stops took, of whichever resources, as [`Timing`] counts them.
     pub(super) moves: Mutex<Vec<Duration>>,
     /// What resources are about to take a database by, by their uids.
@@ -122,7 +116,6 @@ impl Context {
             leadership,
             known: Mutex::default(),
             answers: Mutex::default(),
-            thorough: Semaphore::new(THOROUGH),
             moves: Mutex::default(),
             reserved: Mutex::default(),
             digest_key: OnceCell::new(),

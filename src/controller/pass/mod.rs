@@ -30,7 +30,6 @@ mod updates;
 
 use std::time::Duration;
 
-use futures::future::OptionFuture;
 use jiff::Timestamp;
 use kube::Client;
 use kube::api::Api;
@@ -180,10 +179,7 @@ impl Pass<'_> {
         let mut thorough = false;
         let mut questions = 0;
         loop {
-            let turn = thorough.then(|| self.context.thorough.acquire());
-            let turn = OptionFuture::from(turn).await;
             let mut look = self.observe(thorough).await?;
-            drop(turn);
             look.missing = self.unread.take().or(look.missing);
             let now = Timestamp::now();
             let next = plan(&look.seen, &memory, now);
