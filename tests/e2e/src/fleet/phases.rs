@@ -193,7 +193,12 @@ impl Fleet {
             let connections = (connections - before.0) / seconds;
             self.note(phase, "connections to databases", "1/s", connections);
             let transactions = (transactions - before.1) / seconds;
-            self.note(phase, "transactions and the nodes' own", "1/s", transactions);
+            self.note(
+                phase,
+                "transactions and the nodes' own",
+                "1/s",
+                transactions,
+            );
         }
         let lead = 2.0 * (after.lease - before.lease) / seconds;
         self.note(phase, "requests to lead", "1/s", lead);
