@@ -30,6 +30,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether the label of the active moves: another node works than the one that the Service was led to.
+    pub fn moves_a_role(&self) -> bool {
+        let labels = |act: &Act| matches!(act, Act::Label { .. });
+        self.acts.iter().any(labels)
+    }
+
     /// The stop in it is sent so much later, and its intent bears the time at which it is: the gap counts from there.
     pub fn stops_later(&mut self, by: Duration) {
         if let Some(stop) = &mut self.memory.stopping {

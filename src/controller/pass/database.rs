@@ -27,17 +27,9 @@ impl Pass<'_> {
         self.context.settings.database == DatabaseAccess::Yes && wanted != Verification::Never
     }
 
-    /// Asks where an answer is due: right before a stop of the active, and now and then. Says whether it asked.
-    pub(super) async fn ask_if_due(
-        &self,
-        seen: &Observation,
-        plan: &Plan,
-        now: Timestamp,
-    ) -> Result<bool, Error> {
-        if self.may_ask() && is_due(seen, plan, now) {
-            return Box::pin(self.ask_database()).await.map(|()| true);
-        }
-        Ok(false)
+    /// Whether an answer is due: right before a stop of the active, and now and then.
+    pub(super) fn is_to_ask(&self, seen: &Observation, plan: &Plan, now: Timestamp) -> bool {
+        self.may_ask() && is_due(seen, plan, now)
     }
 
     /// Asks again right before a stop, where the last answer is no longer fresh.
@@ -56,7 +48,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    async fn ask_database(&self) -> Result<(), Error> {
+    /// Asks now, and keeps the answer.
+    pub(super) async fn ask_database(&self) -> Result<(), Error> {
         // Where the pods' addresses came from memory, the answer is as old as to permit nothing.
         let at = match self.read_at {
             Some(_) => Moment::now().before(OF_MEMORY),

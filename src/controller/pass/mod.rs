@@ -42,6 +42,7 @@ use timed::WITHIN_THE_PASS;
 
 use super::context::Context;
 use super::error::Error;
+use super::failures::ApiFailures;
 use crate::api::{ChainlinkNode, ChainlinkNodeStatus, Memory};
 use crate::domain::Releases;
 use crate::plan::{Act, Plan, plan};
@@ -91,7 +92,7 @@ impl Pass<'_> {
     /// Everything after what was read before the pods.
     async fn finish(mut self) -> Result<Done, Error> {
         let old = self.node.status.clone().unwrap_or_default();
-        let (seen, mut plan, now) = self.look_and_plan(&old).await?;
+        let (seen, mut plan, now) = Box::pin(self.look_and_plan(&old)).await?;
         if let Some(told) = self.know(|known| known.rest.decided()) {
             self.context.metrics.decided(told.elapsed());
         }
@@ -188,14 +189,23 @@ impl Pass<'_> {
             }
             let seen = &look.seen;
             // A database that is slow to answer is not asked for ever.
-            let asked = questions < MOST_QUESTIONS && self.ask_if_due(seen, &next, now).await?;
-            questions += u32::from(asked);
+            let asks = questions < MOST_QUESTIONS && self.is_to_ask(seen, &next, now);
+            questions += u32::from(asks);
             let makes = next
                 .acts
                 .iter()
                 .any(|act| matches!(act, Act::Create { .. }));
-            if !asked && (thorough || !makes) {
+            if !asks && (thorough || !makes) {
                 return Ok((look, next, now));
+            }
+            if next.moves_a_role() {
+                // The Service follows, and waits for nothing that only matters to what is made or stopped. What fails here is
+                // tried again, and told, with the plan that is carried out.
+                let mut untold = ApiFailures::default();
+                self.move_roles(seen, &next, &mut untold).await;
+            }
+            if asks {
+                Box::pin(self.ask_database()).await?;
             }
             // The answer may have taken its time, and what was seen before it is no longer fresh.
             thorough |= makes;

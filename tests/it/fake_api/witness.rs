@@ -1,6 +1,7 @@
 //! What an operator can tell of a node from its port, its log and its kubelet, and what of it is recorded.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chainlink_operator::api::ChainlinkNode;
@@ -11,12 +12,14 @@ use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 
-use crate::fake_api::meddler::Post;
+use crate::fake_api::meddler::{Call, Fate, Post};
 use crate::fake_api::operator::Operator;
 use crate::fake_api::port;
 use crate::fake_api::server::client;
-use crate::fake_api::world::{Phase, World, two_replicas};
+use crate::fake_api::world::{HOME, Phase, World, two_replicas};
 
+/// Nothing here takes longer.
+const PATIENCE: Duration = Duration::from_secs(30);
 const TAKEN: &str = "chainlink-operator.dev/lock-taken";
 
 /// Somebody who looks at the pods as an operator does, and does nothing.
@@ -364,4 +367,44 @@ async fn a_takeover_is_later_than_the_last_one_also_where_that_was_timed_by_a_cl
     let took = |pod: &Pod| pod.took.is_some();
     let newer = observer.look_until("pod 2", took).await;
     assert_eq!(newer.took.unwrap().at, ahead + Duration::from_millis(1));
+}
+
+/// What is only for the pod that is made in its place, another look at all that others have on the database, comes after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_follows_before_anything_else_is_looked_at() {
+    let world = World::new(&two_replicas());
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&calls);
+    let post = Post::new(move |call| {
+        heard.lock().unwrap().push(call.clone());
+        Fate::Pass
+    });
+    let mut operator = Operator::with(&world, post);
+    operator.rest().await;
+    world.with(|all| {
+        all.lose_machine("pod 1");
+        all.lease_is_free(HOME);
+    });
+    let start = Instant::now();
+    let pass = || calls.lock().unwrap();
+    while world.with(|all| all.led_to()) != ["pod 2"] {
+        assert!(start.elapsed() < PATIENCE, "{}", world.describe());
+        pass().clear();
+        operator.pass().await;
+    }
+    let pass = pass();
+    let place = |of: fn(&Call) -> bool| pass.iter().position(of);
+    let led = place(|call| call.is("patch", "pods") && !call.status).unwrap();
+    let made = place(|call| call.is("create", "pods")).expect("the same pass makes another pod");
+    let lists = |calls: &[Call]| calls.iter().filter(|call| call.is("list", "pods")).count();
+    assert_eq!(
+        lists(&pass[..led]),
+        2,
+        "its pods, and those that are no nodes: {pass:?}"
+    );
+    assert_eq!(
+        lists(&pass[led..made]),
+        3,
+        "these, and the pods of others: {pass:?}"
+    );
 }
