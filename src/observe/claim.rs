@@ -2,8 +2,9 @@
 //! works. Only read here; whether a pod may be made beside it is for the planner's guard to say.
 
 use k8s_openapi::api::core::v1::Pod as ApiPod;
+use kube::ResourceExt;
 
-use super::api_pod::{addresses, annotation, running};
+use super::api_pod::{addresses, running};
 use super::container::container;
 use super::record::record;
 use crate::api::KeyRef;
@@ -44,11 +45,12 @@ pub(super) fn claim(pod: &ApiPod, of: String, same_key: bool) -> Option<Claim> {
 }
 
 /// Whether a pod reads its database URL from that key of that Secret.
-pub(super) fn takes(pod: &ApiPod, key: &KeyRef) -> bool {
+pub(super) fn takes(pod: &impl ResourceExt, key: &KeyRef) -> bool {
     lock(pod).is_some_and(|lock| lock.is_at(key))
 }
 
 /// The lock that a pod takes, as it stands on it.
-pub(super) fn lock(pod: &ApiPod) -> Option<Lock> {
-    annotation(pod, LOCK_ANNOTATION).map(Lock::read)
+pub(super) fn lock(pod: &impl ResourceExt) -> Option<Lock> {
+    let lock = pod.annotations().get(LOCK_ANNOTATION);
+    lock.map(|lock| Lock::read(lock))
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod as ApiPod};
@@ -212,10 +213,12 @@ impl<'a> Looker<'a> {
     }
 
     /// The pods of other resources in this namespace whose database URL is that key of that Secret, whether or not
-    /// the resource is still there: what they mean for the database.
+    /// the resource is still there: what they mean for the database. Which those are, metadata tells of all, and that
+    /// is a third of them.
     pub async fn claims_on_key(&self, key: &KeyRef) -> Result<Vec<Claim>, kube::Error> {
         let labelled = ListParams::default().labels(NODE_LABEL);
-        let listed = self.pods().list(&labelled).await?.items;
+        let api = self.pods();
+        let listed = api.list_metadata(&labelled).await?.items;
         let own = self.node.name_any();
         let others = listed.iter().filter(|pod| {
             let controlled = pod
@@ -224,9 +227,13 @@ impl<'a> Looker<'a> {
                 .any(|one| one.controller == Some(true));
             // One of ours that nobody controls is about to be adopted.
             let orphan = !controlled && pod.labels().get(NODE_LABEL) == Some(&own);
-            !controls(self.node, *pod) && !orphan && takes(pod, key)
+            !controls(self.node, *pod) && !orphan && takes(*pod, key)
         });
+        // One that is gone since claims nothing, and one of its name that came since is no less than it.
+        let others = others.map(async |pod| api.get_opt(&pod.name_any()).await);
+        let others = try_join_all(others).await?;
         let of = |pod: &ApiPod| pod.labels().get(NODE_LABEL).cloned().unwrap_or_default();
+        let others = others.iter().flatten();
         Ok(others.filter_map(|pod| claim(pod, of(pod), true)).collect())
     }
 
@@ -241,7 +248,7 @@ impl<'a> Looker<'a> {
         let pods: Api<ApiPod> = Api::namespaced(self.client.clone(), &namespace);
         let labelled = format!("{NODE_LABEL}={}", other.name_any());
         let listed = pods.list(&ListParams::default().labels(&labelled)).await?;
-        let here = listed.items.iter().filter(|pod| takes(pod, key));
+        let here = listed.items.iter().filter(|pod| takes(*pod, key));
         Ok(here
             .filter_map(|pod| claim(pod, of.to_owned(), false))
             .collect())
