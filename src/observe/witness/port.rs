@@ -19,6 +19,8 @@ const ALERT: Duration = Duration::from_millis(100);
 /// Between two questions to the kubelet, at least: a refusal that says nothing comes at once, and the log of its pod must not be
 /// opened as often as its port is tried.
 const KUBELET: Duration = Duration::from_millis(500);
+/// The same of one that keeps silent, at most: a lost machine has many pods, and all of them ask for it by the API server.
+const SILENT_KUBELET: Duration = Duration::from_secs(2);
 /// Between the end of one try and the next, at least.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -36,6 +38,14 @@ fn in_step(pause: Duration, now: Instant) -> Duration {
     ))
 }
 
+/// How much later the next question to a kubelet comes, at least, where the last two were so far apart.
+fn after(said: Kubelet, apart: Duration) -> Duration {
+    match said {
+        Kubelet::Silent => SILENT_KUBELET.min(apart * 2),
+        Kubelet::Runs | Kubelet::Ended => KUBELET,
+    }
+}
+
 /// Tries the port for as long as the container is watched and, where it is silent, asks the kubelet.
 pub(super) async fn watch(pods: Api<Pod>, subject: Subject, eyes: Eyes) {
     let mut alert = eyes.shared.alert.subscribe();
@@ -43,16 +53,20 @@ pub(super) async fn watch(pods: Api<Pod>, subject: Subject, eyes: Eyes) {
     // By its port, which may be that of a pod that is known for long.
     let mut answered = false;
     let mut asked: Option<Instant> = None;
+    let mut apart = KUBELET;
     let mut health = Health::of(subject.address);
     loop {
         let begun = Instant::now();
-        let (shows, noted) = look(&mut health, &eyes).await;
+        // What is waited for most of the time is a pause: the rest is not to take room meanwhile.
+        let (shows, noted) = Box::pin(look(&mut health, &eyes)).await;
         let silence = noted == Noted::Silence;
         let first = !answered;
         answered |= !silence;
-        if silence && asked.is_none_or(|at| at.elapsed() >= KUBELET) {
+        if silence && asked.is_none_or(|at| at.elapsed() >= apart) {
             asked = Some(Instant::now());
-            let kubelet = ask_kubelet(&pods, &subject.pod, ONE_LINE, |_| ()).await;
+            let asks = ask_kubelet(&pods, &subject.pod, ONE_LINE, |_| ());
+            let kubelet = Box::pin(asks).await;
+            apart = after(kubelet, apart);
             note_kubelet(kubelet, true, &eyes);
         }
         if noted == Noted::News || silence != silent {
@@ -271,6 +285,20 @@ mod tests {
         assert!(lock(&eyes.facts).log_ended.is_none());
         ask(&pods(Kubelet::Ended), &subject, &eyes).await;
         assert!(lock(&eyes.facts).log_ended.is_some());
+    }
+
+    #[test]
+    fn a_kubelet_that_keeps_silent_is_asked_ever_more_seldom_and_one_that_speaks_as_before() {
+        let mut apart = KUBELET;
+        let mut asked = |said| {
+            apart = after(said, apart);
+            apart.as_millis()
+        };
+        let silent = [(); 4].map(|()| asked(Kubelet::Silent));
+        assert_eq!(silent, [1000, 2000, 2000, 2000]);
+        assert_eq!(asked(Kubelet::Runs), 500);
+        assert_eq!(asked(Kubelet::Silent), 1000);
+        assert_eq!(asked(Kubelet::Ended), 500);
     }
 
     #[test]
