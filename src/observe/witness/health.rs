@@ -25,6 +25,8 @@ const PATH: &str = "/health";
 /// What a node says of its health, at most, where its connection is kept, in bytes; and how long the rest of it is waited for.
 const LARGEST: usize = 64 * 1024;
 const REST: Duration = Duration::from_millis(100);
+/// So much is read at a time, in bytes: the connections of all actives are kept, each with its buffer.
+const READ: usize = 1024;
 
 /// Who asks one node's port.
 pub(super) struct Health {
@@ -105,7 +107,9 @@ impl Health {
 
 impl Line {
     async fn begin(stream: TcpStream) -> Result<Self, hyper::Error> {
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let mut client = http1::Builder::new();
+        client.read_buf_exact_size(Some(READ));
+        let (sender, connection) = client.handshake(TokioIo::new(stream)).await?;
         // Its end shows in the sender.
         let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
         Ok(Self { sender, driver })

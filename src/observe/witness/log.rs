@@ -152,7 +152,8 @@ pub(super) async fn read(pods: Api<Pod>, subject: Subject, eyes: Eyes) {
         while !eyes.need_log() {
             let _ = timeout(CALM, alert.changed()).await;
         }
-        match follow(&pods, &subject, &eyes).await {
+        // Most of the time nothing is read.
+        match Box::pin(follow(&pods, &subject, &eyes)).await {
             Ok(Reading::Enough) => continue,
             Ok(Reading::Ended) => {
                 lock(&eyes.facts).note_end_of_log(Instant::now());
