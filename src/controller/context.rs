@@ -230,19 +230,38 @@ impl Context {
         self.hears.load(Ordering::SeqCst)
     }
 
-    /// Something of a resource has changed, or may have. Where nothing is known of it, there is nothing to forget.
+    /// Something of a resource has changed, or may have, and neither its Services nor its budgets: a pod, a revision, a
+    /// `ConfigMap`, what a witness sees.
     pub fn stir(&self, reference: &ObjectRef<ChainlinkNode>) {
-        let mut known = lock(&self.known);
-        if let Some(known) = known.get_mut(&uid(reference)) {
-            known.stir();
-        }
+        self.stirred(reference, |known| known.rest.stir());
     }
 
-    /// One of its pods has, and nothing else.
-    pub fn pods_stir(&self, reference: &ObjectRef<ChainlinkNode>) {
+    /// One of its Services has.
+    pub fn stir_services(&self, reference: &ObjectRef<ChainlinkNode>) {
+        self.stirred(reference, |known| {
+            known.rest.stir();
+            known.around.services.stir();
+        });
+    }
+
+    /// One of its budgets has, as each does with each of its pods.
+    pub fn stir_budgets(&self, reference: &ObjectRef<ChainlinkNode>) {
+        self.stirred(reference, |known| {
+            known.rest.stir();
+            known.around.budgets.stir();
+        });
+    }
+
+    /// Whatever it is has.
+    pub fn stir_whole(&self, reference: &ObjectRef<ChainlinkNode>) {
+        self.stirred(reference, Local::stir);
+    }
+
+    /// Where nothing is known of a resource, there is nothing to forget.
+    fn stirred(&self, reference: &ObjectRef<ChainlinkNode>, forget: impl FnOnce(&mut Local)) {
         let mut known = lock(&self.known);
         if let Some(known) = known.get_mut(&uid(reference)) {
-            known.rest.stir();
+            forget(known);
         }
     }
 

@@ -62,26 +62,55 @@ impl Local {
     /// What was read of the resource may be of before a change.
     pub(super) fn stir(&mut self) {
         self.rest.stir();
-        self.around.stir();
+        self.around.services.stir();
+        self.around.budgets.stir();
     }
 }
 
-/// What was last made of the Services and the budgets of a resource, until it is told that one of them has changed.
-#[derive(Clone, Debug, Default)]
+/// What was last made of the Services and of the budgets of a resource.
+#[derive(Debug, Default)]
 pub(super) struct Around {
-    /// How often that was told.
-    pub(super) changes: u64,
-    pub(super) services: Option<Kept>,
-    pub(super) budgets: Option<Budgets>,
+    pub(super) services: Known<Kept>,
+    pub(super) budgets: Known<Budgets>,
 }
 
-impl Around {
-    /// One of them has changed, or may have.
+/// What is known of something until it is told that it has changed.
+#[derive(Debug)]
+pub(super) struct Known<T> {
+    /// How often that was told.
+    changes: u64,
+    known: Option<T>,
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self {
+            changes: 0,
+            known: None,
+        }
+    }
+}
+
+impl<T: Clone> Known<T> {
+    /// It has changed, or may have.
     pub(super) fn stir(&mut self) {
-        *self = Self {
-            changes: self.changes + 1,
-            ..Self::default()
-        };
+        self.changes += 1;
+        self.known = None;
+    }
+
+    /// What is known, and after how many changes.
+    pub(super) fn get(&self) -> (Option<T>, u64) {
+        (self.known.clone(), self.changes)
+    }
+
+    /// That is known now, unless it was told of more than so many changes.
+    pub(super) fn note(&mut self, known: T, changes: u64) {
+        self.known = (self.changes == changes).then_some(known);
+    }
+
+    /// Nothing is known.
+    pub(super) fn forget(&mut self) {
+        self.known = None;
     }
 }
 

@@ -165,15 +165,15 @@ fn control(
         .with_config(Config::default().concurrency(CONCURRENCY))
         .watches_stream(
             lists.changes(pods, ours()),
-            owned(&context, Context::pods_stir, &store),
+            owned(&context, Context::stir, &store),
         )
         .watches_stream(
             lists.changes(services, ours()),
-            owned(&context, Context::stir, &store),
+            owned(&context, Context::stir_services, &store),
         )
         .watches_stream(
             lists.changes(budgets, ours()),
-            owned(&context, Context::stir, &store),
+            owned(&context, Context::stir_budgets, &store),
         )
         .watches_stream(
             lists.changes(revisions, ours()),

@@ -20,10 +20,7 @@ const AROUND: Duration = Duration::from_secs(15);
 impl Pass<'_> {
     pub(super) async fn keep_services(&self, led_to: Option<&PodId>, failures: &mut ApiFailures) {
         let of = self.services_wanted();
-        let (known, changes) = self.know(|known| {
-            let known = &known.around;
-            (known.services.clone(), known.changes)
-        });
+        let (known, changes) = self.know(|known| known.around.services.get());
         let pod = led_to.map(|pod| pod.name.clone());
         let is_wanted =
             |kept: &Kept| kept.of == of && kept.pod == pod && kept.at.elapsed() < AROUND;
@@ -54,7 +51,7 @@ impl Pass<'_> {
             let at = Instant::now();
             let kept = Kept { of, pod, at };
             known.services_were = Some(kept.clone());
-            known.around.services = (known.around.changes == changes).then_some(kept);
+            known.around.services.note(kept, changes);
         });
     }
 
@@ -62,11 +59,11 @@ impl Pass<'_> {
     /// there.
     pub(super) async fn lead(&self, pod: &str) -> Result<bool, kube::Error> {
         let of = self.services_wanted();
-        // What is known of them is forgotten whenever a budget changes, and one does whenever a pod does: so it counts what they
-        // were. Where that is not so any more, the next look at them shows it.
-        let (were, changes) = self.know(|known| {
+        // What is known of them is forgotten whenever one changes, as after each write: so it counts what they were. Where that is
+        // not so any more, the next look at them shows it.
+        let (were, (_, changes)) = self.know(|known| {
             let were = known.services_were.clone();
-            (were, known.around.changes)
+            (were, known.around.services.get())
         });
         let were = were.filter(|kept| kept.of == of && kept.at.elapsed() < 2 * AROUND);
         match were {
@@ -86,10 +83,7 @@ impl Pass<'_> {
         active: &str,
         failures: &mut ApiFailures,
     ) {
-        let (known, changes) = self.know(|known| {
-            let known = &known.around;
-            (known.budgets.clone(), known.changes)
-        });
+        let (known, changes) = self.know(|known| known.around.budgets.get());
         let known = known.filter(|known| {
             known.standbys_kept == standbys_kept
                 && known.active == active
@@ -105,7 +99,7 @@ impl Pass<'_> {
                 )),
                 Err(error) => {
                     let Some(said) = refusal(&error) else {
-                        self.know(|known| known.around.budgets = None);
+                        self.know(|known| known.around.budgets.forget());
                         return failures.fail(
                             Reason::BudgetRefused,
                             "apply the disruption budgets",
@@ -123,10 +117,7 @@ impl Pass<'_> {
                 at: Instant::now(),
                 refusal: refusal.clone(),
             };
-            self.know(|known| {
-                let known = &mut known.around;
-                known.budgets = (known.changes == changes).then_some(kept);
-            });
+            self.know(|known| known.around.budgets.note(kept, changes));
             refusal
         };
         if let Some(message) = refusal {

@@ -86,7 +86,7 @@ impl Operator {
             context,
             woken,
             post,
-            tells: Context::stir,
+            tells: Context::stir_whole,
         }
     }
 

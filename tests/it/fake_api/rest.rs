@@ -123,31 +123,33 @@ async fn an_edit_is_followed_and_every_stop_is_judged_by_what_is_there() {
     assert_eq!(world.wrongs(), [""; 0]);
 }
 
-/// The Services lead to labels: no move of the lock changes them.
+/// The Services lead to labels: no move of the lock changes them. Each pod changes a budget.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upgrade_reads_the_services_only_now_and_then() {
-    let world = World::new(&two_replicas());
-    let read = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&read);
-    let post = Post::new(move |call| {
-        if call.is("get", "services") {
-            count.fetch_add(1, Ordering::SeqCst);
-        }
-        Fate::Pass
-    });
-    let mut operator = Operator::with(&world, post);
-    operator.context.hears_of_changes();
-    operator.tells = Context::pods_stir;
-    operator.rest().await;
-    let (before, start) = (read.load(Ordering::SeqCst), Instant::now());
-    world.upgrade("2.29.0");
-    operator.rest().await;
-    assert_eq!(world.status()["currentVersion"], "2.29.0");
-    let (times, looks) = (
-        read.load(Ordering::SeqCst) - before,
-        start.elapsed().as_secs() / 15 + 2,
-    );
-    // The one that leads to the active, and the one for peers.
-    let bound = 2 * usize::try_from(looks).unwrap();
-    assert!(times <= bound, "{times} times in {:?}", start.elapsed());
+    for tells in [Context::stir, Context::stir_budgets] {
+        let world = World::new(&two_replicas());
+        let read = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&read);
+        let post = Post::new(move |call| {
+            if call.is("get", "services") {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+            Fate::Pass
+        });
+        let mut operator = Operator::with(&world, post);
+        operator.context.hears_of_changes();
+        operator.tells = tells;
+        operator.rest().await;
+        let (before, start) = (read.load(Ordering::SeqCst), Instant::now());
+        world.upgrade("2.29.0");
+        operator.rest().await;
+        assert_eq!(world.status()["currentVersion"], "2.29.0");
+        let (times, looks) = (
+            read.load(Ordering::SeqCst) - before,
+            start.elapsed().as_secs() / 15 + 2,
+        );
+        // The one that leads to the active, and the one for peers.
+        let bound = 2 * usize::try_from(looks).unwrap();
+        assert!(times <= bound, "{times} times in {:?}", start.elapsed());
+    }
 }
