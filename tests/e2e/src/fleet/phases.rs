@@ -307,6 +307,8 @@ impl Fleet {
         self.times("loss", "until its Service follows it", follows);
         let seconds = begun.elapsed().as_secs_f64();
         self.cost_of("loss", &before, &after, seconds);
+        let (what, of) = ("of a resource", ("", 1.0 / number(lost.len())));
+        self.kinds("loss", what, (&before, &after), of);
         self.hollow.discard(&machine).await?;
         self.until_ready().await?;
         let whole = begun.elapsed().as_secs_f64();
