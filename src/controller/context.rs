@@ -10,9 +10,10 @@ use futures::future::join_all;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource};
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{OnceCell, Semaphore, mpsc};
 use tokio::time::timeout;
 
+use super::beside::Beside;
 use super::failures::ApiFailures;
 use super::line::again;
 use super::local::{Around, LastAnswer, Local, Reservation};
@@ -31,6 +32,10 @@ use crate::observe::registry::Registries;
 use crate::observe::{Machines, Wake, Witnesses};
 use crate::report::{Metrics, Note};
 
+/// So many passes are made at a time, each in its turn. Most of a pass is waiting: for the API server, before a stop for kubelets
+/// and for the moment, and where a machine is lost for who does not answer. With 16 of a thousand resources, of which 111 had lost
+/// their active, Services followed 26 s late.
+pub(super) const TURNS: usize = 200;
 /// How long the API server may take to accept an event.
 const PUBLISHED: Duration = Duration::from_secs(2);
 
@@ -68,6 +73,10 @@ pub struct Context {
     pub(super) machines: Machines,
     pub(super) registries: Registries,
     pub(super) slots: HandoverSlots,
+    /// Who may make a pass, in the order in which it was asked for.
+    pub(super) turns: Semaphore,
+    /// Who is to be looked at soon.
+    pub(super) beside: Beside,
     pub(super) wake: mpsc::UnboundedSender<Wake>,
     pub(super) reporter: Reporter,
     pub(super) metrics: Metrics,
@@ -109,6 +118,8 @@ impl Context {
             machines: Machines::default(),
             registries: Registries::new(client.clone(), wake.clone()),
             slots: HandoverSlots::new(settings.max_handovers),
+            turns: Semaphore::new(TURNS),
+            beside: Beside::default(),
             wake,
             reporter,
             metrics,
@@ -283,6 +294,7 @@ impl Context {
         answers.remove(&uid);
         drop(answers);
         self.release(&uid);
+        self.beside.forget(&uid);
         self.give_back(&uid);
         if !again {
             self.witnesses.forget(reference);

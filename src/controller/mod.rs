@@ -8,8 +8,9 @@
 //! next one begins after one that failed.
 //! `rest` keeps what was read where nothing is left to do, so that a resource at rest costs no requests.
 //! What outlives a pass is in `context`, with `local` (what this process knows of a resource), `slots` (who may move its lock
-//! now), `timing` (when a planned stop is due), `leading` (what begins and ends with the lead of this operator), `failures` (what the API server did not do), `failing` (since when passes fail, and how long each is waited with) and `watchdog` (whether the loops turn).
+//! now), `beside` (how soon one is looked at again beside others), `timing` (when a planned stop is due), `leading` (what begins and ends with the lead of this operator), `failures` (what the API server did not do), `failing` (since when passes fail, and how long each is waited with) and `watchdog` (whether the loops turn).
 
+mod beside;
 mod context;
 mod error;
 mod failing;

@@ -78,7 +78,7 @@ impl Pass<'_> {
         {
             return Err(Error::Unfinished(failure.to_owned()));
         }
-        Ok(if failures.are_refused(&of_pods) {
+        let again = if failures.are_refused(&of_pods) {
             again.max(pause)
         } else if !plan.acts.is_empty() {
             ACTED
@@ -86,7 +86,8 @@ impl Pass<'_> {
             again
         } else {
             again.min(pause)
-        })
+        };
+        Ok(self.context.beside.share(&self.uid(), again))
     }
 }
 
