@@ -69,7 +69,7 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
         biased;
         // Also where this operator has not begun to lead. All are woken once it does.
         () = context.leadership.lost() => return Ok(Action::await_change()),
-        result = timeout(LONGEST_PASS, pass) => result.unwrap_or(Err(Error::Slow)),
+        result = pass => result,
     };
     context.metrics.passed(began.elapsed());
     match &result {
@@ -88,41 +88,59 @@ pub async fn reconcile(node: Arc<ChainlinkNode>, context: Arc<Context>) -> Resul
     result
 }
 
-/// One pass, by what the last one has read where that is still so; else, and where that is not enough, by what is there now.
+/// One pass, by what the last one has read where that is still so; else, and where that is not enough, by what is there now,
+/// and in its turn.
 async fn one_pass(
     node: &ChainlinkNode,
     context: &Context,
     reference: &ObjectRef<ChainlinkNode>,
 ) -> Result<Action, Error> {
+    let recalled = timeout(LONGEST_PASS, recalled_pass(node, context, reference)).await;
+    if let Some(again) = recalled.map_err(|_| Error::Slow)? {
+        return Ok(again);
+    }
+    // It is closed by nobody.
+    let _turn = context.turns.acquire().await;
+    let pass = Box::pin(whole_pass(node, context, reference));
+    let pass = timeout(LONGEST_PASS, pass).await;
+    pass.unwrap_or(Err(Error::Slow))
+}
+
+/// One pass by what the last one has read. Nothing where there is none, or where that is not enough.
+async fn recalled_pass(
+    node: &ChainlinkNode,
+    context: &Context,
+    reference: &ObjectRef<ChainlinkNode>,
+) -> Option<Action> {
     let version = node.metadata.resource_version.as_deref();
-    let remembered = context.know(reference, |known| known.rest.remembered(version));
-    let holds = match &remembered {
-        Some(remembered) if remembered.looks => {
-            let at = Timestamp::now();
-            let holds = remembered.reads.hold(&context.client, "pods").await;
-            if holds {
-                context.know(reference, |known| known.rest.looked(at));
-            } else {
-                context.stir(reference);
-            }
-            holds
+    let remembered = context.know(reference, |known| known.rest.remembered(version))?;
+    if remembered.looks {
+        let at = Timestamp::now();
+        if !remembered.reads.hold(&context.client, "pods").await {
+            context.stir_whole(reference);
+            return None;
         }
-        Some(_) => true,
-        None => false,
+        context.know(reference, |known| known.rest.looked(at));
+    }
+    let (client, unlike) = remembered.reads.recall();
+    let calls = (&client, Some(remembered.at));
+    let pass = Box::pin(pass_by(calls, node, context, reference));
+    let recalled = tokio::select! {
+        () = unlike.notified() => None,
+        result = pass => result.ok(),
     };
-    if let Some(remembered) = remembered.filter(|_| holds) {
-        let (client, unlike) = remembered.reads.recall();
-        let calls = (&client, Some(remembered.at));
-        let pass = Box::pin(pass_by(calls, node, context, reference));
-        let recalled = tokio::select! {
-            () = unlike.notified() => None,
-            result = pass => result.ok(),
-        };
-        if let Some((done, _)) = recalled {
-            return Ok(done.again);
-        }
+    if recalled.is_none() {
         context.stir(reference);
     }
+    recalled.map(|(done, _)| done.again)
+}
+
+/// One pass by what is there now. What it has read is kept where nothing is left to do.
+async fn whole_pass(
+    node: &ChainlinkNode,
+    context: &Context,
+    reference: &ObjectRef<ChainlinkNode>,
+) -> Result<Action, Error> {
     let since = context.know(reference, |known| {
         known.rest.look();
         known.rest.stirs()

@@ -11,8 +11,9 @@ use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, GroupVersionKind, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{self, Config, Controller};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::{self, ObjectRef, Store, reflector};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -28,10 +29,9 @@ use crate::build;
 use crate::cluster::scoped;
 use crate::observe::Wake;
 
-/// Resources that are reconciled at the same time. Most of a pass is waiting: for the API server, before a stop for kubelets and for
-/// the moment, and where a machine is lost for who does not answer. With 16 of a thousand resources, of which 111 had lost their
-/// active, Services followed 26 s late.
-const CONCURRENCY: u16 = 100;
+/// Resources that the controller reconciles at the same time: all that are to be. Of those that have to wait it would take any
+/// next, and one might wait for ever; they wait for their turns in [`reconcile`], in order.
+const CONCURRENCY: u16 = 0;
 /// Between two questions whether the CRD is there.
 const UNSERVED: Duration = Duration::from_secs(2);
 /// Between two ticks of a loop that has nothing to look at.
@@ -148,8 +148,13 @@ fn control(
     let woken = futures::stream::unfold(woken, |mut woken| async move {
         woken.recv().await.map(|node| (node, woken))
     });
-    let controller = Controller::new(nodes, watcher::Config::default());
-    let store = controller.store();
+    let (store, writer) = reflector::store();
+    let resources = watcher(nodes, watcher::Config::default()).modify(|node| {
+        // Who wrote which field is half of it, and nobody here reads that.
+        node.metadata.managed_fields = None;
+    });
+    let resources = reflector(writer, resources).applied_objects();
+    let controller = Controller::for_stream(resources, store.clone());
     context.looks_into(store.clone());
     let known = store.clone();
     let idle = idle(store.clone(), Arc::clone(&context), namespace.clone());
@@ -364,6 +369,7 @@ mod tests {
 
     use super::*;
     use crate::controller::Settings;
+    use crate::controller::context::TURNS;
     use crate::report::Format;
 
     #[tokio::test]
@@ -583,6 +589,44 @@ mod tests {
         let pass = reconcile(Arc::new(node()), Arc::clone(&context)).await;
         assert!(pass.is_err());
         assert!(!context.watchdog.is_stuck(too_late));
+    }
+
+    #[tokio::test]
+    async fn no_more_passes_are_made_at_a_time_than_there_are_turns() {
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (answers, waits) = watch::channel(false);
+        let (count, peak) = (Arc::clone(&now), Arc::clone(&most));
+        let server = Router::new().fallback(move || {
+            let now = count.fetch_add(1, Ordering::SeqCst) + 1;
+            peak.fetch_max(now, Ordering::SeqCst);
+            let (count, mut waits) = (Arc::clone(&count), waits.clone());
+            async move {
+                waits.wait_for(|answers| *answers).await.unwrap();
+                count.fetch_sub(1, Ordering::SeqCst);
+                let gone = r#"{"kind":"Status","status":"Failure","code":404,"reason":"NotFound","message":""}"#;
+                (StatusCode::NOT_FOUND, gone)
+            }
+        });
+        let (context, _woken) = Context::new(Client::new(server, "default"), Settings::default());
+        let passes = (0..3 * TURNS).map(|number| {
+            let mut node = node();
+            node.metadata.name = Some(number.to_string());
+            node.metadata.uid = Some(number.to_string());
+            tokio::spawn(reconcile(Arc::new(node), Arc::clone(&context)))
+        });
+        let passes: Vec<_> = passes.collect();
+        while now.load(Ordering::SeqCst) < TURNS {
+            tokio::task::yield_now().await;
+        }
+        // All that could be asked for has been.
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        answers.send_replace(true);
+        for pass in passes {
+            assert!(pass.await.unwrap().is_ok());
+        }
+        assert_eq!(most.load(Ordering::SeqCst), TURNS);
     }
 
     /// The API server of the resources `one` and `other`, of which the first can't be read; the stream of their changes; and
