@@ -32,6 +32,8 @@ use crate::observe::Wake;
 /// Resources that the controller reconciles at the same time: all that are to be. Of those that have to wait it would take any
 /// next, and one might wait for ever; they wait for their turns in [`reconcile`], in order.
 const CONCURRENCY: u16 = 0;
+/// Objects of a part of a list.
+const PAGE: u32 = 100;
 /// Between two questions whether the CRD is there.
 const UNSERVED: Duration = Duration::from_secs(2);
 /// Between two ticks of a loop that has nothing to look at.
@@ -149,7 +151,7 @@ fn control(
         woken.recv().await.map(|node| (node, woken))
     });
     let (store, writer) = reflector::store();
-    let resources = watcher(nodes, watcher::Config::default()).modify(|node| {
+    let resources = watcher(nodes, in_pages()).modify(|node| {
         // Who wrote which field is half of it, and nobody here reads that.
         node.metadata.managed_fields = None;
     });
@@ -185,7 +187,7 @@ fn control(
             owned(&context, Context::stir, &store),
         )
         .watches_stream(
-            lists.changes(maps, watcher::Config::default()),
+            lists.changes(maps, in_pages()),
             stirred(&context, Context::stir, move |map| referring(&store, &map)),
         )
         .reconcile_on(woken)
@@ -290,7 +292,12 @@ fn is_idle(store: &Store<ChainlinkNode>) -> bool {
 
 /// What carries the label of a resource.
 fn ours() -> watcher::Config {
-    watcher::Config::default().labels(NODE_LABEL)
+    in_pages().labels(NODE_LABEL)
+}
+
+/// What is listed at first comes in parts: the memory that one of them takes as text is not given back.
+fn in_pages() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
 }
 
 /// The resources that something tells of, whose passes read what is there from then on.
